@@ -1,0 +1,130 @@
+/**
+ * Standard base64 (RFC 4648 section 4): padded, strict to read unless told otherwise.
+ *
+ * Owns the text form of envelopes, key blobs and data keys. Must not know what the bytes are.
+ *
+ * @module
+ */
+import { runtime } from "./runtime.ts";
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const PAD = 0x3d; // "="
+const INVALID = 0xff;
+
+const VALUE_OF = new Uint8Array(128).fill(INVALID);
+for (let i = 0; i < ALPHABET.length; i++) VALUE_OF[ALPHABET.charCodeAt(i)] = i;
+const CODE_OF = new Uint8Array(64);
+for (let i = 0; i < ALPHABET.length; i++) CODE_OF[i] = ALPHABET.charCodeAt(i);
+
+/** Characters that are turned into text at once: String.fromCharCode takes a bounded number of arguments. */
+const CHUNK_CHARS = 8192;
+
+/** One way to code base64; there are two, which must agree (a test holds them against each other). */
+export interface Base64Codec {
+  encode(bytes: Uint8Array): string;
+  /** Strict: the exact canonical text of some bytes, else undefined. */
+  decode(text: string): Uint8Array | undefined;
+}
+
+/** Table-driven, for runtimes without `Buffer`. */
+export const portableBase64: Base64Codec = {
+  encode(bytes) {
+    const out = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
+    let at = 0;
+    let i = 0;
+    for (; i + 2 < bytes.length; i += 3) {
+      const triple = (bytes[i]! << 16) | (bytes[i + 1]! << 8) | bytes[i + 2]!;
+      out[at++] = CODE_OF[triple >> 18]!;
+      out[at++] = CODE_OF[(triple >> 12) & 63]!;
+      out[at++] = CODE_OF[(triple >> 6) & 63]!;
+      out[at++] = CODE_OF[triple & 63]!;
+    }
+    const left = bytes.length - i;
+    if (left > 0) {
+      const triple = (bytes[i]! << 16) | (left === 2 ? bytes[i + 1]! << 8 : 0);
+      out[at++] = CODE_OF[triple >> 18]!;
+      out[at++] = CODE_OF[(triple >> 12) & 63]!;
+      out[at++] = left === 2 ? CODE_OF[(triple >> 6) & 63]! : PAD;
+      out[at++] = PAD;
+    }
+    let text = "";
+    for (let start = 0; start < out.length; start += CHUNK_CHARS) {
+      text += String.fromCharCode(...out.subarray(start, start + CHUNK_CHARS));
+    }
+    return text;
+  },
+  decode(text) {
+    if (text.length % 4 !== 0) return undefined;
+    return decodeGroups(text.slice(0, text.length - paddingOf(text)), true);
+  },
+};
+
+/** By the native `Buffer`, whose own decoder accepts nearly anything: the result is encoded again and compared. */
+export function bufferBase64(native: typeof globalThis.Buffer): Base64Codec {
+  return {
+    encode(bytes) {
+      return native.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+    },
+    decode(text) {
+      if (text.length % 4 !== 0) return undefined;
+      // Into an array of its own: Buffer.from would place a short key in memory that all buffers share.
+      const bytes = new Uint8Array((text.length / 4) * 3 - paddingOf(text));
+      native.from(bytes.buffer).write(text, "base64");
+      return this.encode(bytes) === text ? bytes : undefined;
+    },
+  };
+}
+
+/** The faster of the two that a runtime can use. */
+export function selectBase64(native: typeof globalThis.Buffer | undefined): Base64Codec {
+  return native === undefined ? portableBase64 : bufferBase64(native);
+}
+
+const selected = selectBase64(runtime.Buffer);
+
+/** Padded standard base64 of any bytes. */
+export const encodeBase64 = (bytes: Uint8Array): string => selected.encode(bytes);
+
+/**
+ * Bytes of strict base64: standard alphabet, exact padding, zero trailing bits, no white space.
+ *
+ * @returns undefined for anything else
+ */
+export const decodeBase64 = (text: string): Uint8Array | undefined => selected.decode(text);
+
+/**
+ * Bytes of base64 as lenient peers accept it: ASCII white space anywhere, padding missing, trailing bits not
+ * zero. Still the standard alphabet only, and padding only at the end.
+ *
+ * @returns undefined for anything else
+ */
+export function decodeBase64Lenient(text: string): Uint8Array | undefined {
+  return decodeGroups(text.replace(/[\t\n\f\r ]/g, "").replace(/={1,2}$/, ""), false);
+}
+
+function paddingOf(text: string): number {
+  return text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+}
+
+/** Decodes digits without padding; `strict` refuses trailing bits that are not zero. */
+function decodeGroups(digits: string, strict: boolean): Uint8Array | undefined {
+  const left = digits.length % 4;
+  if (left === 1) return undefined;
+  const out = new Uint8Array(Math.floor((digits.length * 3) / 4));
+  let bits = 0;
+  let held = 0;
+  let at = 0;
+  for (let i = 0; i < digits.length; i++) {
+    const code = digits.charCodeAt(i);
+    const value = code < 128 ? VALUE_OF[code]! : INVALID;
+    if (value === INVALID) return undefined;
+    bits = ((bits << 6) | value) & 0xffffff;
+    held += 6;
+    if (held >= 8) {
+      held -= 8;
+      out[at++] = bits >> held;
+    }
+  }
+  if (strict && (bits & ((1 << held) - 1)) !== 0) return undefined;
+  return out;
+}

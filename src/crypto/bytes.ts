@@ -1,0 +1,141 @@
+/**
+ * Small operations on byte arrays: join, compare, big-endian numbers, hex, strict UTF-8.
+ *
+ * Owns nothing but these conversions. Must not know any format.
+ *
+ * @module
+ */
+import { invalidType, VaultError } from "../errors.ts";
+
+/** No bytes. Shared; has length 0, so nobody can change it. */
+export const EMPTY: Uint8Array = new Uint8Array(0);
+
+const encoder = new TextEncoder();
+// ignoreBOM keeps a leading U+FEFF in the text: what went in comes out. fatal refuses instead of repairing.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Joins byte arrays into a new one. */
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const out = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/**
+ * Compares in time that depends on the lengths only (as far as a JavaScript engine allows it).
+ *
+ * @returns whether both have the same length and content
+ */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  return difference === 0;
+}
+
+/** Orders byte arrays lexicographically, a prefix first. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    if (a[i] !== b[i]) return a[i]! - b[i]!;
+  }
+  return a.length - b.length;
+}
+
+/** Whether `bytes` has `prefix` at `offset`. Not for secrets. */
+export function startsWithAt(bytes: Uint8Array, prefix: Uint8Array, offset: number): boolean {
+  if (offset + prefix.length > bytes.length) return false;
+  for (let i = 0; i < prefix.length; i++) {
+    if (bytes[offset + i] !== prefix[i]) return false;
+  }
+  return true;
+}
+
+/** An unsigned 32-bit number as 4 bytes, big-endian. */
+export function u32(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}
+
+/** Reads 4 bytes, big-endian; the caller has checked that they are there. */
+export function readU32(bytes: Uint8Array, offset: number): number {
+  return (
+    ((bytes[offset]! << 24) | (bytes[offset + 1]! << 16) | (bytes[offset + 2]! << 8) | bytes[offset + 3]!) >>>
+    0
+  );
+}
+
+/** `bytes` with its length in 4 bytes before it: joined, such fields cannot run into each other. */
+export function lengthPrefixed(bytes: Uint8Array): Uint8Array {
+  return concatBytes(u32(bytes.length), bytes);
+}
+
+/** Lowercase hexadecimal. */
+export function toHex(bytes: Uint8Array): string {
+  let out = "";
+  for (const byte of bytes) out += byte.toString(16).padStart(2, "0");
+  return out;
+}
+
+/** Bytes of an even number of hexadecimal digits that the caller has checked. */
+export function fromHex(hex: string): Uint8Array {
+  const out = new Uint8Array(hex.length / 2);
+  for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16);
+  return out;
+}
+
+/**
+ * UTF-8 of a well-formed string.
+ *
+ * @param what - names the string in the error, never its content
+ * @throws VaultError ERR_TEXT_MALFORMED for a lone surrogate: every encoder would turn it into U+FFFD
+ */
+export function utf8(text: string, what: string): Uint8Array {
+  if (!text.isWellFormed()) {
+    throw new VaultError("ERR_TEXT_MALFORMED", `${what} holds a lone surrogate and has no UTF-8 form`);
+  }
+  return encoder.encode(text);
+}
+
+/** UTF-8 of an ASCII constant of this package. */
+export function ascii(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/**
+ * The text of UTF-8 bytes, a leading byte order mark kept.
+ *
+ * @returns undefined where the bytes are not UTF-8
+ */
+export function fromUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Bytes of an argument that may be text or bytes.
+ *
+ * @param what - names the argument in errors
+ * @returns the argument itself if it is a `Uint8Array`, else the UTF-8 of the string
+ * @throws TypeError ERR_INVALID_ARGUMENT for anything else; VaultError ERR_TEXT_MALFORMED for a lone surrogate
+ */
+export function toBytes(value: string | Uint8Array, what: string): Uint8Array {
+  if (typeof value === "string") return utf8(value, what);
+  if (value instanceof Uint8Array) return value;
+  throw invalidType(`${what} must be a string or a Uint8Array, got ${typeName(value)}`);
+}
+
+/** What kind of thing an argument is, for error messages; never its content. */
+export function typeName(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" ? "an object" : typeof value;
+}

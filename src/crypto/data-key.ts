@@ -1,0 +1,164 @@
+/**
+ * A data key in hand: its wrapped form, its id, and the key itself in custody.
+ *
+ * Owns the object that key services answer with. It has the properties of the API's answer, so it can be given
+ * wherever `{ dataKey, encryptedKeys }` is asked for, but it does not print or serialise the key. Must not know
+ * key services.
+ *
+ * @module
+ */
+import { invalidRange, invalidType, VaultError } from "../errors.ts";
+import {
+  type AeadKey,
+  type AeadProvider,
+  checkKey,
+  type SyncAeadKey,
+  type SyncAeadProvider,
+} from "./aead.ts";
+import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { typeName } from "./bytes.ts";
+import { keyBlobFormatAt } from "./key-blob.ts";
+import type { KeyContext } from "./key-context.ts";
+import { KEY_BLOB_BYTES_MAX } from "./limits.ts";
+import { INSPECT, SecretBytes } from "./secret-bytes.ts";
+
+/** What `new DataKey` takes. */
+export interface DataKeyParts {
+  /** The service's id of this data key. */
+  id: string;
+  /** 32 bytes; the object takes them over and zeroes them on dispose. */
+  key: Uint8Array;
+  /** The wrapped data key, base64. */
+  encryptedKeys: string;
+  /** The key context, where the service tells it. */
+  context?: KeyContext | undefined;
+}
+
+/** A data key: 32 bytes to encrypt with, and the wrapped form to store beside what they encrypted. */
+export class DataKey {
+  readonly id: string;
+  /** The wrapped data key, base64: not secret, needed to get the key back. */
+  readonly encryptedKeys: string;
+  readonly #context: KeyContext | undefined;
+  readonly #secret: SecretBytes;
+  readonly #imported = new Map<AeadProvider, AeadKey>();
+
+  /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes */
+  constructor(parts: DataKeyParts) {
+    checkKey(parts.key);
+    this.id = parts.id;
+    this.encryptedKeys = parts.encryptedKeys;
+    this.#context = parts.context;
+    this.#secret = new SecretBytes(parts.key);
+  }
+
+  /** The key context, where the service told it. Not printed: contexts name tenants. */
+  get context(): KeyContext | undefined {
+    return this.#context;
+  }
+
+  /**
+   * The key as base64, as the API answers it. A string can never be zeroed: prefer handing the object on.
+   *
+   * @throws VaultError ERR_DISPOSED
+   */
+  get dataKey(): string {
+    return encodeBase64(this.#secret.bytes);
+  }
+
+  get isDisposed(): boolean {
+    return this.#secret.isDisposed;
+  }
+
+  /** The key made ready for a provider, once; it lives until `dispose`. */
+  aead(provider: SyncAeadProvider): SyncAeadKey;
+  aead(provider: AeadProvider): AeadKey;
+  aead(provider: AeadProvider): AeadKey {
+    let key = this.#imported.get(provider);
+    if (key === undefined) {
+      key = provider.importKey(this.#secret.bytes);
+      this.#imported.set(provider, key);
+    }
+    return key;
+  }
+
+  /** Zeroes the key (best effort) and lets go of it everywhere. May be called more than once. */
+  dispose(): void {
+    for (const key of this.#imported.values()) key.dispose();
+    this.#imported.clear();
+    this.#secret.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  toJSON(): { id: string; encryptedKeys: string } {
+    return { id: this.id, encryptedKeys: this.encryptedKeys };
+  }
+
+  [INSPECT](): string {
+    return `DataKey { id: '${this.id}', dataKey: [secret] }`;
+  }
+}
+
+/** Any way to hand over a data key: as the API answers it, or as an object of this package. */
+export type DataKeyInput = DataKey | { readonly dataKey: string | Uint8Array };
+
+/** The same with its wrapped form, as encryption needs it. */
+export type WrappedDataKeyInput =
+  | DataKey
+  | { readonly dataKey: string | Uint8Array; readonly encryptedKeys: string };
+
+/**
+ * Runs `use` with a data key made ready for `provider`, and lets go of what was only made for this call.
+ */
+export function withAeadKey<K extends AeadKey, T>(
+  input: DataKeyInput,
+  provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
+  use: (key: K) => T,
+): T {
+  if (input instanceof DataKey) return use(input.aead(provider) as K);
+  const raw = rawDataKey(input);
+  let key: K;
+  try {
+    key = provider.importKey(raw.bytes) as K;
+  } finally {
+    if (raw.isOurs) raw.bytes.fill(0);
+  }
+  // A provider that answers later has taken hold of the key by the time its call returns.
+  try {
+    return use(key);
+  } finally {
+    key.dispose();
+  }
+}
+
+function rawDataKey(input: Exclude<DataKeyInput, DataKey>): { bytes: Uint8Array; isOurs: boolean } {
+  const key: unknown = (input as { dataKey?: unknown } | null | undefined)?.dataKey;
+  if (key instanceof Uint8Array) return { bytes: key, isOurs: false };
+  if (typeof key !== "string")
+    throw invalidType(`dataKey must be base64 text or bytes, got ${typeName(key)}`);
+  const bytes = decodeBase64(key);
+  if (bytes === undefined) throw invalidRange("dataKey is not valid base64");
+  return { bytes, isOurs: true };
+}
+
+/**
+ * The bytes of a wrapped data key's text.
+ *
+ * @param encryptedKeys - base64 of at most 64 KiB that begin with a known magic
+ * @throws TypeError ERR_INVALID_ARGUMENT unless it is text; VaultError ERR_KEY_BLOB_MALFORMED
+ */
+export function keyBlobFromText(encryptedKeys: string): Uint8Array {
+  if (typeof encryptedKeys !== "string") {
+    throw invalidType(`encryptedKeys must be base64 text, got ${typeName(encryptedKeys)}`);
+  }
+  const tooLong = encryptedKeys.length > Math.ceil(KEY_BLOB_BYTES_MAX / 3) * 4;
+  const blob = tooLong ? undefined : decodeBase64(encryptedKeys);
+  // Without a known magic nobody could tell the layout of what is written; see docs/spec/envelope.md section 4.
+  if (blob === undefined || keyBlobFormatAt(blob, 0) === undefined) {
+    throw new VaultError("ERR_KEY_BLOB_MALFORMED", "encryptedKeys is not the base64 of a wrapped data key");
+  }
+  return blob;
+}

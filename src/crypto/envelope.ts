@@ -1,0 +1,216 @@
+/**
+ * Envelopes: the four WorkOS layouts, text to parts and back (docs/spec/envelope.md).
+ *
+ * Owns detection, parsing and writing of all layouts; the only parser there is. Knows no keys, no AEAD and no
+ * network: it either returns parts that lie inside the input or throws a parse error.
+ *
+ * @module
+ */
+import { invalidType, VaultError } from "../errors.ts";
+import { decodeBase64, decodeBase64Lenient, encodeBase64 } from "./base64.ts";
+import { ascii, concatBytes, fromUtf8, startsWithAt, typeName } from "./bytes.ts";
+import { COFFER_MAGIC, keyBlobFormatAt, WORKOS_MAGIC } from "./key-blob.ts";
+import { decodeLeb128, encodeLeb128 } from "./leb128.ts";
+import {
+  ENVELOPE_BYTES_MAX,
+  KEY_BLOB_BYTES_MAX,
+  LEGACY_NONCE_BYTES,
+  NONCE_BYTES,
+  TAG_BYTES,
+} from "./limits.ts";
+
+/** The layouts, by the names of docs/spec/envelope.md section 3. */
+export type Layout = "iv12" | "iv32" | "leb-first" | "dotnet";
+
+/** The layouts that coffer writes: `iv32` is read only. */
+export type WritableLayout = Exclude<Layout, "iv32">;
+
+interface LayoutShape {
+  readonly nonceBytes: number;
+  /** Where the length of the key blob stands. */
+  readonly lengthAt: number;
+  /** Whether nonce and tag stand around the ciphertext, behind the key blob, instead of before it. */
+  readonly isBlobFirst: boolean;
+  /** Whether the key blob is embedded as its base64 text. */
+  readonly isBlobText: boolean;
+}
+
+const SHAPES: Readonly<Record<Layout, LayoutShape>> = {
+  // nonce[12] tag[16] L(n) blob[n] ciphertext
+  iv12: { nonceBytes: NONCE_BYTES, lengthAt: NONCE_BYTES + TAG_BYTES, isBlobFirst: false, isBlobText: false },
+  // nonce[32] tag[16] L(n) blob[n] ciphertext
+  iv32: {
+    nonceBytes: LEGACY_NONCE_BYTES,
+    lengthAt: LEGACY_NONCE_BYTES + TAG_BYTES,
+    isBlobFirst: false,
+    isBlobText: false,
+  },
+  // L(n) blob[n] nonce[12] ciphertext tag[16]
+  "leb-first": { nonceBytes: NONCE_BYTES, lengthAt: 0, isBlobFirst: true, isBlobText: false },
+  // nonce[12] tag[16] L(n) base64(blob)[n] ciphertext
+  dotnet: {
+    nonceBytes: NONCE_BYTES,
+    lengthAt: NONCE_BYTES + TAG_BYTES,
+    isBlobFirst: false,
+    isBlobText: true,
+  },
+};
+
+/** The order in which detection looks (docs/spec/envelope.md section 4). */
+export const LAYOUTS: readonly Layout[] = ["leb-first", "iv12", "dotnet", "iv32"];
+
+/** Characters of base64 that the 11 bytes of a magic decide alone: 88 bits fill 14, the 15th is shared. */
+const MAGIC_TEXT_CHARS = 14;
+const TEXT_MAGICS = [WORKOS_MAGIC, COFFER_MAGIC].map((magic) =>
+  ascii(encodeBase64(magic).slice(0, MAGIC_TEXT_CHARS)),
+);
+
+/** An envelope, taken apart. */
+export interface Envelope {
+  readonly layout: Layout;
+  /** The wrapped data key, as bytes whatever the layout; begins with a known magic. */
+  readonly keyBlob: Uint8Array;
+  /** 12 bytes, or 32 in `iv32`. */
+  readonly nonce: Uint8Array;
+  readonly ciphertext: Uint8Array;
+  /** 16 bytes. */
+  readonly tag: Uint8Array;
+}
+
+/** An envelope that was read. */
+export interface ParsedEnvelope extends Envelope {
+  /** Whether writing the parts again gives the text that was read. */
+  readonly isCanonical: boolean;
+}
+
+/** How to read an envelope. */
+export interface ParseOptions {
+  /** Layouts to accept; default all four. Decided after detection: another layout is an error, never a retry. */
+  readonly layouts?: readonly Layout[] | undefined;
+  /**
+   * Accept what lenient peers read: base64 with white space, without padding or with stray trailing bits, and
+   * lengths in more LEB128 bytes than needed. Default false.
+   */
+  readonly lenient?: boolean | undefined;
+}
+
+/**
+ * Takes the text of an envelope apart. Touches no key and makes no request.
+ *
+ * @param text - base64, at most 64 MiB and 128 KiB of bytes
+ * @returns parts that are views of one new array
+ * @throws TypeError ERR_INVALID_ARGUMENT unless it is a string
+ * @throws VaultError ERR_ENVELOPE_TOO_LARGE, ERR_NOT_CIPHERTEXT (not base64, or no layout's magic),
+ *   ERR_ENVELOPE_MALFORMED (a layout's magic, but cut off or not canonical), ERR_LAYOUT_NOT_ALLOWED
+ */
+export function parseEnvelope(text: string, options: ParseOptions = {}): ParsedEnvelope {
+  if (typeof text !== "string") throw invalidType(`ciphertext must be a string, got ${typeName(text)}`);
+  if (text.length > Math.ceil(ENVELOPE_BYTES_MAX / 3) * 4) {
+    throw new VaultError("ERR_ENVELOPE_TOO_LARGE", `ciphertext has more than ${ENVELOPE_BYTES_MAX} bytes`);
+  }
+  const lenient = options.lenient === true;
+  const strict = decodeBase64(text);
+  const bytes = strict ?? (lenient ? decodeBase64Lenient(text) : undefined);
+  if (bytes === undefined)
+    throw new VaultError("ERR_NOT_CIPHERTEXT", "not a ciphertext: it is not canonical base64");
+  const layout = detectLayout(bytes);
+  if (layout === undefined) {
+    throw new VaultError(
+      "ERR_NOT_CIPHERTEXT",
+      "not a ciphertext: no wrapped data key where any layout has it",
+    );
+  }
+  if (options.layouts !== undefined && !options.layouts.includes(layout)) {
+    throw new VaultError(
+      "ERR_LAYOUT_NOT_ALLOWED",
+      `the ciphertext has the layout ${layout}, which is not accepted here`,
+    );
+  }
+  const { envelope, isCanonical } = split(bytes, layout, lenient);
+  return { ...envelope, isCanonical: isCanonical && strict !== undefined };
+}
+
+/** The canonical text of an envelope's parts. */
+export function serializeEnvelope(envelope: Envelope): string {
+  return encodeBase64(serializeEnvelopeBytes(envelope));
+}
+
+/** The bytes of an envelope's parts: what {@link serializeEnvelope} encodes. */
+export function serializeEnvelopeBytes(envelope: Envelope): Uint8Array {
+  const shape = SHAPES[envelope.layout];
+  const blob = shape.isBlobText ? ascii(encodeBase64(envelope.keyBlob)) : envelope.keyBlob;
+  const length = encodeLeb128(blob.length);
+  return shape.isBlobFirst
+    ? concatBytes(length, blob, envelope.nonce, envelope.ciphertext, envelope.tag)
+    : concatBytes(envelope.nonce, envelope.tag, length, blob, envelope.ciphertext);
+}
+
+/**
+ * The layout of an envelope's bytes: the first, in a fixed order, that has a known magic where its key blob
+ * begins. One layout's envelope matches another's place with a chance of 2^-88.
+ */
+export function detectLayout(bytes: Uint8Array): Layout | undefined {
+  return LAYOUTS.find((layout) => {
+    const shape = SHAPES[layout];
+    // Detection accepts any length encoding, so that a bad one is reported as such.
+    const length = decodeLeb128(bytes, shape.lengthAt);
+    if (length === undefined) return false;
+    const blobAt = shape.lengthAt + length.length;
+    return shape.isBlobText
+      ? TEXT_MAGICS.some((magic) => startsWithAt(bytes, magic, blobAt))
+      : keyBlobFormatAt(bytes, blobAt) !== undefined;
+  });
+}
+
+function split(
+  bytes: Uint8Array,
+  layout: Layout,
+  lenient: boolean,
+): { envelope: Envelope; isCanonical: boolean } {
+  const shape = SHAPES[layout];
+  const length = decodeLeb128(bytes, shape.lengthAt)!; // detectLayout has read it
+  if (!length.canonical && !lenient)
+    throw malformed(layout, "the length of its key blob is not in shortest form");
+  // All lengths are checked before anything is sliced: subarray would cut silently.
+  const embeddedMax = shape.isBlobText ? Math.ceil(KEY_BLOB_BYTES_MAX / 3) * 4 : KEY_BLOB_BYTES_MAX;
+  if (length.value > embeddedMax) throw malformed(layout, "its key blob is too large");
+  const blobAt = shape.lengthAt + length.length;
+  const restAt = blobAt + length.value;
+  const restMin = shape.isBlobFirst ? shape.nonceBytes + TAG_BYTES : 0;
+  if (bytes.length - restAt < restMin) throw malformed(layout, "it is cut off");
+  const embedded = bytes.subarray(blobAt, restAt);
+  const keyBlob = shape.isBlobText ? blobFromText(embedded, lenient) : { bytes: embedded, isCanonical: true };
+  // A declared length may end inside the magic.
+  if (keyBlob === undefined || keyBlobFormatAt(keyBlob.bytes, 0) === undefined) {
+    throw malformed(layout, "its key blob is damaged");
+  }
+  const [nonceAt, tagAt, ciphertextAt, ciphertextEnd] = shape.isBlobFirst
+    ? [restAt, bytes.length - TAG_BYTES, restAt + shape.nonceBytes, bytes.length - TAG_BYTES]
+    : [0, shape.nonceBytes, restAt, bytes.length];
+  return {
+    envelope: {
+      layout,
+      keyBlob: keyBlob.bytes,
+      nonce: bytes.subarray(nonceAt, nonceAt + shape.nonceBytes),
+      ciphertext: bytes.subarray(ciphertextAt, ciphertextEnd),
+      tag: bytes.subarray(tagAt, tagAt + TAG_BYTES),
+    },
+    isCanonical: length.canonical && keyBlob.isCanonical,
+  };
+}
+
+function blobFromText(
+  embedded: Uint8Array,
+  lenient: boolean,
+): { bytes: Uint8Array; isCanonical: boolean } | undefined {
+  const text = fromUtf8(embedded);
+  if (text === undefined) return undefined;
+  const strict = decodeBase64(text);
+  if (strict !== undefined) return { bytes: strict, isCanonical: true };
+  const bytes = lenient ? decodeBase64Lenient(text) : undefined;
+  return bytes === undefined ? undefined : { bytes, isCanonical: false };
+}
+
+function malformed(layout: Layout, problem: string): VaultError {
+  return new VaultError("ERR_ENVELOPE_MALFORMED", `malformed ciphertext (layout ${layout}): ${problem}`);
+}

@@ -1,0 +1,21 @@
+/**
+ * SHA-1, SHA-256 and HKDF by @noble/hashes, where there is no `node:crypto`.
+ *
+ * A provider file. Must not know what is hashed or derived.
+ *
+ * @module
+ */
+import { hkdf } from "@noble/hashes/hkdf.js";
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha1 } from "@noble/hashes/legacy.js";
+import { sha256, sha512 } from "@noble/hashes/sha2.js";
+import type { HashProvider } from "./hash.ts";
+
+const HASHES = { sha256, sha512 } as const;
+
+export const nobleHash: HashProvider = {
+  sha1: (bytes) => sha1(bytes),
+  sha256: (bytes) => sha256(bytes),
+  hmac: (hash, key, bytes) => hmac(HASHES[hash], key, bytes),
+  hkdf: (hash, inputKey, salt, info, length) => hkdf(HASHES[hash], inputKey, salt, info, length),
+};

@@ -1,0 +1,20 @@
+/**
+ * SHA-1, SHA-256 and HKDF by `node:crypto`.
+ *
+ * A provider file. Must not know what is hashed or derived.
+ *
+ * @module
+ */
+import type { HashProvider } from "./hash.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** @param crypto - the runtime's `node:crypto` */
+export function nodeHash(crypto: NonNullable<Runtime["crypto"]>): HashProvider {
+  return {
+    sha1: (bytes) => crypto.createHash("sha1").update(bytes).digest(),
+    sha256: (bytes) => crypto.createHash("sha256").update(bytes).digest(),
+    hmac: (hash, key, bytes) => crypto.createHmac(hash, key).update(bytes).digest(),
+    hkdf: (hash, inputKey, salt, info, length) =>
+      new Uint8Array(crypto.hkdfSync(hash, inputKey, salt, info, length)),
+  };
+}

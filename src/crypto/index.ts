@@ -1,0 +1,27 @@
+/**
+ * `coffer/crypto`: encryption with data keys in hand, and what can be told of a ciphertext without any.
+ *
+ * @module
+ */
+export type { AeadProviderName } from "./aead.ts";
+export { DataKey, type DataKeyInput, type DataKeyParts, type WrappedDataKeyInput } from "./data-key.ts";
+export { LAYOUTS, type Layout, type ParseOptions, type WritableLayout } from "./envelope.ts";
+export { type CiphertextInfo, inspect, isCiphertext, splice } from "./inspect.ts";
+export type { KekReference, KeyBlobFormat, KeyBlobInfo } from "./key-blob.ts";
+export {
+  type CanonicalContext,
+  type ContextEntry,
+  canonicalContext,
+  type KeyContext,
+  parseKeyContext,
+} from "./key-context.ts";
+export * from "./limits.ts";
+export {
+  type AssociatedData,
+  type LocalDecryptOptions,
+  type LocalEncryptOptions,
+  localDecrypt,
+  localDecryptSync,
+  localEncrypt,
+  localEncryptSync,
+} from "./local.ts";

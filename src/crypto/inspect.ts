@@ -1,0 +1,69 @@
+/**
+ * inspect, isCiphertext and splice: what can be done with an envelope without any key.
+ *
+ * Owns the keyless view of envelopes. Must not know keys or services.
+ *
+ * @module
+ */
+import { encodeBase64 } from "./base64.ts";
+import { keyBlobFromText } from "./data-key.ts";
+import { type Layout, type ParseOptions, parseEnvelope, serializeEnvelope } from "./envelope.ts";
+import { inspectKeyBlob, type KeyBlobInfo } from "./key-blob.ts";
+
+/** What an envelope tells without a key. */
+export interface CiphertextInfo {
+  readonly layout: Layout;
+  /** Whether the text is the canonical form of its parts. */
+  readonly isCanonical: boolean;
+  readonly keyBlob: KeyBlobInfo;
+  /** The wrapped data key, base64: what a key service is asked to decrypt. */
+  readonly encryptedKeys: string;
+  /** 12, or 32 in `iv32`. */
+  readonly nonceBytes: number;
+  /** Bytes of the plaintext: GCM does not pad. */
+  readonly plaintextBytes: number;
+}
+
+/**
+ * Tells layout, key ids and sizes of a ciphertext, without any key and without a request.
+ *
+ * @throws VaultError the parse errors of `parseEnvelope`; ERR_KEY_BLOB_MALFORMED
+ */
+export function inspect(ciphertext: string, options: ParseOptions = {}): CiphertextInfo {
+  const envelope = parseEnvelope(ciphertext, options);
+  return {
+    layout: envelope.layout,
+    isCanonical: envelope.isCanonical,
+    keyBlob: inspectKeyBlob(envelope.keyBlob),
+    encryptedKeys: encodeBase64(envelope.keyBlob),
+    nonceBytes: envelope.nonce.length,
+    plaintextBytes: envelope.ciphertext.length,
+  };
+}
+
+/**
+ * Whether a value is a ciphertext that {@link inspect} would read: guards against encrypting twice. Says
+ * nothing about whether it can be decrypted.
+ */
+export function isCiphertext(value: unknown, options: ParseOptions = {}): value is string {
+  if (typeof value !== "string") return false;
+  try {
+    parseEnvelope(value, options);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Puts another wrapped form of the same data key into a ciphertext. Nonce, ciphertext and tag stay as they are,
+ * in any layout, so the data is neither decrypted nor read.
+ *
+ * @param encryptedKeys - base64, as a key service's rekey answers it; must wrap the same data key, which nobody
+ *   can check here
+ * @throws VaultError the parse errors of `parseEnvelope`; ERR_KEY_BLOB_MALFORMED
+ */
+export function splice(ciphertext: string, encryptedKeys: string, options: ParseOptions = {}): string {
+  const envelope = parseEnvelope(ciphertext, options);
+  return serializeEnvelope({ ...envelope, keyBlob: keyBlobFromText(encryptedKeys) });
+}

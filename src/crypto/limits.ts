@@ -1,0 +1,46 @@
+/**
+ * Every size and count limit of the crypto room, with unit and source.
+ *
+ * Owns numbers only. Must not know what is done with them.
+ *
+ * @module
+ */
+
+/** Bytes of an AES-256 key (FIPS 197 section 6.1). */
+export const KEY_BYTES = 32;
+
+/** Bytes of a GCM nonce (NIST SP 800-38D section 5.2.1.1 recommends 96 bits; coffer writes nothing else). */
+export const NONCE_BYTES = 12;
+
+/** Bytes of the nonce in the `iv32` layout, which old SDKs wrote. Read only: never used to encrypt. */
+export const LEGACY_NONCE_BYTES = 32;
+
+/** Bytes of a GCM tag (NIST SP 800-38D section 5.2.1.2, the longest; shorter ones are never accepted). */
+export const TAG_BYTES = 16;
+
+/** Bytes of the largest plaintext of a one-shot call: 64 MiB. Our own cap; GCM allows 2^36 - 32 (SP 800-38D 5.2.1.1). */
+export const PLAINTEXT_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Bytes of the largest wrapped data key that is read or written: 64 KiB. Our own cap (a blob has about 200). */
+export const KEY_BLOB_BYTES_MAX = 64 * 1024;
+
+/** Bytes of the largest envelope: a largest plaintext and a largest key blob (as base64 text in `dotnet`), rounded up. */
+export const ENVELOPE_BYTES_MAX = PLAINTEXT_BYTES_MAX + 128 * 1024;
+
+/** Bytes of the largest associated data: 1 MiB. Our own cap; GCM allows 2^61 - 1 (SP 800-38D section 5.2.1.1). */
+export const ASSOCIATED_DATA_BYTES_MAX = 1024 * 1024;
+
+/** Bytes of the longest LEB128 length that is read: 5 carry 32 bits (docs/spec/envelope.md section 2). */
+export const LEB128_BYTES_MAX = 5;
+
+/** Entries of the largest key context (WorkOS documentation, "vault/key-context"). */
+export const CONTEXT_ENTRIES_MAX = 10;
+
+/** Characters (Unicode code points) of the longest name in a key context (WorkOS documentation). */
+export const CONTEXT_NAME_CHARS_MAX = 120;
+
+/** Characters (Unicode code points) of the longest value in a key context (WorkOS documentation). */
+export const CONTEXT_VALUE_CHARS_MAX = 500;
+
+/** Characters of the longest JSON text that is parsed as a key context: room for every entry fully escaped. */
+export const CONTEXT_JSON_CHARS_MAX = 128 * 1024;

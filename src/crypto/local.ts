@@ -1,0 +1,277 @@
+/**
+ * localEncrypt and localDecrypt: one message under a data key in hand.
+ *
+ * Owns the way from a plaintext to an envelope and back: checks, fresh nonce, AEAD, layout. No network, no
+ * storage, no clock. Must not know where data keys come from.
+ *
+ * @module
+ */
+import { invalidType, VaultError } from "../errors.ts";
+import type { AeadProviderName } from "./aead.ts";
+import { EMPTY, fromUtf8, toBytes } from "./bytes.ts";
+import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput, withAeadKey } from "./data-key.ts";
+import {
+  type Envelope,
+  LAYOUTS,
+  type Layout,
+  type ParseOptions,
+  parseEnvelope,
+  serializeEnvelope,
+  type WritableLayout,
+} from "./envelope.ts";
+import { ASSOCIATED_DATA_BYTES_MAX, NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
+import { providers } from "./providers.ts";
+import { randomBytes } from "./random.ts";
+
+/** The layout that is written unless told otherwise: the one most WorkOS SDKs read. */
+export const DEFAULT_LAYOUT: WritableLayout = "iv12";
+
+export interface LocalEncryptOptions {
+  /** Layout to write; default `iv12`. */
+  readonly layout?: WritableLayout | undefined;
+  /** Overrides the choice of AEAD provider (src/crypto/providers.ts). */
+  readonly provider?: AeadProviderName | undefined;
+}
+
+export interface LocalDecryptOptions extends ParseOptions {
+  /** What to return: `"text"` (default) or `"bytes"`. */
+  readonly as?: "text" | "bytes" | undefined;
+  /** Overrides the choice of AEAD provider (src/crypto/providers.ts). */
+  readonly provider?: AeadProviderName | undefined;
+}
+
+/** Associated data: authenticated but not stored. `""`, no bytes and `undefined` are the same (GCM knows no difference). */
+export type AssociatedData = string | Uint8Array | undefined;
+
+/**
+ * Encrypts one message under a data key.
+ *
+ * @param data - text (as UTF-8) or bytes, at most 64 MiB; bytes must not change until the promise settles
+ * @param key - a data key and its wrapped form, as a key service answers them
+ * @param associatedData - at most 1 MiB; must be given again to decrypt
+ * @returns the envelope as base64 text. The nonce is fresh from the kernel.
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED (lone surrogate),
+ *   ERR_PLAINTEXT_TOO_LARGE, ERR_KEY_BLOB_MALFORMED, ERR_LAYOUT_NOT_ALLOWED (`iv32`), ERR_DISPOSED,
+ *   ERR_RANDOM_UNAVAILABLE, ERR_UNSUPPORTED
+ */
+export async function localEncrypt(
+  data: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData?: AssociatedData,
+  options: LocalEncryptOptions = {},
+): Promise<string> {
+  const message = prepare(data, key, associatedData, options);
+  const provider = await providers.async(options.provider);
+  return finish(
+    message,
+    await withAeadKey(key, provider, (aead) =>
+      aead.seal(message.nonce, message.plaintext, message.associatedData),
+    ),
+  );
+}
+
+/** The same at once; never by Web Crypto, which cannot. */
+export function localEncryptSync(
+  data: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData?: AssociatedData,
+  options: LocalEncryptOptions = {},
+): string {
+  const message = prepare(data, key, associatedData, options);
+  const provider = providers.sync(options.provider);
+  return finish(
+    message,
+    withAeadKey(key, provider, (aead) => aead.seal(message.nonce, message.plaintext, message.associatedData)),
+  );
+}
+
+/**
+ * Decrypts one envelope of any layout with its data key.
+ *
+ * @param ciphertext - the envelope's text
+ * @param key - the data key that encrypted it
+ * @param associatedData - exactly what was given to encrypt
+ * @returns the text, or bytes with `as: "bytes"`; nothing is returned before the tag has been verified
+ * @throws VaultError the parse errors of `parseEnvelope`; ERR_DECRYPT_FAILED for a wrong key, wrong associated data
+ *   or altered data alike; ERR_PLAINTEXT_NOT_TEXT if the authenticated bytes are not UTF-8
+ */
+export async function localDecrypt(
+  ciphertext: string,
+  key: DataKeyInput,
+  associatedData: AssociatedData,
+  options: LocalDecryptOptions & { readonly as: "bytes" },
+): Promise<Uint8Array>;
+export async function localDecrypt(
+  ciphertext: string,
+  key: DataKeyInput,
+  associatedData?: AssociatedData,
+  options?: LocalDecryptOptions & { readonly as?: "text" | undefined },
+): Promise<string>;
+export async function localDecrypt(
+  ciphertext: string,
+  key: DataKeyInput,
+  associatedData?: AssociatedData,
+  options: LocalDecryptOptions = {},
+): Promise<string | Uint8Array> {
+  const result = checkResultType(options.as);
+  const aad = associatedDataBytes(associatedData);
+  return decryptEnvelope(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
+}
+
+/** The same at once; never by Web Crypto, which cannot. */
+export function localDecryptSync(
+  ciphertext: string,
+  key: DataKeyInput,
+  associatedData: AssociatedData,
+  options: LocalDecryptOptions & { readonly as: "bytes" },
+): Uint8Array;
+export function localDecryptSync(
+  ciphertext: string,
+  key: DataKeyInput,
+  associatedData?: AssociatedData,
+  options?: LocalDecryptOptions & { readonly as?: "text" | undefined },
+): string;
+export function localDecryptSync(
+  ciphertext: string,
+  key: DataKeyInput,
+  associatedData?: AssociatedData,
+  options: LocalDecryptOptions = {},
+): string | Uint8Array {
+  const result = checkResultType(options.as);
+  const aad = associatedDataBytes(associatedData);
+  return decryptEnvelopeSync(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
+}
+
+/** Decrypts an envelope that has been parsed; arguments as checked by the functions above. */
+export async function decryptEnvelope(
+  envelope: Envelope,
+  key: DataKeyInput,
+  associatedData: Uint8Array,
+  as: "text" | "bytes",
+  providerName?: AeadProviderName,
+): Promise<string | Uint8Array> {
+  const provider = await providers.async(providerName);
+  const { nonce, ciphertext, tag } = envelope;
+  return result(
+    await withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
+    as,
+  );
+}
+
+/** The same at once. */
+export function decryptEnvelopeSync(
+  envelope: Envelope,
+  key: DataKeyInput,
+  associatedData: Uint8Array,
+  as: "text" | "bytes",
+  providerName?: AeadProviderName,
+): string | Uint8Array {
+  const provider = providers.sync(providerName);
+  const { nonce, ciphertext, tag } = envelope;
+  return result(
+    withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
+    as,
+  );
+}
+
+interface Message {
+  readonly layout: WritableLayout;
+  readonly keyBlob: Uint8Array;
+  readonly nonce: Uint8Array;
+  readonly plaintext: Uint8Array;
+  readonly associatedData: Uint8Array;
+}
+
+/** Checks everything that can be checked before a key is touched, and draws the nonce. */
+function prepare(
+  data: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData: AssociatedData,
+  options: LocalEncryptOptions,
+): Message {
+  const layout = checkLayout(options.layout);
+  const plaintext = plaintextBytes(data);
+  const aad = associatedDataBytes(associatedData);
+  const keyBlob = keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
+  return { layout, keyBlob, nonce: randomBytes(NONCE_BYTES), plaintext, associatedData: aad };
+}
+
+/**
+ * The layout to write.
+ *
+ * @throws TypeError ERR_INVALID_ARGUMENT for an unknown one; VaultError ERR_LAYOUT_NOT_ALLOWED for `iv32`
+ */
+export function checkLayout(layout: Layout | undefined): WritableLayout {
+  if (layout === undefined) return DEFAULT_LAYOUT;
+  if (!LAYOUTS.includes(layout)) throw invalidType(`layout must be one of ${LAYOUTS.join(", ")}`);
+  if (layout === "iv32") {
+    throw new VaultError(
+      "ERR_LAYOUT_NOT_ALLOWED",
+      "the layout iv32 is read only: its 32-byte nonces are not written",
+    );
+  }
+  return layout;
+}
+
+/**
+ * The bytes of a plaintext.
+ *
+ * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED, ERR_PLAINTEXT_TOO_LARGE (over 64 MiB)
+ */
+export function plaintextBytes(data: string | Uint8Array): Uint8Array {
+  // A string never has more UTF-16 units than UTF-8 bytes: refuse before encoding.
+  if (typeof data === "string" && data.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
+  const bytes = toBytes(data, "data");
+  if (bytes.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
+  return bytes;
+}
+
+/**
+ * The bytes of associated data, none for `undefined`.
+ *
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT (over 1 MiB); VaultError ERR_TEXT_MALFORMED
+ */
+export function associatedDataBytes(associatedData: AssociatedData): Uint8Array {
+  if (associatedData === undefined) return EMPTY;
+  const bytes = toBytes(associatedData, "associatedData");
+  if (bytes.length > ASSOCIATED_DATA_BYTES_MAX) {
+    throw Object.assign(new RangeError(`associatedData has more than ${ASSOCIATED_DATA_BYTES_MAX} bytes`), {
+      code: "ERR_INVALID_ARGUMENT",
+    });
+  }
+  return bytes;
+}
+
+/** @throws TypeError ERR_INVALID_ARGUMENT unless `as` is a result type */
+export function checkResultType(as: "text" | "bytes" | undefined): "text" | "bytes" {
+  if (as === undefined || as === "text") return "text";
+  if (as === "bytes") return as;
+  throw invalidType('as must be "text" or "bytes"');
+}
+
+function finish(message: Message, sealed: Uint8Array): string {
+  const tagAt = sealed.length - TAG_BYTES;
+  return serializeEnvelope({
+    layout: message.layout,
+    keyBlob: message.keyBlob,
+    nonce: message.nonce,
+    ciphertext: sealed.subarray(0, tagAt),
+    tag: sealed.subarray(tagAt),
+  });
+}
+
+function result(plaintext: Uint8Array, as: "text" | "bytes"): string | Uint8Array {
+  if (as === "bytes") return plaintext;
+  const text = fromUtf8(plaintext);
+  if (text === undefined) {
+    throw new VaultError(
+      "ERR_PLAINTEXT_NOT_TEXT",
+      'the decrypted data is not UTF-8 text; ask for it with as: "bytes"',
+    );
+  }
+  return text;
+}
+
+function tooLarge(): VaultError {
+  return new VaultError("ERR_PLAINTEXT_TOO_LARGE", `data has more than ${PLAINTEXT_BYTES_MAX} bytes`);
+}

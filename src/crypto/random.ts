@@ -1,0 +1,100 @@
+/**
+ * Randomness, at the moment of use.
+ *
+ * Owns the one function from which every data key, KEK, nonce and token takes its bytes. Keeps no pool: the
+ * generators of all JavaScript runtimes repeat their output in both copies of a cloned virtual machine, the
+ * kernel's does not (Linux mixes in the VM generation id), so on Node, Bun and Deno each call reads the kernel.
+ * Must not know what the bytes are for.
+ *
+ * @module
+ */
+import { VaultError } from "../errors.ts";
+import { type Runtime, runtime, type WebCrypto } from "./runtime.ts";
+
+/** The kernel's generator on Linux, macOS and the BSDs; does not exist on Windows. */
+const KERNEL_DEVICE = "/dev/urandom";
+
+/** Bytes that Web Crypto hands out in one call (W3C Web Cryptography API, getRandomValues). */
+const WEBCRYPTO_BYTES_MAX = 65536;
+
+/** Fills an array with random bytes or throws ERR_RANDOM_UNAVAILABLE. */
+export type FillRandom = (target: Uint8Array) => void;
+
+/**
+ * Reads the kernel's device.
+ *
+ * @param device - path of a character device
+ * @returns undefined where there is no such device or it may not be opened (Windows, some sandboxes): the
+ *   runtime's own generator is then the best there is
+ */
+export function kernelRandom(fs: NonNullable<Runtime["fs"]>, device: string): FillRandom | undefined {
+  let fd: number;
+  try {
+    fd = fs.openSync(device, "r");
+    // A regular file in its place, as in a badly made chroot, would repeat itself.
+    if (!fs.fstatSync(fd).isCharacterDevice()) {
+      fs.closeSync(fd);
+      return undefined;
+    }
+  } catch {
+    return undefined;
+  }
+  return (target) => {
+    let filled = 0;
+    while (filled < target.length) {
+      let read: number;
+      try {
+        read = fs.readSync(fd, target, filled, target.length - filled, null);
+      } catch (cause) {
+        throw new VaultError("ERR_RANDOM_UNAVAILABLE", "the kernel's random device cannot be read", {
+          cause,
+        });
+      }
+      if (read === 0) throw new VaultError("ERR_RANDOM_UNAVAILABLE", "the kernel's random device ended");
+      filled += read;
+    }
+  };
+}
+
+/** Web Crypto's generator, in pieces it accepts. */
+export function webRandom(crypto: Pick<WebCrypto, "getRandomValues">): FillRandom {
+  return (target) => {
+    for (let at = 0; at < target.length; at += WEBCRYPTO_BYTES_MAX) {
+      crypto.getRandomValues(target.subarray(at, at + WEBCRYPTO_BYTES_MAX));
+    }
+  };
+}
+
+/**
+ * Chooses the source of a runtime: the kernel, else Web Crypto.
+ *
+ * @throws VaultError ERR_RANDOM_UNAVAILABLE, when called, where there is neither
+ */
+export function selectRandom(
+  available: Pick<Runtime, "fs" | "webcrypto">,
+  device = KERNEL_DEVICE,
+): FillRandom {
+  const kernel = available.fs === undefined ? undefined : kernelRandom(available.fs, device);
+  if (kernel !== undefined) return kernel;
+  if (available.webcrypto !== undefined) return webRandom(available.webcrypto);
+  return () => {
+    throw new VaultError("ERR_RANDOM_UNAVAILABLE", "this runtime has no source of random bytes");
+  };
+}
+
+// Chosen at first use, not at load: importing a module must not open files.
+let fill: FillRandom | undefined;
+
+/**
+ * Fresh random bytes.
+ *
+ * @param length - number of bytes, 0 or more
+ * @returns a new array that nothing else refers to
+ * @throws VaultError ERR_RANDOM_UNAVAILABLE
+ */
+export function randomBytes(length: number): Uint8Array {
+  fill ??= selectRandom(runtime);
+  const out = new Uint8Array(length);
+  fill(out);
+  return out;
+}

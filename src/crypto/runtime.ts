@@ -1,0 +1,62 @@
+/**
+ * The one runtime switch: what the runtime offers natively, looked up once, without an import.
+ *
+ * Owns the answer to "which built-in modules are there?". Everything portable asks here, so that no bundler
+ * sees a `node:` import. Must not know what the modules are used for.
+ *
+ * @module
+ */
+
+/** The types of the Web Crypto API; a type needs no runtime. */
+export type WebCrypto = import("node:crypto").webcrypto.Crypto;
+export type WebCryptoSubtle = import("node:crypto").webcrypto.SubtleCrypto;
+
+/** The parts of the built-in modules that coffer uses, where the runtime has them. */
+export interface Runtime {
+  /** `node:crypto` on Node, Bun, Deno and workerd with its Node compatibility. */
+  readonly crypto: typeof import("node:crypto") | undefined;
+  /** `node:fs` where it reads the kernel's own files: Node, Bun and Deno. */
+  readonly fs: typeof import("node:fs") | undefined;
+  /** The `Buffer` class, for its native base64. */
+  readonly Buffer: typeof globalThis.Buffer | undefined;
+  /** The Web Crypto API. */
+  readonly webcrypto: WebCrypto | undefined;
+}
+
+/** What of the global object decides; a parameter so that tests can describe other runtimes. */
+export interface RuntimeGlobals {
+  process?: { getBuiltinModule?: (id: string) => unknown };
+  navigator?: { userAgent?: string };
+  Buffer?: typeof globalThis.Buffer;
+  crypto?: WebCrypto;
+}
+
+/** The user agent by which workerd names itself; its file system is not the kernel's. */
+const WORKERD_USER_AGENT = "Cloudflare-Workers";
+
+/**
+ * Looks at the globals of a runtime.
+ *
+ * @param globals - the global object, or a description of one
+ */
+export function detectRuntime(globals: RuntimeGlobals): Runtime {
+  // process.getBuiltinModule exists on Node >= 22.3, Bun, Deno 2 and workerd with its Node compatibility.
+  const builtin = (id: string): unknown => {
+    try {
+      return globals.process?.getBuiltinModule?.(id);
+    } catch {
+      // A half-finished polyfill is as good as none.
+      return undefined;
+    }
+  };
+  const isWorkerd = globals.navigator?.userAgent === WORKERD_USER_AGENT;
+  return {
+    crypto: builtin("node:crypto") as Runtime["crypto"],
+    fs: isWorkerd ? undefined : (builtin("node:fs") as Runtime["fs"]),
+    Buffer: globals.Buffer,
+    webcrypto: globals.crypto,
+  };
+}
+
+/** The runtime that this module was loaded in. */
+export const runtime: Runtime = detectRuntime(globalThis as unknown as RuntimeGlobals);
