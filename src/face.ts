@@ -1,0 +1,346 @@
+/**
+ * Vault: the face that applications use.
+ *
+ * Owns the composition of the ports into encrypt, decrypt, rekey and the store; portable, so that it runs in
+ * browsers and on edge runtimes. Must not know which key service or store stands behind it.
+ *
+ * @module
+ */
+import { encodeBase64 } from "./crypto/base64.ts";
+import { equalBytes } from "./crypto/bytes.ts";
+import type { DataKey } from "./crypto/data-key.ts";
+import { type Envelope, type ParsedEnvelope, parseEnvelope, type WritableLayout } from "./crypto/envelope.ts";
+import { canonicalContext, type KeyContext } from "./crypto/key-context.ts";
+import {
+  type AssociatedData,
+  associatedDataBytes,
+  checkLayout,
+  checkResultType,
+  decryptEnvelope,
+  type LocalDecryptOptions,
+  localEncrypt,
+  plaintextBytes,
+} from "./crypto/local.ts";
+import { decryptFailed, VaultError } from "./errors.ts";
+import { DataKeyCache, type DataKeyCacheOptions } from "./keys/data-key-cache.ts";
+import type { CallOptions, KeyService } from "./keys/key-service.ts";
+import { type Lease, type LeaseLimits, type LeaseOptions, takeLease } from "./keys/lease.ts";
+import { LeasePool } from "./keys/lease-pool.ts";
+import type {
+  KvListRequest,
+  KvMetadata,
+  KvObject,
+  KvObjectWithoutValue,
+  KvPage,
+  KvService,
+  KvVersion,
+} from "./kv/kv-service.ts";
+import { KvListing } from "./kv/pagination.ts";
+import {
+  type BatchOptions,
+  type ItemResult,
+  type RekeyOptions,
+  rekey,
+  rekeyMany,
+  rewrap,
+} from "./rekey/rekey.ts";
+
+export interface VaultOptions {
+  /** Makes and unwraps data keys. */
+  readonly keys: KeyService;
+  /** Stores small secrets. */
+  readonly kv: KvService;
+  /** Layout to write; default `iv12`, which most WorkOS SDKs read. */
+  readonly layout?: WritableLayout | undefined;
+  /** Limits of the decrypt cache; default 60 s and 1,000 keys. */
+  readonly cache?: DataKeyCacheOptions | undefined;
+}
+
+export interface EncryptOptions extends CallOptions {
+  /** Layout to write; default the vault's. */
+  readonly layout?: WritableLayout | undefined;
+  /**
+   * Use one data key for several messages of the same context, within a budget: `true` for the default limits.
+   * Default: a fresh data key per message.
+   */
+  readonly reuse?: boolean | LeaseLimits | undefined;
+}
+
+export interface DecryptOptions extends LocalDecryptOptions, CallOptions {
+  /** The context that the ciphertext must have been encrypted under; another one is ERR_DECRYPT_FAILED. */
+  readonly context?: KeyContext | undefined;
+}
+
+/** Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. */
+export class Vault implements KvServiceFace {
+  readonly #keys: KeyService;
+  readonly #kv: KvService;
+  readonly #layout: WritableLayout;
+  readonly #cache: DataKeyCache;
+  readonly #leases: LeasePool;
+  #isDisposed = false;
+
+  constructor(options: VaultOptions) {
+    this.#keys = options.keys;
+    this.#kv = options.kv;
+    this.#layout = checkLayout(options.layout);
+    this.#cache = new DataKeyCache(options.cache);
+    this.#leases = new LeasePool(options.keys);
+  }
+
+  /**
+   * Encrypts one message under a data key of `keyContext`.
+   *
+   * @param data - text or bytes, at most 64 MiB
+   * @param keyContext - 1 to 10 names with values; whoever decrypts needs every KEK it names
+   * @param associatedData - authenticated, not stored; must be given again to decrypt
+   * @returns the ciphertext as base64 text
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED,
+   *   ERR_PLAINTEXT_TOO_LARGE (all before any request), ERR_KEY_DISABLED, ERR_KEY_DESTROYED, and the service's codes
+   */
+  async encrypt(
+    data: string | Uint8Array,
+    keyContext: KeyContext,
+    associatedData?: AssociatedData,
+    options: EncryptOptions = {},
+  ): Promise<string> {
+    this.#checkOpen();
+    canonicalContext(keyContext);
+    const plaintext = plaintextBytes(data);
+    const aad = associatedDataBytes(associatedData);
+    const layout = options.layout === undefined ? this.#layout : checkLayout(options.layout);
+    options.signal?.throwIfAborted();
+    if (options.reuse !== undefined && options.reuse !== false) {
+      const limits = options.reuse === true ? {} : options.reuse;
+      const encrypt = (lease: Lease): Promise<string> => lease.encrypt(plaintext, aad, { layout });
+      return this.#leases.use(keyContext, limits, plaintext.length, encrypt, options);
+    }
+    using key = await this.#keys.createDataKey({ context: keyContext }, options);
+    return await localEncrypt(plaintext, key, aad, { layout });
+  }
+
+  /**
+   * Decrypts a ciphertext of any layout.
+   *
+   * @param associatedData - exactly what was given to encrypt
+   * @returns the text, or bytes with `as: "bytes"`
+   * @throws VaultError the parse errors of a ciphertext (before any request); ERR_DECRYPT_FAILED for a wrong key,
+   *   context or associated data and for altered data alike; ERR_PLAINTEXT_NOT_TEXT; ERR_KEY_NOT_FOUND,
+   *   ERR_KEY_DISABLED, ERR_KEY_DESTROYED; ERR_UNSUPPORTED if `context` is expected of a service that does not
+   *   tell contexts
+   */
+  async decrypt(
+    ciphertext: string,
+    associatedData: AssociatedData,
+    options: DecryptOptions & { readonly as: "bytes" },
+  ): Promise<Uint8Array>;
+  async decrypt(
+    ciphertext: string,
+    associatedData?: AssociatedData,
+    options?: DecryptOptions & { readonly as?: "text" | undefined },
+  ): Promise<string>;
+  async decrypt(
+    ciphertext: string,
+    associatedData?: AssociatedData,
+    options: DecryptOptions = {},
+  ): Promise<string | Uint8Array> {
+    this.#checkOpen();
+    const as = checkResultType(options.as);
+    const aad = associatedDataBytes(associatedData);
+    const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
+    const envelope: ParsedEnvelope = parseEnvelope(ciphertext, options);
+    return this.#cache.use(
+      this.#keys,
+      encodeBase64(envelope.keyBlob),
+      (key) => {
+        checkContext(key, expected);
+        return decryptEnvelope(envelope satisfies Envelope, key, aad, as, options.provider);
+      },
+      options,
+    );
+  }
+
+  /**
+   * Takes a data key for `context` and holds it for several messages, within a budget.
+   *
+   * @throws as `encrypt`
+   */
+  async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
+    this.#checkOpen();
+    return takeLease(this.#keys, context, { ...options, layout: options.layout ?? this.#layout });
+  }
+
+  /** Moves a ciphertext to another context without touching its data. @throws as `rekey` of coffer/rekey */
+  async rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
+    this.#checkOpen();
+    return rekey(this.#keys, ciphertext, context, options);
+  }
+
+  /** Moves many ciphertexts; one result per item, in order. @throws as `rekeyMany` of coffer/rekey */
+  async rekeyMany(
+    ciphertexts: readonly string[],
+    context: KeyContext,
+    options: BatchOptions = {},
+  ): Promise<ItemResult<string>[]> {
+    this.#checkOpen();
+    return rekeyMany(this.#keys, ciphertexts, context, options);
+  }
+
+  /** Wraps a ciphertext's data key under the newest KEK versions. @throws as `rewrap` of coffer/rekey */
+  async rewrap(
+    ciphertext: string,
+    options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
+  ): Promise<string> {
+    this.#checkOpen();
+    return rewrap(this.#keys, ciphertext, options);
+  }
+
+  /** Makes a data key, for use with coffer/crypto. Dispose of it. */
+  async createDataKey(
+    request: { readonly context: KeyContext },
+    options: CallOptions = {},
+  ): Promise<DataKey> {
+    this.#checkOpen();
+    return this.#keys.createDataKey(request, options);
+  }
+
+  /** Unwraps a data key, for use with coffer/crypto. Dispose of it. */
+  async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
+    this.#checkOpen();
+    return this.#keys.createDecrypt(request, options);
+  }
+
+  /** The same as {@link createDecrypt}. */
+  async decryptDataKey(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
+    return this.createDecrypt(request, options);
+  }
+
+  /** Wraps a data key for another context. Dispose of it. */
+  async createRekey(
+    request: { readonly context: KeyContext; readonly encryptedKeys: string },
+    options: CallOptions = {},
+  ): Promise<DataKey> {
+    this.#checkOpen();
+    return this.#keys.createRekey(request, options);
+  }
+
+  /** Stores a value under a new name. @throws as `KvService.createKv` */
+  async createKv(
+    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
+    options: CallOptions = {},
+  ): Promise<KvMetadata> {
+    this.#checkOpen();
+    return this.#kv.createKv(request, options);
+  }
+
+  /** Reads a stored value by id; with `versionId` an old version. @throws as `KvService.getKv` */
+  async getKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<KvObject> {
+    this.#checkOpen();
+    return this.#kv.getKv(request, options);
+  }
+
+  /** Reads a stored value by name. @throws as `KvService.getName` */
+  async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+    this.#checkOpen();
+    return this.#kv.getName(request, options);
+  }
+
+  /** Writes a new version. @throws as `KvService.updateKv` */
+  async updateKv(
+    request: {
+      readonly id: string;
+      readonly value: string;
+      readonly versionCheck?: string | null | undefined;
+    },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    this.#checkOpen();
+    return this.#kv.updateKv(request, options);
+  }
+
+  /** Hides an object and frees its name. @throws as `KvService.deleteKv` */
+  async deleteKv(
+    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly success: true; readonly name: string }> {
+    this.#checkOpen();
+    return this.#kv.deleteKv(request, options);
+  }
+
+  /** Lists objects: `await` it for a page, or `for await` over all. @throws as `KvService.listKv` */
+  listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
+    return new KvListing(async (page) => {
+      this.#checkOpen();
+      return this.#kv.listKv(page, options);
+    }, request);
+  }
+
+  /** Lists the versions of an object. @throws as `KvService.listKvVersions` */
+  async listKvVersions(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvPage<KvVersion>> {
+    this.#checkOpen();
+    return this.#kv.listKvVersions(request, options);
+  }
+
+  /** An object without its value. @throws as `KvService.listKvMetadata` */
+  async listKvMetadata(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    this.#checkOpen();
+    return this.#kv.listKvMetadata(request, options);
+  }
+
+  /** Brings a deleted object back. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.undeleteKv` */
+  async undeleteKv(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    this.#checkOpen();
+    if (this.#kv.undeleteKv === undefined)
+      throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
+    return this.#kv.undeleteKv(request, options);
+  }
+
+  /** Erases stored values for good. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.destroyKv` */
+  async destroyKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly destroyedVersions: number }> {
+    this.#checkOpen();
+    if (this.#kv.destroyKv === undefined)
+      throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
+    return this.#kv.destroyKv(request, options);
+  }
+
+  /** Lets go of every key that is held. Later calls throw ERR_DISPOSED. May be called more than once. */
+  dispose(): void {
+    this.#isDisposed = true;
+    this.#cache.clear();
+    this.#leases.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #checkOpen(): void {
+    if (this.#isDisposed) throw new VaultError("ERR_DISPOSED", "the vault has been closed");
+  }
+}
+
+/** The store's calls as the face has them: a list is also an iterator. */
+type KvServiceFace = { [K in Exclude<keyof KvService, "listKv">]-?: NonNullable<KvService[K]> };
+
+function checkContext(key: DataKey, expected: Uint8Array | undefined): void {
+  if (expected === undefined) return;
+  if (key.context === undefined) {
+    throw new VaultError("ERR_UNSUPPORTED", "this key service does not tell contexts: none can be expected");
+  }
+  if (!equalBytes(canonicalContext(key.context).bytes, expected)) throw decryptFailed();
+}

@@ -1,0 +1,10 @@
+/**
+ * `coffer`: the Vault that applications use, and the errors it throws. Portable: runs on Node, Bun, Deno, edge
+ * runtimes and in browsers. The embedded vault is `coffer/vault`.
+ *
+ * @module
+ */
+export { type CiphertextInfo, inspect, isCiphertext, splice } from "./crypto/inspect.ts";
+export { type KeyContext, parseKeyContext } from "./crypto/key-context.ts";
+export { isVaultError, VaultError, type VaultErrorCode } from "./errors.ts";
+export { type DecryptOptions, type EncryptOptions, Vault, type VaultOptions } from "./face.ts";

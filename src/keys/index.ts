@@ -1,0 +1,9 @@
+/**
+ * `coffer/keys`: the KeyService port, the decrypt cache and leases.
+ *
+ * @module
+ */
+export { DataKeyCache, type DataKeyCacheOptions } from "./data-key-cache.ts";
+export type { CallOptions, KeyService } from "./key-service.ts";
+export { Lease, type LeaseEncryptOptions, type LeaseLimits, type LeaseOptions, takeLease } from "./lease.ts";
+export * from "./limits.ts";

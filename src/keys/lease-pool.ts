@@ -1,0 +1,108 @@
+/**
+ * The leases behind `encrypt(…, { reuse })`: one per context and budget, replaced when used up.
+ *
+ * Owns which lease serves a message and when an old one goes. Must not know plaintexts.
+ *
+ * @module
+ */
+import { encodeBase64 } from "../crypto/base64.ts";
+import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
+import { type CallOptions, type KeyService, untilAborted } from "./key-service.ts";
+import { type Lease, type LeaseLimits, takeLease } from "./lease.ts";
+import { REUSED_CONTEXTS_MAX } from "./limits.ts";
+
+interface Held {
+  readonly ready: Promise<Lease>;
+  /** Calls that wait for the lease or use it: it is not disposed of under them. */
+  users: number;
+  isDropped: boolean;
+}
+
+/** Leases of one key service. */
+export class LeasePool {
+  readonly #service: KeyService;
+  /** In order of use, the oldest first. */
+  readonly #held = new Map<string, Held>();
+
+  constructor(service: KeyService) {
+    this.#service = service;
+  }
+
+  /** How many leases are held. */
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /**
+   * Runs `work` with a lease of `context` that has room for one message of `bytes` bytes.
+   *
+   * @throws what `takeLease` throws; the lease itself throws ERR_DATA_KEY_EXHAUSTED for a message larger than the
+   *   whole budget
+   */
+  async use<T>(
+    context: KeyContext,
+    limits: LeaseLimits,
+    bytes: number,
+    work: (lease: Lease) => Promise<T>,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const canonical = encodeBase64(canonicalContext(context).bytes);
+    const id = `${canonical} ${limits.maxMessages} ${limits.maxBytes} ${limits.maxAgeMs}`;
+    for (;;) {
+      let held = this.#held.get(id);
+      const isNew = held === undefined;
+      if (held === undefined) held = this.#take(id, context, limits);
+      held.users += 1;
+      try {
+        const lease = await untilAborted(held.ready, options.signal);
+        // Who took it comes first and uses it whatever its size, so that every round serves somebody.
+        if (isNew || (!held.isDropped && lease.canEncrypt(bytes))) {
+          if (!held.isDropped) this.#touch(id, held);
+          return await work(lease);
+        }
+        this.#drop(id, held);
+      } finally {
+        held.users -= 1;
+        if (held.isDropped) disposeIfUnused(held);
+      }
+    }
+  }
+
+  /** Lets go of every lease; those in use are disposed of when their calls end. */
+  clear(): void {
+    for (const [id, held] of [...this.#held]) this.#drop(id, held);
+  }
+
+  #take(id: string, context: KeyContext, limits: LeaseLimits): Held {
+    // The request is everybody's: no caller's signal ends it.
+    const held: Held = { ready: takeLease(this.#service, context, limits), users: 0, isDropped: false };
+    held.ready.catch(() => this.#drop(id, held));
+    this.#held.set(id, held);
+    if (this.#held.size > REUSED_CONTEXTS_MAX) {
+      const [oldestId, oldest] = this.#held.entries().next().value as [string, Held];
+      this.#drop(oldestId, oldest);
+    }
+    return held;
+  }
+
+  #touch(id: string, held: Held): void {
+    if (this.#held.get(id) !== held) return;
+    this.#held.delete(id);
+    this.#held.set(id, held);
+  }
+
+  #drop(id: string, held: Held): void {
+    // Another caller may have replaced it while this one waited.
+    if (this.#held.get(id) === held) this.#held.delete(id);
+    held.isDropped = true;
+    disposeIfUnused(held);
+  }
+}
+
+function disposeIfUnused(held: Held): void {
+  if (held.users > 0) return;
+  held.ready.then(
+    (lease) => lease.dispose(),
+    () => {}, // A lease that could not be taken holds no key.
+  );
+}

@@ -1,0 +1,312 @@
+/**
+ * Leases: one data key, many messages, within a budget.
+ *
+ * Owns the budget (messages, bytes, age) and what a held key may be used for. Must not know how a service makes
+ * data keys, nor which KEKs stand behind one.
+ *
+ * @module
+ */
+import type { AeadProviderName } from "../crypto/aead.ts";
+import { equalBytes } from "../crypto/bytes.ts";
+import { type DataKey, keyBlobFromText } from "../crypto/data-key.ts";
+import { type Envelope, parseEnvelope, type WritableLayout } from "../crypto/envelope.ts";
+import type { KeyContext } from "../crypto/key-context.ts";
+import {
+  type AssociatedData,
+  associatedDataBytes,
+  checkLayout,
+  checkResultType,
+  decryptEnvelope,
+  decryptEnvelopeSync,
+  type LocalDecryptOptions,
+  localEncrypt,
+  localEncryptSync,
+  plaintextBytes,
+} from "../crypto/local.ts";
+import { INSPECT } from "../crypto/secret-bytes.ts";
+import { invalidRange, VaultError } from "../errors.ts";
+import type { CallOptions, KeyService } from "./key-service.ts";
+import {
+  LEASE_AGE_MS_DEFAULT,
+  LEASE_AGE_MS_MAX,
+  LEASE_BYTES_DEFAULT,
+  LEASE_BYTES_MAX,
+  LEASE_MESSAGES_DEFAULT,
+  LEASE_MESSAGES_MAX,
+  LEASE_REVOCATION_CHECK_MS,
+} from "./limits.ts";
+
+/** The budget of a lease; each part has a default and a ceiling. */
+export interface LeaseLimits {
+  /** Messages to encrypt; default 2^20, at most 2^32. */
+  readonly maxMessages?: number | undefined;
+  /** Bytes of plaintext to encrypt; default 64 GiB, at most 1 PiB. */
+  readonly maxBytes?: number | undefined;
+  /** Milliseconds to live; default one hour, at most one day. */
+  readonly maxAgeMs?: number | undefined;
+}
+
+export interface LeaseOptions extends LeaseLimits {
+  /** Layout to write; default `iv12`. */
+  readonly layout?: WritableLayout | undefined;
+  /** Overrides the choice of AEAD provider. */
+  readonly provider?: AeadProviderName | undefined;
+  /** The clock, in milliseconds; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+export interface LeaseEncryptOptions {
+  /** Layout to write; default the lease's. */
+  readonly layout?: WritableLayout | undefined;
+}
+
+/** A data key held for several messages. Made by {@link takeLease}. */
+export class Lease {
+  readonly #key: DataKey;
+  readonly #keyBlob: Uint8Array;
+  readonly #layout: WritableLayout;
+  readonly #provider: AeadProviderName | undefined;
+  readonly #limits: Required<{ [K in keyof LeaseLimits]: number }>;
+  readonly #now: () => number;
+  readonly #since: number;
+  readonly #revocations: (() => number) | undefined;
+  readonly #revocationsAtStart: number | undefined;
+  readonly #expiry: ReturnType<typeof setTimeout>;
+  #revocationsSeenAt: number;
+  #messages = 0;
+  #bytes = 0;
+  #end: "disposed" | "expired" | "revoked" | undefined;
+
+  constructor(
+    key: DataKey,
+    options: LeaseOptions & Pick<KeyService, "revocations"> & { revocationsAtStart?: number | undefined },
+  ) {
+    this.#limits = checkLimits(options);
+    this.#layout = checkLayout(options.layout);
+    this.#keyBlob = keyBlobFromText(key.encryptedKeys);
+    this.#key = key;
+    this.#provider = options.provider;
+    this.#now = options.now ?? Date.now;
+    this.#since = this.#now();
+    this.#revocations = options.revocations;
+    this.#revocationsAtStart = options.revocationsAtStart;
+    this.#revocationsSeenAt = this.#since;
+    // The key must not outlive the lease's age even if nobody calls again.
+    this.#expiry = setTimeout(() => this.#finish("expired"), this.#limits.maxAgeMs);
+    (this.#expiry as { unref?: () => void }).unref?.();
+  }
+
+  /** The service's id of the data key. */
+  get keyId(): string {
+    return this.#key.id;
+  }
+
+  /** Messages that may still be encrypted. */
+  get messagesLeft(): number {
+    return this.#limits.maxMessages - this.#messages;
+  }
+
+  /** Bytes of plaintext that may still be encrypted. */
+  get bytesLeft(): number {
+    return this.#limits.maxBytes - this.#bytes;
+  }
+
+  /**
+   * Whether one more message of `bytes` bytes would be accepted now.
+   */
+  canEncrypt(bytes: number): boolean {
+    this.#lookAround();
+    return this.#end === undefined && this.messagesLeft >= 1 && this.bytesLeft >= bytes;
+  }
+
+  /**
+   * Encrypts one message under the held key, with a fresh nonce.
+   *
+   * @param data - text or bytes, at most 64 MiB
+   * @throws VaultError ERR_DATA_KEY_EXHAUSTED (messages or bytes used up; nothing is encrypted), ERR_LEASE_EXPIRED
+   *   (too old, or keys of the service were revoked), ERR_DISPOSED; and as `localEncrypt`
+   */
+  async encrypt(
+    data: string | Uint8Array,
+    associatedData?: AssociatedData,
+    options: LeaseEncryptOptions = {},
+  ): Promise<string> {
+    const plaintext = this.#spend(data);
+    return localEncrypt(plaintext, this.#key, associatedData, this.#encryptOptions(options));
+  }
+
+  /** The same at once; not where Web Crypto is the provider. */
+  encryptSync(
+    data: string | Uint8Array,
+    associatedData?: AssociatedData,
+    options: LeaseEncryptOptions = {},
+  ): string {
+    const plaintext = this.#spend(data);
+    return localEncryptSync(plaintext, this.#key, associatedData, this.#encryptOptions(options));
+  }
+
+  /**
+   * Decrypts a message that was encrypted under the held key. Costs no budget.
+   *
+   * @throws VaultError ERR_KEY_MISMATCH if the ciphertext names another wrapped key; and as `encrypt` and `localDecrypt`
+   */
+  async decrypt(
+    ciphertext: string,
+    associatedData: AssociatedData,
+    options: LocalDecryptOptions & { readonly as: "bytes" },
+  ): Promise<Uint8Array>;
+  async decrypt(
+    ciphertext: string,
+    associatedData?: AssociatedData,
+    options?: LocalDecryptOptions & { readonly as?: "text" | undefined },
+  ): Promise<string>;
+  async decrypt(
+    ciphertext: string,
+    associatedData?: AssociatedData,
+    options: LocalDecryptOptions = {},
+  ): Promise<string | Uint8Array> {
+    const as = checkResultType(options.as);
+    const aad = associatedDataBytes(associatedData);
+    const envelope = this.#ours(ciphertext, options);
+    return decryptEnvelope(envelope, this.#key, aad, as, options.provider ?? this.#provider);
+  }
+
+  /** The same at once; not where Web Crypto is the provider. */
+  decryptSync(
+    ciphertext: string,
+    associatedData: AssociatedData,
+    options: LocalDecryptOptions & { readonly as: "bytes" },
+  ): Uint8Array;
+  decryptSync(
+    ciphertext: string,
+    associatedData?: AssociatedData,
+    options?: LocalDecryptOptions & { readonly as?: "text" | undefined },
+  ): string;
+  decryptSync(
+    ciphertext: string,
+    associatedData?: AssociatedData,
+    options: LocalDecryptOptions = {},
+  ): string | Uint8Array {
+    const as = checkResultType(options.as);
+    const aad = associatedDataBytes(associatedData);
+    const envelope = this.#ours(ciphertext, options);
+    return decryptEnvelopeSync(envelope, this.#key, aad, as, options.provider ?? this.#provider);
+  }
+
+  /** Zeroes the key (best effort). Later calls throw ERR_DISPOSED. May be called more than once. */
+  dispose(): void {
+    this.#finish("disposed");
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  toJSON(): { keyId: string } {
+    return { keyId: this.keyId };
+  }
+
+  [INSPECT](): string {
+    return `Lease { keyId: '${this.keyId}', key: [secret] }`;
+  }
+
+  #encryptOptions(options: LeaseEncryptOptions) {
+    return { layout: options.layout ?? this.#layout, provider: this.#provider };
+  }
+
+  /** Takes one message out of the budget, or throws and takes nothing. */
+  #spend(data: string | Uint8Array): Uint8Array {
+    this.#checkAlive();
+    const plaintext = plaintextBytes(data);
+    if (this.messagesLeft < 1 || this.bytesLeft < plaintext.length) {
+      throw new VaultError("ERR_DATA_KEY_EXHAUSTED", "the lease's budget is used up: take a new lease");
+    }
+    // Invariant: messages are counted when they start. A failure overcounts, which costs one nonce; counting
+    // afterwards would let concurrent calls exceed the budget.
+    this.#messages += 1;
+    this.#bytes += plaintext.length;
+    return plaintext;
+  }
+
+  #ours(ciphertext: string, options: LocalDecryptOptions): Envelope {
+    this.#checkAlive();
+    const envelope = parseEnvelope(ciphertext, options);
+    if (!equalBytes(envelope.keyBlob, this.#keyBlob)) {
+      throw new VaultError(
+        "ERR_KEY_MISMATCH",
+        "the ciphertext was not encrypted under this lease's data key",
+      );
+    }
+    return envelope;
+  }
+
+  #checkAlive(): void {
+    this.#lookAround();
+    if (this.#end === "disposed") throw new VaultError("ERR_DISPOSED", "the lease has been disposed of");
+    if (this.#end === "expired")
+      throw new VaultError("ERR_LEASE_EXPIRED", "the lease is too old: take a new one");
+    if (this.#end === "revoked") {
+      throw new VaultError("ERR_LEASE_EXPIRED", "keys of the service were revoked: take a new lease");
+    }
+  }
+
+  #lookAround(): void {
+    if (this.#end !== undefined) return;
+    const now = this.#now();
+    // A clock that was set back ends the lease too: how old it is can no longer be told.
+    if (now - this.#since >= this.#limits.maxAgeMs || now < this.#since) {
+      this.#finish("expired");
+    } else if (
+      this.#revocations !== undefined &&
+      now - this.#revocationsSeenAt >= LEASE_REVOCATION_CHECK_MS
+    ) {
+      this.#revocationsSeenAt = now;
+      if (this.#revocations() !== this.#revocationsAtStart) this.#finish("revoked");
+    }
+  }
+
+  #finish(end: "disposed" | "expired" | "revoked"): void {
+    clearTimeout(this.#expiry);
+    this.#end ??= end;
+    this.#key.dispose();
+  }
+}
+
+/**
+ * Takes a data key for `context` and holds it.
+ *
+ * @throws RangeError ERR_INVALID_ARGUMENT for a limit that is not a whole number from 1 to its ceiling; and what
+ *   `createDataKey` throws
+ */
+export async function takeLease(
+  service: KeyService,
+  context: KeyContext,
+  options: LeaseOptions & CallOptions = {},
+): Promise<Lease> {
+  checkLimits(options);
+  checkLayout(options.layout);
+  // Read before the key is made: a revocation in between must end the lease.
+  const revocationsAtStart = service.revocations?.();
+  const key = await service.createDataKey({ context }, { signal: options.signal });
+  return new Lease(key, {
+    ...options,
+    revocationsAtStart,
+    ...(service.revocations === undefined ? {} : { revocations: () => service.revocations!() }),
+  });
+}
+
+function checkLimits(limits: LeaseLimits): Required<{ [K in keyof LeaseLimits]: number }> {
+  return {
+    maxMessages: checkLimit(limits.maxMessages, LEASE_MESSAGES_DEFAULT, LEASE_MESSAGES_MAX, "maxMessages"),
+    maxBytes: checkLimit(limits.maxBytes, LEASE_BYTES_DEFAULT, LEASE_BYTES_MAX, "maxBytes"),
+    maxAgeMs: checkLimit(limits.maxAgeMs, LEASE_AGE_MS_DEFAULT, LEASE_AGE_MS_MAX, "maxAgeMs"),
+  };
+}
+
+function checkLimit(value: number | undefined, byDefault: number, max: number, what: string): number {
+  if (value === undefined) return byDefault;
+  if (!Number.isInteger(value) || value < 1 || value > max) {
+    throw invalidRange(`${what} must be a whole number from 1 to ${max}`);
+  }
+  return value;
+}

@@ -1,0 +1,37 @@
+/**
+ * Limits and defaults of the keys room, with unit and source.
+ *
+ * Owns numbers only. Must not know what is done with them.
+ *
+ * @module
+ */
+
+/** Milliseconds that an unwrapped data key is kept to decrypt with. Ours: how late a revocation may be noticed. */
+export const CACHE_AGE_MS_DEFAULT = 60_000;
+
+/** Data keys that are kept to decrypt with. Ours. */
+export const CACHE_ENTRIES_DEFAULT = 1_000;
+
+/** Messages under one data key unless told otherwise: nonces then collide with a chance of 2^-57 (SP 800-38D 8.3). */
+export const LEASE_MESSAGES_DEFAULT = 2 ** 20;
+
+/** Messages under one data key at most: SP 800-38D section 8.3 for random 96-bit nonces (a chance of 2^-33). */
+export const LEASE_MESSAGES_MAX = 2 ** 32;
+
+/** Bytes of plaintext under one data key unless told otherwise: 64 GiB. Ours. */
+export const LEASE_BYTES_DEFAULT = 64 * 2 ** 30;
+
+/** Bytes of plaintext under one data key at most: 1 PiB, advantage 2^-37 (draft-irtf-cfrg-aead-limits section 5). */
+export const LEASE_BYTES_MAX = 2 ** 50;
+
+/** Milliseconds that a lease lives unless told otherwise: one hour. Ours. */
+export const LEASE_AGE_MS_DEFAULT = 3_600_000;
+
+/** Milliseconds that a lease lives at most: one day. Ours. */
+export const LEASE_AGE_MS_MAX = 86_400_000;
+
+/** Milliseconds between two looks of a lease at whether keys were revoked. Ours: what a look costs, a message must not. */
+export const LEASE_REVOCATION_CHECK_MS = 100;
+
+/** Contexts whose data keys `reuse` holds at once; the one longest unused goes first. Ours. */
+export const REUSED_CONTEXTS_MAX = 1_000;

@@ -1,0 +1,19 @@
+/**
+ * `coffer/kv`: the KvService port, its rules and its listing.
+ *
+ * @module
+ */
+export type {
+  KvActor,
+  KvListMetadata,
+  KvListRequest,
+  KvMetadata,
+  KvObject,
+  KvObjectWithoutValue,
+  KvPage,
+  KvService,
+  KvSummary,
+  KvVersion,
+} from "./kv-service.ts";
+export { KvListing } from "./pagination.ts";
+export { KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX, KV_NAME_CHARS_MAX, KV_VALUE_BYTES_MAX } from "./rules.ts";

@@ -1,0 +1,170 @@
+/**
+ * The KvService port: a versioned store of small secrets.
+ *
+ * Owns the shapes, which are WorkOS's in camelCase, and the contract that every store fulfils; one contract
+ * suite, test/contract/kv-service.ts, runs on all of them. Must not know any of them.
+ *
+ * @module
+ */
+import type { KeyContext } from "../crypto/key-context.ts";
+import type { CallOptions } from "../keys/key-service.ts";
+
+/** Who wrote a version. */
+export interface KvActor {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** What is known of an object besides its name and value. */
+export interface KvMetadata {
+  readonly id: string;
+  readonly environmentId: string;
+  /** Id of the data key that encrypts the version. */
+  readonly keyId: string;
+  /** RFC 3339, UTC, milliseconds. */
+  readonly updatedAt: string;
+  readonly updatedBy: KvActor;
+  readonly context: KeyContext;
+  /** The version that this tells of: give it as `versionCheck` to change only what you have seen. */
+  readonly versionId: string;
+}
+
+export interface KvObjectWithoutValue {
+  readonly id: string;
+  readonly name: string;
+  readonly metadata: KvMetadata;
+}
+
+export interface KvObject extends KvObjectWithoutValue {
+  readonly value: string;
+}
+
+export interface KvSummary {
+  readonly id: string;
+  readonly name: string;
+  /** RFC 3339, UTC, milliseconds. */
+  readonly updatedAt: string;
+}
+
+export interface KvVersion {
+  readonly id: string;
+  /** RFC 3339, UTC, milliseconds. */
+  readonly createdAt: string;
+  readonly currentVersion: boolean;
+  /** Bytes as stored, encrypted; 0 for a destroyed version. */
+  readonly size: number;
+  /** Fingerprint of the stored bytes, in double quotes; tells nothing of the value. */
+  readonly etag: string;
+  /** Our extension: whether the value of this version was destroyed. */
+  readonly isDestroyed: boolean;
+}
+
+/** Cursors of a page. While more follow, both hold the next page's cursor; on the last page both are null. */
+export interface KvListMetadata {
+  readonly before: string | null;
+  readonly after: string | null;
+}
+
+export interface KvPage<T> {
+  readonly data: readonly T[];
+  readonly listMetadata: KvListMetadata;
+}
+
+export interface KvListRequest {
+  /** Objects on a page: 1 to 100, default 10. */
+  readonly limit?: number | undefined;
+  /** Cursor (an object's id): only what comes before it in the order. */
+  readonly before?: string | undefined;
+  /** Cursor (an object's id): only what comes after it in the order. */
+  readonly after?: string | undefined;
+  /** By creation; default `desc`, the newest first. */
+  readonly order?: "asc" | "desc" | undefined;
+  /** Only names that hold this text, case-sensitive. */
+  readonly search?: string | undefined;
+  /** Only objects written after this moment: a date or its RFC 3339 text. */
+  readonly updatedAfter?: Date | string | undefined;
+  /** Our extension: list deleted objects instead of live ones. Default false. */
+  readonly deleted?: boolean | undefined;
+}
+
+/** A versioned store of small secrets. All calls throw the storage's and the key service's codes as well. */
+export interface KvService {
+  /**
+   * Stores a value under a new name.
+   *
+   * @param request.name - 1 to 200 characters, unique among live objects; not `.` or `..`, no NUL
+   * @param request.value - text of at most 64 KiB as UTF-8
+   * @param request.keyContext - cannot be changed later
+   * @throws VaultError ERR_KV_EXISTS, ERR_KV_NAME_INVALID, ERR_KV_VALUE_TOO_LARGE, ERR_KEY_CONTEXT_INVALID
+   */
+  createKv(
+    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
+    options?: CallOptions,
+  ): Promise<KvMetadata>;
+
+  /**
+   * Reads the current version, or with `versionId` (our extension) an old one.
+   *
+   * @throws VaultError ERR_KV_NOT_FOUND (also for a deleted object), ERR_KV_VERSION_DESTROYED, ERR_KEY_DESTROYED,
+   *   ERR_KEY_DISABLED
+   */
+  getKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options?: CallOptions,
+  ): Promise<KvObject>;
+
+  /** Reads the current version by name. @throws as `getKv` */
+  getName(request: { readonly name: string }, options?: CallOptions): Promise<KvObject>;
+
+  /**
+   * Writes a new version.
+   *
+   * @param request.versionCheck - the version that must be current; null or absent: no check
+   * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_VERSION_CONFLICT (nothing changed), ERR_KV_VALUE_TOO_LARGE
+   */
+  updateKv(
+    request: {
+      readonly id: string;
+      readonly value: string;
+      readonly versionCheck?: string | null | undefined;
+    },
+    options?: CallOptions,
+  ): Promise<KvObjectWithoutValue>;
+
+  /**
+   * Hides an object and frees its name; its versions stay until destroyed.
+   *
+   * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_VERSION_CONFLICT
+   */
+  deleteKv(
+    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
+    options?: CallOptions,
+  ): Promise<{ readonly success: true; readonly name: string }>;
+
+  /** Lists names, page by page. @throws VaultError ERR_CURSOR_INVALID; RangeError for a bad limit */
+  listKv(request?: KvListRequest, options?: CallOptions): Promise<KvPage<KvSummary>>;
+
+  /** All versions of an object, the newest first; exactly one is current. @throws VaultError ERR_KV_NOT_FOUND */
+  listKvVersions(request: { readonly id: string }, options?: CallOptions): Promise<KvPage<KvVersion>>;
+
+  /** The object without its value. @throws VaultError ERR_KV_NOT_FOUND */
+  listKvMetadata(request: { readonly id: string }, options?: CallOptions): Promise<KvObjectWithoutValue>;
+
+  /**
+   * Our extension: brings a deleted object back.
+   *
+   * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_NOT_DELETED, ERR_KV_EXISTS (its name has been taken since)
+   */
+  undeleteKv?(request: { readonly id: string }, options?: CallOptions): Promise<KvObjectWithoutValue>;
+
+  /**
+   * Our extension: erases the stored value of one version, or of all and deletes the object. Cannot be undone.
+   *
+   * @returns how many versions lost their value
+   * @throws VaultError ERR_KV_NOT_FOUND
+   */
+  destroyKv?(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options?: CallOptions,
+  ): Promise<{ readonly destroyedVersions: number }>;
+}

@@ -1,0 +1,45 @@
+/**
+ * Lists that can be awaited for one page or iterated to the end.
+ *
+ * Owns the walk from page to page. Must not know where pages come from.
+ *
+ * @module
+ */
+import type { KvListRequest, KvPage, KvSummary } from "./kv-service.ts";
+
+/** Fetches one page. */
+export type FetchPage = (request: KvListRequest) => Promise<KvPage<KvSummary>>;
+
+/**
+ * A list: `await` it for the first page, or `for await` over every object on every page. Nothing is fetched
+ * before; each page once, without pauses.
+ */
+export class KvListing implements PromiseLike<KvPage<KvSummary>>, AsyncIterable<KvSummary> {
+  readonly #fetch: FetchPage;
+  readonly #request: KvListRequest;
+  #first: Promise<KvPage<KvSummary>> | undefined;
+
+  constructor(fetch: FetchPage, request: KvListRequest) {
+    this.#fetch = fetch;
+    this.#request = request;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: being awaitable is this class's purpose
+  then<A = KvPage<KvSummary>, B = never>(
+    onfulfilled?: ((page: KvPage<KvSummary>) => A | PromiseLike<A>) | null,
+    onrejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#first ??= this.#fetch(this.#request);
+    return this.#first.then(onfulfilled, onrejected);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<KvSummary, void, undefined> {
+    this.#first ??= this.#fetch(this.#request);
+    let page = await this.#first;
+    yield* page.data;
+    while (page.listMetadata.after !== null) {
+      page = await this.#fetch({ ...this.#request, before: undefined, after: page.listMetadata.after });
+      yield* page.data;
+    }
+  }
+}

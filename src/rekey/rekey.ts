@@ -1,0 +1,165 @@
+/**
+ * Rekey and rewrap of ciphertexts: a new wrapped key is spliced in, the data stays as it is.
+ *
+ * Owns the two moves for one ciphertext and for many. Neither decrypts, so neither takes the data away from
+ * someone who has the data key already: only re-encryption does. Must not know how a service wraps.
+ *
+ * @module
+ */
+import { encodeBase64 } from "../crypto/base64.ts";
+import type { DataKey } from "../crypto/data-key.ts";
+import { type ParseOptions, parseEnvelope } from "../crypto/envelope.ts";
+import { splice } from "../crypto/inspect.ts";
+import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
+import { invalidRange, VaultError } from "../errors.ts";
+import { type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
+
+/** Items of a batch that are under way at once unless told otherwise. Ours. */
+export const REKEY_CONCURRENCY_DEFAULT = 8;
+
+/** Items of a batch that may be under way at once. Ours. */
+export const REKEY_CONCURRENCY_MAX = 1_000;
+
+export interface RekeyOptions extends CallOptions, ParseOptions {}
+
+/** What became of one item of a batch, at the item's own index. */
+export type ItemResult<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: Error };
+
+export interface BatchOptions extends RekeyOptions {
+  /** Requests under way at once: 1 to 1,000, default 8. */
+  readonly concurrency?: number | undefined;
+  /** Told after each item: items done and in all. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/**
+ * Moves a ciphertext to another key context: same data key, same nonce, ciphertext and tag, another wrapped key.
+ *
+ * @param ciphertext - of any layout, which it keeps
+ * @returns the new ciphertext; the old one can still be decrypted
+ * @throws VaultError the parse errors of a ciphertext (before any request), and what `createRekey` throws
+ */
+export async function rekey(
+  service: KeyService,
+  ciphertext: string,
+  context: KeyContext,
+  options: RekeyOptions = {},
+): Promise<string> {
+  canonicalContext(context);
+  return move(ciphertext, options, (encryptedKeys) =>
+    service.createRekey({ context, encryptedKeys }, options),
+  );
+}
+
+/**
+ * Wraps a ciphertext's data key under the newest KEK versions of its context.
+ *
+ * @param context - the ciphertext's own context; needed only by services that cannot rewrap by themselves
+ * @returns the new ciphertext; the same text where nothing was newer
+ * @throws VaultError ERR_UNSUPPORTED if the service needs the context; and as {@link rekey}
+ */
+export async function rewrap(
+  service: KeyService,
+  ciphertext: string,
+  options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
+): Promise<string> {
+  const { context } = options;
+  if (service.createRewrap === undefined && context === undefined) {
+    throw new VaultError(
+      "ERR_UNSUPPORTED",
+      "this key service cannot rewrap by itself: give the ciphertext's context",
+    );
+  }
+  return move(ciphertext, options, (encryptedKeys) =>
+    service.createRewrap === undefined
+      ? service.createRekey({ context: context!, encryptedKeys }, options)
+      : service.createRewrap({ encryptedKeys }, options),
+  );
+}
+
+/**
+ * Rekeys many ciphertexts. Ciphertexts that share a wrapped key cost one request.
+ *
+ * @returns one result per ciphertext, in order; a failed item does not stop the others
+ * @throws RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID; the signal's reason
+ */
+export async function rekeyMany(
+  service: KeyService,
+  ciphertexts: readonly string[],
+  context: KeyContext,
+  options: BatchOptions = {},
+): Promise<ItemResult<string>[]> {
+  canonicalContext(context);
+  return moveMany(ciphertexts, options, (encryptedKeys) =>
+    service.createRekey({ context, encryptedKeys }, options),
+  );
+}
+
+/** Rewraps many ciphertexts, like {@link rekeyMany}, for services that can rewrap by themselves. */
+export async function rewrapMany(
+  service: KeyService,
+  ciphertexts: readonly string[],
+  options: BatchOptions = {},
+): Promise<ItemResult<string>[]> {
+  if (service.createRewrap === undefined) {
+    throw new VaultError("ERR_UNSUPPORTED", "this key service cannot rewrap by itself: use rekeyMany");
+  }
+  return moveMany(ciphertexts, options, (encryptedKeys) => service.createRewrap!({ encryptedKeys }, options));
+}
+
+type Wrap = (encryptedKeys: string) => Promise<DataKey>;
+
+async function move(ciphertext: string, options: RekeyOptions, wrap: Wrap): Promise<string> {
+  options.signal?.throwIfAborted();
+  const encryptedKeys = encodeBase64(parseEnvelope(ciphertext, options).keyBlob);
+  return splice(ciphertext, await wrappedForm(untilAborted(wrap(encryptedKeys), options.signal)), options);
+}
+
+async function moveMany(
+  ciphertexts: readonly string[],
+  options: BatchOptions,
+  wrap: Wrap,
+): Promise<ItemResult<string>[]> {
+  const concurrency = options.concurrency ?? REKEY_CONCURRENCY_DEFAULT;
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > REKEY_CONCURRENCY_MAX) {
+    throw invalidRange(`concurrency must be a whole number from 1 to ${REKEY_CONCURRENCY_MAX}`);
+  }
+  const results = new Array<ItemResult<string>>(ciphertexts.length);
+  const wrapped = new Map<string, Promise<string>>();
+  let next = 0;
+  let done = 0;
+  const worker = async (): Promise<void> => {
+    while (next < ciphertexts.length) {
+      options.signal?.throwIfAborted();
+      const index = next++;
+      const ciphertext = ciphertexts[index]!;
+      try {
+        const encryptedKeys = encodeBase64(parseEnvelope(ciphertext, options).keyBlob);
+        let form = wrapped.get(encryptedKeys);
+        if (form === undefined) {
+          form = wrappedForm(wrap(encryptedKeys));
+          form.catch(() => {}); // Each item that shares it reports it.
+          wrapped.set(encryptedKeys, form);
+        }
+        const value = splice(ciphertext, await untilAborted(form, options.signal), options);
+        results[index] = { ok: true, value };
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        results[index] = { ok: false, error: error as Error };
+      }
+      done += 1;
+      options.onProgress?.(done, ciphertexts.length);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, ciphertexts.length) }, worker));
+  return results;
+}
+
+/** Only the wrapped form is wanted: the key itself goes at once. */
+async function wrappedForm(answer: Promise<DataKey>): Promise<string> {
+  const key = await answer;
+  key.dispose();
+  return key.encryptedKeys;
+}
