@@ -1,0 +1,127 @@
+/** Conversions of bytes, each against Node's own. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  ascii,
+  compareBytes,
+  concatBytes,
+  EMPTY,
+  equalBytes,
+  fromHex,
+  fromUtf8,
+  lengthPrefixed,
+  readU32,
+  startsWithAt,
+  toBytes,
+  toHex,
+  typeName,
+  u32,
+  utf8,
+} from "../../src/crypto/bytes.ts";
+import { wellFormedText } from "../support/arbitraries.ts";
+import { errorOf } from "../support/errors.ts";
+
+const bytes = fc.uint8Array({ maxLength: 12 });
+/** Pairs that often share a beginning. */
+const relatedPair = fc
+  .tuple(bytes, bytes, bytes)
+  .map(([start, a, b]) => [concatBytes(start, a), concatBytes(start, b)] as const);
+
+describe("bytes", () => {
+  test("concatBytes joins into a new array", () => {
+    fc.assert(
+      fc.property(fc.array(bytes, { maxLength: 5 }), (parts) => {
+        const joined = concatBytes(...parts);
+        expect(Buffer.compare(joined, Buffer.concat(parts))).toBe(0);
+        expect(joined.constructor).toBe(Uint8Array);
+      }),
+    );
+    expect(concatBytes()).toEqual(EMPTY);
+  });
+
+  test("equalBytes and compareBytes agree with Buffer's", () => {
+    fc.assert(
+      fc.property(relatedPair, ([a, b]) => {
+        expect(equalBytes(a, b)).toBe(Buffer.compare(a, b) === 0);
+        expect(equalBytes(a, Uint8Array.from(a))).toBe(true);
+        expect(Math.sign(compareBytes(a, b))).toBe(Buffer.compare(a, b));
+      }),
+    );
+  });
+
+  test("startsWithAt looks at one place, and never past the end", () => {
+    const text = ascii("abcabd");
+    expect(startsWithAt(text, ascii("abd"), 3)).toBe(true);
+    expect(startsWithAt(text, ascii("abd"), 0)).toBe(false);
+    expect(startsWithAt(text, ascii("abda"), 3)).toBe(false);
+    expect(startsWithAt(text, EMPTY, 6)).toBe(true);
+    expect(startsWithAt(text, EMPTY, 7)).toBe(false);
+  });
+
+  test("u32 and readU32 are each other's inverse over 32 bits", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 0xffffffff }), (value) => {
+        expect(Buffer.from(u32(value)).readUInt32BE()).toBe(value);
+        expect(readU32(concatBytes(Uint8Array.of(9), u32(value)), 1)).toBe(value);
+      }),
+    );
+    expect([...lengthPrefixed(ascii("ab"))]).toEqual([0, 0, 0, 2, 0x61, 0x62]);
+  });
+
+  test("toHex and fromHex are each other's inverse", () => {
+    fc.assert(
+      fc.property(bytes, (value) => {
+        expect(toHex(value)).toBe(Buffer.from(value).toString("hex"));
+        expect(fromHex(toHex(value))).toEqual(value);
+      }),
+    );
+  });
+
+  test("[ENV-9] UTF-8 there and back keeps every scalar value and every byte order mark", () => {
+    fc.assert(
+      fc.property(wellFormedText, (text) => {
+        const encoded = utf8(text, "text");
+        expect(Buffer.from(encoded).equals(Buffer.from(text, "utf8"))).toBe(true);
+        expect(fromUtf8(encoded)).toBe(text);
+      }),
+    );
+  });
+
+  test.each([[[0xff]], [[0xc0, 0x80]], [[0xed, 0xa0, 0x80]], [[0xf4, 0x90, 0x80, 0x80]], [[0xe2, 0x82]]])(
+    "[ENV-9] %j is not UTF-8",
+    (values) => {
+      expect(fromUtf8(Uint8Array.from(values))).toBeUndefined();
+    },
+  );
+
+  test.each(["\ud800", "a\udfff", "\udc00\ud800", "\ud83d"])(
+    "[ENV-8] a lone surrogate is refused",
+    (text) => {
+      expect(errorOf(() => utf8(text, "data"))).toMatchObject({ code: "ERR_TEXT_MALFORMED" });
+      expect(errorOf(() => toBytes(text, "data"))).toMatchObject({ code: "ERR_TEXT_MALFORMED" });
+    },
+  );
+
+  test("toBytes takes text and arrays as they are, and nothing else", () => {
+    const array = Uint8Array.of(1, 2);
+    expect(toBytes(array, "data")).toBe(array);
+    expect([...toBytes("é", "data")]).toEqual([0xc3, 0xa9]);
+    for (const wrong of [null, undefined, 1, {}, [1], new ArrayBuffer(1), new DataView(new ArrayBuffer(1))]) {
+      const error = errorOf(() => toBytes(wrong as never, "data"));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error).toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
+    }
+  });
+
+  test("typeName says what something is, not what it holds", () => {
+    expect([null, [], {}, "x", 1, undefined, () => 0].map(typeName)).toEqual([
+      "null",
+      "an array",
+      "an object",
+      "string",
+      "number",
+      "undefined",
+      "function",
+    ]);
+  });
+});

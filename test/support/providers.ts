@@ -1,0 +1,33 @@
+/**
+ * The three AEAD providers and the two hash providers, by name, for tests that hold them against each other.
+ *
+ * Owns nothing but these lists.
+ *
+ * @module
+ */
+import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../src/crypto/aead.ts";
+import { nobleProvider } from "../../src/crypto/aead-noble.ts";
+import { nodeProvider } from "../../src/crypto/aead-node.ts";
+import { webCryptoProvider } from "../../src/crypto/aead-webcrypto.ts";
+import type { HashProvider } from "../../src/crypto/hash.ts";
+import { nobleHash } from "../../src/crypto/hash-noble.ts";
+import { nodeHash } from "../../src/crypto/hash-node.ts";
+import { runtime } from "../../src/crypto/runtime.ts";
+
+// The tests run on Node, which has both.
+const nodeCrypto = runtime.crypto!;
+const subtle = runtime.webcrypto!.subtle;
+
+export const NODE: SyncAeadProvider = nodeProvider(nodeCrypto);
+export const WEBCRYPTO: AeadProvider = webCryptoProvider(subtle);
+export const NOBLE: SyncAeadProvider = nobleProvider;
+
+export const AEAD_PROVIDERS: readonly AeadProvider[] = [NODE, WEBCRYPTO, NOBLE];
+export const SYNC_AEAD_PROVIDERS: readonly SyncAeadProvider[] = [NODE, NOBLE];
+export const PROVIDER_NAMES: readonly AeadProviderName[] = ["node", "webcrypto", "noble"];
+export const SYNC_PROVIDER_NAMES: readonly AeadProviderName[] = ["node", "noble"];
+
+export const HASH_PROVIDERS: readonly { readonly name: string; readonly hash: HashProvider }[] = [
+  { name: "node", hash: nodeHash(nodeCrypto) },
+  { name: "noble", hash: nobleHash },
+];

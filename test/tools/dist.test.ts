@@ -1,0 +1,134 @@
+/**
+ * The built package, as an application meets it: by `coffer/...`, under plain Node, with its types.
+ *
+ * Needs `npm run build`, which `npm test` runs first.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
+import { dirname, join } from "node:path";
+import ts from "typescript";
+import { beforeEach, describe, expect, test } from "vitest";
+import { BROWSER_ENTRIES } from "../../tools/imports/rooms.ts";
+import { ROOT } from "../../tools/root.ts";
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly bin: Readonly<Record<string, string>>;
+  readonly exports: Readonly<Record<string, string | { types: string; default: string }>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+const MANIFEST = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Manifest;
+const MODULES = Object.entries(MANIFEST.exports).flatMap(([subpath, target]) =>
+  typeof target === "string" ? [] : [{ subpath, specifier: specifierOf(subpath), ...target }],
+);
+const PORTABLE = MODULES.filter(({ subpath }) => BROWSER_ENTRIES.some((entry) => entry.subpath === subpath));
+
+function specifierOf(subpath: string): string {
+  return subpath === "." ? MANIFEST.name : `${MANIFEST.name}/${subpath.slice(2)}`;
+}
+
+/** Plain: without the flags and loaders of the test runner. */
+function node(...args: string[]): string {
+  const { NODE_OPTIONS, ...env } = process.env;
+  return execFileSync(process.execPath, args, { cwd: ROOT, env, encoding: "utf8" });
+}
+
+/** Imports of a built file: static, dynamic and of its types. */
+function importsOf(path: string): string[] {
+  return ts.preProcessFile(readFileSync(path, "utf8"), true, true).importedFiles.map((f) => f.fileName);
+}
+
+describe("the built package", () => {
+  beforeEach(({ skip }) => {
+    skip(!existsSync(join(ROOT, "dist")), "dist/ is not there: npm run build");
+  });
+
+  test("has every file that package.json names", () => {
+    const named = [...MODULES.flatMap((m) => [m.types, m.default]), ...Object.values(MANIFEST.bin)];
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
+
+  test.each(MODULES)("$specifier loads under plain Node", ({ specifier }) => {
+    const script = `console.log(Object.keys(await import(${JSON.stringify(specifier)})).length)`;
+    expect(Number(node("--input-type=module", "--eval", script))).toBeGreaterThan(0);
+  });
+
+  test("loads an error class once, whatever subpaths are imported", () => {
+    const script = `
+      const { VaultError } = await import("coffer/errors");
+      const { localDecrypt } = await import("coffer/crypto");
+      const error = await localDecrypt("", { dataKey: "" }).catch((e) => e);
+      console.log(error instanceof VaultError, error.code);`;
+    expect(node("--input-type=module", "--eval", script)).toMatch(/^true ERR_/);
+  });
+
+  test("prints its version", () => {
+    expect(node("dist/cli/main.js", "--version").trim()).toBe(MANIFEST.version);
+  });
+
+  test("names Node's modules with their prefix, and no package that is not a dependency", () => {
+    const wrong = globSync("dist/**/*.{js,d.ts}", { cwd: ROOT }).flatMap((file) =>
+      importsOf(join(ROOT, file))
+        .filter((specifier) => !/^\.|^node:/.test(specifier))
+        .filter((specifier) => isBuiltin(specifier) || !isDependency(specifier))
+        .map((specifier) => `${file}: ${specifier}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test.each(PORTABLE)("$specifier reaches no module of Node, in code and types", (entry) => {
+    const reached = new Set([join(ROOT, entry.default), join(ROOT, entry.types)]);
+    const builtins: string[] = [];
+    for (const path of reached) {
+      for (const specifier of importsOf(path)) {
+        if (isBuiltin(specifier)) builtins.push(`${path}: ${specifier}`);
+        else if (specifier.startsWith(".")) reached.add(builtFile(path, specifier));
+      }
+    }
+    expect(builtins).toEqual([]);
+  });
+
+  test("has types that an application's compiler accepts, without those of Node where it is portable", () => {
+    expect(compile(PORTABLE, [])).toEqual([]);
+    expect(compile(MODULES, ["node"])).toEqual([]);
+  });
+});
+
+function isDependency(specifier: string): boolean {
+  return Object.keys(MANIFEST.dependencies).some((d) => specifier === d || specifier.startsWith(`${d}/`));
+}
+
+/** Declarations import each other by the names of the code. */
+function builtFile(from: string, specifier: string): string {
+  const path = join(dirname(from), specifier);
+  return from.endsWith(".d.ts") ? path.replace(/\.js$/, ".d.ts") : path;
+}
+
+/** Compiles an application that imports the modules; the file exists in memory only. */
+function compile(modules: typeof MODULES, types: string[]): string[] {
+  const path = join(ROOT, "application-of-the-test.ts");
+  const text = modules.map(({ specifier }, i) => `export * as m${i} from "${specifier}";`).join("\n");
+  const options: ts.CompilerOptions = {
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts", "lib.dom.d.ts", "lib.dom.asynciterable.d.ts"],
+    types,
+  };
+  const host = ts.createCompilerHost(options);
+  const { fileExists, readFile, getSourceFile } = host;
+  host.fileExists = (name) => name === path || fileExists(name);
+  host.readFile = (name) => (name === path ? text : readFile(name));
+  host.getSourceFile = (name, languageVersion, ...rest) =>
+    name === path
+      ? ts.createSourceFile(name, text, languageVersion)
+      : getSourceFile(name, languageVersion, ...rest);
+  return ts
+    .getPreEmitDiagnostics(ts.createProgram({ rootNames: [path], options, host }))
+    .map((d) => `${d.file?.fileName ?? ""}: ${ts.flattenDiagnosticMessageText(d.messageText, "\n")}`);
+}
