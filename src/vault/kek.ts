@@ -1,0 +1,121 @@
+/**
+ * KEKs at rest: how the root key wraps them (docs/spec/keyring.md section 2).
+ *
+ * Owns the derivations from the root key, the associated data of a wrapped KEK, and the check by which a wrong
+ * root key is known at once. Must not know storage or data keys.
+ *
+ * @module
+ */
+import type { SyncAeadProvider } from "../crypto/aead.ts";
+import { ascii, concatBytes, EMPTY, lengthPrefixed, u32, utf8 } from "../crypto/bytes.ts";
+import { hash } from "../crypto/hash.ts";
+import { KEY_BYTES } from "../crypto/limits.ts";
+import { providers } from "../crypto/providers.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { SecretBytes } from "../crypto/secret-bytes.ts";
+import { kcXaesOpen, kcXaesSeal, XAES_NONCE_BYTES } from "../crypto/xaes.ts";
+import { isVaultError, VaultError } from "../errors.ts";
+
+/** The states of a KEK version (docs/spec/keyring.md section 1). */
+export type KekState = "active" | "decrypt-only" | "disabled" | "pending-destroy" | "destroyed";
+
+/** What a wrapped KEK version is bound to. */
+export interface KekIdentity {
+  readonly environmentId: string;
+  /** UUID text. */
+  readonly kekId: string;
+  /** 1 or more. */
+  readonly version: number;
+  readonly contextName: string;
+  readonly contextValue: string;
+}
+
+const CHECK_INFO = ascii("coffer/v1/root-check");
+const WRAP_INFO = ascii("coffer/v1/kek-wrap");
+
+/** Wraps and unwraps KEKs with keys derived from a vault's root key. */
+export class KekWrapper {
+  readonly #key: SecretBytes;
+  readonly #checkKey: SecretBytes;
+  readonly #vaultId: Uint8Array;
+  readonly #provider: SyncAeadProvider;
+
+  /**
+   * @param root - 32 bytes; may be disposed of afterwards
+   * @param vaultId - 16 bytes, public
+   */
+  constructor(root: SecretBytes, vaultId: Uint8Array) {
+    const derive = (info: Uint8Array): SecretBytes =>
+      new SecretBytes(hash.hkdf("sha256", root.bytes, vaultId, info, KEY_BYTES));
+    this.#key = derive(WRAP_INFO);
+    this.#checkKey = derive(CHECK_INFO);
+    this.#vaultId = vaultId;
+    this.#provider = providers.sync();
+  }
+
+  /** Makes a new random KEK; returns its wrapped form only. */
+  create(identity: KekIdentity): Uint8Array {
+    const kek = randomBytes(KEY_BYTES);
+    try {
+      return this.#seal(this.#key, kek, this.#associatedData(identity));
+    } finally {
+      kek.fill(0);
+    }
+  }
+
+  /**
+   * @returns the KEK, 32 bytes, the caller's to zero
+   * @throws VaultError ERR_STORAGE_CORRUPT if the row was altered: the root key is known to be right
+   */
+  unwrap(wrapped: Uint8Array, identity: KekIdentity): Uint8Array {
+    try {
+      return this.#open(this.#key, wrapped, this.#associatedData(identity));
+    } catch (error) {
+      if (!isVaultError(error, "ERR_DECRYPT_FAILED")) throw error;
+      throw new VaultError("ERR_STORAGE_CORRUPT", `the KEK ${identity.kekId} is damaged in the vault's file`);
+    }
+  }
+
+  /** A value to store, by which {@link isRightRoot} knows this root key again. */
+  createCheck(): Uint8Array {
+    return this.#seal(this.#checkKey, EMPTY, this.#vaultId);
+  }
+
+  /** Whether the stored value was made with this root key. */
+  isRightRoot(check: Uint8Array): boolean {
+    try {
+      this.#open(this.#checkKey, check, this.#vaultId);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  dispose(): void {
+    this.#key.dispose();
+    this.#checkKey.dispose();
+  }
+
+  /** KC-XAES-256-GCM under a fresh nonce, which goes first (docs/spec/keyring.md section 2). */
+  #seal(key: SecretBytes, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
+    const nonce = randomBytes(XAES_NONCE_BYTES);
+    return concatBytes(nonce, kcXaesSeal(this.#provider, key.bytes, nonce, plaintext, associatedData));
+  }
+
+  #open(key: SecretBytes, sealed: Uint8Array, associatedData: Uint8Array): Uint8Array {
+    const nonce = sealed.subarray(0, XAES_NONCE_BYTES);
+    return kcXaesOpen(this.#provider, key.bytes, nonce, sealed.subarray(XAES_NONCE_BYTES), associatedData);
+  }
+
+  #associatedData(identity: KekIdentity): Uint8Array {
+    return concatBytes(
+      WRAP_INFO,
+      lengthPrefixed(this.#vaultId),
+      lengthPrefixed(utf8(identity.environmentId, "environment id")),
+      lengthPrefixed(utf8(identity.kekId, "KEK id")),
+      u32(identity.version),
+      lengthPrefixed(utf8(identity.contextName, "context name")),
+      lengthPrefixed(utf8(identity.contextValue, "context value")),
+    );
+  }
+}

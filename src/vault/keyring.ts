@@ -1,0 +1,399 @@
+/**
+ * The keyring: data keys under all KEKs of their context (docs/spec/keyring.md section 3).
+ *
+ * Owns the way from a context to its KEKs and from those to the wrapping key, and what of it is kept in memory:
+ * wrapping keys, for as long as no process has changed a KEK. Must not know states' changes (kek-lifecycle.ts) or
+ * the store.
+ *
+ * @module
+ */
+import { ascii, concatBytes, EMPTY, equalBytes, lengthPrefixed, toHex, u32, utf8 } from "../crypto/bytes.ts";
+import { hash } from "../crypto/hash.ts";
+import { type CofferKeyBlob, decodeKeyBlob, encodeKeyBlob, WRAP_NONCE_BYTES } from "../crypto/key-blob.ts";
+import { type CanonicalContext, type ContextEntry, canonicalEntries } from "../crypto/key-context.ts";
+import { KEY_BYTES } from "../crypto/limits.ts";
+import { providers } from "../crypto/providers.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { SecretBytes } from "../crypto/secret-bytes.ts";
+import { uuidFromText, uuidToText, uuidV4, uuidV5 } from "../crypto/uuid.ts";
+import { kcXaesOpen, kcXaesSeal } from "../crypto/xaes.ts";
+import { decryptFailed, isVaultError, VaultError } from "../errors.ts";
+import type { KekState, KekWrapper } from "./kek.ts";
+import { CONTEXT_CACHE_MAX } from "./limits.ts";
+import type { Database, Row, Sql } from "./storage/database.ts";
+
+/** A data key that was made or unwrapped; the key is the caller's to zero. */
+export interface RingDataKey {
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  /** UUID text. */
+  readonly id: string;
+  readonly blob: Uint8Array;
+  readonly context: CanonicalContext;
+}
+
+/** A data key for something that is stored in the same vault. */
+export interface StoredDataKey extends RingDataKey {
+  /** The context's row. */
+  readonly contextId: string;
+  readonly keks: readonly { readonly id: string; readonly version: number }[];
+  /** The counter of revocations before the key was made: if it has changed since, the key may be worthless. */
+  readonly revocations: number;
+}
+
+/** The KEK versions of one context, ready to wrap and unwrap. */
+interface Ring {
+  readonly keks: CofferKeyBlob["keks"];
+  readonly context: CanonicalContext;
+  readonly wrappingKey: SecretBytes;
+  /** The context's row; known only to rings of newest versions. */
+  readonly contextId: string | undefined;
+}
+
+/** What a ring is made of. */
+interface Loaded {
+  readonly rows: readonly KekRow[];
+  readonly contextId?: string;
+}
+
+interface KekRow {
+  readonly id: string;
+  readonly version: number;
+  readonly entry: ContextEntry;
+  readonly wrapped: Uint8Array;
+}
+
+const WRAPPING_KEY_INFO = ascii("coffer/v1/data-key-wrap");
+const WRAP_LABEL = ascii("coffer/v1/data-key");
+
+/** Makes, unwraps and moves data keys within one environment. */
+export class Keyring {
+  readonly #database: Database;
+  readonly #wrapper: KekWrapper;
+  readonly #environmentId: string;
+  readonly #now: () => number;
+  /** Rings by what names them: a canonical context (newest versions) or a blob's KEK references. */
+  readonly #rings = new Map<string, Ring>();
+  /** The counter of KEK changes that #rings is true for. */
+  #ringsAt = -1;
+
+  constructor(database: Database, wrapper: KekWrapper, environmentId: string, now: () => number) {
+    this.#database = database;
+    this.#wrapper = wrapper;
+    this.#environmentId = environmentId;
+    this.#now = now;
+  }
+
+  /**
+   * Makes a random data key under the newest KEKs of a context; KEKs that do not exist yet are made first.
+   *
+   * @throws VaultError ERR_KEY_DISABLED, ERR_KEY_DESTROYED, and the storage's codes
+   */
+  async createDataKey(context: CanonicalContext): Promise<RingDataKey> {
+    return this.#withNewestRing(context, (ring) => this.#wrap(ring, randomBytes(KEY_BYTES)));
+  }
+
+  /** The same for something that is to be stored in this vault. */
+  async createStoredDataKey(context: CanonicalContext): Promise<StoredDataKey> {
+    const { revocations } = this.#database.changes();
+    const made = await this.#withNewestRing(context, (ring) => ({
+      ...this.#wrap(ring, randomBytes(KEY_BYTES)),
+      contextId: ring.contextId as string,
+      keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
+    }));
+    return { ...made, revocations };
+  }
+
+  /**
+   * Unwraps a data key.
+   *
+   * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND (none of this environment), ERR_KEY_DISABLED,
+   *   ERR_KEY_DESTROYED, ERR_DECRYPT_FAILED
+   */
+  async unwrap(blob: Uint8Array): Promise<RingDataKey> {
+    const parts = decodeKeyBlob(blob);
+    return this.#withRing(
+      referencesKey(parts.keks),
+      (sql) => this.#loadVersions(sql, parts.keks),
+      (ring) => this.#unwrap(ring, parts, blob),
+    );
+  }
+
+  /** Unwraps a data key and wraps it for another context. @throws as `unwrap` and `createDataKey` */
+  async rekey(blob: Uint8Array, context: CanonicalContext): Promise<RingDataKey> {
+    const { key } = await this.unwrap(blob);
+    try {
+      return await this.#withNewestRing(context, (ring) => this.#wrap(ring, Uint8Array.from(key)));
+    } finally {
+      key.fill(0);
+    }
+  }
+
+  /**
+   * Unwraps a data key and wraps it under the newest KEKs of its own context.
+   *
+   * @returns the same blob if it was under the newest already
+   * @throws as `unwrap` and `createDataKey`
+   */
+  async rewrap(blob: Uint8Array): Promise<RingDataKey> {
+    const old = await this.unwrap(blob);
+    const references = referencesKey(decodeKeyBlob(blob).keks);
+    return this.#withNewestRing(old.context, (ring) => {
+      if (referencesKey(ring.keks) === references) return old;
+      return this.#wrap(ring, old.key);
+    });
+  }
+
+  /** Lets go of everything that is kept unwrapped. */
+  dispose(): void {
+    for (const ring of new Set(this.#rings.values())) ring.wrappingKey.dispose();
+    this.#rings.clear();
+  }
+
+  /** Runs `work`, at once and without a break, with the ring of a context's newest KEK versions. */
+  async #withNewestRing<T>(context: CanonicalContext, work: (ring: Ring) => T): Promise<T> {
+    const key = toHex(context.bytes);
+    const load = (sql: Sql): Promise<Loaded> => this.#loadNewest(sql, context);
+    try {
+      return await this.#withRing(key, load, work);
+    } catch (error) {
+      if (!isVaultError(error, "ERR_KEY_NOT_FOUND")) throw error;
+    }
+    await this.#database.write((sql) => this.#createMissing(sql, context));
+    // Loaded in a transaction of its own: what is kept in memory must have been committed.
+    return this.#withRing(key, load, work);
+  }
+
+  /**
+   * Runs `work` with a ring, kept or loaded. `work` is synchronous, and runs in the same turn in which the ring was
+   * found to be current, so that no other call can dispose of the wrapping key under it.
+   */
+  async #withRing<T>(key: string, load: (sql: Sql) => Promise<Loaded>, work: (ring: Ring) => T): Promise<T> {
+    const { keks: at } = this.#database.changes();
+    if (at !== this.#ringsAt) {
+      this.dispose();
+      this.#ringsAt = at;
+    }
+    const kept = this.#rings.get(key);
+    if (kept !== undefined) return work(kept);
+    const ring = this.#assemble(await this.#database.read(load));
+    // Only what was loaded for the state that the others belong to may join them.
+    const isCurrent = this.#ringsAt === at && this.#database.changes().keks === at;
+    try {
+      return work(ring);
+    } finally {
+      if (isCurrent) this.#keep(key, ring);
+      else ring.wrappingKey.dispose();
+    }
+  }
+
+  #keep(key: string, ring: Ring): void {
+    // A plain limit: starting afresh costs one load per context.
+    if (this.#rings.size >= CONTEXT_CACHE_MAX) this.dispose();
+    this.#rings.get(key)?.wrappingKey.dispose();
+    this.#rings.set(key, ring);
+  }
+
+  /** Derives the wrapping key from KEKs in canonical order. */
+  #assemble({ rows, contextId }: Loaded): Ring {
+    const kekBytes = rows.map((row) =>
+      this.#wrapper.unwrap(row.wrapped, {
+        environmentId: this.#environmentId,
+        kekId: row.id,
+        version: row.version,
+        contextName: row.entry.name,
+        contextValue: row.entry.value,
+      }),
+    );
+    const input = concatBytes(...kekBytes);
+    const wrappingKey = hash.hkdf("sha256", input, EMPTY, WRAPPING_KEY_INFO, KEY_BYTES);
+    for (const secret of [input, ...kekBytes]) secret.fill(0);
+    return {
+      keks: rows.map((row) => ({ id: kekIdBytes(row.id), version: row.version })),
+      context: canonicalEntries(rows.map((row) => row.entry)),
+      wrappingKey: new SecretBytes(wrappingKey),
+      contextId,
+    };
+  }
+
+  #wrap(ring: Ring, key: Uint8Array): RingDataKey {
+    const id = uuidV5(ring.keks[0]!.id, key);
+    const nonce = randomBytes(WRAP_NONCE_BYTES);
+    const associatedData = this.#associatedData(ring, id);
+    const wrapped = kcXaesSeal(providers.sync(), ring.wrappingKey.bytes, nonce, key, associatedData);
+    const blob = encodeKeyBlob({ dataKeyId: id, keks: ring.keks, nonce, wrapped });
+    return { key, id: uuidToText(id), blob, context: ring.context };
+  }
+
+  #unwrap(ring: Ring, parts: CofferKeyBlob, blob: Uint8Array): RingDataKey {
+    const associatedData = this.#associatedData(ring, parts.dataKeyId);
+    const key = kcXaesOpen(
+      providers.sync(),
+      ring.wrappingKey.bytes,
+      parts.nonce,
+      parts.wrapped,
+      associatedData,
+    );
+    if (!equalBytes(uuidV5(ring.keks[0]!.id, key), parts.dataKeyId)) throw decryptFailed();
+    return { key, id: uuidToText(parts.dataKeyId), blob, context: ring.context };
+  }
+
+  #associatedData(ring: Ring, dataKeyId: Uint8Array): Uint8Array {
+    return concatBytes(
+      WRAP_LABEL,
+      lengthPrefixed(ring.context.bytes),
+      lengthPrefixed(utf8(this.#environmentId, "environment id")),
+      lengthPrefixed(referencesBytes(ring.keks)),
+      lengthPrefixed(dataKeyId),
+    );
+  }
+
+  /** The KEK versions that a blob names, in its order, which must be the canonical one. */
+  async #loadVersions(sql: Sql, keks: CofferKeyBlob["keks"]): Promise<Loaded> {
+    const found = [];
+    for (const kek of keks) {
+      const row = await sql.get(
+        `SELECT k.id, k.context_name, k.context_value, v.version, v.state, v.wrapped
+         FROM keks k JOIN kek_versions v ON v.kek_id = k.id
+         WHERE k.environment_id = ? AND k.id = ? AND v.version = ?`,
+        this.#environmentId,
+        uuidToText(kek.id),
+        kek.version,
+      );
+      if (row === undefined) {
+        throw new VaultError(
+          "ERR_KEY_NOT_FOUND",
+          `this vault's environment does not hold the KEK ${uuidToText(kek.id)}`,
+        );
+      }
+      found.push(row);
+    }
+    const rows = usable(found);
+    let canonical: CanonicalContext;
+    try {
+      canonical = canonicalEntries(rows.map((row) => row.entry));
+    } catch {
+      throw decryptFailed(); // The same KEK twice.
+    }
+    if (canonical.entries.some((entry, i) => entry.name !== rows[i]!.entry.name)) throw decryptFailed();
+    return { rows };
+  }
+
+  /** The newest version of each KEK of a context. @throws VaultError ERR_KEY_NOT_FOUND if one does not exist yet */
+  async #loadNewest(sql: Sql, context: CanonicalContext): Promise<Loaded> {
+    const missing = new VaultError("ERR_KEY_NOT_FOUND", "a KEK of the context does not exist yet");
+    const contextRow = await this.#contextRow(sql, context);
+    if (contextRow === undefined) throw missing;
+    const found = [];
+    for (const entry of context.entries) {
+      const row = await sql.get(
+        `SELECT k.id, k.context_name, k.context_value, v.version, v.state, v.wrapped
+         FROM keks k JOIN kek_versions v ON v.kek_id = k.id
+         WHERE k.environment_id = ? AND k.context_name = ? AND k.context_value = ?
+         ORDER BY v.version DESC LIMIT 1`,
+        this.#environmentId,
+        entry.name,
+        entry.value,
+      );
+      if (row === undefined) throw missing;
+      found.push(row);
+    }
+    return { rows: usable(found), contextId: contextRow["id"] as string };
+  }
+
+  #contextRow(sql: Sql, context: CanonicalContext): Promise<Row | undefined> {
+    return sql.get(
+      "SELECT id FROM contexts WHERE environment_id = ? AND canonical = ?",
+      this.#environmentId,
+      context.bytes,
+    );
+  }
+
+  /** Makes what of a context's KEKs and records is not there; another process may do the same at the same time. */
+  async #createMissing(sql: Sql, context: CanonicalContext): Promise<void> {
+    const now = this.#now();
+    await sql.run(
+      `INSERT INTO contexts (id, environment_id, canonical, created_at) VALUES (?, ?, ?, ?)
+       ON CONFLICT (environment_id, canonical) DO NOTHING`,
+      uuidToText(uuidV4()),
+      this.#environmentId,
+      context.bytes,
+      now,
+    );
+    const contextId = (await this.#contextRow(sql, context))!["id"]!;
+    for (const { name, value } of context.entries) {
+      const id = uuidToText(uuidV4());
+      const inserted = await sql.run(
+        `INSERT INTO keks (id, environment_id, context_name, context_value, created_at) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (environment_id, context_name, context_value) DO NOTHING`,
+        id,
+        this.#environmentId,
+        name,
+        value,
+        now,
+      );
+      if (inserted === 1) {
+        const identity = {
+          environmentId: this.#environmentId,
+          kekId: id,
+          version: 1,
+          contextName: name,
+          contextValue: value,
+        };
+        await sql.run(
+          "INSERT INTO kek_versions (kek_id, version, state, wrapped, created_at) VALUES (?, 1, 'active', ?, ?)",
+          id,
+          this.#wrapper.create(identity),
+          now,
+        );
+      }
+      await sql.run(
+        `INSERT INTO context_keks (context_id, kek_id)
+         SELECT ?, id FROM keks WHERE environment_id = ? AND context_name = ? AND context_value = ?
+         ON CONFLICT (context_id, kek_id) DO NOTHING`,
+        contextId,
+        this.#environmentId,
+        name,
+        value,
+      );
+    }
+  }
+}
+
+/** Rows whose KEKs may be used. A destroyed one is told before a disabled one: it is final. */
+function usable(rows: readonly Row[]): KekRow[] {
+  const inState = (...states: KekState[]): Row | undefined =>
+    rows.find((row) => states.includes(row["state"] as KekState));
+  const destroyed = inState("destroyed");
+  if (destroyed !== undefined) {
+    throw new VaultError(
+      "ERR_KEY_DESTROYED",
+      `the KEK ${destroyed["id"]} was destroyed: nothing under it can be read`,
+    );
+  }
+  const disabled = inState("disabled", "pending-destroy");
+  if (disabled !== undefined) {
+    throw new VaultError("ERR_KEY_DISABLED", `the KEK ${disabled["id"]} is disabled`);
+  }
+  return rows.map((row) => ({
+    id: row["id"] as string,
+    version: row["version"] as number,
+    entry: { name: row["context_name"] as string, value: row["context_value"] as string },
+    wrapped: row["wrapped"] as Uint8Array,
+  }));
+}
+
+function kekIdBytes(id: string): Uint8Array {
+  const bytes = uuidFromText(id);
+  if (bytes === undefined)
+    throw new VaultError("ERR_STORAGE_CORRUPT", "a KEK's id is damaged in the vault's file");
+  return bytes;
+}
+
+function referencesBytes(keks: CofferKeyBlob["keks"]): Uint8Array {
+  return concatBytes(...keks.flatMap((kek) => [kek.id, u32(kek.version)]));
+}
+
+function referencesKey(keks: CofferKeyBlob["keks"]): string {
+  return keks.map((kek) => `${uuidToText(kek.id)}/${kek.version}`).join(" ");
+}

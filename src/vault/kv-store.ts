@@ -1,0 +1,621 @@
+/**
+ * The embedded store: the KvService port over the keyring and the storage.
+ *
+ * Owns the rows of objects and versions, and how a value is sealed (docs/spec/keyring.md section 6): under a fresh
+ * data key per version, bound to environment, object, version and name. Must not know KEKs' states or HTTP.
+ *
+ * @module
+ */
+import { ascii, concatBytes, fromUtf8, lengthPrefixed, toHex, utf8 } from "../crypto/bytes.ts";
+import { hash } from "../crypto/hash.ts";
+import { decodeKeyBlob } from "../crypto/key-blob.ts";
+import {
+  canonicalContext,
+  contextObject,
+  type KeyContext,
+  parseCanonicalContext,
+} from "../crypto/key-context.ts";
+import { NONCE_BYTES, TAG_BYTES } from "../crypto/limits.ts";
+import { providers } from "../crypto/providers.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { uuidToText } from "../crypto/uuid.ts";
+import { VaultError } from "../errors.ts";
+import type { CallOptions } from "../keys/key-service.ts";
+import type {
+  KvActor,
+  KvListRequest,
+  KvMetadata,
+  KvObject,
+  KvObjectWithoutValue,
+  KvPage,
+  KvService,
+  KvSummary,
+  KvVersion,
+} from "../kv/kv-service.ts";
+import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
+import type { Keyring, RingDataKey, StoredDataKey } from "./keyring.ts";
+import { ID_BYTES, OBJECT_ID_PREFIX, REWRAP_BATCH } from "./limits.ts";
+import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
+
+const VALUE_LABEL = ascii("coffer/v1/kv-value");
+
+/** Bytes of the fingerprint in an etag: half a SHA-256, as long as S3's. */
+const ETAG_BYTES = 16;
+
+/** How often a write starts over because keys were revoked while it was under way. */
+const REVOKED_RETRIES_MAX = 10;
+
+const OBJECT_COLUMNS = `o.id, o.name, o.environment_id, o.current_version, o.updated_at, o.deleted_at, c.canonical,
+  v.id AS version_id, v.key_id, v.key_blob, v.sealed, v.created_at AS version_created_at, v.created_by_id, v.created_by_name`;
+const OBJECT_TABLES =
+  "kv_objects o JOIN contexts c ON c.id = o.context_id JOIN kv_versions v ON v.object_id = o.id";
+
+/** What a rewrap of the store has done. */
+export interface RewrapReport {
+  /** Stored versions that were looked at. */
+  readonly checked: number;
+  /** Stored versions whose data key is now under newer KEK versions. */
+  readonly rewrapped: number;
+  /** Stored versions that could not be unwrapped, because their KEK is disabled or destroyed. */
+  readonly skipped: number;
+}
+
+export class EmbeddedKvStore implements KvService {
+  readonly #database: Database;
+  readonly #keyring: Keyring;
+  readonly #environmentId: string;
+  readonly #actor: KvActor;
+  readonly #now: () => number;
+
+  constructor(
+    database: Database,
+    keyring: Keyring,
+    environmentId: string,
+    actor: KvActor,
+    now: () => number,
+  ) {
+    this.#database = database;
+    this.#keyring = keyring;
+    this.#environmentId = environmentId;
+    this.#actor = actor;
+    this.#now = now;
+  }
+
+  async createKv(
+    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
+    options: CallOptions = {},
+  ): Promise<KvMetadata> {
+    const name = checkName(request.name);
+    const value = checkValue(request.value);
+    const context = canonicalContext(request.keyContext);
+    options.signal?.throwIfAborted();
+    const exists = new VaultError("ERR_KV_EXISTS", "an object with this name exists already");
+    const isTaken = await this.#database.read((sql) => this.#liveByName(sql, name));
+    if (isTaken) throw exists;
+    return this.#withStoredKey(context, async (sql, key) => {
+      const id = `${OBJECT_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
+      const versionId = newVersionId();
+      const now = this.#now();
+      const inserted = await sql.run(
+        `INSERT INTO kv_objects (id, environment_id, name, context_id, current_version, created_at, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        ...[id, this.#environmentId, name, key.contextId, versionId, now, now],
+      );
+      if (inserted === 0) throw exists;
+      await this.#insertVersion(sql, { objectId: id, name, versionId, number: 1, value, key, now });
+      return {
+        id,
+        environmentId: this.#environmentId,
+        keyId: key.id,
+        updatedAt: iso(now),
+        updatedBy: this.#actor,
+        context: contextObject(context),
+        versionId,
+      };
+    });
+  }
+
+  async getKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<KvObject> {
+    const id = checkId(request.id, "id");
+    const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
+    options.signal?.throwIfAborted();
+    const row = await this.#database.read((sql) => this.#live(sql, id, versionId));
+    return { ...this.#withoutValue(row), value: await this.#open(row) };
+  }
+
+  async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+    const name = checkName(request.name);
+    options.signal?.throwIfAborted();
+    const row = await this.#database.read((sql) =>
+      sql.get(
+        `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = o.current_version
+         WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL`,
+        this.#environmentId,
+        name,
+      ),
+    );
+    if (row === undefined) throw notFound();
+    return { ...this.#withoutValue(row), value: await this.#open(row) };
+  }
+
+  async updateKv(
+    request: {
+      readonly id: string;
+      readonly value: string;
+      readonly versionCheck?: string | null | undefined;
+    },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    const id = checkId(request.id, "id");
+    const value = checkValue(request.value);
+    const check = checkVersionCheck(request.versionCheck);
+    options.signal?.throwIfAborted();
+    const row = await this.#database.read((sql) => this.#live(sql, id));
+    if (check !== undefined && row["current_version"] !== check) throw conflict();
+    const context = parseCanonicalContext(row["canonical"] as Uint8Array);
+    const name = row["name"] as string;
+    return this.#withStoredKey(context, async (sql, key) => {
+      const versionId = newVersionId();
+      const now = this.#now();
+      // One conditional statement decides, whatever other processes do (the row above may be old by now).
+      await this.#changeLive(sql, id, check, "current_version = ?, updated_at = ?", versionId, now);
+      const last = await sql.get("SELECT max(number) AS n FROM kv_versions WHERE object_id = ?", id);
+      const number = (last!["n"] as number) + 1;
+      await this.#insertVersion(sql, { objectId: id, name, versionId, number, value, key, now });
+      return this.#withoutValue(await this.#live(sql, id));
+    });
+  }
+
+  async deleteKv(
+    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly success: true; readonly name: string }> {
+    const id = checkId(request.id, "id");
+    const check = checkVersionCheck(request.versionCheck);
+    options.signal?.throwIfAborted();
+    return this.#database.write(async (sql) => {
+      await this.#changeLive(sql, id, check, "deleted_at = ?", this.#now());
+      const row = await sql.get("SELECT name FROM kv_objects WHERE id = ?", id);
+      return { success: true, name: row!["name"] as string };
+    });
+  }
+
+  async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
+    const { limit, before, after, order, search, updatedAfterMs, deleted } = checkListRequest(request);
+    options.signal?.throwIfAborted();
+    return this.#database.read(async (sql) => {
+      const where = ["environment_id = ?", deleted ? "deleted_at IS NOT NULL" : "deleted_at IS NULL"];
+      const parameters: SqlValue[] = [this.#environmentId];
+      if (search !== undefined) {
+        // Case-sensitive in every dialect, and no character of the text has a meaning.
+        where.push("replace(name, ?, '') <> name");
+        parameters.push(search);
+      }
+      if (updatedAfterMs !== undefined) {
+        where.push("updated_at > ?");
+        parameters.push(updatedAfterMs);
+      }
+      const cursor = after ?? before;
+      const isForward = (order === "asc") === (before === undefined);
+      if (cursor !== undefined) {
+        where.push(`sequence ${isForward ? ">" : "<"} ?`);
+        parameters.push(await this.#sequenceOf(sql, cursor));
+      }
+      const rows = await sql.all(
+        `SELECT id, name, updated_at FROM kv_objects WHERE ${where.join(" AND ")}
+         ORDER BY sequence ${isForward ? "ASC" : "DESC"} LIMIT ?`,
+        ...parameters,
+        limit + 1,
+      );
+      const hasMore = rows.length > limit;
+      const page = rows.slice(0, limit);
+      if (before !== undefined) page.reverse();
+      // A page that was asked for backwards is always followed by the cursor's object.
+      const isFollowed = before !== undefined ? page.length > 0 : hasMore;
+      const next = isFollowed ? (page[page.length - 1]!["id"] as string) : null;
+      return {
+        data: page.map((row) => ({
+          id: row["id"] as string,
+          name: row["name"] as string,
+          updatedAt: iso(row["updated_at"] as number),
+        })),
+        listMetadata: { before: next, after: next },
+      };
+    });
+  }
+
+  async listKvVersions(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvPage<KvVersion>> {
+    const id = checkId(request.id, "id");
+    options.signal?.throwIfAborted();
+    return this.#database.read(async (sql) => {
+      const object = await this.#live(sql, id);
+      const rows = await sql.all(
+        `SELECT id, created_at, size, etag, sealed IS NULL AS is_destroyed FROM kv_versions WHERE object_id = ?
+         ORDER BY number DESC`,
+        id,
+      );
+      return {
+        data: rows.map((row) => ({
+          id: row["id"] as string,
+          createdAt: iso(row["created_at"] as number),
+          currentVersion: row["id"] === object["current_version"],
+          size: row["size"] as number,
+          etag: `"${row["etag"]}"`,
+          isDestroyed: Boolean(row["is_destroyed"]),
+        })),
+        listMetadata: { before: null, after: null },
+      };
+    });
+  }
+
+  async listKvMetadata(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    const id = checkId(request.id, "id");
+    options.signal?.throwIfAborted();
+    return this.#withoutValue(await this.#database.read((sql) => this.#live(sql, id)));
+  }
+
+  async undeleteKv(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    const id = checkId(request.id, "id");
+    options.signal?.throwIfAborted();
+    return this.#database.write(async (sql) => {
+      const row = await this.#any(sql, id);
+      if (row["deleted_at"] === null)
+        throw new VaultError("ERR_KV_NOT_DELETED", "the object has not been deleted");
+      if (row["sealed"] === null) throw destroyed();
+      if (await this.#liveByName(sql, row["name"] as string)) {
+        throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
+      }
+      await sql.run("UPDATE kv_objects SET deleted_at = NULL WHERE id = ?", id);
+      return this.#withoutValue(row);
+    });
+  }
+
+  async destroyKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly destroyedVersions: number }> {
+    const id = checkId(request.id, "id");
+    const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
+    options.signal?.throwIfAborted();
+    const destroyedVersions = await this.#database.write(async (sql) => {
+      await this.#any(sql, id, versionId);
+      const only = versionId === undefined ? "" : " AND id = ?";
+      const parameters = versionId === undefined ? [id] : [id, versionId];
+      const which = `SELECT id FROM kv_versions WHERE object_id = ?${only}`;
+      await sql.run(`DELETE FROM kv_version_keks WHERE version_id IN (${which})`, ...parameters);
+      const changed = await sql.run(
+        `UPDATE kv_versions SET sealed = NULL, key_blob = NULL, size = 0 WHERE sealed IS NOT NULL AND id IN (${which})`,
+        ...parameters,
+      );
+      if (versionId === undefined) {
+        await sql.run(
+          "UPDATE kv_objects SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL",
+          this.#now(),
+          id,
+        );
+      }
+      return changed;
+    });
+    await this.#database.scrub();
+    return { destroyedVersions };
+  }
+
+  /**
+   * Wraps the data keys of all stored versions under the newest KEK versions; values are not touched.
+   *
+   * Goes on where it stopped when called again. Others may read and write meanwhile.
+   *
+   * @param onProgress - told after each batch: versions done and in all
+   * @throws the signal's reason, between two batches
+   */
+  async rewrap(
+    options: CallOptions & { onProgress?: ((done: number, total: number) => void) | undefined } = {},
+  ): Promise<RewrapReport> {
+    const inEnvironment = `FROM kv_versions v JOIN kv_objects o ON o.id = v.object_id
+      WHERE o.environment_id = ? AND v.sealed IS NOT NULL`;
+    const count = await this.#database.read((sql) =>
+      sql.get(`SELECT count(*) AS n ${inEnvironment}`, this.#environmentId),
+    );
+    const total = count!["n"] as number;
+    const report = { checked: 0, rewrapped: 0, skipped: 0 };
+    for (let last = ""; ; ) {
+      options.signal?.throwIfAborted();
+      const rows = await this.#database.read((sql) =>
+        sql.all(
+          `SELECT v.id, v.key_blob ${inEnvironment} AND v.id > ? ORDER BY v.id LIMIT ?`,
+          this.#environmentId,
+          last,
+          REWRAP_BATCH,
+        ),
+      );
+      if (rows.length === 0) return report;
+      last = rows[rows.length - 1]!["id"] as string;
+      const moved = await this.#rewrapBatch(rows);
+      report.checked += rows.length;
+      report.rewrapped += moved.rewrapped;
+      report.skipped += moved.skipped;
+      options.onProgress?.(report.checked, Math.max(total, report.checked));
+    }
+  }
+
+  async #rewrapBatch(rows: readonly Row[]): Promise<{ rewrapped: number; skipped: number }> {
+    const moved: { versionId: SqlValue; old: Uint8Array; made: RingDataKey }[] = [];
+    let skipped = 0;
+    for (const row of rows) {
+      const old = row["key_blob"] as Uint8Array;
+      try {
+        const made = await this.#keyring.rewrap(old);
+        made.key.fill(0);
+        if (made.blob !== old) moved.push({ versionId: row["id"]!, old, made });
+      } catch (error) {
+        if (!isUnusable(error)) throw error;
+        skipped += 1;
+      }
+    }
+    let rewrapped = 0;
+    if (moved.length > 0) {
+      rewrapped = await this.#database.write(async (sql) => {
+        let done = 0;
+        for (const { versionId, old, made } of moved) {
+          // Only what is still as it was read: another rewrap, or a destroy, may have come between.
+          const changed = await sql.run(
+            "UPDATE kv_versions SET key_blob = ?, key_id = ? WHERE id = ? AND key_blob = ?",
+            made.blob,
+            made.id,
+            versionId as SqlValue,
+            old,
+          );
+          if (changed === 0) continue;
+          done += 1;
+          await sql.run("DELETE FROM kv_version_keks WHERE version_id = ?", versionId);
+          await insertVersionKeks(sql, versionId as string, decodeKeyBlob(made.blob).keks.map(kekText));
+        }
+        return done;
+      });
+    }
+    return { rewrapped, skipped };
+  }
+
+  /**
+   * Runs `work` in a write transaction with a fresh data key that is still good when the transaction begins: a KEK
+   * that another process destroyed in between would make the value unreadable from the start.
+   */
+  async #withStoredKey<T>(
+    context: ReturnType<typeof canonicalContext>,
+    work: (sql: Sql, key: StoredDataKey) => Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      const key = await this.#keyring.createStoredDataKey(context);
+      try {
+        const result = await this.#database.write(async (sql) => {
+          const row = await sql.get("SELECT value FROM counters WHERE name = 'revocations'");
+          if (row!["value"] !== key.revocations && attempt < REVOKED_RETRIES_MAX) return undefined;
+          return { value: await work(sql, key) };
+        });
+        if (result !== undefined) return result.value;
+      } finally {
+        key.key.fill(0);
+      }
+    }
+  }
+
+  async #insertVersion(
+    sql: Sql,
+    version: {
+      objectId: string;
+      name: string;
+      versionId: string;
+      number: number;
+      value: Uint8Array;
+      key: StoredDataKey;
+      now: number;
+    },
+  ): Promise<void> {
+    const { objectId, name, versionId, key } = version;
+    const sealed = this.#seal(version.value, key.key, this.#associatedData(objectId, versionId, name));
+    await sql.run(
+      `INSERT INTO kv_versions
+         (id, object_id, number, key_id, key_blob, sealed, size, etag, created_at, created_by_id, created_by_name)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      versionId,
+      objectId,
+      version.number,
+      key.id,
+      key.blob,
+      sealed,
+      sealed.length + key.blob.length,
+      toHex(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
+      version.now,
+      this.#actor.id,
+      this.#actor.name,
+    );
+    await insertVersionKeks(sql, versionId, key.keks);
+  }
+
+  /** nonce ‖ ciphertext ‖ tag */
+  #seal(value: Uint8Array, key: Uint8Array, associatedData: Uint8Array): Uint8Array {
+    const nonce = randomBytes(NONCE_BYTES);
+    const aead = providers.sync().importKey(key);
+    try {
+      return concatBytes(nonce, aead.seal(nonce, value, associatedData));
+    } finally {
+      aead.dispose();
+    }
+  }
+
+  async #open(row: Row): Promise<string> {
+    if (row["sealed"] === null) throw destroyed();
+    const sealed = row["sealed"] as Uint8Array;
+    const tagAt = sealed.length - TAG_BYTES;
+    const damaged = new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
+    if (tagAt < NONCE_BYTES) throw damaged;
+    const { key } = await this.#keyring.unwrap(row["key_blob"] as Uint8Array);
+    const aead = providers.sync().importKey(key);
+    key.fill(0);
+    const associatedData = this.#associatedData(
+      row["id"] as string,
+      row["version_id"] as string,
+      row["name"] as string,
+    );
+    try {
+      const nonce = sealed.subarray(0, NONCE_BYTES);
+      const value = aead.open(
+        nonce,
+        sealed.subarray(NONCE_BYTES, tagAt),
+        sealed.subarray(tagAt),
+        associatedData,
+      );
+      return fromUtf8(value) as string; // Only UTF-8 is ever sealed.
+    } finally {
+      aead.dispose();
+    }
+  }
+
+  #associatedData(objectId: string, versionId: string, name: string): Uint8Array {
+    return concatBytes(
+      VALUE_LABEL,
+      ...[this.#environmentId, objectId, versionId, name].map((text) =>
+        lengthPrefixed(utf8(text, "stored text")),
+      ),
+    );
+  }
+
+  /** A live object with its current version, or the one asked for. */
+  async #live(sql: Sql, id: string, versionId?: string): Promise<Row> {
+    const row = await this.#any(sql, id, versionId);
+    if (row["deleted_at"] !== null) throw notFound();
+    return row;
+  }
+
+  /** The same, deleted or not. */
+  async #any(sql: Sql, id: string, versionId?: string): Promise<Row> {
+    const row = await sql.get(
+      `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = coalesce(?, o.current_version)
+       WHERE o.environment_id = ? AND o.id = ?`,
+      versionId ?? null,
+      this.#environmentId,
+      id,
+    );
+    if (row === undefined) throw notFound();
+    return row;
+  }
+
+  async #liveByName(sql: Sql, name: string): Promise<boolean> {
+    const row = await sql.get(
+      "SELECT 1 AS found FROM kv_objects WHERE environment_id = ? AND name = ? AND deleted_at IS NULL",
+      this.#environmentId,
+      name,
+    );
+    return row !== undefined;
+  }
+
+  /** Changes a live object if its version is the expected one, in one statement. */
+  async #changeLive(
+    sql: Sql,
+    id: string,
+    check: string | undefined,
+    assignments: string,
+    ...values: readonly SqlValue[]
+  ): Promise<void> {
+    const changed = await sql.run(
+      `UPDATE kv_objects SET ${assignments}
+       WHERE id = ? AND environment_id = ? AND deleted_at IS NULL AND current_version = coalesce(?, current_version)`,
+      ...values,
+      id,
+      this.#environmentId,
+      check ?? null,
+    );
+    if (changed === 1) return;
+    await this.#live(sql, id);
+    throw conflict();
+  }
+
+  async #sequenceOf(sql: Sql, cursor: string): Promise<number> {
+    const row = await sql.get(
+      "SELECT sequence FROM kv_objects WHERE environment_id = ? AND id = ?",
+      this.#environmentId,
+      cursor,
+    );
+    if (row === undefined) throw new VaultError("ERR_CURSOR_INVALID", "the cursor is not one of this list");
+    return row["sequence"] as number;
+  }
+
+  #withoutValue(row: Row): KvObjectWithoutValue {
+    return {
+      id: row["id"] as string,
+      name: row["name"] as string,
+      metadata: {
+        id: row["id"] as string,
+        environmentId: row["environment_id"] as string,
+        keyId: row["key_id"] as string,
+        updatedAt: iso(row["version_created_at"] as number),
+        updatedBy: { id: row["created_by_id"] as string, name: row["created_by_name"] as string },
+        context: contextObject(parseCanonicalContext(row["canonical"] as Uint8Array)),
+        versionId: row["version_id"] as string,
+      },
+    };
+  }
+}
+
+async function insertVersionKeks(
+  sql: Sql,
+  versionId: string,
+  keks: readonly { readonly id: string; readonly version: number }[],
+): Promise<void> {
+  for (const kek of keks) {
+    await sql.run(
+      "INSERT INTO kv_version_keks (version_id, kek_id, kek_version) VALUES (?, ?, ?)",
+      versionId,
+      kek.id,
+      kek.version,
+    );
+  }
+}
+
+function kekText(kek: { readonly id: Uint8Array; readonly version: number }) {
+  return { id: uuidToText(kek.id), version: kek.version };
+}
+
+function isUnusable(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === "ERR_KEY_DISABLED" || code === "ERR_KEY_DESTROYED";
+}
+
+function checkVersionCheck(versionCheck: string | null | undefined): string | undefined {
+  return versionCheck === null || versionCheck === undefined
+    ? undefined
+    : checkId(versionCheck, "versionCheck");
+}
+
+/** 128 random bits, as opaque as S3's version ids. */
+function newVersionId(): string {
+  return toHex(randomBytes(ID_BYTES));
+}
+
+function notFound(): VaultError {
+  return new VaultError("ERR_KV_NOT_FOUND", "there is no such object");
+}
+
+function conflict(): VaultError {
+  return new VaultError("ERR_KV_VERSION_CONFLICT", "the object has another current version than expected");
+}
+
+function destroyed(): VaultError {
+  return new VaultError("ERR_KV_VERSION_DESTROYED", "the value of this version was destroyed");
+}
+
+function iso(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}

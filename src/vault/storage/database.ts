@@ -1,0 +1,57 @@
+/**
+ * The storage port: transactions over a SQL database.
+ *
+ * Owns the contract that SQLite fulfils and PostgreSQL will; statements are written once, in the dialect both
+ * share, with `?` for parameters. One contract suite, test/contract/database.ts, runs on all. Must not know
+ * tables or keys.
+ *
+ * @module
+ */
+
+export type SqlValue = string | number | null | Uint8Array;
+export type Row = Readonly<Record<string, SqlValue>>;
+
+/** Runs statements within one transaction. Must not be used after it. */
+export interface Sql {
+  /** Every row that a statement answers with. */
+  all(statement: string, ...parameters: readonly SqlValue[]): Promise<readonly Row[]>;
+  /** The first row, or undefined. */
+  get(statement: string, ...parameters: readonly SqlValue[]): Promise<Row | undefined>;
+  /** How many rows a statement changed. */
+  run(statement: string, ...parameters: readonly SqlValue[]): Promise<number>;
+}
+
+export interface Database {
+  /**
+   * Runs `work` on one consistent state.
+   *
+   * @throws what `work` throws; VaultError ERR_STORAGE_BUSY, ERR_STORAGE_CORRUPT, ERR_STORAGE_UNAVAILABLE, ERR_DISPOSED
+   */
+  read<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+
+  /**
+   * Runs `work` as one transaction that no other one interleaves with. When the promise resolves, its changes are
+   * durable; when it rejects, there are none.
+   *
+   * @throws what `work` throws; VaultError as `read`, and ERR_STORAGE_FULL, ERR_STORAGE_READ_ONLY
+   */
+  write<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+
+  /**
+   * Counters that any process's changes of KEKs raise; answers at once with what has been committed.
+   */
+  changes(): KekChanges;
+
+  /** Puts what was overwritten or deleted out of reach, as far as others' open transactions allow. */
+  scrub(): Promise<void>;
+
+  /** Waits for transactions that are under way, then lets go. Later calls throw ERR_DISPOSED. */
+  close(): Promise<void>;
+}
+
+export interface KekChanges {
+  /** Raised by every change of a KEK's versions or states. */
+  readonly keks: number;
+  /** Raised when a KEK is disabled, or destroyed. */
+  readonly revocations: number;
+}

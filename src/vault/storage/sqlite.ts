@@ -1,0 +1,335 @@
+/**
+ * The storage port on SQLite, by the runtime's own `node:sqlite`.
+ *
+ * Owns the file: its mode, its journal (WAL, synchronous=FULL: durable before it answers), its locks with a
+ * bounded wait, its migrations, and what SQLite's errors mean. Several processes may hold the file. Must not know
+ * keys or what the tables mean.
+ *
+ * @module
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
+import type { Database, KekChanges, Row, Sql, SqlValue } from "./database.ts";
+import { MIGRATIONS } from "./schema.ts";
+
+/** Marks a file as a coffer vault: "CFR1" (SQLite's application_id, section 1.3.17 of its file format). */
+const APPLICATION_ID = 0x43465231;
+
+/** Mode of the file and of the directory made for it: nobody else may read them. */
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+
+/** Milliseconds that SQLite itself waits, blocking the process; longer waits are ours, asynchronous. */
+const BLOCKING_WAIT_MS = 20;
+/** Milliseconds between two tries for a lock, at first and at most. */
+const RETRY_MS_MIN = 2;
+const RETRY_MS_MAX = 50;
+
+/** Statements that are kept prepared. */
+const STATEMENTS_MAX = 200;
+
+/** Path that means "in memory", as SQLite has it. */
+export const IN_MEMORY = ":memory:";
+
+/** SQLite's primary result codes (sqlite.org/rescode.html) as ours. */
+const CODES: Readonly<Record<number, VaultErrorCode>> = {
+  5: "ERR_STORAGE_BUSY", // SQLITE_BUSY
+  6: "ERR_STORAGE_BUSY", // SQLITE_LOCKED
+  8: "ERR_STORAGE_READ_ONLY", // SQLITE_READONLY
+  11: "ERR_STORAGE_CORRUPT", // SQLITE_CORRUPT
+  13: "ERR_STORAGE_FULL", // SQLITE_FULL
+  26: "ERR_STORAGE_CORRUPT", // SQLITE_NOTADB
+};
+const SQLITE_IOERR = 10;
+
+export interface SqliteOptions {
+  /** Make the file if there is none. */
+  readonly create: boolean;
+  /** Milliseconds to wait for a lock. */
+  readonly lockWaitMs: number;
+}
+
+/**
+ * Opens the database, makes it if allowed, and brings its tables to the newest version.
+ *
+ * @throws VaultError ERR_VAULT_NOT_FOUND, ERR_STORAGE_CORRUPT (not a coffer vault, or damaged), ERR_STORAGE_SCHEMA (made by
+ *   a newer coffer), ERR_STORAGE_BUSY, ERR_STORAGE_READ_ONLY, ERR_STORAGE_FULL, ERR_STORAGE_UNAVAILABLE
+ */
+export async function openSqlite(path: string, options: SqliteOptions): Promise<Database> {
+  if (path !== IN_MEMORY) prepareFile(path, options.create);
+  const connection = translating(() => new DatabaseSync(path, { timeout: BLOCKING_WAIT_MS }));
+  const database = new SqliteDatabase(connection, options.lockWaitMs);
+  try {
+    await database.initialize();
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+  return database;
+}
+
+/** Makes directory and file with modes that keep others out, before SQLite would make them with looser ones. */
+function prepareFile(path: string, create: boolean): void {
+  try {
+    if (!statSync(path).isFile())
+      throw new VaultError("ERR_STORAGE_UNAVAILABLE", "the vault's path is not a file");
+    return;
+  } catch (error) {
+    if (isVaultError(error)) throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw unavailable(error);
+  }
+  if (!create) throw new VaultError("ERR_VAULT_NOT_FOUND", "there is no vault at this path");
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
+    closeSync(openSync(path, "a", FILE_MODE));
+    syncDirectory(dirname(path));
+  } catch (error) {
+    throw fileError(error);
+  }
+}
+
+/** Makes a new name in a directory durable. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What a failed file call means. */
+export function fileError(error: unknown): VaultError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new VaultError("ERR_STORAGE_FULL", "the disk is full", { cause: error });
+  }
+  if (code === "EROFS")
+    return new VaultError("ERR_STORAGE_READ_ONLY", "the file system is read-only", { cause: error });
+  return unavailable(error);
+}
+
+function unavailable(cause: unknown): VaultError {
+  const code = (cause as NodeJS.ErrnoException).code ?? "unknown";
+  return new VaultError("ERR_STORAGE_UNAVAILABLE", `the vault's files cannot be used (${code})`, { cause });
+}
+
+class SqliteDatabase implements Database {
+  readonly #connection: DatabaseSync;
+  readonly #lockWaitMs: number;
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #sql: Sql;
+  readonly #dataVersion: StatementSync;
+  #queue: Promise<unknown> = Promise.resolve();
+  #changes: KekChanges = { keks: 0, revocations: 0 };
+  #changesAt: number | undefined;
+  #end: VaultError | undefined;
+
+  constructor(connection: DatabaseSync, lockWaitMs: number) {
+    this.#connection = connection;
+    this.#lockWaitMs = lockWaitMs;
+    this.#dataVersion = connection.prepare("PRAGMA data_version");
+    this.#sql = {
+      all: async (statement, ...parameters) =>
+        this.#run((s) => s.all(...parameters) as unknown as Row[], statement),
+      get: async (statement, ...parameters) =>
+        this.#run((s) => s.get(...parameters) as unknown as Row | undefined, statement),
+      run: async (statement, ...parameters) =>
+        this.#run((s) => Number(s.run(...parameters).changes), statement),
+    };
+  }
+
+  async initialize(): Promise<void> {
+    await this.#retrying(() => {
+      // Checks the header: the first statement that reads the file.
+      const id = this.#pragma("application_id");
+      const version = this.#pragma("user_version");
+      const isEmpty = this.#connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get()!["n"] === 0;
+      if (!(id === APPLICATION_ID || (id === 0 && version === 0 && isEmpty))) {
+        throw new VaultError("ERR_STORAGE_CORRUPT", "this file is a database, but not a coffer vault");
+      }
+      if (version > MIGRATIONS.length) {
+        throw new VaultError(
+          "ERR_STORAGE_SCHEMA",
+          `this vault has version ${version}, made by a newer coffer`,
+        );
+      }
+      this.#connection.exec("PRAGMA journal_mode = WAL");
+    });
+    this.#connection.exec(
+      // secure_delete: what is overwritten or deleted is zeroed in the file, or a shredded KEK would linger in it.
+      "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
+    );
+    if (this.#pragma("user_version") < MIGRATIONS.length) await this.write(async () => this.#migrate());
+  }
+
+  read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#transaction("BEGIN", work);
+  }
+
+  write<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#transaction("BEGIN IMMEDIATE", work);
+  }
+
+  changes(): KekChanges {
+    this.#checkUsable();
+    // data_version changes when another connection has committed; our own commits reset #changesAt.
+    const version = translating(() => this.#dataVersion.get())!["data_version"] as number;
+    if (version !== this.#changesAt) {
+      const rows = this.#run((s) => s.all(), "SELECT name, value FROM counters") as unknown as Row[];
+      const value = (name: string): number => rows.find((row) => row["name"] === name)!["value"] as number;
+      this.#changes = { keks: value("keks"), revocations: value("revocations") };
+      // Within a transaction of ours the state may be an old or an unfinished one: look again afterwards.
+      this.#changesAt = this.#connection.isTransaction ? undefined : version;
+    }
+    return this.#changes;
+  }
+
+  scrub(): Promise<void> {
+    return this.#exclusively(async () => {
+      // Old pages, a shredded KEK's among them, live on in the journal until it is emptied. Another process that
+      // reads just now may stop it; then the next checkpoint will.
+      this.#run((s) => s.get(), "PRAGMA wal_checkpoint(TRUNCATE)");
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#exclusively(
+      async () => {
+        if (this.#connection.isOpen) this.#connection.close();
+        this.#end ??= new VaultError("ERR_DISPOSED", "the vault has been closed");
+      },
+      () => {},
+    );
+  }
+
+  #transaction<T>(begin: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#exclusively(async () => {
+      await this.#retrying(() => this.#connection.exec(begin));
+      try {
+        const result = await work(this.#sql);
+        this.#commit();
+        return result;
+      } catch (error) {
+        this.#rollBack();
+        throw error;
+      } finally {
+        this.#changesAt = undefined;
+      }
+    });
+  }
+
+  /** One connection has one transaction: calls take turns. */
+  #exclusively<T>(work: () => Promise<T>, check = () => this.#checkUsable()): Promise<T> {
+    const turn = this.#queue.then(async () => {
+      check();
+      return work();
+    });
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  #commit(): void {
+    try {
+      this.#connection.exec("COMMIT");
+    } catch (error) {
+      const translated = translate(error);
+      if (primaryCode(error) === SQLITE_IOERR) {
+        // After a failed fsync nobody knows what is on the disk, and a later one would not tell (Rebello et al.,
+        // USENIX ATC 2020): only a fresh open reads the truth.
+        this.#end = new VaultError(
+          "ERR_STORAGE_UNAVAILABLE",
+          "the disk failed while writing: open the vault again",
+          {
+            cause: error,
+          },
+        );
+      }
+      throw translated;
+    }
+  }
+
+  #rollBack(): void {
+    try {
+      if (this.#connection.isOpen && this.#connection.isTransaction) this.#connection.exec("ROLLBACK");
+    } catch {
+      // SQLite has rolled back by itself; the first error is the one to tell.
+    }
+  }
+
+  /** Tries `work` again while another process holds the lock, up to the bounded wait. */
+  async #retrying<T>(work: () => T): Promise<T> {
+    const until = performance.now() + this.#lockWaitMs;
+    for (let wait = RETRY_MS_MIN; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
+      try {
+        return translating(work);
+      } catch (error) {
+        if (!isVaultError(error, "ERR_STORAGE_BUSY") || performance.now() >= until) throw error;
+      }
+      // A random share, so that two that wait for each other's lock do not stay in step.
+      await sleep(wait * (0.5 + Math.random() / 2));
+    }
+  }
+
+  #run<T>(work: (statement: StatementSync) => T, text: string): T {
+    return translating(() => {
+      let statement = this.#statements.get(text);
+      if (statement === undefined) {
+        if (this.#statements.size >= STATEMENTS_MAX) this.#statements.clear();
+        statement = this.#connection.prepare(text);
+        this.#statements.set(text, statement);
+      }
+      return work(statement);
+    });
+  }
+
+  #migrate(): void {
+    // Another process may have been faster.
+    const version = this.#pragma("user_version");
+    for (const statements of MIGRATIONS.slice(version)) translating(() => this.#connection.exec(statements));
+    this.#connection.exec(
+      `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${Math.max(version, MIGRATIONS.length)}`,
+    );
+  }
+
+  #pragma(name: string): number {
+    return this.#connection.prepare(`PRAGMA ${name}`).get()![name] as number;
+  }
+
+  #checkUsable(): void {
+    if (this.#end !== undefined) throw this.#end;
+  }
+}
+
+function translating<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function primaryCode(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown }).errcode;
+  // The low byte is the primary code (sqlite.org/rescode.html, section 2).
+  return typeof code === "number" ? code & 0xff : undefined;
+}
+
+/** SQLite's error as ours; anything else as it is. SQLite's texts name tables and columns, never values. */
+function translate(error: unknown): unknown {
+  const primary = primaryCode(error);
+  if (primary === undefined) return error;
+  const code = CODES[primary] ?? "ERR_STORAGE_UNAVAILABLE";
+  const what: Partial<Record<VaultErrorCode, string>> = {
+    ERR_STORAGE_BUSY: "another process holds the vault's lock",
+    ERR_STORAGE_CORRUPT: "the vault's file is damaged or not a database",
+    ERR_STORAGE_FULL: "the disk is full",
+    ERR_STORAGE_READ_ONLY: "the vault's file is read-only",
+  };
+  return new VaultError(code, `${what[code] ?? "the storage failed"} (SQLite ${primary})`, { cause: error });
+}
+
+export type { SqlValue };
