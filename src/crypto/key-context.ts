@@ -120,11 +120,9 @@ export function parseCanonicalContext(bytes: Uint8Array): CanonicalContext {
   return canonical;
 }
 
-/** The context as an object without a prototype, its properties in canonical order where JavaScript keeps it. */
+/** The context as a frozen plain object: safe to copy, because `__proto__` is no name. */
 export function contextObject(canonical: CanonicalContext): KeyContext {
-  const out: Record<string, string> = Object.create(null);
-  for (const { name, value } of canonical.entries) out[name] = value;
-  return Object.freeze(out);
+  return Object.freeze(Object.fromEntries(canonical.entries.map(({ name, value }) => [name, value])));
 }
 
 /**

@@ -221,7 +221,7 @@ async function readIdentity(
 ): Promise<{ vaultId: Uint8Array; check: Uint8Array } | undefined> {
   const rows = await database.read((sql) => sql.all("SELECT name, value FROM meta"));
   const value = (name: string) =>
-    rows.find((row) => row["name"] === name)?.["value"] as Uint8Array | undefined;
+    rows.find((row) => row.name === name)?.value as Uint8Array | undefined;
   const vaultId = value("vault_id");
   const check = value("root_check");
   if (vaultId === undefined && check === undefined) return undefined;
@@ -235,7 +235,7 @@ async function findEnvironment(database: Database, name: string, now: number): P
   const find = (): Promise<string | undefined> =>
     database.read(async (sql) => {
       const row = await sql.get("SELECT id FROM environments WHERE name = ?", name);
-      return row?.["id"] as string | undefined;
+      return row?.id as string | undefined;
     });
   const found = await find();
   if (found !== undefined) return found;

@@ -308,13 +308,13 @@ export class KekLifecycle {
         count: contexts.length,
         sample: contexts
           .slice(0, SHRED_SAMPLE_MAX)
-          .map((row) => contextObject(parseCanonicalContext(row["canonical"] as Uint8Array))),
+          .map((row) => contextObject(parseCanonicalContext(row.canonical as Uint8Array))),
       },
       kvObjects: {
         count: names.length,
-        sample: names.slice(0, SHRED_SAMPLE_MAX).map((row) => row["name"] as string),
+        sample: names.slice(0, SHRED_SAMPLE_MAX).map((row) => row.name as string),
       },
-      kvVersions: kvVersions!["n"] as number,
+      kvVersions: kvVersions!.n as number,
     };
   }
 }
@@ -324,7 +324,7 @@ async function versions(sql: Sql, kekId: string): Promise<VersionRow[]> {
     "SELECT version, state FROM kek_versions WHERE kek_id = ? ORDER BY version DESC",
     kekId,
   );
-  return rows.map((row) => ({ version: row["version"] as number, state: row["state"] as KekState }));
+  return rows.map((row) => ({ version: row.version as number, state: row.state as KekState }));
 }
 
 async function setState(
@@ -364,24 +364,24 @@ async function info(sql: Sql, kek: KekRow): Promise<KekInfo> {
     id: kek.id,
     name: kek.name,
     value: kek.value,
-    state: rows[0]!["state"] as KekState,
+    state: rows[0]!.state as KekState,
     createdAt: iso(kek.createdAt),
     versions: rows.map((row) => ({
-      version: row["version"] as number,
-      state: row["state"] as KekState,
-      createdAt: iso(row["created_at"] as number),
-      destroyAt: row["destroy_at"] === null ? null : iso(row["destroy_at"] as number),
-      kvVersions: row["kv_versions"] as number,
+      version: row.version as number,
+      state: row.state as KekState,
+      createdAt: iso(row.created_at as number),
+      destroyAt: row.destroy_at === null ? null : iso(row.destroy_at as number),
+      kvVersions: row.kv_versions as number,
     })),
   };
 }
 
 function kekRow(row: Row): KekRow {
   return {
-    id: row["id"] as string,
-    name: row["context_name"] as string,
-    value: row["context_value"] as string,
-    createdAt: row["created_at"] as number,
+    id: row.id as string,
+    name: row.context_name as string,
+    value: row.context_value as string,
+    createdAt: row.created_at as number,
   };
 }
 

@@ -298,7 +298,7 @@ export class Keyring {
       if (row === undefined) throw missing;
       found.push(row);
     }
-    return { rows: usable(found), contextId: contextRow["id"] as string };
+    return { rows: usable(found), contextId: contextRow.id as string };
   }
 
   #contextRow(sql: Sql, context: CanonicalContext): Promise<Row | undefined> {
@@ -320,7 +320,7 @@ export class Keyring {
       context.bytes,
       now,
     );
-    const contextId = (await this.#contextRow(sql, context))!["id"]!;
+    const contextId = (await this.#contextRow(sql, context))!.id!;
     for (const { name, value } of context.entries) {
       const id = uuidToText(uuidV4());
       const inserted = await sql.run(
@@ -363,23 +363,23 @@ export class Keyring {
 /** Rows whose KEKs may be used. A destroyed one is told before a disabled one: it is final. */
 function usable(rows: readonly Row[]): KekRow[] {
   const inState = (...states: KekState[]): Row | undefined =>
-    rows.find((row) => states.includes(row["state"] as KekState));
+    rows.find((row) => states.includes(row.state as KekState));
   const destroyed = inState("destroyed");
   if (destroyed !== undefined) {
     throw new VaultError(
       "ERR_KEY_DESTROYED",
-      `the KEK ${destroyed["id"]} was destroyed: nothing under it can be read`,
+      `the KEK ${destroyed.id} was destroyed: nothing under it can be read`,
     );
   }
   const disabled = inState("disabled", "pending-destroy");
   if (disabled !== undefined) {
-    throw new VaultError("ERR_KEY_DISABLED", `the KEK ${disabled["id"]} is disabled`);
+    throw new VaultError("ERR_KEY_DISABLED", `the KEK ${disabled.id} is disabled`);
   }
   return rows.map((row) => ({
-    id: row["id"] as string,
-    version: row["version"] as number,
-    entry: { name: row["context_name"] as string, value: row["context_value"] as string },
-    wrapped: row["wrapped"] as Uint8Array,
+    id: row.id as string,
+    version: row.version as number,
+    entry: { name: row.context_name as string, value: row.context_value as string },
+    wrapped: row.wrapped as Uint8Array,
   }));
 }
 

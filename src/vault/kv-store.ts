@@ -154,16 +154,16 @@ export class EmbeddedKvStore implements KvService {
     const check = checkVersionCheck(request.versionCheck);
     options.signal?.throwIfAborted();
     const row = await this.#database.read((sql) => this.#live(sql, id));
-    if (check !== undefined && row["current_version"] !== check) throw conflict();
-    const context = parseCanonicalContext(row["canonical"] as Uint8Array);
-    const name = row["name"] as string;
+    if (check !== undefined && row.current_version !== check) throw conflict();
+    const context = parseCanonicalContext(row.canonical as Uint8Array);
+    const name = row.name as string;
     return this.#withStoredKey(context, async (sql, key) => {
       const versionId = newVersionId();
       const now = this.#now();
       // One conditional statement decides, whatever other processes do (the row above may be old by now).
       await this.#changeLive(sql, id, check, "current_version = ?, updated_at = ?", versionId, now);
       const last = await sql.get("SELECT max(number) AS n FROM kv_versions WHERE object_id = ?", id);
-      const number = (last!["n"] as number) + 1;
+      const number = (last!.n as number) + 1;
       await this.#insertVersion(sql, { objectId: id, name, versionId, number, value, key, now });
       return this.#withoutValue(await this.#live(sql, id));
     });
@@ -179,7 +179,7 @@ export class EmbeddedKvStore implements KvService {
     return this.#database.write(async (sql) => {
       await this.#changeLive(sql, id, check, "deleted_at = ?", this.#now());
       const row = await sql.get("SELECT name FROM kv_objects WHERE id = ?", id);
-      return { success: true, name: row!["name"] as string };
+      return { success: true, name: row!.name as string };
     });
   }
 
@@ -215,12 +215,12 @@ export class EmbeddedKvStore implements KvService {
       if (before !== undefined) page.reverse();
       // A page that was asked for backwards is always followed by the cursor's object.
       const isFollowed = before !== undefined ? page.length > 0 : hasMore;
-      const next = isFollowed ? (page[page.length - 1]!["id"] as string) : null;
+      const next = isFollowed ? (page[page.length - 1]!.id as string) : null;
       return {
         data: page.map((row) => ({
-          id: row["id"] as string,
-          name: row["name"] as string,
-          updatedAt: iso(row["updated_at"] as number),
+          id: row.id as string,
+          name: row.name as string,
+          updatedAt: iso(row.updated_at as number),
         })),
         listMetadata: { before: next, after: next },
       };
@@ -242,12 +242,12 @@ export class EmbeddedKvStore implements KvService {
       );
       return {
         data: rows.map((row) => ({
-          id: row["id"] as string,
-          createdAt: iso(row["created_at"] as number),
-          currentVersion: row["id"] === object["current_version"],
-          size: row["size"] as number,
-          etag: `"${row["etag"]}"`,
-          isDestroyed: Boolean(row["is_destroyed"]),
+          id: row.id as string,
+          createdAt: iso(row.created_at as number),
+          currentVersion: row.id === object.current_version,
+          size: row.size as number,
+          etag: `"${row.etag}"`,
+          isDestroyed: Boolean(row.is_destroyed),
         })),
         listMetadata: { before: null, after: null },
       };
@@ -271,10 +271,10 @@ export class EmbeddedKvStore implements KvService {
     options.signal?.throwIfAborted();
     return this.#database.write(async (sql) => {
       const row = await this.#any(sql, id);
-      if (row["deleted_at"] === null)
+      if (row.deleted_at === null)
         throw new VaultError("ERR_KV_NOT_DELETED", "the object has not been deleted");
-      if (row["sealed"] === null) throw destroyed();
-      if (await this.#liveByName(sql, row["name"] as string)) {
+      if (row.sealed === null) throw destroyed();
+      if (await this.#liveByName(sql, row.name as string)) {
         throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
       }
       await sql.run("UPDATE kv_objects SET deleted_at = NULL WHERE id = ?", id);
@@ -328,7 +328,7 @@ export class EmbeddedKvStore implements KvService {
     const count = await this.#database.read((sql) =>
       sql.get(`SELECT count(*) AS n ${inEnvironment}`, this.#environmentId),
     );
-    const total = count!["n"] as number;
+    const total = count!.n as number;
     const report = { checked: 0, rewrapped: 0, skipped: 0 };
     for (let last = ""; ; ) {
       options.signal?.throwIfAborted();
@@ -341,7 +341,7 @@ export class EmbeddedKvStore implements KvService {
         ),
       );
       if (rows.length === 0) return report;
-      last = rows[rows.length - 1]!["id"] as string;
+      last = rows[rows.length - 1]!.id as string;
       const moved = await this.#rewrapBatch(rows);
       report.checked += rows.length;
       report.rewrapped += moved.rewrapped;
@@ -354,11 +354,11 @@ export class EmbeddedKvStore implements KvService {
     const moved: { versionId: SqlValue; old: Uint8Array; made: RingDataKey }[] = [];
     let skipped = 0;
     for (const row of rows) {
-      const old = row["key_blob"] as Uint8Array;
+      const old = row.key_blob as Uint8Array;
       try {
         const made = await this.#keyring.rewrap(old);
         made.key.fill(0);
-        if (made.blob !== old) moved.push({ versionId: row["id"]!, old, made });
+        if (made.blob !== old) moved.push({ versionId: row.id!, old, made });
       } catch (error) {
         if (!isUnusable(error)) throw error;
         skipped += 1;
@@ -401,7 +401,7 @@ export class EmbeddedKvStore implements KvService {
       try {
         const result = await this.#database.write(async (sql) => {
           const row = await sql.get("SELECT value FROM counters WHERE name = 'revocations'");
-          if (row!["value"] !== key.revocations && attempt < REVOKED_RETRIES_MAX) return undefined;
+          if (row!.value !== key.revocations && attempt < REVOKED_RETRIES_MAX) return undefined;
           return { value: await work(sql, key) };
         });
         if (result !== undefined) return result.value;
@@ -456,18 +456,18 @@ export class EmbeddedKvStore implements KvService {
   }
 
   async #open(row: Row): Promise<string> {
-    if (row["sealed"] === null) throw destroyed();
-    const sealed = row["sealed"] as Uint8Array;
+    if (row.sealed === null) throw destroyed();
+    const sealed = row.sealed as Uint8Array;
     const tagAt = sealed.length - TAG_BYTES;
     const damaged = new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
     if (tagAt < NONCE_BYTES) throw damaged;
-    const { key } = await this.#keyring.unwrap(row["key_blob"] as Uint8Array);
+    const { key } = await this.#keyring.unwrap(row.key_blob as Uint8Array);
     const aead = providers.sync().importKey(key);
     key.fill(0);
     const associatedData = this.#associatedData(
-      row["id"] as string,
-      row["version_id"] as string,
-      row["name"] as string,
+      row.id as string,
+      row.version_id as string,
+      row.name as string,
     );
     try {
       const nonce = sealed.subarray(0, NONCE_BYTES);
@@ -495,7 +495,7 @@ export class EmbeddedKvStore implements KvService {
   /** A live object with its current version, or the one asked for. */
   async #live(sql: Sql, id: string, versionId?: string): Promise<Row> {
     const row = await this.#any(sql, id, versionId);
-    if (row["deleted_at"] !== null) throw notFound();
+    if (row.deleted_at !== null) throw notFound();
     return row;
   }
 
@@ -549,21 +549,21 @@ export class EmbeddedKvStore implements KvService {
       cursor,
     );
     if (row === undefined) throw new VaultError("ERR_CURSOR_INVALID", "the cursor is not one of this list");
-    return row["sequence"] as number;
+    return row.sequence as number;
   }
 
   #withoutValue(row: Row): KvObjectWithoutValue {
     return {
-      id: row["id"] as string,
-      name: row["name"] as string,
+      id: row.id as string,
+      name: row.name as string,
       metadata: {
-        id: row["id"] as string,
-        environmentId: row["environment_id"] as string,
-        keyId: row["key_id"] as string,
-        updatedAt: iso(row["version_created_at"] as number),
-        updatedBy: { id: row["created_by_id"] as string, name: row["created_by_name"] as string },
-        context: contextObject(parseCanonicalContext(row["canonical"] as Uint8Array)),
-        versionId: row["version_id"] as string,
+        id: row.id as string,
+        environmentId: row.environment_id as string,
+        keyId: row.key_id as string,
+        updatedAt: iso(row.version_created_at as number),
+        updatedBy: { id: row.created_by_id as string, name: row.created_by_name as string },
+        context: contextObject(parseCanonicalContext(row.canonical as Uint8Array)),
+        versionId: row.version_id as string,
       },
     };
   }

@@ -147,7 +147,7 @@ class SqliteDatabase implements Database {
       // Checks the header: the first statement that reads the file.
       const id = this.#pragma("application_id");
       const version = this.#pragma("user_version");
-      const isEmpty = this.#connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get()!["n"] === 0;
+      const isEmpty = this.#connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get()!.n === 0;
       if (!(id === APPLICATION_ID || (id === 0 && version === 0 && isEmpty))) {
         throw new VaultError("ERR_STORAGE_CORRUPT", "this file is a database, but not a coffer vault");
       }
@@ -177,10 +177,10 @@ class SqliteDatabase implements Database {
   changes(): KekChanges {
     this.#checkUsable();
     // data_version changes when another connection has committed; our own commits reset #changesAt.
-    const version = translating(() => this.#dataVersion.get())!["data_version"] as number;
+    const version = translating(() => this.#dataVersion.get())!.data_version as number;
     if (version !== this.#changesAt) {
       const rows = this.#run((s) => s.all(), "SELECT name, value FROM counters") as unknown as Row[];
-      const value = (name: string): number => rows.find((row) => row["name"] === name)!["value"] as number;
+      const value = (name: string): number => rows.find((row) => row.name === name)!.value as number;
       this.#changes = { keks: value("keks"), revocations: value("revocations") };
       // Within a transaction of ours the state may be an old or an unfinished one: look again afterwards.
       this.#changesAt = this.#connection.isTransaction ? undefined : version;
