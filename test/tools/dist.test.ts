@@ -33,7 +33,7 @@ function specifierOf(subpath: string): string {
 /** Plain: without the flags and loaders of the test runner. */
 function node(...args: string[]): string {
   const { NODE_OPTIONS, ...env } = process.env;
-  return execFileSync(process.execPath, args, { cwd: ROOT, env, encoding: "utf8" });
+  return execFileSync(process.execPath, args, { cwd: ROOT, env, encoding: "utf8", stdio: "pipe" });
 }
 
 /** Imports of a built file: static, dynamic and of its types. */
@@ -91,9 +91,12 @@ describe("the built package", () => {
     expect(builtins).toEqual([]);
   });
 
-  test("has types that an application's compiler accepts, without those of Node where it is portable", () => {
-    expect(compile(PORTABLE, [])).toEqual([]);
+  test("has types that a compiler accepts for Node", () => {
     expect(compile(MODULES, ["node"])).toEqual([]);
+  });
+
+  test("has types that a compiler accepts without those of Node, where it is portable", () => {
+    expect(compile(PORTABLE, [])).toEqual([]);
   });
 });
 
@@ -128,7 +131,15 @@ function compile(modules: typeof MODULES, types: string[]): string[] {
     name === path
       ? ts.createSourceFile(name, text, languageVersion)
       : getSourceFile(name, languageVersion, ...rest);
-  return ts
-    .getPreEmitDiagnostics(ts.createProgram({ rootNames: [path], options, host }))
-    .map((d) => `${d.file?.fileName ?? ""}: ${ts.flattenDiagnosticMessageText(d.messageText, "\n")}`);
+  const program = ts.createProgram({ rootNames: [path], options, host });
+  // Not the libraries themselves, which take ten times as long.
+  const files = program.getSourceFiles().filter((file) => !file.fileName.includes("/node_modules/"));
+  return [
+    ...program.getOptionsDiagnostics(),
+    ...program.getGlobalDiagnostics(),
+    ...files.flatMap((file) => [
+      ...program.getSyntacticDiagnostics(file),
+      ...program.getSemanticDiagnostics(file),
+    ]),
+  ].map((d) => `${d.file?.fileName ?? ""}: ${ts.flattenDiagnosticMessageText(d.messageText, "\n")}`);
 }

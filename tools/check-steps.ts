@@ -1,0 +1,51 @@
+/**
+ * The checks that need no test runner: types, format and lint, imports, documents, what the files may not say.
+ *
+ * Owns their list. Each is implemented in a file of its own.
+ *
+ * @module
+ */
+import { checkBundles } from "./imports/bundle.ts";
+import { checkSources, formatViolation } from "./imports/rules.ts";
+import { checkLinks } from "./repository/links.ts";
+import { listFiles } from "./repository/list-files.ts";
+import { checkLockFile, checkTexts } from "./repository/texts.ts";
+import { ROOT } from "./root.ts";
+import { type RunOptions, runNode } from "./run.ts";
+import type { Step } from "./steps.ts";
+
+/** biome paints its output whatever it is written to. */
+const COLORS = process.stdout.isTTY ? "--colors=force" : "--colors=off";
+
+export const CHECK_STEPS: readonly Step[] = [
+  { name: "types: tsc", run: () => tool("node_modules/typescript/bin/tsc", ["-p", "."]) },
+  {
+    name: "format and lint: biome",
+    run: () =>
+      tool("node_modules/@biomejs/biome/bin/biome", [
+        "ci",
+        COLORS,
+        "--error-on-warnings",
+        "--diagnostic-level=warn",
+        ".",
+      ]),
+  },
+  { name: "imports: the rules of the house", run: () => checkSources(ROOT).map(formatViolation) },
+  {
+    name: "imports: portable entries bundle for browsers",
+    run: async () => (await checkBundles(ROOT)).map(formatViolation),
+  },
+  { name: "documents: links resolve", run: () => checkLinks(ROOT, listFiles(ROOT)) },
+  { name: "files: no registry hosts, no absolute paths", run: () => checkTexts(ROOT, listFiles(ROOT)) },
+  { name: "files: the lock file names no download address", run: () => checkLockFile(ROOT) },
+];
+
+/** Runs a tool's script; what it printed is the problem if it fails. */
+export async function tool(
+  script: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string[]> {
+  const { ok, output, reason } = await runNode(script, args, { capture: true, ...options });
+  return ok ? [] : [`${output.trimEnd()}\n(${reason})`];
+}
