@@ -6,7 +6,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 
 /** Directories that are never part of the repository, for copies of it that are not under git. */
@@ -15,13 +15,16 @@ const NOT_TRACKED: ReadonlySet<string> = new Set([".git", "node_modules", "dist"
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * Paths relative to `root`, sorted, with `/`; new files that are not ignored count, deleted ones do not.
+ * Paths relative to `root`, sorted, with `/`; new files that are not ignored count, deleted ones and links do not.
  *
  * A copy without git (an archive, a container without the command) is walked instead.
  */
 export function listFiles(root: string): string[] {
   const paths = existsSync(join(root, ".git")) ? (gitFiles(root) ?? walk(root)) : walk(root);
-  return paths.filter((path) => existsSync(join(root, path))).sort();
+  // Links and submodules hold no text of ours.
+  return paths
+    .filter((path) => lstatSync(join(root, path), { throwIfNoEntry: false })?.isFile() === true)
+    .sort();
 }
 
 function gitFiles(root: string): string[] | undefined {
