@@ -156,8 +156,9 @@ export function keyBlobFromText(encryptedKeys: string): Uint8Array {
   }
   const tooLong = encryptedKeys.length > Math.ceil(KEY_BLOB_BYTES_MAX / 3) * 4;
   const blob = tooLong ? undefined : decodeBase64(encryptedKeys);
-  // Without a known magic nobody could tell the layout of what is written; see docs/spec/envelope.md section 4.
-  if (blob === undefined || keyBlobFormatAt(blob, 0) === undefined) {
+  // The text of the largest blob has room for two bytes more. Without a known magic nobody could tell the layout
+  // of what is written; see docs/spec/envelope.md section 4.
+  if (blob === undefined || blob.length > KEY_BLOB_BYTES_MAX || keyBlobFormatAt(blob, 0) === undefined) {
     throw new VaultError("ERR_KEY_BLOB_MALFORMED", "encryptedKeys is not the base64 of a wrapped data key");
   }
   return blob;

@@ -10,7 +10,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe } from "vitest";
+import { beforeEach, describe } from "vitest";
 
 /** The repository's root, wherever the tests are started from. */
 export const REPOSITORY_ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
@@ -33,11 +33,12 @@ export interface VectorFile {
 export function describeVectors(title: string, path: string, body: (file: VectorFile) => void): void {
   const absolute = join(VECTORS_DIRECTORY, path);
   const isThere = existsSync(absolute);
-  if (!isThere) {
-    console.log(`vectors: ${absolute} is not there: skipped (COFFER_VECTORS says where vectors are)`);
-  }
+  const why = `${absolute} is not there (COFFER_VECTORS says where vectors are)`;
+  if (!isThere) console.log(`vectors: skipped: ${why}`);
   const text = () => readFileSync(absolute, "utf8");
-  describe.skipIf(!isThere)(`${title} (${path})`, () => {
+  describe(`${title} (${path})`, () => {
+    // Not describe.skipIf: only here can the reason be given, which the summary of a run lists.
+    beforeEach((context) => context.skip(!isThere, why));
     body({ text, json: <T>() => JSON.parse(text()) as T });
   });
 }

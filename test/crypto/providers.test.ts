@@ -1,0 +1,112 @@
+/** Which AEAD provider serves a call, in runtimes that are described here, and that each proves itself first. */
+import { describe, expect, test, vi } from "vitest";
+import { nobleProvider } from "../../src/crypto/aead-noble.ts";
+import { AeadProviders, providers } from "../../src/crypto/providers.ts";
+import { type Runtime, runtime } from "../../src/crypto/runtime.ts";
+import { errorOf, rejectionOf } from "../support/errors.ts";
+
+const NODE = { crypto: runtime.crypto, webcrypto: runtime.webcrypto };
+const EDGE = { crypto: undefined, webcrypto: runtime.webcrypto };
+const BARE = { crypto: undefined, webcrypto: undefined };
+
+describe("the choice", () => {
+  test.each([
+    ["Node", NODE, "node", "node"],
+    ["an edge runtime", EDGE, "noble", "webcrypto"],
+    ["an insecure page", { crypto: undefined, webcrypto: {} as Runtime["webcrypto"] }, "noble", "noble"],
+    [
+      "a polyfill without ciphers",
+      { crypto: {} as Runtime["crypto"], webcrypto: runtime.webcrypto },
+      "noble",
+      "webcrypto",
+    ],
+    ["nothing", BARE, "noble", "noble"],
+  ] as const)("on %s", async (_, available, sync, async) => {
+    const found = new AeadProviders(available);
+    expect(found.sync().name).toBe(sync);
+    expect((await found.async()).name).toBe(async);
+  });
+
+  test("this runtime", async () => {
+    expect(providers.sync().name).toBe("node");
+    expect((await providers.async()).name).toBe("node");
+  });
+
+  test("a provider can be named", async () => {
+    const found = new AeadProviders(NODE);
+    expect(found.sync("noble")).toBe(nobleProvider);
+    expect(found.sync("node").name).toBe("node");
+    for (const name of ["node", "webcrypto", "noble"] as const) {
+      expect((await found.async(name)).name).toBe(name);
+      // The second time it has proven itself.
+      expect(await found.async(name)).toBe(await found.async(name));
+    }
+  });
+});
+
+describe("refusals", () => {
+  test("Web Crypto cannot serve synchronous calls", () => {
+    expect(errorOf(() => new AeadProviders(NODE).sync("webcrypto")).code).toBe("ERR_UNSUPPORTED");
+  });
+
+  test("what is not there cannot be named", async () => {
+    const found = new AeadProviders(BARE);
+    expect(errorOf(() => found.sync("node")).code).toBe("ERR_UNSUPPORTED");
+    expect((await rejectionOf(() => found.async("node"))).code).toBe("ERR_UNSUPPORTED");
+    expect((await rejectionOf(() => found.async("webcrypto"))).code).toBe("ERR_UNSUPPORTED");
+  });
+
+  test.each(["openssl", "toString", "__proto__", ""])("%j is no provider", async (name) => {
+    const found = new AeadProviders(NODE);
+    for (const error of [
+      errorOf(() => found.sync(name as never)),
+      await rejectionOf(() => found.async(name as never)),
+    ]) {
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.code).toBe("ERR_INVALID_ARGUMENT");
+    }
+  });
+});
+
+describe("the known answer", () => {
+  /** `node:crypto` whose GCM answers another tag. */
+  const lyingCrypto = {
+    ...runtime.crypto!,
+    createCipheriv: (...args: [string, Uint8Array, Uint8Array]) => {
+      const cipher = runtime.crypto!.createCipheriv(
+        ...(args as unknown as ["aes-256-gcm", Uint8Array, Uint8Array]),
+      );
+      cipher.getAuthTag = () => Buffer.alloc(16);
+      return cipher;
+    },
+  } as unknown as NonNullable<Runtime["crypto"]>;
+  const subtle = runtime.webcrypto!.subtle;
+  const lyingWebCrypto = {
+    subtle: {
+      importKey: subtle.importKey.bind(subtle),
+      encrypt: async () => new ArrayBuffer(28),
+    },
+  } as unknown as NonNullable<Runtime["webcrypto"]>;
+
+  test("a provider that gives another is refused, each time", async () => {
+    const found = new AeadProviders({ crypto: lyingCrypto, webcrypto: lyingWebCrypto });
+    for (let i = 0; i < 2; i++) {
+      expect(errorOf(() => found.sync()).code).toBe("ERR_UNSUPPORTED");
+      expect((await rejectionOf(() => found.async())).code).toBe("ERR_UNSUPPORTED");
+      expect((await rejectionOf(() => found.async("webcrypto"))).code).toBe("ERR_UNSUPPORTED");
+    }
+    expect(found.sync("noble").name).toBe("noble");
+  });
+
+  test("is asked for once by each set of providers", () => {
+    const createCipheriv = vi.fn(runtime.crypto!.createCipheriv);
+    const found = new AeadProviders({
+      crypto: { ...runtime.crypto!, createCipheriv } as unknown as NonNullable<Runtime["crypto"]>,
+      webcrypto: undefined,
+    });
+    found.sync();
+    found.sync();
+    found.sync("node");
+    expect(createCipheriv).toHaveBeenCalledTimes(1);
+  });
+});
