@@ -220,8 +220,7 @@ async function readIdentity(
   database: Database,
 ): Promise<{ vaultId: Uint8Array; check: Uint8Array } | undefined> {
   const rows = await database.read((sql) => sql.all("SELECT name, value FROM meta"));
-  const value = (name: string) =>
-    rows.find((row) => row.name === name)?.value as Uint8Array | undefined;
+  const value = (name: string) => rows.find((row) => row.name === name)?.value as Uint8Array | undefined;
   const vaultId = value("vault_id");
   const check = value("root_check");
   if (vaultId === undefined && check === undefined) return undefined;

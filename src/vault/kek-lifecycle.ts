@@ -6,9 +6,11 @@
  *
  * @module
  */
+import { utf8 } from "../crypto/bytes.ts";
 import { contextObject, type KeyContext, parseCanonicalContext } from "../crypto/key-context.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
+import { storedText } from "./keyring.ts";
 import { SHRED_DELAY_MS_MAX, SHRED_SAMPLE_MAX } from "./limits.ts";
 import type { Database, Row, Sql } from "./storage/database.ts";
 
@@ -114,7 +116,7 @@ export class KekLifecycle {
                 this.#environmentId,
               )
             ).map(kekRow)
-          : [await this.#find(sql, selector)];
+          : [await this.#find(sql, selector, false)];
       const infos: KekInfo[] = [];
       for (const kek of keks) infos.push(await info(sql, kek));
       return infos;
@@ -129,7 +131,7 @@ export class KekLifecycle {
    */
   rotate(selector: KekSelector): Promise<KekInfo> {
     return this.#database.write(async (sql) => {
-      const kek = await this.#find(sql, selector);
+      const kek = await this.#find(sql, selector, true);
       const newest = (await versions(sql, kek.id))[0]!;
       if (newest.state === "disabled" || newest.state === "pending-destroy") {
         throw new VaultError(
@@ -168,7 +170,7 @@ export class KekLifecycle {
    */
   disable(selector: KekVersionSelector): Promise<KekInfo> {
     return this.#database.write(async (sql) => {
-      const kek = await this.#find(sql, selector);
+      const kek = await this.#find(sql, selector, true);
       for (const { version, state } of await this.#targets(sql, kek, selector.version)) {
         if (state === "pending-destroy") {
           throw new VaultError(
@@ -190,7 +192,7 @@ export class KekLifecycle {
    */
   enable(selector: KekVersionSelector): Promise<KekInfo> {
     return this.#database.write(async (sql) => {
-      const kek = await this.#find(sql, selector);
+      const kek = await this.#find(sql, selector, true);
       const newest = (await versions(sql, kek.id))[0]!.version;
       for (const { version } of await this.#targets(sql, kek, selector.version)) {
         await setState(sql, kek.id, version, version === newest ? "active" : "decrypt-only");
@@ -213,7 +215,7 @@ export class KekLifecycle {
     const isDryRun = options.dryRun === true;
     const destroyAt = this.#now() + delayMs;
     const work = async (sql: Sql): Promise<ShredReport> => {
-      const kek = await this.#find(sql, selector);
+      const kek = await this.#find(sql, selector, !isDryRun);
       const targets = (await this.#targets(sql, kek, selector.version)).map(({ version }) => version);
       const report = await this.#account(sql, kek, targets);
       if (isDryRun) return { ...report, isDryRun, destroyAt: null };
@@ -247,7 +249,7 @@ export class KekLifecycle {
     await this.#database.scrub();
   }
 
-  async #find(sql: Sql, selector: KekSelector): Promise<KekRow> {
+  async #find(sql: Sql, selector: KekSelector, forChange: boolean): Promise<KekRow> {
     if (typeof selector !== "object" || selector === null)
       throw invalidType("a KEK is named by id, or by name and value");
     const columns = "SELECT id, context_name, context_value, created_at FROM keks WHERE environment_id = ?";
@@ -262,12 +264,16 @@ export class KekLifecycle {
       row = await sql.get(
         `${columns} AND context_name = ? AND context_value = ?`,
         this.#environmentId,
-        name,
-        value,
+        // A name or value with a lone surrogate has no bytes, and so no KEK.
+        utf8(name, "the name"),
+        utf8(value, "the value"),
       );
     }
-    if (row === undefined)
+    if (row === undefined) {
       throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such KEK in this environment");
+    }
+    // Changes of one KEK take turns: what is read of its versions next must not be overtaken.
+    if (forChange) await sql.run("UPDATE keks SET created_at = created_at WHERE id = ?", row.id as string);
     return kekRow(row);
   }
 
@@ -379,8 +385,8 @@ async function info(sql: Sql, kek: KekRow): Promise<KekInfo> {
 function kekRow(row: Row): KekRow {
   return {
     id: row.id as string,
-    name: row.context_name as string,
-    value: row.context_value as string,
+    name: storedText(row.context_name),
+    value: storedText(row.context_value),
     createdAt: row.created_at as number,
   };
 }

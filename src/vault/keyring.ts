@@ -7,7 +7,17 @@
  *
  * @module
  */
-import { ascii, concatBytes, EMPTY, equalBytes, lengthPrefixed, toHex, u32, utf8 } from "../crypto/bytes.ts";
+import {
+  ascii,
+  concatBytes,
+  EMPTY,
+  equalBytes,
+  fromUtf8,
+  lengthPrefixed,
+  toHex,
+  u32,
+  utf8,
+} from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import { type CofferKeyBlob, decodeKeyBlob, encodeKeyBlob, WRAP_NONCE_BYTES } from "../crypto/key-blob.ts";
 import { type CanonicalContext, type ContextEntry, canonicalEntries } from "../crypto/key-context.ts";
@@ -20,7 +30,7 @@ import { kcXaesOpen, kcXaesSeal } from "../crypto/xaes.ts";
 import { decryptFailed, isVaultError, VaultError } from "../errors.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
 import { CONTEXT_CACHE_MAX } from "./limits.ts";
-import type { Database, Row, Sql } from "./storage/database.ts";
+import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
 
 /** A data key that was made or unwrapped; the key is the caller's to zero. */
 export interface RingDataKey {
@@ -292,8 +302,8 @@ export class Keyring {
          WHERE k.environment_id = ? AND k.context_name = ? AND k.context_value = ?
          ORDER BY v.version DESC LIMIT 1`,
         this.#environmentId,
-        entry.name,
-        entry.value,
+        utf8(entry.name, "context name"),
+        utf8(entry.value, "context value"),
       );
       if (row === undefined) throw missing;
       found.push(row);
@@ -321,8 +331,10 @@ export class Keyring {
       now,
     );
     const contextId = (await this.#contextRow(sql, context))!.id!;
-    for (const { name, value } of context.entries) {
+    for (const entry of context.entries) {
       const id = uuidToText(uuidV4());
+      const name = utf8(entry.name, "context name");
+      const value = utf8(entry.value, "context value");
       const inserted = await sql.run(
         `INSERT INTO keks (id, environment_id, context_name, context_value, created_at) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (environment_id, context_name, context_value) DO NOTHING`,
@@ -337,8 +349,8 @@ export class Keyring {
           environmentId: this.#environmentId,
           kekId: id,
           version: 1,
-          contextName: name,
-          contextValue: value,
+          contextName: entry.name,
+          contextValue: entry.value,
         };
         await sql.run(
           "INSERT INTO kek_versions (kek_id, version, state, wrapped, created_at) VALUES (?, 1, 'active', ?, ?)",
@@ -378,9 +390,17 @@ function usable(rows: readonly Row[]): KekRow[] {
   return rows.map((row) => ({
     id: row.id as string,
     version: row.version as number,
-    entry: { name: row.context_name as string, value: row.context_value as string },
+    entry: { name: storedText(row.context_name), value: storedText(row.context_value) },
     wrapped: row.wrapped as Uint8Array,
   }));
+}
+
+/** Text of a context that is stored as bytes. @throws VaultError ERR_STORAGE_CORRUPT */
+export function storedText(bytes: SqlValue | undefined): string {
+  const text = bytes instanceof Uint8Array ? fromUtf8(bytes) : undefined;
+  if (text === undefined)
+    throw new VaultError("ERR_STORAGE_CORRUPT", "a context is damaged in the vault's file");
+  return text;
 }
 
 function kekIdBytes(id: string): Uint8Array {

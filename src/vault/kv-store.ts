@@ -400,7 +400,9 @@ export class EmbeddedKvStore implements KvService {
       const key = await this.#keyring.createStoredDataKey(context);
       try {
         const result = await this.#database.write(async (sql) => {
-          const row = await sql.get("SELECT value FROM counters WHERE name = 'revocations'");
+          const row = await sql.get(
+            `SELECT value FROM counters WHERE name = 'revocations'${this.#database.lockRows}`,
+          );
           if (row!.value !== key.revocations && attempt < REVOKED_RETRIES_MAX) return undefined;
           return { value: await work(sql, key) };
         });

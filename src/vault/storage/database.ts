@@ -38,6 +38,12 @@ export interface Database {
   write<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
 
   /**
+   * Added to a SELECT in a write transaction so that nobody changes its rows before the end: empty where writes take
+   * turns anyway.
+   */
+  readonly lockRows: string;
+
+  /**
    * Counters that any process's changes of KEKs raise; answers at once with what has been committed.
    */
   changes(): KekChanges;

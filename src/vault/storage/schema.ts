@@ -7,96 +7,168 @@
  * @module
  */
 
+/** What the dialects call the types; everything else of the schema is the same. */
+export interface SchemaTypes {
+  /** Text that compares and sorts by its bytes. */
+  readonly text: string;
+  readonly bytes: string;
+  /** At least 53 bits. */
+  readonly integer: string;
+  /** A primary key that counts up by itself. */
+  readonly sequence: string;
+}
+
+/** The newest version. */
+export const SCHEMA_VERSION = 2;
+
 /** Statements that take a database from version index to index + 1. */
-export const MIGRATIONS: readonly string[] = [
-  // 1: the first.
-  `
+export function migrations({ text, bytes, integer, sequence }: SchemaTypes): readonly string[] {
+  return [
+    // 1: KEKs, contexts, and the KV store. Context names and values are bytes: PostgreSQL's text cannot hold NUL.
+    `
   CREATE TABLE meta (
-    name TEXT PRIMARY KEY,
-    value BLOB NOT NULL
+    name ${text} PRIMARY KEY,
+    value ${bytes} NOT NULL
   );
   CREATE TABLE counters (
-    name TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
+    name ${text} PRIMARY KEY,
+    value ${integer} NOT NULL
   );
   INSERT INTO counters (name, value) VALUES ('keks', 0), ('revocations', 0);
 
   CREATE TABLE environments (
-    id TEXT PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    created_at INTEGER NOT NULL
+    id ${text} PRIMARY KEY,
+    name ${text} NOT NULL UNIQUE,
+    created_at ${integer} NOT NULL
   );
 
   CREATE TABLE keks (
-    id TEXT PRIMARY KEY,
-    environment_id TEXT NOT NULL REFERENCES environments (id),
-    context_name TEXT NOT NULL,
-    context_value TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
+    id ${text} PRIMARY KEY,
+    environment_id ${text} NOT NULL REFERENCES environments (id),
+    context_name ${bytes} NOT NULL,
+    context_value ${bytes} NOT NULL,
+    created_at ${integer} NOT NULL,
     UNIQUE (environment_id, context_name, context_value)
   );
   CREATE TABLE kek_versions (
-    kek_id TEXT NOT NULL REFERENCES keks (id),
-    version INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('active', 'decrypt-only', 'disabled', 'pending-destroy', 'destroyed')),
-    wrapped BLOB,
-    created_at INTEGER NOT NULL,
-    destroy_at INTEGER,
+    kek_id ${text} NOT NULL REFERENCES keks (id),
+    version ${integer} NOT NULL,
+    state ${text} NOT NULL CHECK (state IN ('active', 'decrypt-only', 'disabled', 'pending-destroy', 'destroyed')),
+    wrapped ${bytes},
+    created_at ${integer} NOT NULL,
+    destroy_at ${integer},
     PRIMARY KEY (kek_id, version),
     CHECK ((wrapped IS NULL) = (state = 'destroyed')),
     CHECK ((destroy_at IS NULL) = (state <> 'pending-destroy'))
   );
 
   CREATE TABLE contexts (
-    id TEXT PRIMARY KEY,
-    environment_id TEXT NOT NULL REFERENCES environments (id),
-    canonical BLOB NOT NULL,
-    created_at INTEGER NOT NULL,
+    id ${text} PRIMARY KEY,
+    environment_id ${text} NOT NULL REFERENCES environments (id),
+    canonical ${bytes} NOT NULL,
+    created_at ${integer} NOT NULL,
     UNIQUE (environment_id, canonical)
   );
   CREATE TABLE context_keks (
-    context_id TEXT NOT NULL REFERENCES contexts (id),
-    kek_id TEXT NOT NULL REFERENCES keks (id),
+    context_id ${text} NOT NULL REFERENCES contexts (id),
+    kek_id ${text} NOT NULL REFERENCES keks (id),
     PRIMARY KEY (context_id, kek_id)
   );
   CREATE INDEX context_keks_by_kek ON context_keks (kek_id);
 
   CREATE TABLE kv_objects (
-    sequence INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    environment_id TEXT NOT NULL REFERENCES environments (id),
-    name TEXT NOT NULL,
-    context_id TEXT NOT NULL REFERENCES contexts (id),
-    current_version TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
-    deleted_at INTEGER
+    sequence ${sequence},
+    id ${text} NOT NULL UNIQUE,
+    environment_id ${text} NOT NULL REFERENCES environments (id),
+    name ${text} NOT NULL,
+    context_id ${text} NOT NULL REFERENCES contexts (id),
+    current_version ${text} NOT NULL,
+    created_at ${integer} NOT NULL,
+    updated_at ${integer} NOT NULL,
+    deleted_at ${integer}
   );
   CREATE UNIQUE INDEX kv_objects_live_name ON kv_objects (environment_id, name) WHERE deleted_at IS NULL;
   CREATE INDEX kv_objects_by_environment ON kv_objects (environment_id, sequence);
   CREATE INDEX kv_objects_by_context ON kv_objects (context_id);
 
   CREATE TABLE kv_versions (
-    id TEXT PRIMARY KEY,
-    object_id TEXT NOT NULL REFERENCES kv_objects (id),
-    number INTEGER NOT NULL,
-    key_id TEXT NOT NULL,
-    key_blob BLOB,
-    sealed BLOB,
-    size INTEGER NOT NULL,
-    etag TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    created_by_id TEXT NOT NULL,
-    created_by_name TEXT NOT NULL,
+    id ${text} PRIMARY KEY,
+    object_id ${text} NOT NULL REFERENCES kv_objects (id),
+    number ${integer} NOT NULL,
+    key_id ${text} NOT NULL,
+    key_blob ${bytes},
+    sealed ${bytes},
+    size ${integer} NOT NULL,
+    etag ${text} NOT NULL,
+    created_at ${integer} NOT NULL,
+    created_by_id ${text} NOT NULL,
+    created_by_name ${text} NOT NULL,
     UNIQUE (object_id, number),
     CHECK ((sealed IS NULL) = (key_blob IS NULL))
   );
   CREATE TABLE kv_version_keks (
-    version_id TEXT NOT NULL REFERENCES kv_versions (id),
-    kek_id TEXT NOT NULL REFERENCES keks (id),
-    kek_version INTEGER NOT NULL,
+    version_id ${text} NOT NULL REFERENCES kv_versions (id),
+    kek_id ${text} NOT NULL REFERENCES keks (id),
+    kek_version ${integer} NOT NULL,
     PRIMARY KEY (version_id, kek_id)
   );
   CREATE INDEX kv_version_keks_by_kek ON kv_version_keks (kek_id, kek_version);
   `,
-];
+    // 2: the service: API keys, events, webhooks, answers to retried writes.
+    `
+  CREATE TABLE api_keys (
+    id ${text} PRIMARY KEY,
+    environment_id ${text} NOT NULL REFERENCES environments (id),
+    name ${text} NOT NULL,
+    digest ${bytes} NOT NULL UNIQUE,
+    permissions ${text} NOT NULL,
+    constraints ${text} NOT NULL,
+    created_at ${integer} NOT NULL,
+    revoked_at ${integer}
+  );
+  CREATE INDEX api_keys_by_environment ON api_keys (environment_id);
+
+  CREATE TABLE events (
+    sequence ${sequence},
+    id ${text} NOT NULL UNIQUE,
+    environment_id ${text} NOT NULL REFERENCES environments (id),
+    kind ${text} NOT NULL,
+    data ${text} NOT NULL,
+    created_at ${integer} NOT NULL
+  );
+  CREATE INDEX events_by_environment ON events (environment_id, sequence);
+
+  CREATE TABLE webhooks (
+    id ${text} PRIMARY KEY,
+    environment_id ${text} NOT NULL REFERENCES environments (id),
+    url ${text} NOT NULL,
+    kinds ${text} NOT NULL,
+    sealed_secret ${bytes} NOT NULL,
+    created_at ${integer} NOT NULL,
+    disabled_at ${integer}
+  );
+  CREATE TABLE webhook_deliveries (
+    sequence ${sequence},
+    webhook_id ${text} NOT NULL REFERENCES webhooks (id),
+    event_id ${text} NOT NULL REFERENCES events (id),
+    state ${text} NOT NULL CHECK (state IN ('pending', 'delivered', 'dead')),
+    attempts ${integer} NOT NULL,
+    due_at ${integer} NOT NULL,
+    last_error ${text},
+    UNIQUE (webhook_id, event_id)
+  );
+  CREATE INDEX webhook_deliveries_due ON webhook_deliveries (state, due_at);
+
+  CREATE TABLE idempotent_answers (
+    environment_id ${text} NOT NULL REFERENCES environments (id),
+    idempotency_key ${text} NOT NULL,
+    request_hash ${bytes} NOT NULL,
+    status ${integer} NOT NULL,
+    answer ${text} NOT NULL,
+    created_at ${integer} NOT NULL,
+    PRIMARY KEY (environment_id, idempotency_key)
+  );
+  CREATE INDEX idempotent_answers_by_age ON idempotent_answers (created_at);
+  `,
+  ];
+}

@@ -13,7 +13,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
 import type { Database, KekChanges, Row, Sql, SqlValue } from "./database.ts";
-import { MIGRATIONS } from "./schema.ts";
+import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
 
 /** Marks a file as a coffer vault: "CFR1" (SQLite's application_id, section 1.3.17 of its file format). */
 const APPLICATION_ID = 0x43465231;
@@ -28,8 +28,19 @@ const BLOCKING_WAIT_MS = 20;
 const RETRY_MS_MIN = 2;
 const RETRY_MS_MAX = 50;
 
+/** Writes that share one transaction at most: others get their turn between two. */
+const WRITES_TOGETHER_MAX = 64;
+
 /** Statements that are kept prepared. */
 const STATEMENTS_MAX = 200;
+
+/** The schema's types in SQLite's words; its text is compared byte by byte unless told otherwise. */
+const SQLITE_TYPES: SchemaTypes = {
+  text: "TEXT",
+  bytes: "BLOB",
+  integer: "INTEGER",
+  sequence: "INTEGER PRIMARY KEY",
+};
 
 /** Path that means "in memory", as SQLite has it. */
 export const IN_MEMORY = ":memory:";
@@ -117,12 +128,20 @@ function unavailable(cause: unknown): VaultError {
   return new VaultError("ERR_STORAGE_UNAVAILABLE", `the vault's files cannot be used (${code})`, { cause });
 }
 
+interface Write {
+  readonly work: (sql: Sql) => Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 class SqliteDatabase implements Database {
   readonly #connection: DatabaseSync;
   readonly #lockWaitMs: number;
   readonly #statements = new Map<string, StatementSync>();
+  readonly lockRows = "";
   readonly #sql: Sql;
   readonly #dataVersion: StatementSync;
+  readonly #writes: Write[] = [];
   #queue: Promise<unknown> = Promise.resolve();
   #changes: KekChanges = { keks: 0, revocations: 0 };
   #changesAt: number | undefined;
@@ -151,7 +170,7 @@ class SqliteDatabase implements Database {
       if (!(id === APPLICATION_ID || (id === 0 && version === 0 && isEmpty))) {
         throw new VaultError("ERR_STORAGE_CORRUPT", "this file is a database, but not a coffer vault");
       }
-      if (version > MIGRATIONS.length) {
+      if (version > SCHEMA_VERSION) {
         throw new VaultError(
           "ERR_STORAGE_SCHEMA",
           `this vault has version ${version}, made by a newer coffer`,
@@ -163,15 +182,24 @@ class SqliteDatabase implements Database {
       // secure_delete: what is overwritten or deleted is zeroed in the file, or a shredded KEK would linger in it.
       "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
     );
-    if (this.#pragma("user_version") < MIGRATIONS.length) await this.write(async () => this.#migrate());
+    if (this.#pragma("user_version") < SCHEMA_VERSION) await this.write(async () => this.#migrate());
   }
 
   read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#transaction("BEGIN", work);
+    return this.#exclusively(() => this.#transaction("BEGIN", () => work(this.#sql)));
   }
 
+  /**
+   * Writes that wait for their turn at the same time share one transaction, and so one sync of the disk, each within
+   * a savepoint of its own: one that fails takes nothing of the others with it.
+   */
   write<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#transaction("BEGIN IMMEDIATE", work);
+    return new Promise<T>((resolve, reject) => {
+      this.#writes.push({ work, resolve: resolve as (value: unknown) => void, reject });
+      // Whoever comes first takes a turn for all; later ones join until it ends.
+      if (this.#writes.length === 1)
+        this.#exclusively(() => this.#writeTogether()).catch((error) => this.#refuse(error));
+    });
   }
 
   changes(): KekChanges {
@@ -206,20 +234,64 @@ class SqliteDatabase implements Database {
     );
   }
 
-  #transaction<T>(begin: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#exclusively(async () => {
-      await this.#retrying(() => this.#connection.exec(begin));
-      try {
-        const result = await work(this.#sql);
-        this.#commit();
-        return result;
-      } catch (error) {
-        this.#rollBack();
-        throw error;
-      } finally {
-        this.#changesAt = undefined;
-      }
-    });
+  async #writeTogether(): Promise<void> {
+    const done: (() => void)[] = [];
+    let batch: Write[] = [];
+    try {
+      await this.#transaction("BEGIN IMMEDIATE", async () => {
+        for (let taken = 0; taken < WRITES_TOGETHER_MAX && this.#writes.length > 0; taken++) {
+          const write = this.#writes.shift()!;
+          batch.push(write);
+          try {
+            const result = await this.#savepoint(() => write.work(this.#sql));
+            done.push(() => write.resolve(result));
+          } catch (error) {
+            // A full disk makes SQLite roll back everything, what others had written in this turn too.
+            if (!this.#connection.isTransaction) throw error;
+            done.push(() => write.reject(error));
+          }
+        }
+      });
+    } catch (error) {
+      for (const write of batch) write.reject(error);
+      batch = [];
+      // The lock was not to be had: all who wait for it have waited.
+      if (isVaultError(error, "ERR_STORAGE_BUSY")) this.#refuse(error);
+      done.length = 0;
+    }
+    for (const finish of done) finish();
+    if (this.#writes.length > 0)
+      this.#exclusively(() => this.#writeTogether()).catch((error) => this.#refuse(error));
+  }
+
+  #refuse(error: unknown): void {
+    for (const write of this.#writes.splice(0)) write.reject(error);
+  }
+
+  async #savepoint<T>(work: () => Promise<T>): Promise<T> {
+    this.#exec("SAVEPOINT write_of_one");
+    try {
+      const result = await work();
+      this.#exec("RELEASE write_of_one");
+      return result;
+    } catch (error) {
+      if (this.#connection.isTransaction) this.#exec("ROLLBACK TO write_of_one; RELEASE write_of_one");
+      throw error;
+    }
+  }
+
+  async #transaction<T>(begin: string, work: () => Promise<T>): Promise<T> {
+    await this.#retrying(() => this.#connection.exec(begin));
+    try {
+      const result = await work();
+      this.#commit();
+      return result;
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    } finally {
+      this.#changesAt = undefined;
+    }
   }
 
   /** One connection has one transaction: calls take turns. */
@@ -286,12 +358,16 @@ class SqliteDatabase implements Database {
     });
   }
 
+  #exec(statements: string): void {
+    translating(() => this.#connection.exec(statements));
+  }
+
   #migrate(): void {
     // Another process may have been faster.
     const version = this.#pragma("user_version");
-    for (const statements of MIGRATIONS.slice(version)) translating(() => this.#connection.exec(statements));
-    this.#connection.exec(
-      `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${Math.max(version, MIGRATIONS.length)}`,
+    for (const statements of migrations(SQLITE_TYPES).slice(version)) this.#exec(statements);
+    this.#exec(
+      `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${Math.max(version, SCHEMA_VERSION)}`,
     );
   }
 
