@@ -16,6 +16,7 @@ import {
   KEY_BLOB_BYTES_MAX,
   LEGACY_NONCE_BYTES,
   NONCE_BYTES,
+  PLAINTEXT_BYTES_MAX,
   TAG_BYTES,
 } from "./limits.ts";
 
@@ -99,12 +100,14 @@ export interface ParseOptions {
  *
  * @param text - base64, at most 64 MiB and 128 KiB of bytes
  * @returns parts that are views of one new array
- * @throws TypeError ERR_INVALID_ARGUMENT unless it is a string
+ * @throws TypeError ERR_INVALID_ARGUMENT unless it is a string, and `layouts` a list of layouts
  * @throws VaultError ERR_ENVELOPE_TOO_LARGE, ERR_NOT_CIPHERTEXT (not base64, or no layout's magic),
  *   ERR_ENVELOPE_MALFORMED (a layout's magic, but cut off or not canonical), ERR_LAYOUT_NOT_ALLOWED
  */
 export function parseEnvelope(text: string, options: ParseOptions = {}): ParsedEnvelope {
   if (typeof text !== "string") throw invalidType(`ciphertext must be a string, got ${typeName(text)}`);
+  const { layouts } = options;
+  if (layouts !== undefined) checkLayouts(layouts);
   if (text.length > Math.ceil(ENVELOPE_BYTES_MAX / 3) * 4) {
     throw new VaultError("ERR_ENVELOPE_TOO_LARGE", `ciphertext has more than ${ENVELOPE_BYTES_MAX} bytes`);
   }
@@ -120,7 +123,7 @@ export function parseEnvelope(text: string, options: ParseOptions = {}): ParsedE
       "not a ciphertext: no wrapped data key where any layout has it",
     );
   }
-  if (options.layouts !== undefined && !options.layouts.includes(layout)) {
+  if (layouts !== undefined && !layouts.includes(layout)) {
     throw new VaultError(
       "ERR_LAYOUT_NOT_ALLOWED",
       `the ciphertext has the layout ${layout}, which is not accepted here`,
@@ -162,6 +165,13 @@ export function detectLayout(bytes: Uint8Array): Layout | undefined {
   });
 }
 
+function checkLayouts(layouts: readonly Layout[]): void {
+  // A string has includes() too, which would look for parts of it.
+  if (!Array.isArray(layouts) || !layouts.every((layout) => LAYOUTS.includes(layout))) {
+    throw invalidType(`layouts must be a list of ${LAYOUTS.join(", ")}`);
+  }
+}
+
 function split(
   bytes: Uint8Array,
   layout: Layout,
@@ -180,13 +190,21 @@ function split(
   if (bytes.length - restAt < restMin) throw malformed(layout, "it is cut off");
   const embedded = bytes.subarray(blobAt, restAt);
   const keyBlob = shape.isBlobText ? blobFromText(embedded, lenient) : { bytes: embedded, isCanonical: true };
-  // A declared length may end inside the magic.
-  if (keyBlob === undefined || keyBlobFormatAt(keyBlob.bytes, 0) === undefined) {
-    throw malformed(layout, "its key blob is damaged");
+  // A declared length may end inside the magic, and base64 has room for two bytes more than the largest blob.
+  if (
+    keyBlob === undefined ||
+    keyBlob.bytes.length > KEY_BLOB_BYTES_MAX ||
+    keyBlobFormatAt(keyBlob.bytes, 0) === undefined
+  ) {
+    throw malformed(layout, "its key blob is damaged or too large");
   }
   const [nonceAt, tagAt, ciphertextAt, ciphertextEnd] = shape.isBlobFirst
     ? [restAt, bytes.length - TAG_BYTES, restAt + shape.nonceBytes, bytes.length - TAG_BYTES]
     : [0, shape.nonceBytes, restAt, bytes.length];
+  // With a smaller key blob it would fit into an envelope, but a splice could then make one that nobody reads.
+  if (ciphertextEnd - ciphertextAt > PLAINTEXT_BYTES_MAX) {
+    throw new VaultError("ERR_ENVELOPE_TOO_LARGE", `ciphertext holds more than ${PLAINTEXT_BYTES_MAX} bytes`);
+  }
   return {
     envelope: {
       layout,

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { isVaultError } from "../errors.ts";
 import { encodeBase64 } from "./base64.ts";
 import { keyBlobFromText } from "./data-key.ts";
 import { type Layout, type ParseOptions, parseEnvelope, serializeEnvelope } from "./envelope.ts";
@@ -44,14 +45,18 @@ export function inspect(ciphertext: string, options: ParseOptions = {}): Ciphert
 /**
  * Whether a value is a ciphertext that {@link inspect} would read: guards against encrypting twice. Says
  * nothing about whether it can be decrypted.
+ *
+ * @throws TypeError ERR_INVALID_ARGUMENT for wrong options
  */
 export function isCiphertext(value: unknown, options: ParseOptions = {}): value is string {
   if (typeof value !== "string") return false;
   try {
     parseEnvelope(value, options);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // Wrong options are the caller's mistake, not the value's: "no" would have it encrypted twice.
+    if (isVaultError(error)) return false;
+    throw error;
   }
 }
 
