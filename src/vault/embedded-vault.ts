@@ -6,37 +6,18 @@
  *
  * @module
  */
-import { toHex } from "../crypto/bytes.ts";
 import type { WritableLayout } from "../crypto/envelope.ts";
-import { randomBytes } from "../crypto/random.ts";
-import { uuidToText, uuidV4 } from "../crypto/uuid.ts";
-import { invalidRange, invalidType, VaultError } from "../errors.ts";
+import { invalidRange, invalidType } from "../errors.ts";
 import { Vault } from "../face.ts";
 import type { DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type { KvActor } from "../kv/kv-service.ts";
-import { KekWrapper } from "./kek.ts";
-import {
-  type KekInfo,
-  KekLifecycle,
-  type KekSelector,
-  type KekVersionSelector,
-  type ShredOptions,
-  type ShredReport,
-} from "./kek-lifecycle.ts";
-import { EmbeddedKeyService } from "./key-service.ts";
-import { Keyring } from "./keyring.ts";
-import { EmbeddedKvStore, type RewrapReport } from "./kv-store.ts";
-import {
-  ENVIRONMENT_DEFAULT,
-  ENVIRONMENT_ID_PREFIX,
-  ENVIRONMENT_NAME,
-  ID_BYTES,
-  LOCK_WAIT_MS_DEFAULT,
-  LOCK_WAIT_MS_MAX,
-} from "./limits.ts";
-import { findRootKey, ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE, type RootKeyRequest } from "./root-key.ts";
-import type { Database } from "./storage/database.ts";
+import type { EventMode } from "./events.ts";
+import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from "./host.ts";
+import type { KekInfo, KekSelector, KekVersionSelector, ShredOptions, ShredReport } from "./kek-lifecycle.ts";
+import type { RewrapReport } from "./kv-store.ts";
+import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
+import { ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
 import { IN_MEMORY, openSqlite } from "./storage/sqlite.ts";
 
 export interface OpenVaultOptions {
@@ -61,6 +42,8 @@ export interface OpenVaultOptions {
   readonly cache?: DataKeyCacheOptions | undefined;
   /** Who is named as the writer of KV versions. */
   readonly actor?: KvActor | undefined;
+  /** Which events are recorded in the vault: those of changes (default), or reads too. */
+  readonly events?: EventMode | undefined;
   /** Told what the user should know (a root key was made, or others may read it); default a process warning. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   /** The clock of stored times, in milliseconds; default `Date.now`. */
@@ -70,69 +53,56 @@ export interface OpenVaultOptions {
 /** Names the writer of KV versions where the caller does not. */
 const ACTOR_DEFAULT: KvActor = { id: "embedded", name: "embedded vault" };
 
-interface Parts {
-  readonly database: Database;
-  readonly wrapper: KekWrapper;
-  readonly keyring: Keyring;
-  readonly lifecycle: KekLifecycle;
-  readonly kv: EmbeddedKvStore;
-}
-
 /** A vault whose key service and store live in one file. Made by {@link openVault}. */
 export class EmbeddedVault extends Vault {
   /** Id of the environment that this object works in. */
   readonly environmentId: string;
-  readonly #parts: Parts;
+  readonly #host: VaultHost;
+  readonly #session: HostSession;
 
-  constructor(
-    parts: Parts,
-    keys: EmbeddedKeyService,
-    environmentId: string,
-    options: Pick<OpenVaultOptions, "layout" | "cache">,
-  ) {
-    super({ keys, kv: parts.kv, layout: options.layout, cache: options.cache });
-    this.#parts = parts;
-    this.environmentId = environmentId;
+  constructor(host: VaultHost, session: HostSession, options: Pick<OpenVaultOptions, "layout" | "cache">) {
+    super({ keys: session.keys, kv: session.kv, layout: options.layout, cache: options.cache });
+    this.#host = host;
+    this.#session = session;
+    this.environmentId = session.environmentId;
   }
 
   /** All KEKs of the environment, or the one that is named. @throws VaultError ERR_KEY_NOT_FOUND */
   listKeks(selector?: KekSelector): Promise<KekInfo[]> {
-    return this.#parts.lifecycle.list(selector);
+    return this.#session.keks.list(selector);
   }
 
   /** Makes a new KEK version for future wraps. @throws as `KekLifecycle.rotate` */
   rotateKek(selector: KekSelector): Promise<KekInfo> {
-    return this.#parts.lifecycle.rotate(selector);
+    return this.#session.keks.rotate(selector);
   }
 
   /** Puts a KEK out of use until `enableKek`. @throws as `KekLifecycle.disable` */
   disableKek(selector: KekVersionSelector): Promise<KekInfo> {
-    return this.#parts.lifecycle.disable(selector);
+    return this.#session.keks.disable(selector);
   }
 
   /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekLifecycle.enable` */
   enableKek(selector: KekVersionSelector): Promise<KekInfo> {
-    return this.#parts.lifecycle.enable(selector);
+    return this.#session.keks.enable(selector);
   }
 
   /** Destroys a KEK for good, or tells what that would cost. @throws as `KekLifecycle.shred` */
   shredKek(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
-    return this.#parts.lifecycle.shred(selector, options);
+    return this.#session.keks.shred(selector, options);
   }
 
   /** Wraps the data keys of all stored KV versions under the newest KEK versions. @throws as `EmbeddedKvStore.rewrap` */
   rewrapKv(
     options: CallOptions & { readonly onProgress?: ((done: number, total: number) => void) | undefined } = {},
   ): Promise<RewrapReport> {
-    return this.#parts.kv.rewrap(options);
+    return this.#session.kv.rewrap(options);
   }
 
   /** Lets go of keys and file, after calls that are under way. Later calls throw ERR_DISPOSED. */
   async close(): Promise<void> {
     this.dispose();
-    await this.#parts.database.close();
-    this.#parts.keyring.dispose();
-    this.#parts.wrapper.dispose();
+    await this.#host.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -150,105 +120,41 @@ export class EmbeddedVault extends Vault {
  */
 export async function openVault(options: string | OpenVaultOptions): Promise<EmbeddedVault> {
   const given: OpenVaultOptions = typeof options === "string" ? { path: options } : options;
-  const { path } = given;
-  if (typeof path !== "string" || path === "") throw invalidType("path must be the path of the vault's file");
-  const lockWaitMs = given.lockWaitMs ?? LOCK_WAIT_MS_DEFAULT;
-  if (!Number.isInteger(lockWaitMs) || lockWaitMs < 0 || lockWaitMs > LOCK_WAIT_MS_MAX) {
-    throw invalidRange(`lockWaitMs must be a whole number from 0 to ${LOCK_WAIT_MS_MAX}`);
-  }
-  const environment = given.environment ?? ENVIRONMENT_DEFAULT;
-  if (typeof environment !== "string" || !ENVIRONMENT_NAME.test(environment)) {
-    throw new VaultError("ERR_ENVIRONMENT_INVALID", "an environment's name is 1 to 64 of a-z, 0-9, - and _");
-  }
-  const now = given.now ?? Date.now;
-  const database = await openSqlite(path, { create: given.create !== false, lockWaitMs });
+  const environmentName = given.environment ?? ENVIRONMENT_DEFAULT;
+  checkEnvironmentName(environmentName);
+  const host = await openFileHost(given);
   try {
-    const { wrapper, vaultId } = await unlock(database, given);
-    const environmentId = await findEnvironment(database, environment, now());
-    const keyring = new Keyring(database, wrapper, environmentId, now);
-    const lifecycle = new KekLifecycle(database, wrapper, environmentId, now);
-    const kv = new EmbeddedKvStore(database, keyring, environmentId, given.actor ?? ACTOR_DEFAULT, now);
-    await lifecycle.destroyDue();
-    const keys = new EmbeddedKeyService(`embedded:${vaultId}:${environmentId}`, keyring, database);
-    return new EmbeddedVault({ database, wrapper, keyring, lifecycle, kv }, keys, environmentId, given);
+    const environment = await host.environment(environmentName);
+    const actor = { ...(given.actor ?? ACTOR_DEFAULT), source: "api" as const };
+    const session = host.session(environment.id, { actor, events: given.events });
+    return new EmbeddedVault(host, session, given);
   } catch (error) {
-    await database.close();
+    await host.close();
     throw error;
   }
 }
 
-/** Finds the root key and proves it; a vault without one gets one. */
-async function unlock(
-  database: Database,
-  options: OpenVaultOptions,
-): Promise<{ wrapper: KekWrapper; vaultId: string }> {
-  const stored = await readIdentity(database);
-  const request: RootKeyRequest = {
+/** Opens the host of a vault in a file, from which sessions of any environment are opened. @throws as `openVault` */
+export async function openFileHost(
+  options: Pick<
+    OpenVaultOptions,
+    "path" | "rootKey" | "rootKeyPath" | "create" | "lockWaitMs" | "onNotice" | "now"
+  >,
+): Promise<VaultHost> {
+  const { path } = options;
+  if (typeof path !== "string" || path === "") throw invalidType("path must be the path of the vault's file");
+  const lockWaitMs = options.lockWaitMs ?? LOCK_WAIT_MS_DEFAULT;
+  if (!Number.isInteger(lockWaitMs) || lockWaitMs < 0 || lockWaitMs > LOCK_WAIT_MS_MAX) {
+    throw invalidRange(`lockWaitMs must be a whole number from 0 to ${LOCK_WAIT_MS_MAX}`);
+  }
+  const database = await openSqlite(path, { create: options.create !== false, lockWaitMs });
+  const isInMemory = path === IN_MEMORY;
+  return openHost(database, {
     argument: options.rootKey,
     variable: process.env[ROOT_KEY_VARIABLE],
-    path:
-      options.path === IN_MEMORY ? undefined : (options.rootKeyPath ?? `${options.path}${ROOT_KEY_SUFFIX}`),
-    create: stored === undefined,
-  };
-  const root = findRootKey(request);
-  for (const notice of root.notices) (options.onNotice ?? warn)(notice);
-  let identity = stored;
-  if (identity === undefined) {
-    const vaultId = uuidV4();
-    const check = new KekWrapper(root.key, vaultId).createCheck();
-    await database.write(async (sql) => {
-      // Another process may be making the same vault: whoever is first decides, and the others read its answer.
-      const statement = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
-      const isFirst = (await sql.run(statement, "vault_id", vaultId)) === 1;
-      if (isFirst) await sql.run(statement, "root_check", check);
-    });
-    identity = (await readIdentity(database))!;
-  }
-  const wrapper = new KekWrapper(root.key, identity.vaultId);
-  root.key.dispose();
-  if (!wrapper.isRightRoot(identity.check)) {
-    wrapper.dispose();
-    throw new VaultError(
-      "ERR_ROOT_KEY_WRONG",
-      `the root key (from: ${root.source}) is not the one of this vault`,
-    );
-  }
-  return { wrapper, vaultId: uuidToText(identity.vaultId) };
-}
-
-async function readIdentity(
-  database: Database,
-): Promise<{ vaultId: Uint8Array; check: Uint8Array } | undefined> {
-  const rows = await database.read((sql) => sql.all("SELECT name, value FROM meta"));
-  const value = (name: string) => rows.find((row) => row.name === name)?.value as Uint8Array | undefined;
-  const vaultId = value("vault_id");
-  const check = value("root_check");
-  if (vaultId === undefined && check === undefined) return undefined;
-  if (vaultId === undefined || check === undefined) {
-    throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged in its file");
-  }
-  return { vaultId, check };
-}
-
-async function findEnvironment(database: Database, name: string, now: number): Promise<string> {
-  const find = (): Promise<string | undefined> =>
-    database.read(async (sql) => {
-      const row = await sql.get("SELECT id FROM environments WHERE name = ?", name);
-      return row?.id as string | undefined;
-    });
-  const found = await find();
-  if (found !== undefined) return found;
-  await database.write((sql) =>
-    sql.run(
-      "INSERT INTO environments (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
-      `${ENVIRONMENT_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`,
-      name,
-      now,
-    ),
-  );
-  return (await find())!;
-}
-
-function warn(notice: string): void {
-  process.emitWarning(notice, "CofferNotice");
+    path: options.rootKeyPath ?? (isInMemory ? undefined : `${path}${ROOT_KEY_SUFFIX}`),
+    isEphemeral: isInMemory && options.rootKeyPath === undefined,
+    onNotice: options.onNotice ?? ((notice) => process.emitWarning(notice, "CofferNotice")),
+    now: options.now ?? Date.now,
+  });
 }

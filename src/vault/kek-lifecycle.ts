@@ -9,9 +9,11 @@
 import { utf8 } from "../crypto/bytes.ts";
 import { contextObject, type KeyContext, parseCanonicalContext } from "../crypto/key-context.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
+import type { EventSink } from "./events.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
-import { storedText } from "./keyring.ts";
+import { kekName, storedText } from "./keyring.ts";
 import { SHRED_DELAY_MS_MAX, SHRED_SAMPLE_MAX } from "./limits.ts";
+import type { Session } from "./session.ts";
 import type { Database, Row, Sql } from "./storage/database.ts";
 
 /** Names a KEK: by its id, or by the context entry that it stands for. */
@@ -95,12 +97,14 @@ export class KekLifecycle {
   readonly #database: Database;
   readonly #wrapper: KekWrapper;
   readonly #environmentId: string;
+  readonly #events: EventSink;
   readonly #now: () => number;
 
-  constructor(database: Database, wrapper: KekWrapper, environmentId: string, now: () => number) {
+  constructor(database: Database, wrapper: KekWrapper, session: Session, now: () => number) {
     this.#database = database;
     this.#wrapper = wrapper;
-    this.#environmentId = environmentId;
+    this.#environmentId = session.environmentId;
+    this.#events = session.events;
     this.#now = now;
   }
 
@@ -222,6 +226,7 @@ export class KekLifecycle {
       for (const version of targets) {
         await setState(sql, kek.id, version, delayMs === 0 ? "destroyed" : "pending-destroy", destroyAt);
       }
+      await this.#events.append(sql, "vault.kek.deleted", { key_name: kekName(kek), key_id: kek.id });
       await changed(sql, true);
       return { ...report, isDryRun, destroyAt: iso(destroyAt) };
     };
@@ -229,24 +234,6 @@ export class KekLifecycle {
     const report = await this.#database.write(work);
     await this.#database.scrub();
     return report;
-  }
-
-  /** Destroys what is pending and due, in all environments. Called when a vault is opened. */
-  async destroyDue(): Promise<void> {
-    const due = "state = 'pending-destroy' AND destroy_at <= ?";
-    const now = this.#now();
-    const isDue = await this.#database.read((sql) =>
-      sql.get(`SELECT 1 FROM kek_versions WHERE ${due} LIMIT 1`, now),
-    );
-    if (isDue === undefined) return;
-    await this.#database.write(async (sql) => {
-      await sql.run(
-        `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE ${due}`,
-        now,
-      );
-      await changed(sql, true);
-    });
-    await this.#database.scrub();
   }
 
   async #find(sql: Sql, selector: KekSelector, forChange: boolean): Promise<KekRow> {
@@ -323,6 +310,23 @@ export class KekLifecycle {
       kvVersions: kvVersions!.n as number,
     };
   }
+}
+
+/** Destroys what is pending and due, in all environments. Called when a vault is opened. */
+export async function destroyDueKeks(database: Database, now: number): Promise<void> {
+  const due = "state = 'pending-destroy' AND destroy_at <= ?";
+  const isDue = await database.read((sql) =>
+    sql.get(`SELECT 1 AS one FROM kek_versions WHERE ${due} LIMIT 1`, now),
+  );
+  if (isDue === undefined) return;
+  await database.write(async (sql) => {
+    await sql.run(
+      `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE ${due}`,
+      now,
+    );
+    await changed(sql, true);
+  });
+  await database.scrub();
 }
 
 async function versions(sql: Sql, kekId: string): Promise<VersionRow[]> {

@@ -1,27 +1,39 @@
 /**
- * The embedded key service: the KeyService port over the keyring.
+ * The embedded key service: the KeyService port over the keyring, on behalf of a session.
  *
- * Owns the step from the port's texts to the keyring's bytes. Must not know how keys are wrapped.
+ * Owns the step from the port's texts to the keyring's bytes, the session's scope and its events. Must not know how
+ * keys are wrapped.
  *
  * @module
  */
 import { encodeBase64 } from "../crypto/base64.ts";
 import { DataKey, keyBlobFromText } from "../crypto/data-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
+import { decodeKeyBlob } from "../crypto/key-blob.ts";
+import {
+  type CanonicalContext,
+  canonicalContext,
+  contextObject,
+  type KeyContext,
+} from "../crypto/key-context.ts";
+import { VaultError } from "../errors.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
-import type { Keyring, RingDataKey } from "./keyring.ts";
+import { satisfies } from "./api-keys.ts";
+import { type Keyring, type RingDataKey, unknownKek } from "./keyring.ts";
+import type { Session } from "./session.ts";
 import type { Database } from "./storage/database.ts";
 
 export class EmbeddedKeyService implements KeyService {
   readonly id: string;
   readonly #keyring: Keyring;
   readonly #database: Database;
+  readonly #session: Session;
 
-  /** @param id - tells this vault and environment from all others */
-  constructor(id: string, keyring: Keyring, database: Database) {
-    this.id = id;
+  /** @param vaultId - UUID text; with environment and scope it tells this service from all others */
+  constructor(vaultId: string, keyring: Keyring, database: Database, session: Session) {
+    this.id = `embedded:${vaultId}:${session.environmentId}:${JSON.stringify(session.scope)}`;
     this.#keyring = keyring;
     this.#database = database;
+    this.#session = session;
   }
 
   async createDataKey(
@@ -29,12 +41,17 @@ export class EmbeddedKeyService implements KeyService {
     options: CallOptions = {},
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
-    return toDataKey(await this.#keyring.createDataKey(canonicalContext(request.context)));
+    const context = this.#allowed(canonicalContext(request.context));
+    const made = await this.#keyring.createDataKey(context, this.#session.events);
+    this.#noteRead(made);
+    return toDataKey(made);
   }
 
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     options.signal?.throwIfAborted();
-    return toDataKey(await this.#keyring.unwrap(keyBlobFromText(request.keys)));
+    const made = await this.#unwrap(request.keys);
+    this.#session.events.note("vault.dek.decrypted", { key_id: made.id });
+    return toDataKey(made);
   }
 
   async createRekey(
@@ -42,8 +59,12 @@ export class EmbeddedKeyService implements KeyService {
     options: CallOptions = {},
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
-    const context = canonicalContext(request.context);
-    return toDataKey(await this.#keyring.rekey(keyBlobFromText(request.encryptedKeys), context));
+    const context = this.#allowed(canonicalContext(request.context));
+    const old = await this.#unwrap(request.encryptedKeys);
+    const made = await this.#keyring.rekey(old, context, this.#session.events);
+    this.#session.events.note("vault.dek.decrypted", { key_id: old.id });
+    this.#noteRead(made);
+    return toDataKey(made);
   }
 
   async createRewrap(
@@ -51,11 +72,38 @@ export class EmbeddedKeyService implements KeyService {
     options: CallOptions = {},
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
-    return toDataKey(await this.#keyring.rewrap(keyBlobFromText(request.encryptedKeys)));
+    const old = await this.#unwrap(request.encryptedKeys);
+    const made = await this.#keyring.rewrap(old, this.#session.events);
+    this.#session.events.note("vault.dek.decrypted", { key_id: old.id });
+    this.#noteRead(made);
+    return toDataKey(made);
   }
 
   revocations(): number {
     return this.#database.changes().revocations;
+  }
+
+  /** What is out of the session's scope answers like what does not exist. */
+  async #unwrap(keys: string): Promise<RingDataKey> {
+    const made = await this.#keyring.unwrap(keyBlobFromText(keys));
+    if (satisfies(made.context.entries, this.#session.scope)) return made;
+    made.key.fill(0);
+    throw unknownKek(decodeKeyBlob(made.blob).keks[0]!.id);
+  }
+
+  #allowed(context: CanonicalContext): CanonicalContext {
+    if (satisfies(context.entries, this.#session.scope)) return context;
+    throw new VaultError(
+      "ERR_CONTEXT_NOT_ALLOWED",
+      "the key context lacks an entry that this caller is bound to",
+    );
+  }
+
+  #noteRead(made: RingDataKey): void {
+    this.#session.events.note("vault.dek.read", {
+      key_ids: [made.id],
+      key_context: contextObject(made.context),
+    });
   }
 }
 

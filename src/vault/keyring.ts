@@ -28,6 +28,7 @@ import { SecretBytes } from "../crypto/secret-bytes.ts";
 import { uuidFromText, uuidToText, uuidV4, uuidV5 } from "../crypto/uuid.ts";
 import { kcXaesOpen, kcXaesSeal } from "../crypto/xaes.ts";
 import { decryptFailed, isVaultError, VaultError } from "../errors.ts";
+import type { EventSink } from "./events.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
 import { CONTEXT_CACHE_MAX } from "./limits.ts";
 import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
@@ -99,14 +100,14 @@ export class Keyring {
    *
    * @throws VaultError ERR_KEY_DISABLED, ERR_KEY_DESTROYED, and the storage's codes
    */
-  async createDataKey(context: CanonicalContext): Promise<RingDataKey> {
-    return this.#withNewestRing(context, (ring) => this.#wrap(ring, randomBytes(KEY_BYTES)));
+  async createDataKey(context: CanonicalContext, events: EventSink): Promise<RingDataKey> {
+    return this.#withNewestRing(context, events, (ring) => this.#wrap(ring, randomBytes(KEY_BYTES)));
   }
 
   /** The same for something that is to be stored in this vault. */
-  async createStoredDataKey(context: CanonicalContext): Promise<StoredDataKey> {
+  async createStoredDataKey(context: CanonicalContext, events: EventSink): Promise<StoredDataKey> {
     const { revocations } = this.#database.changes();
-    const made = await this.#withNewestRing(context, (ring) => ({
+    const made = await this.#withNewestRing(context, events, (ring) => ({
       ...this.#wrap(ring, randomBytes(KEY_BYTES)),
       contextId: ring.contextId as string,
       keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
@@ -129,29 +130,22 @@ export class Keyring {
     );
   }
 
-  /** Unwraps a data key and wraps it for another context. @throws as `unwrap` and `createDataKey` */
-  async rekey(blob: Uint8Array, context: CanonicalContext): Promise<RingDataKey> {
-    const { key } = await this.unwrap(blob);
-    try {
-      return await this.#withNewestRing(context, (ring) => this.#wrap(ring, Uint8Array.from(key)));
-    } finally {
-      key.fill(0);
-    }
+  /** Wraps a data key for another context. @throws as `createDataKey` */
+  async rekey(old: RingDataKey, context: CanonicalContext, events: EventSink): Promise<RingDataKey> {
+    return this.#withNewestRing(context, events, (ring) => this.#wrap(ring, old.key));
   }
 
   /**
-   * Unwraps a data key and wraps it under the newest KEKs of its own context.
+   * Wraps a data key under the newest KEKs of its own context.
    *
-   * @returns the same blob if it was under the newest already
-   * @throws as `unwrap` and `createDataKey`
+   * @returns the same object if it was under the newest already
+   * @throws as `createDataKey`
    */
-  async rewrap(blob: Uint8Array): Promise<RingDataKey> {
-    const old = await this.unwrap(blob);
-    const references = referencesKey(decodeKeyBlob(blob).keks);
-    return this.#withNewestRing(old.context, (ring) => {
-      if (referencesKey(ring.keks) === references) return old;
-      return this.#wrap(ring, old.key);
-    });
+  async rewrap(old: RingDataKey, events: EventSink): Promise<RingDataKey> {
+    const references = referencesKey(decodeKeyBlob(old.blob).keks);
+    return this.#withNewestRing(old.context, events, (ring) =>
+      referencesKey(ring.keks) === references ? old : this.#wrap(ring, old.key),
+    );
   }
 
   /** Lets go of everything that is kept unwrapped. */
@@ -161,7 +155,11 @@ export class Keyring {
   }
 
   /** Runs `work`, at once and without a break, with the ring of a context's newest KEK versions. */
-  async #withNewestRing<T>(context: CanonicalContext, work: (ring: Ring) => T): Promise<T> {
+  async #withNewestRing<T>(
+    context: CanonicalContext,
+    events: EventSink,
+    work: (ring: Ring) => T,
+  ): Promise<T> {
     const key = toHex(context.bytes);
     const load = (sql: Sql): Promise<Loaded> => this.#loadNewest(sql, context);
     try {
@@ -169,7 +167,7 @@ export class Keyring {
     } catch (error) {
       if (!isVaultError(error, "ERR_KEY_NOT_FOUND")) throw error;
     }
-    await this.#database.write((sql) => this.#createMissing(sql, context));
+    await this.#database.write((sql) => this.#createMissing(sql, context, events));
     // Loaded in a transaction of its own: what is kept in memory must have been committed.
     return this.#withRing(key, load, work);
   }
@@ -271,10 +269,7 @@ export class Keyring {
         kek.version,
       );
       if (row === undefined) {
-        throw new VaultError(
-          "ERR_KEY_NOT_FOUND",
-          `this vault's environment does not hold the KEK ${uuidToText(kek.id)}`,
-        );
+        throw unknownKek(kek.id);
       }
       found.push(row);
     }
@@ -320,7 +315,7 @@ export class Keyring {
   }
 
   /** Makes what of a context's KEKs and records is not there; another process may do the same at the same time. */
-  async #createMissing(sql: Sql, context: CanonicalContext): Promise<void> {
+  async #createMissing(sql: Sql, context: CanonicalContext, events: EventSink): Promise<void> {
     const now = this.#now();
     await sql.run(
       `INSERT INTO contexts (id, environment_id, canonical, created_at) VALUES (?, ?, ?, ?)
@@ -358,6 +353,7 @@ export class Keyring {
           this.#wrapper.create(identity),
           now,
         );
+        await events.append(sql, "vault.kek.created", { key_name: kekName(entry), key_id: id });
       }
       await sql.run(
         `INSERT INTO context_keks (context_id, kek_id)
@@ -393,6 +389,19 @@ function usable(rows: readonly Row[]): KekRow[] {
     entry: { name: storedText(row.context_name), value: storedText(row.context_value) },
     wrapped: row.wrapped as Uint8Array,
   }));
+}
+
+/** The one answer for a KEK that does not exist and for one that the caller may not know of. */
+export function unknownKek(id: Uint8Array): VaultError {
+  return new VaultError(
+    "ERR_KEY_NOT_FOUND",
+    `this vault's environment does not hold the KEK ${uuidToText(id)}`,
+  );
+}
+
+/** How events name a KEK. */
+export function kekName(entry: ContextEntry): string {
+  return `${entry.name}=${entry.value}`;
 }
 
 /** Text of a context that is stored as bytes. @throws VaultError ERR_STORAGE_CORRUPT */

@@ -22,7 +22,6 @@ import { uuidToText } from "../crypto/uuid.ts";
 import { VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type {
-  KvActor,
   KvListRequest,
   KvMetadata,
   KvObject,
@@ -33,8 +32,10 @@ import type {
   KvVersion,
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
+import { satisfies } from "./api-keys.ts";
 import type { Keyring, RingDataKey, StoredDataKey } from "./keyring.ts";
 import { ID_BYTES, OBJECT_ID_PREFIX, REWRAP_BATCH } from "./limits.ts";
+import { type Session, scopeCondition } from "./session.ts";
 import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
 
 const VALUE_LABEL = ascii("coffer/v1/kv-value");
@@ -64,20 +65,16 @@ export class EmbeddedKvStore implements KvService {
   readonly #database: Database;
   readonly #keyring: Keyring;
   readonly #environmentId: string;
-  readonly #actor: KvActor;
+  readonly #session: Session;
+  readonly #scope: ReturnType<typeof scopeCondition>;
   readonly #now: () => number;
 
-  constructor(
-    database: Database,
-    keyring: Keyring,
-    environmentId: string,
-    actor: KvActor,
-    now: () => number,
-  ) {
+  constructor(database: Database, keyring: Keyring, session: Session, now: () => number) {
     this.#database = database;
     this.#keyring = keyring;
-    this.#environmentId = environmentId;
-    this.#actor = actor;
+    this.#environmentId = session.environmentId;
+    this.#session = session;
+    this.#scope = scopeCondition(session, "o.context_id");
     this.#now = now;
   }
 
@@ -88,6 +85,12 @@ export class EmbeddedKvStore implements KvService {
     const name = checkName(request.name);
     const value = checkValue(request.value);
     const context = canonicalContext(request.keyContext);
+    if (!satisfies(context.entries, this.#session.scope)) {
+      throw new VaultError(
+        "ERR_CONTEXT_NOT_ALLOWED",
+        "the key context lacks an entry that this caller is bound to",
+      );
+    }
     options.signal?.throwIfAborted();
     const exists = new VaultError("ERR_KV_EXISTS", "an object with this name exists already");
     const isTaken = await this.#database.read((sql) => this.#liveByName(sql, name));
@@ -103,12 +106,17 @@ export class EmbeddedKvStore implements KvService {
       );
       if (inserted === 0) throw exists;
       await this.#insertVersion(sql, { objectId: id, name, versionId, number: 1, value, key, now });
+      await this.#session.events.append(sql, "vault.data.created", {
+        kv_name: name,
+        key_id: key.id,
+        key_context: contextObject(context),
+      });
       return {
         id,
         environmentId: this.#environmentId,
         keyId: key.id,
         updatedAt: iso(now),
-        updatedBy: this.#actor,
+        updatedBy: { id: this.#session.actor.id, name: this.#session.actor.name },
         context: contextObject(context),
         versionId,
       };
@@ -123,7 +131,7 @@ export class EmbeddedKvStore implements KvService {
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     options.signal?.throwIfAborted();
     const row = await this.#database.read((sql) => this.#live(sql, id, versionId));
-    return { ...this.#withoutValue(row), value: await this.#open(row) };
+    return this.#read(row);
   }
 
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
@@ -132,13 +140,14 @@ export class EmbeddedKvStore implements KvService {
     const row = await this.#database.read((sql) =>
       sql.get(
         `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = o.current_version
-         WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL`,
+         WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL${this.#scope.sql}`,
         this.#environmentId,
         name,
+        ...this.#scope.parameters,
       ),
     );
     if (row === undefined) throw notFound();
-    return { ...this.#withoutValue(row), value: await this.#open(row) };
+    return this.#read(row);
   }
 
   async updateKv(
@@ -165,6 +174,11 @@ export class EmbeddedKvStore implements KvService {
       const last = await sql.get("SELECT max(number) AS n FROM kv_versions WHERE object_id = ?", id);
       const number = (last!.n as number) + 1;
       await this.#insertVersion(sql, { objectId: id, name, versionId, number, value, key, now });
+      await this.#session.events.append(sql, "vault.data.updated", {
+        kv_name: name,
+        key_id: key.id,
+        key_context: contextObject(context),
+      });
       return this.#withoutValue(await this.#live(sql, id));
     });
   }
@@ -179,16 +193,22 @@ export class EmbeddedKvStore implements KvService {
     return this.#database.write(async (sql) => {
       await this.#changeLive(sql, id, check, "deleted_at = ?", this.#now());
       const row = await sql.get("SELECT name FROM kv_objects WHERE id = ?", id);
-      return { success: true, name: row!.name as string };
+      const name = row!.name as string;
+      await this.#session.events.append(sql, "vault.data.deleted", { kv_name: name });
+      return { success: true, name };
     });
   }
 
   async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
     const { limit, before, after, order, search, updatedAfterMs, deleted } = checkListRequest(request);
     options.signal?.throwIfAborted();
+    this.#session.events.note("vault.names.listed", {});
     return this.#database.read(async (sql) => {
-      const where = ["environment_id = ?", deleted ? "deleted_at IS NOT NULL" : "deleted_at IS NULL"];
-      const parameters: SqlValue[] = [this.#environmentId];
+      const where = [
+        `o.environment_id = ?${this.#scope.sql}`,
+        deleted ? "o.deleted_at IS NOT NULL" : "o.deleted_at IS NULL",
+      ];
+      const parameters: SqlValue[] = [this.#environmentId, ...this.#scope.parameters];
       if (search !== undefined) {
         // Case-sensitive in every dialect, and no character of the text has a meaning.
         where.push("replace(name, ?, '') <> name");
@@ -205,7 +225,7 @@ export class EmbeddedKvStore implements KvService {
         parameters.push(await this.#sequenceOf(sql, cursor));
       }
       const rows = await sql.all(
-        `SELECT id, name, updated_at FROM kv_objects WHERE ${where.join(" AND ")}
+        `SELECT id, name, updated_at FROM kv_objects o WHERE ${where.join(" AND ")}
          ORDER BY sequence ${isForward ? "ASC" : "DESC"} LIMIT ?`,
         ...parameters,
         limit + 1,
@@ -260,7 +280,9 @@ export class EmbeddedKvStore implements KvService {
   ): Promise<KvObjectWithoutValue> {
     const id = checkId(request.id, "id");
     options.signal?.throwIfAborted();
-    return this.#withoutValue(await this.#database.read((sql) => this.#live(sql, id)));
+    const object = this.#withoutValue(await this.#database.read((sql) => this.#live(sql, id)));
+    this.#session.events.note("vault.metadata.read", { kv_name: object.name });
+    return object;
   }
 
   async undeleteKv(
@@ -278,6 +300,11 @@ export class EmbeddedKvStore implements KvService {
         throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
       }
       await sql.run("UPDATE kv_objects SET deleted_at = NULL WHERE id = ?", id);
+      await this.#session.events.append(sql, "vault.data.updated", {
+        kv_name: row.name as string,
+        key_id: row.key_id as string,
+        key_context: contextObject(parseCanonicalContext(row.canonical as Uint8Array)),
+      });
       return this.#withoutValue(row);
     });
   }
@@ -290,7 +317,7 @@ export class EmbeddedKvStore implements KvService {
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     options.signal?.throwIfAborted();
     const destroyedVersions = await this.#database.write(async (sql) => {
-      await this.#any(sql, id, versionId);
+      const row = await this.#any(sql, id, versionId);
       const only = versionId === undefined ? "" : " AND id = ?";
       const parameters = versionId === undefined ? [id] : [id, versionId];
       const which = `SELECT id FROM kv_versions WHERE object_id = ?${only}`;
@@ -306,6 +333,7 @@ export class EmbeddedKvStore implements KvService {
           id,
         );
       }
+      await this.#session.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
       return changed;
     });
     await this.#database.scrub();
@@ -356,9 +384,10 @@ export class EmbeddedKvStore implements KvService {
     for (const row of rows) {
       const old = row.key_blob as Uint8Array;
       try {
-        const made = await this.#keyring.rewrap(old);
+        const unwrapped = await this.#keyring.unwrap(old);
+        const made = await this.#keyring.rewrap(unwrapped, this.#session.events);
         made.key.fill(0);
-        if (made.blob !== old) moved.push({ versionId: row.id!, old, made });
+        if (made !== unwrapped) moved.push({ versionId: row.id!, old, made });
       } catch (error) {
         if (!isUnusable(error)) throw error;
         skipped += 1;
@@ -397,7 +426,7 @@ export class EmbeddedKvStore implements KvService {
     work: (sql: Sql, key: StoredDataKey) => Promise<T>,
   ): Promise<T> {
     for (let attempt = 0; ; attempt++) {
-      const key = await this.#keyring.createStoredDataKey(context);
+      const key = await this.#keyring.createStoredDataKey(context, this.#session.events);
       try {
         const result = await this.#database.write(async (sql) => {
           const row = await sql.get(
@@ -440,8 +469,8 @@ export class EmbeddedKvStore implements KvService {
       sealed.length + key.blob.length,
       toHex(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
       version.now,
-      this.#actor.id,
-      this.#actor.name,
+      this.#session.actor.id,
+      this.#session.actor.name,
     );
     await insertVersionKeks(sql, versionId, key.keks);
   }
@@ -455,6 +484,12 @@ export class EmbeddedKvStore implements KvService {
     } finally {
       aead.dispose();
     }
+  }
+
+  async #read(row: Row): Promise<KvObject> {
+    const object = { ...this.#withoutValue(row), value: await this.#open(row) };
+    this.#session.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
+    return object;
   }
 
   async #open(row: Row): Promise<string> {
@@ -505,10 +540,11 @@ export class EmbeddedKvStore implements KvService {
   async #any(sql: Sql, id: string, versionId?: string): Promise<Row> {
     const row = await sql.get(
       `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = coalesce(?, o.current_version)
-       WHERE o.environment_id = ? AND o.id = ?`,
+       WHERE o.environment_id = ? AND o.id = ?${this.#scope.sql}`,
       versionId ?? null,
       this.#environmentId,
       id,
+      ...this.#scope.parameters,
     );
     if (row === undefined) throw notFound();
     return row;
@@ -532,12 +568,13 @@ export class EmbeddedKvStore implements KvService {
     ...values: readonly SqlValue[]
   ): Promise<void> {
     const changed = await sql.run(
-      `UPDATE kv_objects SET ${assignments}
-       WHERE id = ? AND environment_id = ? AND deleted_at IS NULL AND current_version = coalesce(?, current_version)`,
+      `UPDATE kv_objects AS o SET ${assignments} WHERE o.id = ? AND o.environment_id = ? AND o.deleted_at IS NULL
+       AND o.current_version = coalesce(?, o.current_version)${this.#scope.sql}`,
       ...values,
       id,
       this.#environmentId,
       check ?? null,
+      ...this.#scope.parameters,
     );
     if (changed === 1) return;
     await this.#live(sql, id);
@@ -546,9 +583,10 @@ export class EmbeddedKvStore implements KvService {
 
   async #sequenceOf(sql: Sql, cursor: string): Promise<number> {
     const row = await sql.get(
-      "SELECT sequence FROM kv_objects WHERE environment_id = ? AND id = ?",
+      `SELECT o.sequence FROM kv_objects o WHERE o.environment_id = ? AND o.id = ?${this.#scope.sql}`,
       this.#environmentId,
       cursor,
+      ...this.#scope.parameters,
     );
     if (row === undefined) throw new VaultError("ERR_CURSOR_INVALID", "the cursor is not one of this list");
     return row.sequence as number;

@@ -41,3 +41,30 @@ export const OBJECT_ID_PREFIX = "secret_";
 
 /** Random bytes in the id of an object, an environment or a version: 128 bits. */
 export const ID_BYTES = 16;
+
+/** Begins the id of an event, as WorkOS's ids do. */
+export const EVENT_ID_PREFIX = "event_";
+
+/** Milliseconds after which noted reads are written at the latest. Ours: what a crash may lose of them. */
+export const EVENT_FLUSH_MS = 200;
+
+/** Reads that are noted at once at most before they are written. Ours. */
+export const EVENTS_BUFFERED_MAX = 500;
+
+/** Events on a page at most. Ours, as WorkOS's lists. */
+export const EVENTS_PAGE_MAX = 100;
+
+/** Begins an API key, as WorkOS's do. */
+export const API_KEY_PREFIX = "sk_";
+
+/** Begins the id of an API key, as WorkOS's do. */
+export const API_KEY_ID_PREFIX = "key_";
+
+/** Random bytes of an API key: 256 bits, so that its plain SHA-256 can be stored (NIST SP 800-63B section 3.1.2). */
+export const API_KEY_BYTES = 32;
+
+/** Characters of the checksum at the end of an API key: 24 bits tell a mistyped key from a wrong one. */
+export const API_KEY_CHECKSUM_CHARS = 4;
+
+/** Characters of the longest name of an API key. Ours. */
+export const API_KEY_NAME_CHARS_MAX = 100;

@@ -51,8 +51,10 @@ export interface RootKeyRequest {
   readonly argument: Uint8Array | string | undefined;
   /** The value of the environment variable. */
   readonly variable: string | undefined;
-  /** Where its file is or is to be made; undefined where there must be none. */
+  /** Where its file is or is to be made; undefined where there is none. */
   readonly path: string | undefined;
+  /** Make one that is kept nowhere if none is given: for a vault that lives in memory. */
+  readonly isEphemeral: boolean;
   /** Make the file if it is missing: only for a vault that has no root key yet. */
   readonly create: boolean;
 }
@@ -70,8 +72,15 @@ export function findRootKey(request: RootKeyRequest): FoundRootKey {
   if (request.variable !== undefined && request.variable !== "") {
     return { key: parse(request.variable.trim(), ROOT_KEY_VARIABLE), source: "environment", notices: [] };
   }
-  if (request.path === undefined)
+  if (request.isEphemeral) {
     return { key: new SecretBytes(randomBytes(KEY_BYTES)), source: "created", notices: [] };
+  }
+  if (request.path === undefined) {
+    throw new VaultError(
+      "ERR_ROOT_KEY_MISSING",
+      `this vault's root key is missing: neither an argument nor a file nor ${ROOT_KEY_VARIABLE} gives it`,
+    );
+  }
   const read = readKeyFile(request.path);
   if (read !== undefined) return read;
   if (!request.create) {

@@ -44,9 +44,9 @@ export interface Database {
   readonly lockRows: string;
 
   /**
-   * Counters that any process's changes of KEKs raise; answers at once with what has been committed.
+   * Counters that any process's changes of KEKs and API keys raise; answers at once with what has been committed.
    */
-  changes(): KekChanges;
+  changes(): Changes;
 
   /** Puts what was overwritten or deleted out of reach, as far as others' open transactions allow. */
   scrub(): Promise<void>;
@@ -55,9 +55,11 @@ export interface Database {
   close(): Promise<void>;
 }
 
-export interface KekChanges {
+export interface Changes {
   /** Raised by every change of a KEK's versions or states. */
   readonly keks: number;
   /** Raised when a KEK is disabled, or destroyed. */
   readonly revocations: number;
+  /** Raised when an API key is revoked. */
+  readonly apiKeys: number;
 }

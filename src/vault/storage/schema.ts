@@ -34,7 +34,7 @@ export function migrations({ text, bytes, integer, sequence }: SchemaTypes): rea
     name ${text} PRIMARY KEY,
     value ${integer} NOT NULL
   );
-  INSERT INTO counters (name, value) VALUES ('keks', 0), ('revocations', 0);
+  INSERT INTO counters (name, value) VALUES ('keks', 0), ('revocations', 0), ('api_keys', 0);
 
   CREATE TABLE environments (
     id ${text} PRIMARY KEY,

@@ -12,7 +12,7 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
-import type { Database, KekChanges, Row, Sql, SqlValue } from "./database.ts";
+import type { Changes, Database, Row, Sql, SqlValue } from "./database.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
 
 /** Marks a file as a coffer vault: "CFR1" (SQLite's application_id, section 1.3.17 of its file format). */
@@ -143,7 +143,7 @@ class SqliteDatabase implements Database {
   readonly #dataVersion: StatementSync;
   readonly #writes: Write[] = [];
   #queue: Promise<unknown> = Promise.resolve();
-  #changes: KekChanges = { keks: 0, revocations: 0 };
+  #changes: Changes = { keks: 0, revocations: 0, apiKeys: 0 };
   #changesAt: number | undefined;
   #end: VaultError | undefined;
 
@@ -202,14 +202,18 @@ class SqliteDatabase implements Database {
     });
   }
 
-  changes(): KekChanges {
+  changes(): Changes {
     this.#checkUsable();
     // data_version changes when another connection has committed; our own commits reset #changesAt.
     const version = translating(() => this.#dataVersion.get())!.data_version as number;
     if (version !== this.#changesAt) {
       const rows = this.#run((s) => s.all(), "SELECT name, value FROM counters") as unknown as Row[];
       const value = (name: string): number => rows.find((row) => row.name === name)!.value as number;
-      this.#changes = { keks: value("keks"), revocations: value("revocations") };
+      this.#changes = {
+        keks: value("keks"),
+        revocations: value("revocations"),
+        apiKeys: value("api_keys"),
+      };
       // Within a transaction of ours the state may be an old or an unfinished one: look again afterwards.
       this.#changesAt = this.#connection.isTransaction ? undefined : version;
     }

@@ -1,0 +1,234 @@
+/**
+ * A host: one database with its root key unlocked, from which sessions are opened.
+ *
+ * Owns the opening of a vault (storage, root key, identity), environments, and what all sessions share: keyrings,
+ * API keys, the event log. Must not know who asks for a session.
+ *
+ * @module
+ */
+import { toHex } from "../crypto/bytes.ts";
+import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/key-context.ts";
+import { randomBytes } from "../crypto/random.ts";
+import { uuidToText, uuidV4 } from "../crypto/uuid.ts";
+import { VaultError } from "../errors.ts";
+import { ApiKeys } from "./api-keys.ts";
+import { type EventActor, EventLog, type EventMode } from "./events.ts";
+import { KekWrapper } from "./kek.ts";
+import { destroyDueKeks, KekLifecycle } from "./kek-lifecycle.ts";
+import { EmbeddedKeyService } from "./key-service.ts";
+import { Keyring } from "./keyring.ts";
+import { EmbeddedKvStore } from "./kv-store.ts";
+import { ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME, ID_BYTES } from "./limits.ts";
+import { findRootKey, type RootKeyRequest } from "./root-key.ts";
+import type { Session } from "./session.ts";
+import type { Database } from "./storage/database.ts";
+
+/** An environment: a tenant of a host. */
+export interface EnvironmentInfo {
+  readonly id: string;
+  readonly name: string;
+  /** RFC 3339. */
+  readonly createdAt: string;
+}
+
+/** Who opens a session, and how much of the environment they see. */
+export interface Principal {
+  readonly actor: EventActor;
+  /** Entries that a context must have to be seen; default all contexts. */
+  readonly constraints?: KeyContext | undefined;
+  /** Which events are recorded; default `changes`. */
+  readonly events?: EventMode | undefined;
+}
+
+/** The services of one session. */
+export interface HostSession {
+  readonly environmentId: string;
+  readonly keys: EmbeddedKeyService;
+  readonly kv: EmbeddedKvStore;
+  readonly keks: KekLifecycle;
+}
+
+export interface HostOptions extends Omit<RootKeyRequest, "create"> {
+  /** Told what the user should know. */
+  readonly onNotice: (notice: string) => void;
+  /** The clock of stored times, in milliseconds. */
+  readonly now: () => number;
+}
+
+/** @throws VaultError ERR_ENVIRONMENT_INVALID unless it is 1 to 64 of a-z, 0-9, `-`, `_` */
+export function checkEnvironmentName(name: string): void {
+  if (typeof name === "string" && ENVIRONMENT_NAME.test(name)) return;
+  throw new VaultError("ERR_ENVIRONMENT_INVALID", "an environment's name is 1 to 64 of a-z, 0-9, - and _");
+}
+
+/** A vault that has been opened. Made by {@link openHost}. */
+export class VaultHost {
+  /** UUID text. */
+  readonly vaultId: string;
+  readonly apiKeys: ApiKeys;
+  readonly events: EventLog;
+  readonly #database: Database;
+  readonly #wrapper: KekWrapper;
+  readonly #now: () => number;
+  readonly #keyrings = new Map<string, Keyring>();
+
+  constructor(database: Database, wrapper: KekWrapper, vaultId: string, now: () => number) {
+    this.#database = database;
+    this.#wrapper = wrapper;
+    this.#now = now;
+    this.vaultId = vaultId;
+    this.apiKeys = new ApiKeys(database, now);
+    this.events = new EventLog(database, now);
+  }
+
+  /** The services of an environment on behalf of `principal`. Cheap: one may be opened per request. */
+  session(environmentId: string, principal: Principal): HostSession {
+    const { constraints } = principal;
+    const scope: readonly ContextEntry[] =
+      constraints === undefined || Object.keys(constraints).length === 0
+        ? []
+        : canonicalContext(constraints).entries;
+    const events = this.events.sink(environmentId, principal.actor, principal.events ?? "changes");
+    const session: Session = { environmentId, actor: principal.actor, scope, events };
+    const keyring = this.#keyring(environmentId);
+    return {
+      environmentId,
+      keys: new EmbeddedKeyService(this.vaultId, keyring, this.#database, session),
+      kv: new EmbeddedKvStore(this.#database, keyring, session, this.#now),
+      keks: new KekLifecycle(this.#database, this.#wrapper, session, this.#now),
+    };
+  }
+
+  /** All environments by name. */
+  listEnvironments(): Promise<EnvironmentInfo[]> {
+    return this.#database.read(async (sql) => {
+      const rows = await sql.all("SELECT id, name, created_at FROM environments ORDER BY name");
+      return rows.map((row) => ({
+        id: row.id as string,
+        name: row.name as string,
+        createdAt: new Date(row.created_at as number).toISOString(),
+      }));
+    });
+  }
+
+  /**
+   * The environment of a name, made if there is none.
+   *
+   * @param name - 1 to 64 of a-z, 0-9, `-`, `_`
+   * @throws VaultError ERR_ENVIRONMENT_INVALID
+   */
+  async environment(name: string): Promise<EnvironmentInfo> {
+    checkEnvironmentName(name);
+    const find = async (): Promise<EnvironmentInfo | undefined> =>
+      (await this.listEnvironments()).find((environment) => environment.name === name);
+    const found = await find();
+    if (found !== undefined) return found;
+    await this.#database.write((sql) =>
+      sql.run(
+        "INSERT INTO environments (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        `${ENVIRONMENT_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`,
+        name,
+        this.#now(),
+      ),
+    );
+    return (await find())!;
+  }
+
+  /** Resolves if the database answers. @throws VaultError the storage's codes */
+  async check(): Promise<void> {
+    this.#database.changes();
+    await this.#database.read((sql) => sql.get("SELECT 1 AS one"));
+  }
+
+  /** Writes what events are noted, then lets go of database and keys, after what is under way. */
+  async close(): Promise<void> {
+    try {
+      await this.events.flush();
+    } finally {
+      await this.#database.close();
+      for (const keyring of this.#keyrings.values()) keyring.dispose();
+      this.#wrapper.dispose();
+    }
+  }
+
+  #keyring(environmentId: string): Keyring {
+    let keyring = this.#keyrings.get(environmentId);
+    if (keyring === undefined) {
+      keyring = new Keyring(this.#database, this.#wrapper, environmentId, this.#now);
+      this.#keyrings.set(environmentId, keyring);
+    }
+    return keyring;
+  }
+}
+
+/**
+ * Unlocks the vault in a database, which becomes the host's to close; a database without one gets one.
+ *
+ * @throws VaultError ERR_ROOT_KEY_WRONG, ERR_ROOT_KEY_MISSING, ERR_ROOT_KEY_INVALID, and the storage's codes
+ */
+export async function openHost(database: Database, options: HostOptions): Promise<VaultHost> {
+  try {
+    const { wrapper, vaultId } = await unlock(database, options);
+    await destroyDueKeks(database, options.now());
+    return new VaultHost(database, wrapper, uuidToText(vaultId), options.now);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+interface Identity {
+  readonly vaultId: Uint8Array;
+  readonly check: Uint8Array;
+}
+
+/** Finds the root key and proves it; a vault without one gets one. */
+async function unlock(
+  database: Database,
+  options: HostOptions,
+): Promise<{ wrapper: KekWrapper; vaultId: Uint8Array }> {
+  const stored = await readIdentity(database);
+  const root = findRootKey({ ...options, create: stored === undefined });
+  try {
+    for (const notice of root.notices) options.onNotice(notice);
+    const identity = stored ?? (await createIdentity(database, root.key));
+    const wrapper = new KekWrapper(root.key, identity.vaultId);
+    if (wrapper.isRightRoot(identity.check)) return { wrapper, vaultId: identity.vaultId };
+    wrapper.dispose();
+    throw new VaultError(
+      "ERR_ROOT_KEY_WRONG",
+      `the root key (from: ${root.source}) is not the one of this vault`,
+    );
+  } finally {
+    root.key.dispose();
+  }
+}
+
+async function createIdentity(
+  database: Database,
+  root: ConstructorParameters<typeof KekWrapper>[0],
+): Promise<Identity> {
+  const vaultId = uuidV4();
+  const wrapper = new KekWrapper(root, vaultId);
+  const check = wrapper.createCheck();
+  wrapper.dispose();
+  await database.write(async (sql) => {
+    // Another process may be making the same vault: whoever is first decides, and the others read its answer.
+    const statement = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
+    const isFirst = (await sql.run(statement, "vault_id", vaultId)) === 1;
+    if (isFirst) await sql.run(statement, "root_check", check);
+  });
+  return (await readIdentity(database))!;
+}
+
+async function readIdentity(database: Database): Promise<Identity | undefined> {
+  const rows = await database.read((sql) => sql.all("SELECT name, value FROM meta"));
+  const value = (name: string) => rows.find((row) => row.name === name)?.value as Uint8Array | undefined;
+  const vaultId = value("vault_id");
+  const check = value("root_check");
+  if (vaultId === undefined && check === undefined) return undefined;
+  if (vaultId === undefined || check === undefined) {
+    throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged in its file");
+  }
+  return { vaultId, check };
+}
