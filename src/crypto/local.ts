@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { invalidType, VaultError } from "../errors.ts";
+import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { EMPTY, fromUtf8, toBytes } from "./bytes.ts";
 import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput, withAeadKey } from "./data-key.ts";
@@ -233,12 +233,11 @@ export function plaintextBytes(data: string | Uint8Array): Uint8Array {
  */
 export function associatedDataBytes(associatedData: AssociatedData): Uint8Array {
   if (associatedData === undefined) return EMPTY;
+  // As for a plaintext: refuse before encoding.
+  if (typeof associatedData === "string" && associatedData.length > ASSOCIATED_DATA_BYTES_MAX)
+    throw associatedDataTooLarge();
   const bytes = toBytes(associatedData, "associatedData");
-  if (bytes.length > ASSOCIATED_DATA_BYTES_MAX) {
-    throw Object.assign(new RangeError(`associatedData has more than ${ASSOCIATED_DATA_BYTES_MAX} bytes`), {
-      code: "ERR_INVALID_ARGUMENT",
-    });
-  }
+  if (bytes.length > ASSOCIATED_DATA_BYTES_MAX) throw associatedDataTooLarge();
   return bytes;
 }
 
@@ -270,6 +269,10 @@ function result(plaintext: Uint8Array, as: "text" | "bytes"): string | Uint8Arra
     );
   }
   return text;
+}
+
+function associatedDataTooLarge(): RangeError {
+  return invalidRange(`associatedData has more than ${ASSOCIATED_DATA_BYTES_MAX} bytes`);
 }
 
 function tooLarge(): VaultError {

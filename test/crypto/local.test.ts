@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { AeadProviderName } from "../../src/crypto/aead.ts";
 import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope.ts";
 import { splice } from "../../src/crypto/inspect.ts";
@@ -408,6 +408,7 @@ describe("limits", () => {
   test("[ENV-18] text whose length alone is over the limit is refused before it is encoded", async () => {
     // 400 million characters: encoding them would take as many bytes.
     const text = "x".repeat(400_000_000);
+    const encode = vi.spyOn(TextEncoder.prototype, "encode");
     const data = await errorOfBoth(
       () => localEncryptSync(text, SAMPLE_1),
       () => localEncrypt(text, SAMPLE_1),
@@ -426,6 +427,8 @@ describe("limits", () => {
       expect(aad).toBeInstanceOf(RangeError);
       expect(aad.code).toBe("ERR_INVALID_ARGUMENT");
     }
+    expect(encode.mock.calls.filter(([given]) => given === text)).toEqual([]);
+    encode.mockRestore();
   });
 
   test("[ENV-18] what counts is bytes of UTF-8", () => {
