@@ -1,8 +1,9 @@
 /** The AEAD port: what every provider must do alike. Sizes and refusals are rules of docs/spec/envelope.md. */
-import type { webcrypto } from "node:crypto";
+import * as nodeCrypto from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { nobleProvider } from "../../src/crypto/aead-noble.ts";
+import { nodeProvider } from "../../src/crypto/aead-node.ts";
 import { webCryptoProvider } from "../../src/crypto/aead-webcrypto.ts";
 import type { WebCryptoSubtle } from "../../src/crypto/runtime.ts";
 import { flipBit } from "../support/bytes.ts";
@@ -38,9 +39,8 @@ test("all providers seal alike and open what any of them sealed", async () => {
 });
 
 test("all providers open the 32-byte nonces of old SDKs alike", async () => {
-  const { createCipheriv } = await import("node:crypto");
   const nonce = Uint8Array.from({ length: 32 }, (_, i) => 255 - i);
-  const cipher = createCipheriv("aes-256-gcm", KEY, nonce);
+  const cipher = nodeCrypto.createCipheriv("aes-256-gcm", KEY, nonce);
   cipher.setAAD(Buffer.from("aad"));
   const ciphertext = Uint8Array.from(cipher.update(MESSAGE));
   cipher.final();
@@ -202,14 +202,38 @@ describe.each(AEAD_PROVIDERS.map((provider) => [provider.name, provider] as cons
   });
 });
 
+describe("node", () => {
+  test("[ENV-3] what was decrypted before the tag proved wrong is zeroed", () => {
+    const released: Uint8Array[] = [];
+    const watched = {
+      ...nodeCrypto,
+      createDecipheriv: (...args: Parameters<typeof nodeCrypto.createDecipheriv>) => {
+        const decipher = nodeCrypto.createDecipheriv(...args);
+        const update = decipher.update.bind(decipher);
+        decipher.update = ((bytes: Uint8Array) => {
+          const plaintext = update(bytes);
+          released.push(plaintext);
+          return plaintext;
+        }) as typeof decipher.update;
+        return decipher;
+      },
+    } as unknown as typeof nodeCrypto;
+    const key = nodeProvider(watched).importKey(KEY);
+    const { ciphertext, tag } = cut(key.seal(NONCE, MESSAGE, NONE));
+    expect(errorOf(() => key.open(NONCE, ciphertext, flipBit(tag, 0), NONE)).code).toBe("ERR_DECRYPT_FAILED");
+    expect(released).toHaveLength(1);
+    expect([...released[0]!]).toEqual([0, 0, 0, 0, 0]);
+  });
+});
+
 describe("webcrypto", () => {
   const subtle = globalThis.crypto.subtle as unknown as WebCryptoSubtle;
   /** How the provider imports: one of the overloads of importKey. */
   type ImportRaw = (
     format: "raw",
     bytes: Uint8Array,
-    ...rest: [algorithm: string, extractable: boolean, usages: webcrypto.KeyUsage[]]
-  ) => Promise<webcrypto.CryptoKey>;
+    ...rest: [algorithm: string, extractable: boolean, usages: nodeCrypto.webcrypto.KeyUsage[]]
+  ) => Promise<nodeCrypto.webcrypto.CryptoKey>;
 
   test("calls under way finish after dispose", async () => {
     const key = webCryptoProvider(subtle).importKey(KEY);
@@ -220,7 +244,7 @@ describe("webcrypto", () => {
 
   test("[ENV-35] its copy of the raw key is zeroed after the import, and the key cannot be exported", async () => {
     let copy: Uint8Array | undefined;
-    let imported: webcrypto.CryptoKey | undefined;
+    let imported: nodeCrypto.webcrypto.CryptoKey | undefined;
     const watched = watchedSubtle(async (format, bytes, ...rest) => {
       copy = bytes;
       expect(copy).toEqual(KEY);

@@ -64,6 +64,21 @@ describe.each(HASH_PROVIDERS)("version 5 by $name", ({ hash }) => {
   );
 });
 
+test("version 5 leaves no copy of the name behind, which may be a key", () => {
+  const inputs: Uint8Array[] = [];
+  const { hash } = HASH_PROVIDERS[0]!;
+  const watched = {
+    ...hash,
+    sha1: (bytes: Uint8Array) => {
+      inputs.push(bytes);
+      return hash.sha1(bytes);
+    },
+  };
+  const uuid = uuidV5(uuidFromText(SAMPLE_1.kekId)!, fromBase64(SAMPLE_1.dataKey), watched);
+  expect(uuidToText(uuid)).toBe(SAMPLE_1.dataKeyId);
+  expect(inputs).toEqual([new Uint8Array(48)]);
+});
+
 test("version 5 takes the runtime's hash unless told otherwise", () => {
   const namespace = uuidFromText(SAMPLE_1.kekId)!;
   expect(uuidToText(uuidV5(namespace, fromBase64(SAMPLE_1.dataKey)))).toBe(SAMPLE_1.dataKeyId);

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { SyncAeadProvider } from "../../src/crypto/aead.ts";
 import {
   COMMITMENT_BYTES,
   kcXaesOpen,
@@ -19,6 +20,7 @@ const KEY = new Uint8Array(32).fill(3);
 const NONCE = Uint8Array.from({ length: 24 }, (_, i) => i);
 const NONE = new Uint8Array(0);
 
+const isZero = (array: Uint8Array) => array.every((byte) => byte === 0);
 const bytes = fc.uint8Array({ maxLength: 70 });
 const exactly = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 
@@ -81,6 +83,42 @@ describe("KC-XAES-256-GCM", () => {
         ),
       );
       expect(commitments.size).toBe(3);
+    });
+
+    test("the derived key is zeroed after use, also where the message is refused", () => {
+      const derived: Uint8Array[] = [];
+      const watched: SyncAeadProvider = {
+        ...provider,
+        importKey: (raw) => {
+          derived.push(raw);
+          expect(isZero(raw)).toBe(false);
+          return provider.importKey(raw);
+        },
+      };
+      const sealed = kcXaesSeal(watched, KEY, NONCE, NONE, NONE);
+      kcXaesOpen(watched, KEY, NONCE, sealed, NONE);
+      expect(errorOf(() => kcXaesOpen(watched, KEY, NONCE, sealed, Uint8Array.of(1))).code).toBe(
+        "ERR_DECRYPT_FAILED",
+      );
+      expect(derived.map(isZero)).toEqual([true, true, true]);
+    });
+
+    test("the message key is let go of", () => {
+      let disposed = 0;
+      const watched: SyncAeadProvider = {
+        ...provider,
+        importKey: (raw) => {
+          const key = provider.importKey(raw);
+          const dispose = key.dispose.bind(key);
+          key.dispose = () => {
+            disposed++;
+            dispose();
+          };
+          return key;
+        },
+      };
+      kcXaesOpen(watched, KEY, NONCE, kcXaesSeal(watched, KEY, NONCE, NONE, NONE), NONE);
+      expect(disposed).toBe(2);
     });
 
     test.each([0, 12, 23, 25, 32])("a nonce of %i bytes is refused", (length) => {
