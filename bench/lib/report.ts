@@ -1,0 +1,121 @@
+/**
+ * Results for people and for machines: Markdown tables, and one JSON file.
+ *
+ * Owns how results look. Must not know how they were measured.
+ *
+ * @module
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { CaseResult, CompetitorResult, Settings } from "./harness.ts";
+import type { Machine, Versions } from "./machine.ts";
+
+/** Changes when a reader of the files would have to. */
+export const REPORT_SCHEMA = 1;
+
+export interface Report {
+  readonly schema: typeof REPORT_SCHEMA;
+  readonly name: string;
+  /** RFC 3339. */
+  readonly startedAt: string;
+  readonly seconds: number;
+  readonly machine: Machine;
+  /** Load average of a minute. */
+  readonly load: { readonly before: number; readonly after: number };
+  /** Of the directory in which stores were measured. */
+  readonly fileSystem: string;
+  readonly versions: Versions;
+  readonly settings: Settings;
+  readonly cases: readonly CaseResult[];
+}
+
+/** A cell whose quartiles lie further apart than this is marked. */
+const SPREAD_DOUBTFUL = 0.25;
+
+/** Everything, as Markdown. */
+export function toMarkdown(report: Report): string {
+  const { machine, versions, load, settings } = report;
+  const peers = Object.entries(versions.peers).map(([name, version]) => `${name} ${version}`);
+  const commit = `${versions.commit ?? "unknown"}${versions.isDirty === true ? " with changes" : ""}`;
+  const busy = Math.max(load.before, load.after) > machine.cores / 2;
+  const head = [
+    `# Benchmark ${report.name}, ${report.startedAt.slice(0, 10)}`,
+    "",
+    `coffer ${versions.coffer} (commit ${commit}), Node ${versions.node}, OpenSSL ${versions.openssl}, SQLite ${versions.sqlite}, ${peers.join(", ")}.`,
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}; stores on ${report.fileSystem}.`,
+    `Load average ${load.before} before, ${load.after} after${busy ? ": others were working too, trust ratios and the best samples only" : ""}.`,
+    `${settings.rounds} rounds of ${settings.sampleMs} ms samples, ${report.seconds} s in all.`,
+    "",
+  ];
+  const suites = Map.groupBy(report.cases, (result) => `${result.suite}: ${result.work}`);
+  const tables = [...suites].flatMap(([title, results]) => {
+    const names = results[0]!.competitors.map(({ name }) => name);
+    const row = (result: CaseResult, cell: (competitor: CompetitorResult) => string): string[] => [
+      result.size,
+      ...result.competitors.map(cell),
+    ];
+    return [
+      `## ${title}`,
+      "",
+      `Times ${names[0]}: median of the ratios within a round (~ where the middle half of them spreads over more than ${SPREAD_DOUBTFUL * 100}%); in brackets the ratio of the best samples.`,
+      "",
+      ...table([
+        ["", ...names],
+        ...results.map((result) => row(result, (c) => ratio(c, result.competitors[0]!))),
+      ]),
+      "",
+      "A call takes: median; in brackets the best sample.",
+      "",
+      ...table([["", ...names], ...results.map((result) => row(result, time))]),
+      "",
+    ];
+  });
+  return [...head, ...tables].join("\n");
+}
+
+/**
+ * Writes `<date>-<name>.json` and the same as `.md`.
+ *
+ * @returns the path of the JSON file
+ */
+export function writeReport(report: Report, directory: string): string {
+  mkdirSync(directory, { recursive: true });
+  const base = join(directory, `${report.startedAt.slice(0, 10)}-${report.name}`);
+  // More digits than were measured would only make the file long.
+  const rounded = (_key: string, value: unknown): unknown =>
+    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value;
+  writeFileSync(`${base}.json`, `${JSON.stringify(report, rounded, 1)}\n`);
+  writeFileSync(`${base}.md`, toMarkdown(report));
+  return `${base}.json`;
+}
+
+function ratio(competitor: CompetitorResult, baseline: CompetitorResult): string {
+  if (competitor === baseline) return "1";
+  const { median, spread } = competitor.ratio;
+  const best = competitor.ns.min / baseline.ns.min;
+  return `${spread > SPREAD_DOUBTFUL ? "~" : ""}${digits(median)} (${digits(best)})`;
+}
+
+function time({ ns }: CompetitorResult): string {
+  return `${duration(ns.median)} (${duration(ns.min)})`;
+}
+
+function duration(ns: number): string {
+  if (ns < 1e6) return `${digits(ns / 1e3)} µs`;
+  return `${digits(ns / 1e6)} ms`;
+}
+
+/** Three digits at most say as much as these measurements can. */
+function digits(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** Markdown that is aligned as plain text as well; the first row is the head. */
+function table(rows: readonly string[][]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join(" | ")} |`;
+  const rule = `|${widths.map((width, i) => (i === 0 ? "-".repeat(width + 2) : `${"-".repeat(width + 1)}:`)).join("|")}|`;
+  const [head = [], ...body] = rows;
+  return [line(head), rule, ...body.map(line)];
+}

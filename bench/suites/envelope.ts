@@ -1,0 +1,250 @@
+/**
+ * Envelopes: a string in, base64 text out, and back, with the data key at hand.
+ *
+ * Owns the competitors: `node:crypto` bare and by hand, coffer in its four forms, WorkOS's SDK without its network.
+ * All seal the same texts; all open the same ciphertexts.
+ *
+ * @module
+ */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
+import { WorkOS } from "workos-node-11";
+import {
+  DataKey,
+  localDecrypt,
+  localDecryptSync,
+  localEncrypt,
+  localEncryptSync,
+} from "../../src/crypto/index.ts";
+import type { Case, Competitor } from "../lib/harness.ts";
+
+const SUITE = "envelope";
+const ALGORITHM = "aes-256-gcm";
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const CONTEXT = { organization_id: "org_1" };
+
+/** Bytes of the wrapped key: what WorkOS's has for a context of one entry. */
+const KEY_BLOB_BYTES = 206;
+
+/** Texts that are taken in turn: more than a cache of one, few enough to stay in the processor's. A power of 2. */
+const TEXTS = 16;
+const TEXTS_LARGE = 4;
+const LARGE_BYTES = 65536;
+
+interface Size {
+  readonly name: string;
+  readonly bytes: number;
+  /** Characters that take two to four bytes in UTF-8 among them. */
+  readonly isMixed?: boolean;
+}
+
+const KIB = 1024;
+const SIZES: readonly Size[] = [
+  { name: "16 B", bytes: 16 },
+  { name: "64 B", bytes: 64 },
+  { name: "256 B", bytes: 256 },
+  { name: "1 KiB", bytes: KIB },
+  { name: "64 KiB", bytes: 64 * KIB },
+  { name: "1 MiB", bytes: KIB * KIB },
+];
+const MORE_SIZES: readonly Size[] = [
+  { name: "1 KiB, mixed", bytes: KIB, isMixed: true },
+  { name: "64 KiB, mixed", bytes: 64 * KIB, isMixed: true },
+];
+const QUICK_SIZES: readonly Size[] = [SIZES[0]!, SIZES[3]!];
+
+export function* envelopeCases(mode: "quick" | "default" | "full"): Generator<Case> {
+  const sizes = mode === "quick" ? QUICK_SIZES : mode === "full" ? [...SIZES, ...MORE_SIZES] : SIZES;
+  for (const size of sizes) yield sealCase(size);
+  for (const size of sizes) yield openCase(size);
+}
+
+/** The data key in every form that a competitor wants. */
+class Keys {
+  readonly raw = randomBytes(32);
+  readonly blob = Buffer.concat([
+    Buffer.from("WOS.EKM.v1\0", "latin1"),
+    randomBytes(KEY_BLOB_BYTES - "WOS.EKM.v1\0".length),
+  ]);
+  readonly object: KeyObject = createSecretKey(this.raw);
+  readonly strings = { dataKey: this.raw.toString("base64"), encryptedKeys: this.blob.toString("base64") };
+  readonly held = new DataKey({
+    id: "bench",
+    key: Uint8Array.from(this.raw),
+    encryptedKeys: this.strings.encryptedKeys,
+  });
+}
+
+function sealCase(size: Size): Case {
+  const keys = new Keys();
+  const texts = makeTexts(size);
+  const bytes = texts.map((text) => Buffer.from(text));
+  const at = texts.length - 1;
+  const sdk = stubbedSdk(keys);
+  const sdkWithKey = stubbedSdk(keys, { keyAtHand: true });
+  // Bare reuses its nonce: it is a floor to divide by, never a way to encrypt.
+  const nonce = randomBytes(NONCE_BYTES);
+  const bare = (i: number): Bare => bareSeal(keys.object, nonce, bytes[i & at]!);
+  const ciphers: Competitor[] = [
+    syncCall("by hand", (i) => handSeal(keys, texts[i & at]!)),
+    syncCall("coffer sync", (i) => localEncryptSync(texts[i & at]!, keys.held)),
+    asyncCall("coffer async", (i) => localEncrypt(texts[i & at]!, keys.held)),
+    syncCall("coffer sync, strings", (i) => localEncryptSync(texts[i & at]!, keys.strings)),
+    asyncCall("coffer async, strings", (i) => localEncrypt(texts[i & at]!, keys.strings)),
+    asyncCall("WorkOS 11", (i) => sdk.encrypt(texts[i & at]!, CONTEXT)),
+    asyncCall("WorkOS 11, key at hand", (i) => sdkWithKey.encrypt(texts[i & at]!, CONTEXT)),
+  ];
+  return {
+    suite: SUITE,
+    work: "seal",
+    size: size.name,
+    competitors: [syncCall("bare", bare), ...ciphers],
+    async check() {
+      for (const [i, text] of texts.entries()) {
+        agree("bare", bareOpen(keys.object, nonce, bare(i)).toString(), text);
+        for (const { name, call } of ciphers) {
+          const ciphertext = (await call(i)) as string;
+          // Each is opened by three implementations, so by two at least that did not write it.
+          agree(`${name}, opened by hand`, handOpen(keys, ciphertext), text);
+          agree(`${name}, opened by coffer`, localDecryptSync(ciphertext, keys.held), text);
+          agree(`${name}, opened by WorkOS 11`, await sdk.decrypt(ciphertext), text);
+        }
+      }
+    },
+  };
+}
+
+function openCase(size: Size): Case {
+  const keys = new Keys();
+  const texts = makeTexts(size);
+  const at = texts.length - 1;
+  const nonce = randomBytes(NONCE_BYTES);
+  const sealed = texts.map((text) => bareSeal(keys.object, nonce, Buffer.from(text)));
+  const ciphertexts = texts.map((text) => handSeal(keys, text));
+  const sdk = stubbedSdk(keys);
+  const sdkWithKey = stubbedSdk(keys, { keyAtHand: true });
+  const bare = (i: number): Buffer => bareOpen(keys.object, nonce, sealed[i & at]!);
+  const openers: Competitor[] = [
+    syncCall("by hand", (i) => handOpen(keys, ciphertexts[i & at]!)),
+    syncCall("coffer sync", (i) => localDecryptSync(ciphertexts[i & at]!, keys.held)),
+    asyncCall("coffer async", (i) => localDecrypt(ciphertexts[i & at]!, keys.held)),
+    syncCall("coffer sync, strings", (i) => localDecryptSync(ciphertexts[i & at]!, keys.strings)),
+    asyncCall("coffer async, strings", (i) => localDecrypt(ciphertexts[i & at]!, keys.strings)),
+    asyncCall("WorkOS 11", (i) => sdk.decrypt(ciphertexts[i & at]!)),
+    asyncCall("WorkOS 11, key at hand", (i) => sdkWithKey.decrypt(ciphertexts[i & at]!)),
+  ];
+  return {
+    suite: SUITE,
+    work: "open",
+    size: size.name,
+    competitors: [syncCall("bare", bare), ...openers],
+    async check() {
+      for (const [i, text] of texts.entries()) {
+        agree("bare", bare(i).toString(), text);
+        for (const { name, call } of openers) agree(name, await call(i), text);
+      }
+    },
+  };
+}
+
+function syncCall(name: string, call: Competitor["call"]): Competitor {
+  return { name, call, isAsync: false };
+}
+
+function asyncCall(name: string, call: Competitor["call"]): Competitor {
+  return { name, call, isAsync: true };
+}
+
+function agree(who: string, got: unknown, expected: string): void {
+  if (got === expected) return;
+  const fingerprint = (value: unknown): string =>
+    createHash("sha256").update(String(value)).digest("hex").slice(0, 16);
+  throw new Error(`outputs disagree: ${who}: ${fingerprint(got)} instead of ${fingerprint(expected)}`);
+}
+
+/** Random texts of exactly `bytes` bytes as UTF-8, each flat in memory as one that was read from somewhere. */
+function makeTexts({ bytes, isMixed = false }: Size): string[] {
+  return Array.from({ length: bytes >= LARGE_BYTES ? TEXTS_LARGE : TEXTS }, () => {
+    const ascii = randomBytes(bytes).toString("base64").slice(0, bytes);
+    if (!isMixed) return Buffer.from(ascii).toString();
+    const unit = "Gr\u{fc}\u{df}e, \u{65e5}\u{672c} \u{1f511} ";
+    const whole = Buffer.from(unit.repeat(Math.ceil(bytes / unit.length))).subarray(0, bytes - 8);
+    // Cut where a character begins, then filled up.
+    let end = whole.length;
+    while ((whole[end - 1]! & 0xc0) === 0x80) end--;
+    if (whole[end - 1]! >= 0xc0) end--;
+    return Buffer.concat([whole.subarray(0, end), Buffer.from(ascii.slice(0, bytes - end))]).toString();
+  });
+}
+
+interface Bare {
+  readonly body: Buffer;
+  readonly tag: Buffer;
+}
+
+function bareSeal(key: KeyObject, nonce: Uint8Array, bytes: Uint8Array): Bare {
+  const cipher = createCipheriv(ALGORITHM, key, nonce);
+  const body = cipher.update(bytes);
+  cipher.final();
+  return { body, tag: cipher.getAuthTag() };
+}
+
+function bareOpen(key: KeyObject, nonce: Uint8Array, sealed: Bare): Buffer {
+  const decipher = createDecipheriv(ALGORITHM, key, nonce);
+  decipher.setAuthTag(sealed.tag);
+  const bytes = decipher.update(sealed.body);
+  decipher.final();
+  return bytes;
+}
+
+/** What a careful programmer writes with `node:crypto` in ten lines: the same envelope, no checks, no options. */
+function handSeal(keys: Keys, text: string): string {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(ALGORITHM, keys.object, nonce);
+  const body = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
+  const { length } = keys.blob;
+  const prefix = Buffer.from([(length & 0x7f) | 0x80, length >> 7]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), prefix, keys.blob, body]).toString("base64");
+}
+
+function handOpen(keys: Keys, ciphertext: string): string {
+  const bytes = Buffer.from(ciphertext, "base64");
+  const tagEnd = NONCE_BYTES + TAG_BYTES;
+  const blobEnd = tagEnd + 2 + ((bytes[tagEnd]! & 0x7f) | (bytes[tagEnd + 1]! << 7));
+  const decipher = createDecipheriv(ALGORITHM, keys.object, bytes.subarray(0, NONCE_BYTES));
+  decipher.setAuthTag(bytes.subarray(NONCE_BYTES, tagEnd));
+  return Buffer.concat([decipher.update(bytes.subarray(blobEnd)), decipher.final()]).toString("utf8");
+}
+
+/**
+ * WorkOS's SDK without a network: its fetch function answers at once, from a prepared text. Everything else that
+ * it does for a call stays (JSON, headers, abort timer, key import), and the real fetch would only add to it.
+ *
+ * @param options.keyAtHand - leaves the request out as well: only its cryptography and coding
+ */
+function stubbedSdk(keys: Keys, options: { keyAtHand?: boolean } = {}): WorkOS["vault"] {
+  const { dataKey, encryptedKeys } = keys.strings;
+  const body = JSON.stringify({
+    id: "bench",
+    data_key: dataKey,
+    encrypted_keys: encryptedKeys,
+    context: CONTEXT,
+  });
+  const headers = new Headers({ "content-type": "application/json" });
+  const response = { ok: true, status: 200, headers, text: async () => body };
+  const fetchFn = async (): Promise<Response> => response as unknown as Response;
+  const { vault } = new WorkOS("sk_bench", { fetchFn });
+  if (options.keyAtHand === true) {
+    const key = { id: "bench", key: dataKey };
+    vault.createDataKey = async () => ({ context: CONTEXT, dataKey: key, encryptedKeys });
+    vault.decryptDataKey = async () => key;
+  }
+  return vault;
+}

@@ -1,0 +1,144 @@
+/**
+ * The benchmark as a program: it runs, it writes what it says it writes, it fails when outputs disagree.
+ *
+ * Asserts no timing.
+ *
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { type Case, measure } from "../../bench/lib/harness.ts";
+import type { Report } from "../../bench/lib/report.ts";
+import { quantile, shuffled, summarize } from "../../bench/lib/statistics.ts";
+import { REPOSITORY_ROOT } from "../support/vectors.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "coffer-bench-test-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function bench(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, ["bench/main.ts", ...args], { cwd: REPOSITORY_ROOT, encoding: "utf8" });
+}
+
+describe("npm run bench", () => {
+  test("-- --quick runs every suite and writes the result as JSON and Markdown", () => {
+    const out = join(directory, "results");
+    const run = bench("--quick", "--out", out, "--disk", directory);
+    expect(run.stderr).toContain("written to");
+    expect(run.status).toBe(0);
+    const [json, markdown] = readdirSync(out).sort();
+    expect(json).toMatch(/^\d{4}-\d{2}-\d{2}-quick\.json$/);
+    expect(run.stdout.trim()).toBe(readFileSync(join(out, markdown!), "utf8").trim());
+    const text = readFileSync(join(out, json!), "utf8");
+    // Results are published: nothing in them may say where they were made.
+    expect(text).not.toContain(directory);
+    expect(text).not.toContain(REPOSITORY_ROOT);
+    const report = JSON.parse(text) as Report;
+    expect(report).toMatchObject({
+      schema: 1,
+      name: "quick",
+      machine: { cpu: expect.any(String), cores: expect.any(Number) },
+      load: { before: expect.any(Number), after: expect.any(Number) },
+      versions: { node: process.versions.node, peers: { "@workos-inc/node": "11.0.0" } },
+    });
+    expect(report.cases.map(({ suite, work, size }) => `${suite} ${work} ${size}`)).toEqual([
+      "envelope seal 16 B",
+      "envelope seal 1 KiB",
+      "envelope open 16 B",
+      "envelope open 1 KiB",
+      "kv put 64 B",
+      "kv get 64 B",
+    ]);
+    for (const { competitors } of report.cases) {
+      expect(competitors.length).toBeGreaterThan(1);
+      expect(competitors[0]!.ratio).toEqual({ median: 1, min: 1, max: 1, spread: 0 });
+      for (const { ns, samples } of competitors) {
+        expect(samples).toHaveLength(report.settings.rounds);
+        expect(ns.min).toBeGreaterThan(0);
+        expect(ns.min).toBeLessThanOrEqual(ns.median);
+        expect(ns.median).toBeLessThanOrEqual(ns.max);
+      }
+    }
+    // Stores are taken away again.
+    expect(readdirSync(directory)).toEqual(["results"]);
+  });
+
+  test("-- --only measures one suite", () => {
+    const out = join(directory, "one");
+    expect(bench("--quick", "--only", "kv", "--name", "x", "--out", out).status).toBe(0);
+    const [json] = readdirSync(out).sort();
+    const report = JSON.parse(readFileSync(join(out, json!), "utf8")) as Report;
+    expect(new Set(report.cases.map(({ suite }) => suite))).toEqual(new Set(["kv"]));
+  });
+
+  test.each([
+    { args: ["--nonsense"] },
+    { args: ["--only", "nothing"] },
+    { args: ["--quick", "--full"] },
+    { args: ["--name", "../x"] },
+    { args: ["extra"] },
+  ])("$args is refused with the usage", ({ args }) => {
+    const run = bench(...args);
+    expect(run.status).toBe(2);
+    expect(run.stderr).toContain("--only SUITE");
+  });
+});
+
+describe("measure", () => {
+  const settings = { rounds: 3, sampleMs: 0.1, warmUpMs: 0.1 };
+  const log: string[] = [];
+  const subject = (check: () => Promise<void>): Case => ({
+    suite: "test",
+    work: "count",
+    size: "1",
+    competitors: [
+      { name: "a", isAsync: false, call: () => log.push("a") },
+      { name: "b", isAsync: true, call: async () => log.push("b") },
+    ],
+    check,
+    close: async () => void log.push("closed"),
+  });
+
+  test("takes one sample of each competitor a round, and closes the case", async () => {
+    log.length = 0;
+    const result = await measure(
+      subject(async () => {}),
+      settings,
+    );
+    expect(result.competitors.map(({ name, samples }) => [name, samples.length])).toEqual([
+      ["a", 3],
+      ["b", 3],
+    ]);
+    expect(log.at(-1)).toBe("closed");
+  });
+
+  test("does not time competitors whose outputs disagree", async () => {
+    log.length = 0;
+    const check = () => Promise.reject(new Error("outputs disagree"));
+    await expect(measure(subject(check), settings)).rejects.toThrow("outputs disagree");
+    expect(log).toEqual(["closed"]);
+  });
+});
+
+describe("statistics", () => {
+  test("quantiles lie between neighbours in proportion", () => {
+    expect(quantile([3, 1, 2], 0.5)).toBe(2);
+    expect(quantile([4, 1, 2, 3], 0.5)).toBe(2.5);
+    expect(quantile([1, 2, 3, 4, 5], 0.25)).toBe(2);
+    expect(quantile([7], 0.75)).toBe(7);
+    expect(() => quantile([], 0.5)).toThrow(RangeError);
+  });
+
+  test("a summary tells median, ends and the spread of the middle half", () => {
+    expect(summarize([5, 1, 3, 2, 4])).toEqual({ median: 3, min: 1, max: 5, spread: 2 / 3 });
+  });
+
+  test("shuffling keeps all items and changes the order", () => {
+    const items = Array.from({ length: 100 }, (_, i) => i);
+    const mixed = shuffled(items);
+    expect(mixed).not.toEqual(items);
+    expect(mixed.toSorted((a, b) => a - b)).toEqual(items);
+  });
+});
