@@ -18,6 +18,7 @@ import type { KekInfo, KekSelector, KekVersionSelector, ShredOptions, ShredRepor
 import type { RewrapReport } from "./kv-store.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 import { ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
+import { openPostgres, type PostgresOptions } from "./storage/postgres.ts";
 import { IN_MEMORY, openSqlite } from "./storage/sqlite.ts";
 
 export interface OpenVaultOptions {
@@ -134,6 +135,35 @@ export async function openVault(options: string | OpenVaultOptions): Promise<Emb
   }
 }
 
+/** How to open the host of a vault in PostgreSQL. */
+export interface PostgresHostOptions extends PostgresOptions {
+  /** The root key: 32 bytes or their base64. Default: COFFER_ROOT_KEY, else the file at `rootKeyPath`. */
+  readonly rootKey?: Uint8Array | string | undefined;
+  /** File of the root key; made (mode 0600) for a database that has no vault yet. */
+  readonly rootKeyPath?: string | undefined;
+  /** Told what the user should know; default a process warning. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
+  /** The clock of stored times, in milliseconds; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/**
+ * Opens the host of a vault in a PostgreSQL database that `migratePostgres` has prepared. Several servers may hold the
+ * same one; all need the same root key.
+ *
+ * @throws as `openVault`, and VaultError ERR_UNSUPPORTED if the package `pg` is not installed
+ */
+export async function openPostgresHost(options: PostgresHostOptions): Promise<VaultHost> {
+  return openHost(await openPostgres(options), {
+    argument: options.rootKey,
+    variable: process.env[ROOT_KEY_VARIABLE],
+    path: options.rootKeyPath,
+    isEphemeral: false,
+    onNotice: options.onNotice ?? warn,
+    now: options.now ?? Date.now,
+  });
+}
+
 /** Opens the host of a vault in a file, from which sessions of any environment are opened. @throws as `openVault` */
 export async function openFileHost(
   options: Pick<
@@ -154,7 +184,11 @@ export async function openFileHost(
     variable: process.env[ROOT_KEY_VARIABLE],
     path: options.rootKeyPath ?? (isInMemory ? undefined : `${path}${ROOT_KEY_SUFFIX}`),
     isEphemeral: isInMemory && options.rootKeyPath === undefined,
-    onNotice: options.onNotice ?? ((notice) => process.emitWarning(notice, "CofferNotice")),
+    onNotice: options.onNotice ?? warn,
     now: options.now ?? Date.now,
   });
+}
+
+function warn(notice: string): void {
+  process.emitWarning(notice, "CofferNotice");
 }

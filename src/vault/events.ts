@@ -121,8 +121,8 @@ export class EventLog {
         from = row.sequence as number;
       }
       const rows = await sql.all(
-        `SELECT id, kind, data, created_at FROM events WHERE environment_id = ? AND sequence > ?
-         ORDER BY sequence LIMIT ?`,
+        `SELECT id, kind, data, created_at FROM events e
+         WHERE environment_id = ? AND sequence > ?${this.#database.settled("e")} ORDER BY sequence LIMIT ?`,
         environmentId,
         from,
         limit + 1,

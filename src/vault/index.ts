@@ -1,9 +1,27 @@
 /**
- * `coffer/vault`: the embedded vault, key service and store in one file. Needs `node:sqlite` (Node >= 22.13, Bun, Deno).
+ * `coffer/vault`: the embedded vault, key service and store in one file, and the hosts that servers are built on. Needs
+ * `node:sqlite` (Node >= 22.13, Bun, Deno); PostgreSQL needs the package `pg`.
  *
  * @module
  */
-export { EmbeddedVault, type OpenVaultOptions, openVault } from "./embedded-vault.ts";
+export { type ApiKeyInfo, type ApiKeys, PERMISSIONS, type Permission } from "./api-keys.ts";
+export {
+  EmbeddedVault,
+  type OpenVaultOptions,
+  openFileHost,
+  openPostgresHost,
+  openVault,
+  type PostgresHostOptions,
+} from "./embedded-vault.ts";
+export {
+  EVENT_KINDS,
+  type EventActor,
+  type EventData,
+  type EventKind,
+  type EventMode,
+  type VaultEvent,
+} from "./events.ts";
+export type { EnvironmentInfo, HostSession, Principal, VaultHost } from "./host.ts";
 export type { KekState } from "./kek.ts";
 export type {
   KekInfo,
@@ -16,3 +34,4 @@ export type {
 export type { RewrapReport } from "./kv-store.ts";
 export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
 export { ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
+export { migratePostgres, type PostgresOptions } from "./storage/postgres.ts";

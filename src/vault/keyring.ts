@@ -106,7 +106,7 @@ export class Keyring {
 
   /** The same for something that is to be stored in this vault. */
   async createStoredDataKey(context: CanonicalContext, events: EventSink): Promise<StoredDataKey> {
-    const { revocations } = this.#database.changes();
+    const revocations = await this.#revocations();
     const made = await this.#withNewestRing(context, events, (ring) => ({
       ...this.#wrap(ring, randomBytes(KEY_BYTES)),
       contextId: ring.contextId as string,
@@ -152,6 +152,15 @@ export class Keyring {
   dispose(): void {
     for (const ring of new Set(this.#rings.values())) ring.wrappingKey.dispose();
     this.#rings.clear();
+  }
+
+  async #revocations(): Promise<number> {
+    const { revocations } = this.#database.changes();
+    if (!Number.isNaN(revocations)) return revocations;
+    const row = await this.#database.read((sql) =>
+      sql.get("SELECT value FROM counters WHERE name = 'revocations'"),
+    );
+    return row!.value as number;
   }
 
   /** Runs `work`, at once and without a break, with the ring of a context's newest KEK versions. */

@@ -425,21 +425,22 @@ export class EmbeddedKvStore implements KvService {
     context: ReturnType<typeof canonicalContext>,
     work: (sql: Sql, key: StoredDataKey) => Promise<T>,
   ): Promise<T> {
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
       const key = await this.#keyring.createStoredDataKey(context, this.#session.events);
       try {
         const result = await this.#database.write(async (sql) => {
           const row = await sql.get(
             `SELECT value FROM counters WHERE name = 'revocations'${this.#database.lockRows}`,
           );
-          if (row!.value !== key.revocations && attempt < REVOKED_RETRIES_MAX) return undefined;
-          return { value: await work(sql, key) };
+          return row!.value === key.revocations ? { value: await work(sql, key) } : undefined;
         });
         if (result !== undefined) return result.value;
       } finally {
         key.key.fill(0);
       }
+      await this.#database.lookAfresh();
     }
+    throw new VaultError("ERR_STORAGE_BUSY", "keys are being revoked faster than a value can be written");
   }
 
   async #insertVersion(

@@ -44,9 +44,21 @@ export interface Database {
   readonly lockRows: string;
 
   /**
-   * Counters that any process's changes of KEKs and API keys raise; answers at once with what has been committed.
+   * A condition to add to a WHERE so that rows with smaller sequences cannot appear later: empty where writes take
+   * turns anyway.
+   *
+   * @param alias - of the table whose rows are numbered
+   */
+  settled(alias: string): string;
+
+  /**
+   * Counters that any process's changes of KEKs and API keys raise; answers at once with what has been committed. Where that
+   * cannot be known just now they are NaN, which equals nothing that was seen before.
    */
   changes(): Changes;
+
+  /** Makes `changes` tell what other processes have committed by now, where it may lag behind. */
+  lookAfresh(): Promise<void>;
 
   /** Puts what was overwritten or deleted out of reach, as far as others' open transactions allow. */
   scrub(): Promise<void>;

@@ -220,6 +220,12 @@ class SqliteDatabase implements Database {
     return this.#changes;
   }
 
+  async lookAfresh(): Promise<void> {}
+
+  settled(): string {
+    return "";
+  }
+
   scrub(): Promise<void> {
     return this.#exclusively(async () => {
       // Old pages, a shredded KEK's among them, live on in the journal until it is emptied. Another process that
