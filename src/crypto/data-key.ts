@@ -17,6 +17,7 @@ import {
 } from "./aead.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { typeName } from "./bytes.ts";
+import { expandSha512, hash } from "./hash.ts";
 import { keyBlobFormatAt } from "./key-blob.ts";
 import type { KeyContext } from "./key-context.ts";
 import { KEY_BLOB_BYTES_MAX } from "./limits.ts";
@@ -82,6 +83,15 @@ export class DataKey {
     return key;
   }
 
+  /**
+   * Derives bytes from the key by HKDF-Expand with SHA-512.
+   *
+   * @throws VaultError ERR_DISPOSED
+   */
+  expand(info: Uint8Array, length: number): Uint8Array {
+    return expandSha512(hash, this.#secret.bytes, info, length);
+  }
+
   /** Zeroes the key (best effort) and lets go of it everywhere. May be called more than once. */
   dispose(): void {
     for (const key of this.#imported.values()) key.dispose();
@@ -131,6 +141,23 @@ export function withAeadKey<K extends AeadKey, T>(
     return use(key);
   } finally {
     key.dispose();
+  }
+}
+
+/**
+ * Derives bytes from a data key by HKDF-Expand with SHA-512.
+ *
+ * @returns a new array, as secret as the key
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes; VaultError ERR_DISPOSED
+ */
+export function expandDataKey(input: DataKeyInput, info: Uint8Array, length: number): Uint8Array {
+  if (input instanceof DataKey) return input.expand(info, length);
+  const raw = rawDataKey(input);
+  try {
+    checkKey(raw.bytes);
+    return expandSha512(hash, raw.bytes, info, length);
+  } finally {
+    if (raw.isOurs) raw.bytes.fill(0);
   }
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { concatBytes } from "./bytes.ts";
 import { nobleHash } from "./hash-noble.ts";
 import { nodeHash } from "./hash-node.ts";
 import { type Runtime, runtime } from "./runtime.ts";
@@ -33,3 +34,24 @@ export function selectHash(crypto: Runtime["crypto"]): HashProvider {
 }
 
 export const hash: HashProvider = selectHash(runtime.crypto);
+
+/**
+ * HKDF-Expand (RFC 5869 section 2.3) with HMAC-SHA-512: for keys that are uniformly random already.
+ *
+ * @param key - the pseudorandom key; 32 bytes or more
+ * @param length - bytes to derive, at most 16,320
+ */
+export function expandSha512(
+  provider: Pick<HashProvider, "hmac">,
+  key: Uint8Array,
+  info: Uint8Array,
+  length: number,
+): Uint8Array {
+  const out = new Uint8Array(length);
+  let block: Uint8Array = new Uint8Array(0);
+  for (let at = 0, counter = 1; at < length; at += block.length, counter++) {
+    block = provider.hmac("sha512", key, concatBytes(block, info, Uint8Array.of(counter)));
+    out.set(block.subarray(0, length - at), at);
+  }
+  return out;
+}

@@ -44,3 +44,18 @@ export const CONTEXT_VALUE_CHARS_MAX = 500;
 
 /** Characters of the longest JSON text that is parsed as a key context: room for every entry fully escaped. */
 export const CONTEXT_JSON_CHARS_MAX = 128 * 1024;
+
+/** Bytes of plaintext in a full chunk of the native format (c2sp.org/chunked-encryption, "Message chunking"). */
+export const NATIVE_CHUNK_BYTES = 16 * 1024;
+
+/** Chunks of the largest native envelope (c2sp.org/chunked-encryption, "Message chunking"). */
+export const NATIVE_CHUNKS_MAX = 2 ** 38;
+
+/** Bytes of the largest plaintext in a native envelope: 4 PiB less one byte, as the last chunk is never full. */
+export const NATIVE_PLAINTEXT_BYTES_MAX = NATIVE_CHUNKS_MAX * NATIVE_CHUNK_BYTES - 1;
+
+/** Bytes of a native envelope's salt (c2sp.org/chunked-encryption, "Key derivation"). */
+export const NATIVE_SALT_BYTES = 24;
+
+/** Bytes of a native envelope's key commitment (c2sp.org/chunked-encryption, "Key derivation"). */
+export const NATIVE_COMMITMENT_BYTES = 32;

@@ -6,9 +6,10 @@
  *
  * @module
  */
-import { invalidRange, invalidType, VaultError } from "../errors.ts";
+import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
-import { EMPTY, fromUtf8, toBytes } from "./bytes.ts";
+import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
+import { fromUtf8, toBytes } from "./bytes.ts";
 import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput, withAeadKey } from "./data-key.ts";
 import {
   type Envelope,
@@ -19,12 +20,14 @@ import {
   serializeEnvelope,
   type WritableLayout,
 } from "./envelope.ts";
-import { ASSOCIATED_DATA_BYTES_MAX, NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
+import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
 import { providers } from "./providers.ts";
 import { randomBytes } from "./random.ts";
 
 /** The layout that is written unless told otherwise: the one most WorkOS SDKs read. */
 export const DEFAULT_LAYOUT: WritableLayout = "iv12";
+
+export { type AssociatedData, associatedDataBytes };
 
 export interface LocalEncryptOptions {
   /** Layout to write; default `iv12`. */
@@ -39,9 +42,6 @@ export interface LocalDecryptOptions extends ParseOptions {
   /** Overrides the choice of AEAD provider (src/crypto/providers.ts). */
   readonly provider?: AeadProviderName | undefined;
 }
-
-/** Associated data: authenticated but not stored. `""`, no bytes and `undefined` are the same (GCM knows no difference). */
-export type AssociatedData = string | Uint8Array | undefined;
 
 /**
  * Encrypts one message under a data key.
@@ -226,21 +226,6 @@ export function plaintextBytes(data: string | Uint8Array): Uint8Array {
   return bytes;
 }
 
-/**
- * The bytes of associated data, none for `undefined`.
- *
- * @throws TypeError or RangeError ERR_INVALID_ARGUMENT (over 1 MiB); VaultError ERR_TEXT_MALFORMED
- */
-export function associatedDataBytes(associatedData: AssociatedData): Uint8Array {
-  if (associatedData === undefined) return EMPTY;
-  // As for a plaintext: refuse before encoding.
-  if (typeof associatedData === "string" && associatedData.length > ASSOCIATED_DATA_BYTES_MAX)
-    throw associatedDataTooLarge();
-  const bytes = toBytes(associatedData, "associatedData");
-  if (bytes.length > ASSOCIATED_DATA_BYTES_MAX) throw associatedDataTooLarge();
-  return bytes;
-}
-
 /** @throws TypeError ERR_INVALID_ARGUMENT unless `as` is a result type */
 export function checkResultType(as: "text" | "bytes" | undefined): "text" | "bytes" {
   if (as === undefined || as === "text") return "text";
@@ -269,10 +254,6 @@ function result(plaintext: Uint8Array, as: "text" | "bytes"): string | Uint8Arra
     );
   }
   return text;
-}
-
-function associatedDataTooLarge(): RangeError {
-  return invalidRange(`associatedData has more than ${ASSOCIATED_DATA_BYTES_MAX} bytes`);
 }
 
 function tooLarge(): VaultError {

@@ -56,3 +56,8 @@ export function seededStream(seed: number): (length: number) => Uint8Array {
     return pool.subarray(at - length, at);
   };
 }
+
+/** Joins byte arrays into a new one. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(Buffer.concat(parts));
+}

@@ -1,0 +1,228 @@
+/**
+ * nativeEncrypt and nativeDecrypt: one message in the native format, bytes in, bytes out.
+ *
+ * Owns the one-shot way from a plaintext to a native envelope and back. No network, no storage, no clock. Must not
+ * know where data keys come from; streams and ranges have files of their own.
+ *
+ * @module
+ */
+import { invalidType } from "../errors.ts";
+import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
+import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
+import { toBytes, typeName } from "./bytes.ts";
+import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput } from "./data-key.ts";
+import { NATIVE_SALT_BYTES } from "./limits.ts";
+import {
+  answersAtOnce,
+  type Derived,
+  deriveMessageKey,
+  nativeContext,
+  openRun,
+  openRunSync,
+  recoverMessageKey,
+  sealRun,
+  sealRunSync,
+} from "./native-chunks.ts";
+import {
+  encodeNativeHeader,
+  NATIVE_PREFIX_BYTES,
+  type NativeShape,
+  parseNativeHeader,
+  shapeOfChunks,
+  shapeOfPlaintext,
+} from "./native-format.ts";
+import { providers } from "./providers.ts";
+import { randomBytes } from "./random.ts";
+
+export interface NativeOptions {
+  /** Overrides the choice of AEAD provider (src/crypto/providers.ts). */
+  readonly provider?: AeadProviderName | undefined;
+}
+
+/**
+ * Encrypts one message into a native envelope.
+ *
+ * @param data - text (as UTF-8) or bytes, as many as an array holds; bytes must not change until the promise settles
+ * @param key - a data key and its wrapped form, as a key service answers them
+ * @param associatedData - at most 1 MiB; must be given again to decrypt
+ * @returns the envelope's bytes. The salt is fresh from the kernel.
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED (lone surrogate),
+ *   ERR_KEY_BLOB_MALFORMED, ERR_DISPOSED, ERR_RANDOM_UNAVAILABLE, ERR_UNSUPPORTED
+ */
+export async function nativeEncrypt(
+  data: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData?: AssociatedData,
+  options: NativeOptions = {},
+): Promise<Uint8Array> {
+  const message = prepare(data, key, associatedData);
+  const provider = await providers.async(options.provider);
+  if (answersAtOnce(provider)) return sealSync(provider, key, message);
+  const { derived, out, chunksAt } = begin(provider, key, message);
+  try {
+    await sealRun(derived.key, 0, message.plaintext, true, out, chunksAt);
+  } finally {
+    derived.key.aead.dispose();
+  }
+  return out;
+}
+
+/** The same at once; never by Web Crypto, which cannot. */
+export function nativeEncryptSync(
+  data: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData?: AssociatedData,
+  options: NativeOptions = {},
+): Uint8Array {
+  const message = prepare(data, key, associatedData);
+  return sealSync(providers.sync(options.provider), key, message);
+}
+
+/**
+ * Decrypts one native envelope with its data key.
+ *
+ * @param envelope - the envelope's bytes, all of them
+ * @param key - the data key that encrypted it
+ * @param associatedData - exactly what was given to encrypt
+ * @returns the plaintext, all of it authenticated
+ * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED,
+ *   ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_TOO_LARGE (all before the key is used); ERR_DECRYPT_FAILED for a wrong key,
+ *   wrong associated data or altered data alike
+ */
+export async function nativeDecrypt(
+  envelope: Uint8Array,
+  key: DataKeyInput,
+  associatedData?: AssociatedData,
+  options: NativeOptions = {},
+): Promise<Uint8Array> {
+  const aad = associatedDataBytes(associatedData);
+  return openNative(splitNative(envelope), key, aad, options.provider);
+}
+
+/** The same at once; never by Web Crypto, which cannot. */
+export function nativeDecryptSync(
+  envelope: Uint8Array,
+  key: DataKeyInput,
+  associatedData?: AssociatedData,
+  options: NativeOptions = {},
+): Uint8Array {
+  const aad = associatedDataBytes(associatedData);
+  return openNativeSync(splitNative(envelope), key, aad, options.provider);
+}
+
+/** A native envelope's body, taken apart. */
+export interface NativeBody {
+  /** 24 bytes. */
+  readonly salt: Uint8Array;
+  /** 32 bytes. */
+  readonly commitment: Uint8Array;
+  /** All chunks with their tags, of a length that {@link shapeOfChunks} accepts. */
+  readonly chunks: Uint8Array;
+}
+
+/** Decrypts a body that has been taken apart; arguments as checked by the functions above. */
+export async function openNative(
+  body: NativeBody,
+  key: DataKeyInput,
+  associatedData: Uint8Array,
+  providerName?: AeadProviderName,
+): Promise<Uint8Array> {
+  const provider = await providers.async(providerName);
+  if (answersAtOnce(provider)) return openNativeSync(body, key, associatedData, provider.name);
+  const { plaintextBytes } = shapeOfChunks(body.chunks.length);
+  const message = recoverMessageKey(provider, key, body, nativeContext(associatedData));
+  try {
+    const out = new Uint8Array(plaintextBytes);
+    await openRun(message, 0, body.chunks, out);
+    return out;
+  } finally {
+    message.aead.dispose();
+  }
+}
+
+/** The same at once. */
+export function openNativeSync(
+  body: NativeBody,
+  key: DataKeyInput,
+  associatedData: Uint8Array,
+  providerName?: AeadProviderName,
+): Uint8Array {
+  const { plaintextBytes } = shapeOfChunks(body.chunks.length);
+  const message = recoverMessageKey(providers.sync(providerName), key, body, nativeContext(associatedData));
+  try {
+    const out = new Uint8Array(plaintextBytes);
+    openRunSync(message, 0, body.chunks, out);
+    return out;
+  } finally {
+    message.aead.dispose();
+  }
+}
+
+/**
+ * Takes a whole envelope apart.
+ *
+ * @throws as {@link nativeDecrypt} before the key is used
+ */
+export function splitNative(envelope: Uint8Array): NativeBody {
+  if (!(envelope instanceof Uint8Array)) {
+    throw invalidType(`envelope must be a Uint8Array, got ${typeName(envelope)}`);
+  }
+  const { bytes: saltAt } = parseNativeHeader(envelope);
+  return splitNativeBody(envelope.subarray(saltAt));
+}
+
+/** The same of what follows the header. */
+export function splitNativeBody(body: Uint8Array): NativeBody {
+  shapeOfChunks(body.length - NATIVE_PREFIX_BYTES);
+  return {
+    salt: body.subarray(0, NATIVE_SALT_BYTES),
+    commitment: body.subarray(NATIVE_SALT_BYTES, NATIVE_PREFIX_BYTES),
+    chunks: body.subarray(NATIVE_PREFIX_BYTES),
+  };
+}
+
+interface Message {
+  readonly header: Uint8Array;
+  readonly plaintext: Uint8Array;
+  readonly shape: NativeShape;
+  readonly associatedData: Uint8Array;
+}
+
+/** Checks everything that can be checked before a key is touched. */
+function prepare(
+  data: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData: AssociatedData,
+): Message {
+  const plaintext = toBytes(data, "data");
+  const aad = associatedDataBytes(associatedData);
+  const keyBlob = keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
+  const header = encodeNativeHeader(keyBlob);
+  return { header, plaintext, shape: shapeOfPlaintext(plaintext.length), associatedData: aad };
+}
+
+/** Draws the salt, derives the key and writes all that stands before the chunks. */
+function begin<K extends AeadKey>(
+  provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
+  key: WrappedDataKeyInput,
+  message: Message,
+): { derived: Derived<K>; out: Uint8Array; chunksAt: number } {
+  const salt = randomBytes(NATIVE_SALT_BYTES);
+  const derived = deriveMessageKey(provider, key, salt, nativeContext(message.associatedData));
+  const chunksAt = message.header.length + NATIVE_PREFIX_BYTES;
+  const out = new Uint8Array(chunksAt + message.shape.sealedBytes);
+  out.set(message.header);
+  out.set(salt, message.header.length);
+  out.set(derived.commitment, message.header.length + NATIVE_SALT_BYTES);
+  return { derived, out, chunksAt };
+}
+
+function sealSync(provider: SyncAeadProvider, key: WrappedDataKeyInput, message: Message): Uint8Array {
+  const { derived, out, chunksAt } = begin(provider, key, message);
+  try {
+    sealRunSync(derived.key, 0, message.plaintext, true, out, chunksAt);
+  } finally {
+    derived.key.aead.dispose();
+  }
+  return out;
+}
