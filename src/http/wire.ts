@@ -1,0 +1,163 @@
+/**
+ * The wire: JSON bodies of the Vault API to objects of the ports, and back (docs/spec/key-service-api.md).
+ *
+ * Owns the names and shapes on both sides, so that client and server cannot drift apart. Reading checks every field that
+ * is used before it is used. Must not know HTTP.
+ *
+ * @module
+ */
+import { VaultError } from "../errors.ts";
+import type {
+  KvMetadata,
+  KvObject,
+  KvObjectWithoutValue,
+  KvPage,
+  KvSummary,
+  KvVersion,
+} from "../kv/kv-service.ts";
+
+/** A JSON object as it came. */
+export type Wire = Readonly<Record<string, unknown>>;
+
+/** What the API answers about a data key. */
+export interface WireDataKey {
+  readonly id: string;
+  /** Base64 of 32 bytes. */
+  readonly dataKey: string;
+  readonly encryptedKeys: string;
+  readonly context: Readonly<Record<string, string>> | undefined;
+}
+
+export function metadataToWire(metadata: KvMetadata): Wire {
+  return {
+    id: metadata.id,
+    environment_id: metadata.environmentId,
+    key_id: metadata.keyId,
+    updated_at: metadata.updatedAt,
+    updated_by: { id: metadata.updatedBy.id, name: metadata.updatedBy.name },
+    context: metadata.context,
+    version_id: metadata.versionId,
+  };
+}
+
+export function metadataFromWire(body: unknown): KvMetadata {
+  const wire = objectOf(body, "metadata");
+  const by = objectOf(wire.updated_by, "updated_by");
+  return {
+    id: textOf(wire.id, "id"),
+    environmentId: textOf(wire.environment_id, "environment_id"),
+    keyId: textOf(wire.key_id, "key_id"),
+    updatedAt: textOf(wire.updated_at, "updated_at"),
+    updatedBy: { id: textOf(by.id, "updated_by.id"), name: textOf(by.name, "updated_by.name") },
+    context: contextOf(wire.context),
+    // WorkOS's schema lets it be null or absent; its live answers have it.
+    versionId: wire.version_id === null || wire.version_id === undefined ? "" : textOf(wire.version_id, "version_id"),
+  };
+}
+
+export function objectWithoutValueToWire(object: KvObjectWithoutValue): Wire {
+  return { id: object.id, name: object.name, metadata: metadataToWire(object.metadata) };
+}
+
+export function objectWithoutValueFromWire(body: unknown): KvObjectWithoutValue {
+  const wire = objectOf(body, "object");
+  return {
+    id: textOf(wire.id, "id"),
+    name: textOf(wire.name, "name"),
+    metadata: metadataFromWire(wire.metadata),
+  };
+}
+
+export function objectToWire(object: KvObject): Wire {
+  return { ...objectWithoutValueToWire(object), value: object.value };
+}
+
+export function objectFromWire(body: unknown): KvObject {
+  return { ...objectWithoutValueFromWire(body), value: textOf(objectOf(body, "object").value, "value") };
+}
+
+export function summaryPageToWire(page: KvPage<KvSummary>): Wire {
+  return {
+    data: page.data.map((item) => ({ id: item.id, name: item.name, updated_at: item.updatedAt })),
+    list_metadata: page.listMetadata,
+  };
+}
+
+export function summaryPageFromWire(body: unknown): KvPage<KvSummary> {
+  return pageFromWire(body, (item) => ({
+    id: textOf(item.id, "id"),
+    name: textOf(item.name, "name"),
+    updatedAt: item.updated_at === null || item.updated_at === undefined ? "" : textOf(item.updated_at, "updated_at"),
+  }));
+}
+
+export function versionPageToWire(page: KvPage<KvVersion>): Wire {
+  return {
+    data: page.data.map((item) => ({
+      id: item.id,
+      created_at: item.createdAt,
+      current_version: item.currentVersion,
+      size: item.size,
+      etag: item.etag,
+      is_destroyed: item.isDestroyed,
+    })),
+    list_metadata: page.listMetadata,
+  };
+}
+
+export function versionPageFromWire(body: unknown): KvPage<KvVersion> {
+  return pageFromWire(body, (item) => ({
+    id: textOf(item.id, "id"),
+    createdAt: textOf(item.created_at, "created_at"),
+    currentVersion: item.current_version === true,
+    size: typeof item.size === "number" ? item.size : 0,
+    etag: typeof item.etag === "string" ? item.etag : "",
+    isDestroyed: item.is_destroyed === true,
+  }));
+}
+
+export function dataKeyFromWire(body: unknown): WireDataKey {
+  const wire = objectOf(body, "data key");
+  return {
+    id: textOf(wire.id, "id"),
+    dataKey: textOf(wire.data_key, "data_key"),
+    encryptedKeys: textOf(wire.encrypted_keys, "encrypted_keys"),
+    context: contextOf(wire.context),
+  };
+}
+
+function pageFromWire<T>(body: unknown, item: (wire: Wire) => T): KvPage<T> {
+  const wire = objectOf(body, "list");
+  if (!Array.isArray(wire.data)) throw badResponse("data is not a list");
+  const metadata = objectOf(wire.list_metadata, "list_metadata");
+  const cursor = (value: unknown, what: string) =>
+    value === null || value === undefined ? null : textOf(value, what);
+  return {
+    data: wire.data.map((entry) => item(objectOf(entry, "data"))),
+    listMetadata: { before: cursor(metadata.before, "before"), after: cursor(metadata.after, "after") },
+  };
+}
+
+/** @throws VaultError ERR_SERVICE_BAD_RESPONSE unless `value` is a JSON object */
+export function objectOf(value: unknown, what: string): Wire {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw badResponse(`${what} is not an object`);
+  return value as Wire;
+}
+
+/** @throws VaultError ERR_SERVICE_BAD_RESPONSE unless `value` is text */
+export function textOf(value: unknown, what: string): string {
+  if (typeof value !== "string") throw badResponse(`${what} is not text`);
+  return value;
+}
+
+/** @throws VaultError ERR_SERVICE_BAD_RESPONSE unless `value` is a map of text */
+export function contextOf(value: unknown): Readonly<Record<string, string>> {
+  const wire = objectOf(value, "context");
+  return Object.freeze(
+    Object.fromEntries(Object.entries(wire).map(([name, entry]) => [name, textOf(entry, "context value")])),
+  );
+}
+
+export function badResponse(problem: string): VaultError {
+  return new VaultError("ERR_SERVICE_BAD_RESPONSE", `the service's answer does not make sense: ${problem}`);
+}
