@@ -50,8 +50,13 @@ export interface VaultOptions {
   readonly keys: KeyService;
   /** Stores small secrets. */
   readonly kv: KvService;
-  /** Layout to write; default `iv12`, which most WorkOS SDKs read. */
+  /** Layout to write; default `iv12`, which most WorkOS SDKs read, or `native` with `requireCommitment`. */
   readonly layout?: WritableLayout | undefined;
+  /**
+   * Refuse to write and to read layouts that do not commit to their key, which are all of WorkOS's; decided before
+   * any key is asked for. A call's own option goes before. Default false.
+   */
+  readonly requireCommitment?: boolean | undefined;
   /** Limits of the decrypt cache; default 60 s and 1,000 keys. */
   readonly cache?: DataKeyCacheOptions | undefined;
 }
@@ -59,6 +64,8 @@ export interface VaultOptions {
 export interface EncryptOptions extends CallOptions {
   /** Layout to write; default the vault's. */
   readonly layout?: WritableLayout | undefined;
+  /** Refuse to write a layout that does not commit to its key; default the vault's. */
+  readonly requireCommitment?: boolean | undefined;
   /**
    * Use one data key for several messages of the same context, within a budget: `true` for the default limits.
    * Default: a fresh data key per message.
@@ -76,6 +83,7 @@ export class Vault implements KvServiceFace {
   readonly #keys: KeyService;
   readonly #kv: KvService;
   readonly #layout: WritableLayout;
+  readonly #requireCommitment: boolean;
   readonly #cache: DataKeyCache;
   readonly #leases: LeasePool;
   #isDisposed = false;
@@ -83,7 +91,8 @@ export class Vault implements KvServiceFace {
   constructor(options: VaultOptions) {
     this.#keys = options.keys;
     this.#kv = options.kv;
-    this.#layout = checkLayout(options.layout);
+    this.#requireCommitment = options.requireCommitment === true;
+    this.#layout = checkLayout(options.layout, this.#requireCommitment);
     this.#cache = new DataKeyCache(options.cache);
     this.#leases = new LeasePool(options.keys);
   }
@@ -108,7 +117,7 @@ export class Vault implements KvServiceFace {
     canonicalContext(keyContext);
     const plaintext = plaintextBytes(data);
     const aad = associatedDataBytes(associatedData);
-    const layout = options.layout === undefined ? this.#layout : checkLayout(options.layout);
+    const layout = this.#layoutToWrite(options);
     options.signal?.throwIfAborted();
     if (options.reuse !== undefined && options.reuse !== false) {
       const limits = options.reuse === true ? {} : options.reuse;
@@ -148,7 +157,7 @@ export class Vault implements KvServiceFace {
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
     const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
-    const envelope: ParsedEnvelope = parseEnvelope(ciphertext, options);
+    const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.#reading(options));
     return this.#cache.use(
       this.#keys,
       encodeBase64(envelope.keyBlob),
@@ -167,13 +176,18 @@ export class Vault implements KvServiceFace {
    */
   async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
     this.#checkOpen();
-    return takeLease(this.#keys, context, { ...options, layout: options.layout ?? this.#layout });
+    const { requireCommitment } = this.#reading(options);
+    return takeLease(this.#keys, context, {
+      ...options,
+      layout: this.#layoutToWrite(options),
+      requireCommitment,
+    });
   }
 
   /** Moves a ciphertext to another context without touching its data. @throws as `rekey` of coffer/rekey */
   async rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
     this.#checkOpen();
-    return rekey(this.#keys, ciphertext, context, options);
+    return rekey(this.#keys, ciphertext, context, this.#reading(options));
   }
 
   /** Moves many ciphertexts; one result per item, in order. @throws as `rekeyMany` of coffer/rekey */
@@ -183,7 +197,7 @@ export class Vault implements KvServiceFace {
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
     this.#checkOpen();
-    return rekeyMany(this.#keys, ciphertexts, context, options);
+    return rekeyMany(this.#keys, ciphertexts, context, this.#reading(options));
   }
 
   /** Wraps a ciphertext's data key under the newest KEK versions. @throws as `rewrap` of coffer/rekey */
@@ -192,7 +206,7 @@ export class Vault implements KvServiceFace {
     options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
   ): Promise<string> {
     this.#checkOpen();
-    return rewrap(this.#keys, ciphertext, options);
+    return rewrap(this.#keys, ciphertext, this.#reading(options));
   }
 
   /** Makes a data key, for use with coffer/crypto. Dispose of it. */
@@ -327,6 +341,24 @@ export class Vault implements KvServiceFace {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** The layout of a message: the call's, else the vault's, as far as the policy allows. */
+  #layoutToWrite(options: Pick<EncryptOptions, "layout" | "requireCommitment">): WritableLayout {
+    const requireCommitment = options.requireCommitment ?? this.#requireCommitment;
+    if (options.layout !== undefined) return checkLayout(options.layout, requireCommitment);
+    // A call that is stricter than its vault does not mean the vault's layout.
+    return checkLayout(
+      requireCommitment && !this.#requireCommitment ? undefined : this.#layout,
+      requireCommitment,
+    );
+  }
+
+  /** Options of reading with the vault's policy where the call has none. */
+  #reading<T extends { readonly requireCommitment?: boolean | undefined }>(
+    options: T,
+  ): T & { readonly requireCommitment: boolean } {
+    return { ...options, requireCommitment: options.requireCommitment ?? this.#requireCommitment };
   }
 
   #checkOpen(): void {

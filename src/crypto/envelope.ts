@@ -1,5 +1,6 @@
 /**
- * Envelopes: the four WorkOS layouts, text to parts and back (docs/spec/envelope.md).
+ * Envelopes: all layouts, text to parts and back (docs/spec/envelope.md for the four of WorkOS,
+ * docs/spec/native-envelope.md for coffer's own).
  *
  * Owns detection, parsing and writing of all layouts; the only parser there is. Knows no keys, no AEAD and no
  * network: it either returns parts that lie inside the input or throws a parse error.
@@ -15,13 +16,26 @@ import {
   ENVELOPE_BYTES_MAX,
   KEY_BLOB_BYTES_MAX,
   LEGACY_NONCE_BYTES,
+  NATIVE_SALT_BYTES,
   NONCE_BYTES,
   PLAINTEXT_BYTES_MAX,
   TAG_BYTES,
 } from "./limits.ts";
+import {
+  claimsNative,
+  encodeNativeHeader,
+  FIXED_HEADER,
+  NATIVE_MAGIC,
+  NATIVE_PREFIX_BYTES,
+  parseNativeHeader,
+  shapeOfChunks,
+} from "./native-format.ts";
 
-/** The layouts, by the names of docs/spec/envelope.md section 3. */
-export type Layout = "iv12" | "iv32" | "leb-first" | "dotnet";
+/** The layouts of WorkOS, by the names of docs/spec/envelope.md section 3. */
+export type WorkosLayout = "iv12" | "iv32" | "leb-first" | "dotnet";
+
+/** All layouts; `native` is coffer's own (docs/spec/native-envelope.md). */
+export type Layout = WorkosLayout | "native";
 
 /** The layouts that coffer writes: `iv32` is read only. */
 export type WritableLayout = Exclude<Layout, "iv32">;
@@ -36,7 +50,7 @@ interface LayoutShape {
   readonly isBlobText: boolean;
 }
 
-const SHAPES: Readonly<Record<Layout, LayoutShape>> = {
+const SHAPES: Readonly<Record<WorkosLayout, LayoutShape>> = {
   // nonce[12] tag[16] L(n) blob[n] ciphertext
   iv12: { nonceBytes: NONCE_BYTES, lengthAt: NONCE_BYTES + TAG_BYTES, isBlobFirst: false, isBlobText: false },
   // nonce[32] tag[16] L(n) blob[n] ciphertext
@@ -57,8 +71,11 @@ const SHAPES: Readonly<Record<Layout, LayoutShape>> = {
   },
 };
 
-/** The order in which detection looks (docs/spec/envelope.md section 4). */
-export const LAYOUTS: readonly Layout[] = ["leb-first", "iv12", "dotnet", "iv32"];
+/** WorkOS's layouts in the order in which detection looks (docs/spec/envelope.md section 4). */
+const WORKOS_LAYOUTS: readonly WorkosLayout[] = ["leb-first", "iv12", "dotnet", "iv32"];
+
+/** All layouts in the order in which detection looks: the native one first (docs/spec/native-envelope.md section 7). */
+export const LAYOUTS: readonly Layout[] = ["native", ...WORKOS_LAYOUTS];
 
 /** Characters of base64 that the 11 bytes of a magic decide alone: 88 bits fill 14, the 15th is shared. */
 const MAGIC_TEXT_CHARS = 14;
@@ -71,10 +88,11 @@ export interface Envelope {
   readonly layout: Layout;
   /** The wrapped data key, as bytes whatever the layout; begins with a known magic. */
   readonly keyBlob: Uint8Array;
-  /** 12 bytes, or 32 in `iv32`. */
+  /** 12 bytes, or 32 in `iv32`; in `native` the salt, 24 bytes. */
   readonly nonce: Uint8Array;
+  /** In `native` the chunks, each with its tag. */
   readonly ciphertext: Uint8Array;
-  /** 16 bytes. */
+  /** 16 bytes; in `native` the key commitment, 32 bytes. */
   readonly tag: Uint8Array;
 }
 
@@ -86,11 +104,13 @@ export interface ParsedEnvelope extends Envelope {
 
 /** How to read an envelope. */
 export interface ParseOptions {
-  /** Layouts to accept; default all four. Decided after detection: another layout is an error, never a retry. */
+  /** Layouts to accept; default all. Decided after detection: another layout is an error, never a retry. */
   readonly layouts?: readonly Layout[] | undefined;
+  /** Accept only layouts that commit to their key: `native`. Default false. Decided with `layouts`. */
+  readonly requireCommitment?: boolean | undefined;
   /**
    * Accept what lenient peers read: base64 with white space, without padding or with stray trailing bits, and
-   * lengths in more LEB128 bytes than needed. Default false.
+   * lengths in more LEB128 bytes than needed. In `native`, only the base64 is read so. Default false.
    */
   readonly lenient?: boolean | undefined;
 }
@@ -98,11 +118,12 @@ export interface ParseOptions {
 /**
  * Takes the text of an envelope apart. Touches no key and makes no request.
  *
- * @param text - base64, at most 64 MiB and 128 KiB of bytes
+ * @param text - base64, at most 64 MiB and 192 KiB of bytes
  * @returns parts that are views of one new array
  * @throws TypeError ERR_INVALID_ARGUMENT unless it is a string, and `layouts` a list of layouts
  * @throws VaultError ERR_ENVELOPE_TOO_LARGE, ERR_NOT_CIPHERTEXT (not base64, or no layout's magic),
- *   ERR_ENVELOPE_MALFORMED (a layout's magic, but cut off or not canonical), ERR_LAYOUT_NOT_ALLOWED
+ *   ERR_ENVELOPE_MALFORMED (a layout's magic, but cut off or not canonical), ERR_ENVELOPE_UNSUPPORTED (native, of an
+ *   unknown version, suite or flag), ERR_LAYOUT_NOT_ALLOWED
  */
 export function parseEnvelope(text: string, options: ParseOptions = {}): ParsedEnvelope {
   if (typeof text !== "string") throw invalidType(`ciphertext must be a string, got ${typeName(text)}`);
@@ -118,6 +139,8 @@ export function parseEnvelope(text: string, options: ParseOptions = {}): ParsedE
     throw new VaultError("ERR_NOT_CIPHERTEXT", "not a ciphertext: it is not canonical base64");
   const layout = detectLayout(bytes);
   if (layout === undefined) {
+    // Says what is wrong with it: without that it would have been detected.
+    if (claimsNative(bytes)) parseNativeHeader(bytes);
     throw new VaultError(
       "ERR_NOT_CIPHERTEXT",
       "not a ciphertext: no wrapped data key where any layout has it",
@@ -129,7 +152,8 @@ export function parseEnvelope(text: string, options: ParseOptions = {}): ParsedE
       `the ciphertext has the layout ${layout}, which is not accepted here`,
     );
   }
-  const { envelope, isCanonical } = split(bytes, layout, lenient);
+  if (options.requireCommitment === true) checkCommitment(layout);
+  const { envelope, isCanonical } = layout === "native" ? splitNative(bytes) : split(bytes, layout, lenient);
   return { ...envelope, isCanonical: isCanonical && strict !== undefined };
 }
 
@@ -140,6 +164,10 @@ export function serializeEnvelope(envelope: Envelope): string {
 
 /** The bytes of an envelope's parts: what {@link serializeEnvelope} encodes. */
 export function serializeEnvelopeBytes(envelope: Envelope): Uint8Array {
+  if (envelope.layout === "native") {
+    const { keyBlob, nonce, tag, ciphertext } = envelope;
+    return concatBytes(encodeNativeHeader(keyBlob), nonce, tag, ciphertext);
+  }
   const shape = SHAPES[envelope.layout];
   const blob = shape.isBlobText ? ascii(encodeBase64(envelope.keyBlob)) : envelope.keyBlob;
   const length = encodeLeb128(blob.length);
@@ -153,7 +181,8 @@ export function serializeEnvelopeBytes(envelope: Envelope): Uint8Array {
  * begins. One layout's envelope matches another's place with a chance of 2^-88.
  */
 export function detectLayout(bytes: Uint8Array): Layout | undefined {
-  return LAYOUTS.find((layout) => {
+  if (isNativeAt(bytes)) return "native";
+  return WORKOS_LAYOUTS.find((layout) => {
     const shape = SHAPES[layout];
     // Detection accepts any length encoding, so that a bad one is reported as such.
     const length = decodeLeb128(bytes, shape.lengthAt);
@@ -165,6 +194,43 @@ export function detectLayout(bytes: Uint8Array): Layout | undefined {
   });
 }
 
+/**
+ * The policy of docs/spec/native-envelope.md section 9.
+ *
+ * @throws VaultError ERR_LAYOUT_NOT_ALLOWED for a layout that does not commit to its key
+ */
+export function checkCommitment(layout: Layout): void {
+  if (layout === "native") return;
+  throw new VaultError(
+    "ERR_LAYOUT_NOT_ALLOWED",
+    `the layout ${layout} does not commit to its key, which is required here`,
+  );
+}
+
+/** Not the magic alone: the nonce of one WorkOS envelope in 2^32 begins like it. */
+function isNativeAt(bytes: Uint8Array): boolean {
+  if (!startsWithAt(bytes, NATIVE_MAGIC, 0)) return false;
+  const length = decodeLeb128(bytes, FIXED_HEADER.length);
+  return length !== undefined && keyBlobFormatAt(bytes, FIXED_HEADER.length + length.length) !== undefined;
+}
+
+function splitNative(bytes: Uint8Array): { envelope: Envelope; isCanonical: boolean } {
+  const { keyBlob, bytes: saltAt } = parseNativeHeader(bytes);
+  const chunksAt = saltAt + NATIVE_PREFIX_BYTES;
+  const { plaintextBytes } = shapeOfChunks(bytes.length - chunksAt);
+  if (plaintextBytes > PLAINTEXT_BYTES_MAX) throw holdsTooMuch();
+  return {
+    envelope: {
+      layout: "native",
+      keyBlob,
+      nonce: bytes.subarray(saltAt, saltAt + NATIVE_SALT_BYTES),
+      tag: bytes.subarray(saltAt + NATIVE_SALT_BYTES, chunksAt),
+      ciphertext: bytes.subarray(chunksAt),
+    },
+    isCanonical: true,
+  };
+}
+
 function checkLayouts(layouts: readonly Layout[]): void {
   // A string has includes() too, which would look for parts of it.
   if (!Array.isArray(layouts) || !layouts.every((layout) => LAYOUTS.includes(layout))) {
@@ -174,7 +240,7 @@ function checkLayouts(layouts: readonly Layout[]): void {
 
 function split(
   bytes: Uint8Array,
-  layout: Layout,
+  layout: WorkosLayout,
   lenient: boolean,
 ): { envelope: Envelope; isCanonical: boolean } {
   const shape = SHAPES[layout];
@@ -202,9 +268,7 @@ function split(
     ? [restAt, bytes.length - TAG_BYTES, restAt + shape.nonceBytes, bytes.length - TAG_BYTES]
     : [0, shape.nonceBytes, restAt, bytes.length];
   // With a smaller key blob it would fit into an envelope, but a splice could then make one that nobody reads.
-  if (ciphertextEnd - ciphertextAt > PLAINTEXT_BYTES_MAX) {
-    throw new VaultError("ERR_ENVELOPE_TOO_LARGE", `ciphertext holds more than ${PLAINTEXT_BYTES_MAX} bytes`);
-  }
+  if (ciphertextEnd - ciphertextAt > PLAINTEXT_BYTES_MAX) throw holdsTooMuch();
   return {
     envelope: {
       layout,
@@ -227,6 +291,10 @@ function blobFromText(
   if (strict !== undefined) return { bytes: strict, isCanonical: true };
   const bytes = lenient ? decodeBase64Lenient(text) : undefined;
   return bytes === undefined ? undefined : { bytes, isCanonical: false };
+}
+
+function holdsTooMuch(): VaultError {
+  return new VaultError("ERR_ENVELOPE_TOO_LARGE", `ciphertext holds more than ${PLAINTEXT_BYTES_MAX} bytes`);
 }
 
 function malformed(layout: Layout, problem: string): VaultError {

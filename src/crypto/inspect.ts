@@ -10,6 +10,7 @@ import { encodeBase64 } from "./base64.ts";
 import { keyBlobFromText } from "./data-key.ts";
 import { type Layout, type ParseOptions, parseEnvelope, serializeEnvelope } from "./envelope.ts";
 import { inspectKeyBlob, type KeyBlobInfo } from "./key-blob.ts";
+import { shapeOfChunks } from "./native-format.ts";
 
 /** What an envelope tells without a key. */
 export interface CiphertextInfo {
@@ -19,9 +20,9 @@ export interface CiphertextInfo {
   readonly keyBlob: KeyBlobInfo;
   /** The wrapped data key, base64: what a key service is asked to decrypt. */
   readonly encryptedKeys: string;
-  /** 12, or 32 in `iv32`. */
+  /** 12, or 32 in `iv32`, or 24 in `native` (the salt). */
   readonly nonceBytes: number;
-  /** Bytes of the plaintext: GCM does not pad. */
+  /** Bytes of the plaintext: nothing is padded. */
   readonly plaintextBytes: number;
 }
 
@@ -38,7 +39,10 @@ export function inspect(ciphertext: string, options: ParseOptions = {}): Ciphert
     keyBlob: inspectKeyBlob(envelope.keyBlob),
     encryptedKeys: encodeBase64(envelope.keyBlob),
     nonceBytes: envelope.nonce.length,
-    plaintextBytes: envelope.ciphertext.length,
+    plaintextBytes:
+      envelope.layout === "native"
+        ? shapeOfChunks(envelope.ciphertext.length).plaintextBytes
+        : envelope.ciphertext.length,
   };
 }
 

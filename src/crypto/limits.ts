@@ -24,8 +24,11 @@ export const PLAINTEXT_BYTES_MAX = 64 * 1024 * 1024;
 /** Bytes of the largest wrapped data key that is read or written: 64 KiB. Our own cap (a blob has about 200). */
 export const KEY_BLOB_BYTES_MAX = 64 * 1024;
 
-/** Bytes of the largest envelope: a largest plaintext and a largest key blob (as base64 text in `dotnet`), rounded up. */
-export const ENVELOPE_BYTES_MAX = PLAINTEXT_BYTES_MAX + 128 * 1024;
+/**
+ * Bytes of the largest envelope as text: a largest plaintext and a largest key blob (as base64 text in `dotnet`, with
+ * 4,097 tags in `native`), rounded up.
+ */
+export const ENVELOPE_BYTES_MAX = PLAINTEXT_BYTES_MAX + 192 * 1024;
 
 /** Bytes of the largest associated data: 1 MiB. Our own cap; GCM allows 2^61 - 1 (SP 800-38D section 5.2.1.1). */
 export const ASSOCIATED_DATA_BYTES_MAX = 1024 * 1024;

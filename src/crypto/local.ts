@@ -9,9 +9,11 @@
 import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
+import { encodeBase64 } from "./base64.ts";
 import { fromUtf8, toBytes } from "./bytes.ts";
 import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput, withAeadKey } from "./data-key.ts";
 import {
+  checkCommitment,
   type Envelope,
   LAYOUTS,
   type Layout,
@@ -21,6 +23,7 @@ import {
   type WritableLayout,
 } from "./envelope.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
+import { nativeEncrypt, nativeEncryptSync, openNative, openNativeSync } from "./native.ts";
 import { providers } from "./providers.ts";
 import { randomBytes } from "./random.ts";
 
@@ -30,8 +33,10 @@ export const DEFAULT_LAYOUT: WritableLayout = "iv12";
 export { type AssociatedData, associatedDataBytes };
 
 export interface LocalEncryptOptions {
-  /** Layout to write; default `iv12`. */
+  /** Layout to write; default `iv12`, or `native` with `requireCommitment`. */
   readonly layout?: WritableLayout | undefined;
+  /** Refuse to write a layout that does not commit to its key. Default false. */
+  readonly requireCommitment?: boolean | undefined;
   /** Overrides the choice of AEAD provider (src/crypto/providers.ts). */
   readonly provider?: AeadProviderName | undefined;
 }
@@ -60,7 +65,11 @@ export async function localEncrypt(
   associatedData?: AssociatedData,
   options: LocalEncryptOptions = {},
 ): Promise<string> {
-  const message = prepare(data, key, associatedData, options);
+  const layout = checkLayout(options.layout, options.requireCommitment);
+  if (layout === "native") {
+    return encodeBase64(await nativeEncrypt(plaintextBytes(data), key, associatedData, options));
+  }
+  const message = prepare(data, key, associatedData, layout);
   const provider = await providers.async(options.provider);
   return finish(
     message,
@@ -77,7 +86,11 @@ export function localEncryptSync(
   associatedData?: AssociatedData,
   options: LocalEncryptOptions = {},
 ): string {
-  const message = prepare(data, key, associatedData, options);
+  const layout = checkLayout(options.layout, options.requireCommitment);
+  if (layout === "native") {
+    return encodeBase64(nativeEncryptSync(plaintextBytes(data), key, associatedData, options));
+  }
+  const message = prepare(data, key, associatedData, layout);
   const provider = providers.sync(options.provider);
   return finish(
     message,
@@ -150,8 +163,12 @@ export async function decryptEnvelope(
   as: "text" | "bytes",
   providerName?: AeadProviderName,
 ): Promise<string | Uint8Array> {
-  const provider = await providers.async(providerName);
   const { nonce, ciphertext, tag } = envelope;
+  if (envelope.layout === "native") {
+    const body = { salt: nonce, commitment: tag, chunks: ciphertext };
+    return result(await openNative(body, key, associatedData, providerName), as);
+  }
+  const provider = await providers.async(providerName);
   return result(
     await withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
     as,
@@ -166,16 +183,22 @@ export function decryptEnvelopeSync(
   as: "text" | "bytes",
   providerName?: AeadProviderName,
 ): string | Uint8Array {
-  const provider = providers.sync(providerName);
   const { nonce, ciphertext, tag } = envelope;
+  if (envelope.layout === "native") {
+    const body = { salt: nonce, commitment: tag, chunks: ciphertext };
+    return result(openNativeSync(body, key, associatedData, providerName), as);
+  }
+  const provider = providers.sync(providerName);
   return result(
     withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
     as,
   );
 }
 
+type WorkosWritableLayout = Exclude<WritableLayout, "native">;
+
 interface Message {
-  readonly layout: WritableLayout;
+  readonly layout: WorkosWritableLayout;
   readonly keyBlob: Uint8Array;
   readonly nonce: Uint8Array;
   readonly plaintext: Uint8Array;
@@ -187,9 +210,8 @@ function prepare(
   data: string | Uint8Array,
   key: WrappedDataKeyInput,
   associatedData: AssociatedData,
-  options: LocalEncryptOptions,
+  layout: WorkosWritableLayout,
 ): Message {
-  const layout = checkLayout(options.layout);
   const plaintext = plaintextBytes(data);
   const aad = associatedDataBytes(associatedData);
   const keyBlob = keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
@@ -199,10 +221,12 @@ function prepare(
 /**
  * The layout to write.
  *
- * @throws TypeError ERR_INVALID_ARGUMENT for an unknown one; VaultError ERR_LAYOUT_NOT_ALLOWED for `iv32`
+ * @param requireCommitment - only `native` may be written
+ * @throws TypeError ERR_INVALID_ARGUMENT for an unknown one; VaultError ERR_LAYOUT_NOT_ALLOWED for `iv32`, and for one
+ *   that does not commit to its key where that is required
  */
-export function checkLayout(layout: Layout | undefined): WritableLayout {
-  if (layout === undefined) return DEFAULT_LAYOUT;
+export function checkLayout(layout: Layout | undefined, requireCommitment = false): WritableLayout {
+  if (layout === undefined) return requireCommitment ? "native" : DEFAULT_LAYOUT;
   if (!LAYOUTS.includes(layout)) throw invalidType(`layout must be one of ${LAYOUTS.join(", ")}`);
   if (layout === "iv32") {
     throw new VaultError(
@@ -210,6 +234,7 @@ export function checkLayout(layout: Layout | undefined): WritableLayout {
       "the layout iv32 is read only: its 32-byte nonces are not written",
     );
   }
+  if (requireCommitment) checkCommitment(layout);
   return layout;
 }
 

@@ -47,8 +47,10 @@ export interface LeaseLimits {
 }
 
 export interface LeaseOptions extends LeaseLimits {
-  /** Layout to write; default `iv12`. */
+  /** Layout to write; default `iv12`, or `native` with `requireCommitment`. */
   readonly layout?: WritableLayout | undefined;
+  /** Refuse to write or read a layout that does not commit to its key. Default false. */
+  readonly requireCommitment?: boolean | undefined;
   /** Overrides the choice of AEAD provider. */
   readonly provider?: AeadProviderName | undefined;
   /** The clock, in milliseconds; default `Date.now`. */
@@ -65,6 +67,7 @@ export class Lease {
   readonly #key: DataKey;
   readonly #keyBlob: Uint8Array;
   readonly #layout: WritableLayout;
+  readonly #requireCommitment: boolean;
   readonly #provider: AeadProviderName | undefined;
   readonly #limits: Required<{ [K in keyof LeaseLimits]: number }>;
   readonly #now: () => number;
@@ -82,7 +85,8 @@ export class Lease {
     options: LeaseOptions & Pick<KeyService, "revocations"> & { revocationsAtStart?: number | undefined },
   ) {
     this.#limits = checkLimits(options);
-    this.#layout = checkLayout(options.layout);
+    this.#requireCommitment = options.requireCommitment === true;
+    this.#layout = checkLayout(options.layout, this.#requireCommitment);
     this.#keyBlob = keyBlobFromText(key.encryptedKeys);
     this.#key = key;
     this.#provider = options.provider;
@@ -211,7 +215,11 @@ export class Lease {
   }
 
   #encryptOptions(options: LeaseEncryptOptions) {
-    return { layout: options.layout ?? this.#layout, provider: this.#provider };
+    return {
+      layout: options.layout ?? this.#layout,
+      requireCommitment: this.#requireCommitment,
+      provider: this.#provider,
+    };
   }
 
   /** Takes one message out of the budget, or throws and takes nothing. */
@@ -230,7 +238,8 @@ export class Lease {
 
   #ours(ciphertext: string, options: LocalDecryptOptions): Envelope {
     this.#checkAlive();
-    const envelope = parseEnvelope(ciphertext, options);
+    const requireCommitment = options.requireCommitment ?? this.#requireCommitment;
+    const envelope = parseEnvelope(ciphertext, { ...options, requireCommitment });
     if (!equalBytes(envelope.keyBlob, this.#keyBlob)) {
       throw new VaultError(
         "ERR_KEY_MISMATCH",
@@ -284,7 +293,7 @@ export async function takeLease(
   options: LeaseOptions & CallOptions = {},
 ): Promise<Lease> {
   checkLimits(options);
-  checkLayout(options.layout);
+  checkLayout(options.layout, options.requireCommitment);
   // Read before the key is made: a revocation in between must end the lease.
   const revocationsAtStart = service.revocations?.();
   const key = await service.createDataKey({ context }, { signal: options.signal });

@@ -12,6 +12,7 @@ import {
   parseEnvelope,
   serializeEnvelope,
   serializeEnvelopeBytes,
+  type WorkosLayout,
 } from "../../src/crypto/envelope.ts";
 import { encodeLeb128 } from "../../src/crypto/leb128.ts";
 import { ENVELOPE_BYTES_MAX, KEY_BLOB_BYTES_MAX, PLAINTEXT_BYTES_MAX } from "../../src/crypto/limits.ts";
@@ -26,7 +27,7 @@ const COFFER_BLOB = concatBytes(utf8Bytes("CFR.EKM.v1\0"), new Uint8Array(141).f
 const NONCE = new Uint8Array(12).fill(7);
 const TAG = hex("6e22442b56800377472df5671f12fdaf");
 const CIPHERTEXT = hex("9969ded91ff2c3c4acb89b758ffa");
-const EVERY_LAYOUT: readonly Layout[] = ["iv12", "iv32", "leb-first", "dotnet"];
+const EVERY_LAYOUT: readonly WorkosLayout[] = ["iv12", "iv32", "leb-first", "dotnet"];
 
 const envelope: fc.Arbitrary<Envelope> = anyLayout.chain((layout) =>
   fc.record({
@@ -144,7 +145,7 @@ describe("the layouts", () => {
 
 describe("detection", () => {
   test("[ENV-13] looks in this order", () => {
-    expect(LAYOUTS).toEqual(["leb-first", "iv12", "dotnet", "iv32"]);
+    expect(LAYOUTS).toEqual(["native", "leb-first", "iv12", "dotnet", "iv32"]);
   });
 
   test("[ENV-13] the first layout of the order wins where several match", () => {

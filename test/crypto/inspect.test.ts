@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes } from "../../src/crypto/bytes.ts";
-import { type Layout, parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope.ts";
+import { parseEnvelope, serializeEnvelope, type WorkosLayout } from "../../src/crypto/envelope.ts";
 import { inspect, isCiphertext, splice } from "../../src/crypto/inspect.ts";
 import { encodeKeyBlob } from "../../src/crypto/key-blob.ts";
 import { localDecryptSync } from "../../src/crypto/local.ts";
@@ -100,7 +100,7 @@ describe("isCiphertext", () => {
 describe("splice", () => {
   test.each(LAYOUTS)(
     "[ENV-30] %s keeps layout, nonce, ciphertext and tag, and still opens",
-    (layout: Layout) => {
+    (layout: WorkosLayout) => {
       const before = SAMPLE_ENVELOPES[layout];
       const after = splice(before, SAMPLE_2.encryptedKeys);
       const [old, spliced] = [parseEnvelope(before), parseEnvelope(after)];

@@ -3,7 +3,7 @@
  * envelope does not authenticate (docs/spec/envelope.md section 8: the inside of the key blob).
  */
 import { describe, expect, test } from "vitest";
-import { type Layout, parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope.ts";
+import { parseEnvelope, serializeEnvelope, type WorkosLayout } from "../../src/crypto/envelope.ts";
 import { localDecrypt, localDecryptSync } from "../../src/crypto/local.ts";
 import { base64, flipBit, fromBase64 } from "../support/bytes.ts";
 import { type CodedError, errorOf, rejectionOf } from "../support/errors.ts";
@@ -18,18 +18,20 @@ import {
 
 const REFUSALS = ["ERR_NOT_CIPHERTEXT", "ERR_ENVELOPE_MALFORMED", "ERR_DECRYPT_FAILED"];
 
-const ENVELOPES: [name: string, layout: Layout, text: string, associatedData: string][] = [
-  ...(["iv12", "iv32", "leb-first", "dotnet"] as const).map((layout): [string, Layout, string, string] => [
-    layout,
-    layout,
-    SAMPLE_ENVELOPES[layout],
-    SAMPLE_ASSOCIATED_DATA,
-  ]),
+const ENVELOPES: [name: string, layout: WorkosLayout, text: string, associatedData: string][] = [
+  ...(["iv12", "iv32", "leb-first", "dotnet"] as const).map(
+    (layout): [string, WorkosLayout, string, string] => [
+      layout,
+      layout,
+      SAMPLE_ENVELOPES[layout],
+      SAMPLE_ASSOCIATED_DATA,
+    ],
+  ),
   ["iv32 by WorkOS", "iv32", OFFICIAL_IV32_ENVELOPE, ""],
 ];
 
 /** Where the opaque inside of the key blob lies, behind its magic: the bytes that no tag covers. */
-function opaque(layout: Layout, size: number): [start: number, end: number] {
+function opaque(layout: WorkosLayout, size: number): [start: number, end: number] {
   const blobAt = { iv12: 30, iv32: 50, "leb-first": 2, dotnet: 30 }[layout];
   // 11 bytes of magic; as base64 text they decide 14 characters, and share the 15th.
   return layout === "dotnet" ? [blobAt + 14, blobAt + 276] : [blobAt + 11, Math.min(blobAt + 206, size)];
