@@ -21,13 +21,21 @@ export interface Sql {
   run(statement: string, ...parameters: readonly SqlValue[]): Promise<number>;
 }
 
+export interface WaitOptions {
+  /**
+   * Ends the wait for a turn or a lock: the call rejects with the signal's reason and has done nothing. A write that has
+   * begun is finished.
+   */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface Database {
   /**
    * Runs `work` on one consistent state.
    *
    * @throws what `work` throws; VaultError ERR_STORAGE_BUSY, ERR_STORAGE_CORRUPT, ERR_STORAGE_UNAVAILABLE, ERR_DISPOSED
    */
-  read<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  read<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T>;
 
   /**
    * Runs `work` as one transaction that no other one interleaves with. When the promise resolves, its changes are
@@ -35,7 +43,7 @@ export interface Database {
    *
    * @throws what `work` throws; VaultError as `read`, and ERR_STORAGE_FULL, ERR_STORAGE_READ_ONLY
    */
-  write<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  write<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T>;
 
   /**
    * Added to a SELECT in a write transaction so that nobody changes its rows before the end: empty where writes take
@@ -60,7 +68,10 @@ export interface Database {
   /** Makes `changes` tell what other processes have committed by now, where it may lag behind. */
   lookAfresh(): Promise<void>;
 
-  /** Puts what was overwritten or deleted out of reach, as far as others' open transactions allow. */
+  /**
+   * Puts what was overwritten or deleted out of reach. Where others' open transactions do not allow it within the wait for
+   * a lock, it is done later; so it throws ERR_DISPOSED only.
+   */
   scrub(): Promise<void>;
 
   /** Waits for transactions that are under way, then lets go. Later calls throw ERR_DISPOSED. */

@@ -12,7 +12,8 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
-import type { Changes, Database, Row, Sql, SqlValue } from "./database.ts";
+import { untilAborted } from "../../keys/key-service.ts";
+import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
 
 /** Marks a file as a coffer vault: "CFR1" (SQLite's application_id, section 1.3.17 of its file format). */
@@ -30,6 +31,9 @@ const RETRY_MS_MAX = 50;
 
 /** Writes that share one transaction at most: others get their turn between two. */
 const WRITES_TOGETHER_MAX = 64;
+
+/** Milliseconds between two tries to empty a journal that others still read. */
+const SCRUB_EVERY_MS = 1_000;
 
 /** Statements that are kept prepared. */
 const STATEMENTS_MAX = 200;
@@ -74,7 +78,7 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
   const connection = translating(() => new DatabaseSync(path, { timeout: BLOCKING_WAIT_MS }));
   const database = new SqliteDatabase(connection, options.lockWaitMs);
   try {
-    await database.initialize();
+    await database.initialize(options.create);
   } catch (error) {
     connection.close();
     throw error;
@@ -132,6 +136,8 @@ interface Write {
   readonly work: (sql: Sql) => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** It no longer waits: it has begun, or it has been refused. */
+  readonly stopWaiting: () => void;
 }
 
 class SqliteDatabase implements Database {
@@ -145,6 +151,10 @@ class SqliteDatabase implements Database {
   #queue: Promise<unknown> = Promise.resolve();
   #changes: Changes = { keks: 0, revocations: 0, apiKeys: 0 };
   #changesAt: number | undefined;
+  #isWriting = false;
+  /** What was overwritten is still in the journal. */
+  #isScrubDue = true;
+  #scrubTriedAt = Number.NEGATIVE_INFINITY;
   #end: VaultError | undefined;
 
   constructor(connection: DatabaseSync, lockWaitMs: number) {
@@ -161,7 +171,7 @@ class SqliteDatabase implements Database {
     };
   }
 
-  async initialize(): Promise<void> {
+  async initialize(create: boolean): Promise<void> {
     await this.#retrying(() => {
       // Checks the header: the first statement that reads the file.
       const id = this.#pragma("application_id");
@@ -170,6 +180,8 @@ class SqliteDatabase implements Database {
       if (!(id === APPLICATION_ID || (id === 0 && version === 0 && isEmpty))) {
         throw new VaultError("ERR_STORAGE_CORRUPT", "this file is a database, but not a coffer vault");
       }
+      // A file without a byte, or without a table, is a vault that is only about to be made, or was cut off.
+      if (isEmpty && !create) throw new VaultError("ERR_VAULT_NOT_FOUND", "the file at this path is empty");
       if (version > SCHEMA_VERSION) {
         throw new VaultError(
           "ERR_STORAGE_SCHEMA",
@@ -178,32 +190,50 @@ class SqliteDatabase implements Database {
       }
       this.#connection.exec("PRAGMA journal_mode = WAL");
     });
-    this.#connection.exec(
+    this.#exec(
       // secure_delete: what is overwritten or deleted is zeroed in the file, or a shredded KEK would linger in it.
       "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
     );
-    if (this.#pragma("user_version") < SCHEMA_VERSION) await this.write(async () => this.#migrate());
+    if (this.#pragma("user_version") < SCHEMA_VERSION) {
+      await this.#exclusively(() => this.#transaction("BEGIN IMMEDIATE", async () => this.#migrate()));
+    }
+    // Who wrote last may have been killed before it could.
+    this.#emptyJournal();
   }
 
-  read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#exclusively(() => this.#transaction("BEGIN", () => work(this.#sql)));
+  read<T>(work: (sql: Sql) => Promise<T>, { signal }: WaitOptions = {}): Promise<T> {
+    const isWanted = (): boolean => signal?.aborted !== true;
+    const turn = this.#exclusively(async () => {
+      signal?.throwIfAborted();
+      return this.#transaction("BEGIN", () => work(this.#sql), isWanted);
+    });
+    return untilAborted(turn, signal);
   }
 
   /**
    * Writes that wait for their turn at the same time share one transaction, and so one sync of the disk, each within
    * a savepoint of its own: one that fails takes nothing of the others with it.
    */
-  write<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+  write<T>(work: (sql: Sql) => Promise<T>, { signal }: WaitOptions = {}): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#writes.push({ work, resolve: resolve as (value: unknown) => void, reject });
+      signal?.throwIfAborted();
+      const onAbort = (): void => {
+        this.#writes.splice(this.#writes.indexOf(write), 1);
+        reject(signal!.reason);
+      };
+      const stopWaiting = (): void => signal?.removeEventListener("abort", onAbort);
+      const write: Write = { work, resolve: resolve as (value: unknown) => void, reject, stopWaiting };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      this.#writes.push(write);
       // Whoever comes first takes a turn for all; later ones join until it ends.
-      if (this.#writes.length === 1)
-        this.#exclusively(() => this.#writeTogether()).catch((error) => this.#refuse(error));
+      if (this.#writes.length === 1) this.#takeTurnToWrite();
     });
   }
 
   changes(): Changes {
     this.#checkUsable();
+    // Nobody else can commit now, and what could be read is not committed.
+    if (this.#isWriting) return this.#changes;
     // data_version changes when another connection has committed; our own commits reset #changesAt.
     const version = translating(() => this.#dataVersion.get())!.data_version as number;
     if (version !== this.#changesAt) {
@@ -214,7 +244,7 @@ class SqliteDatabase implements Database {
         revocations: value("revocations"),
         apiKeys: value("api_keys"),
       };
-      // Within a transaction of ours the state may be an old or an unfinished one: look again afterwards.
+      // Within a transaction of ours the state may be an old one: look again afterwards.
       this.#changesAt = this.#connection.isTransaction ? undefined : version;
     }
     return this.#changes;
@@ -226,17 +256,21 @@ class SqliteDatabase implements Database {
     return "";
   }
 
-  scrub(): Promise<void> {
-    return this.#exclusively(async () => {
-      // Old pages, a shredded KEK's among them, live on in the journal until it is emptied. Another process that
-      // reads just now may stop it; then the next checkpoint will.
-      this.#run((s) => s.get(), "PRAGMA wal_checkpoint(TRUNCATE)");
-    });
+  async scrub(): Promise<void> {
+    this.#isScrubDue = true;
+    const until = performance.now() + this.#lockWaitMs;
+    for (let wait = RETRY_MS_MIN; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
+      await this.#exclusively(async () => this.#emptyJournal());
+      if (!this.#isScrubDue || performance.now() >= until) return;
+      await sleep(wait);
+    }
   }
 
   close(): Promise<void> {
     return this.#exclusively(
       async () => {
+        // Writes that were asked for before come first, however many.
+        while (this.#writes.length > 0) await this.#writeTogether();
         if (this.#connection.isOpen) this.#connection.close();
         this.#end ??= new VaultError("ERR_DISPOSED", "the vault has been closed");
       },
@@ -244,38 +278,63 @@ class SqliteDatabase implements Database {
     );
   }
 
+  #takeTurnToWrite(): void {
+    this.#exclusively(() => this.#writeTogether()).catch((error) => this.#refuse(error));
+  }
+
   async #writeTogether(): Promise<void> {
+    const isWanted = (): boolean => this.#writes.length > 0;
+    if (!isWanted()) return; // An earlier turn has taken them, or they wait no more.
     const done: (() => void)[] = [];
-    let batch: Write[] = [];
-    try {
-      await this.#transaction("BEGIN IMMEDIATE", async () => {
-        for (let taken = 0; taken < WRITES_TOGETHER_MAX && this.#writes.length > 0; taken++) {
-          const write = this.#writes.shift()!;
-          batch.push(write);
-          try {
-            const result = await this.#savepoint(() => write.work(this.#sql));
-            done.push(() => write.resolve(result));
-          } catch (error) {
-            // A full disk makes SQLite roll back everything, what others had written in this turn too.
-            if (!this.#connection.isTransaction) throw error;
-            done.push(() => write.reject(error));
-          }
+    const batch: Write[] = [];
+    const work = async (): Promise<void> => {
+      this.changes(); // What is committed, as long as it can be read.
+      this.#isWriting = true;
+      while (batch.length < WRITES_TOGETHER_MAX && this.#writes.length > 0) {
+        const write = this.#writes.shift()!;
+        write.stopWaiting();
+        batch.push(write);
+        try {
+          const result = await this.#savepoint(() => write.work(this.#sql));
+          done.push(() => write.resolve(result));
+        } catch (error) {
+          // A full disk makes SQLite roll back everything, what others had written in this turn too.
+          if (!this.#connection.isTransaction) throw error;
+          done.push(() => write.reject(error));
         }
-      });
+      }
+    };
+    try {
+      await this.#transaction("BEGIN IMMEDIATE", work, isWanted);
+      for (const finish of done) finish();
+      if (this.#isScrubDue && performance.now() - this.#scrubTriedAt > SCRUB_EVERY_MS) this.#emptyJournal();
     } catch (error) {
       for (const write of batch) write.reject(error);
-      batch = [];
       // The lock was not to be had: all who wait for it have waited.
       if (isVaultError(error, "ERR_STORAGE_BUSY")) this.#refuse(error);
-      done.length = 0;
     }
-    for (const finish of done) finish();
-    if (this.#writes.length > 0)
-      this.#exclusively(() => this.#writeTogether()).catch((error) => this.#refuse(error));
+    if (this.#writes.length > 0) this.#takeTurnToWrite();
   }
 
   #refuse(error: unknown): void {
-    for (const write of this.#writes.splice(0)) write.reject(error);
+    for (const write of this.#writes.splice(0)) {
+      write.stopWaiting();
+      write.reject(error);
+    }
+  }
+
+  /**
+   * Moves the journal into the database and cuts it off: old pages, a shredded KEK's among them, would live on in it.
+   * Where another process that reads just now, or a full disk, stops that, it stays due.
+   */
+  #emptyJournal(): void {
+    this.#scrubTriedAt = performance.now();
+    try {
+      const answer = this.#run((s) => s.get(), "PRAGMA wal_checkpoint(TRUNCATE)") as { busy: number };
+      this.#isScrubDue = answer.busy !== 0;
+    } catch {
+      this.#isScrubDue = true; // What has been committed stays so, and whatever is wrong here shows at the next write.
+    }
   }
 
   async #savepoint<T>(work: () => Promise<T>): Promise<T> {
@@ -290,8 +349,8 @@ class SqliteDatabase implements Database {
     }
   }
 
-  async #transaction<T>(begin: string, work: () => Promise<T>): Promise<T> {
-    await this.#retrying(() => this.#connection.exec(begin));
+  async #transaction<T>(begin: string, work: () => Promise<T>, isWanted?: () => boolean): Promise<T> {
+    await this.#retrying(() => this.#connection.exec(begin), isWanted);
     try {
       const result = await work();
       this.#commit();
@@ -300,6 +359,7 @@ class SqliteDatabase implements Database {
       this.#rollBack();
       throw error;
     } finally {
+      this.#isWriting = false;
       this.#changesAt = undefined;
     }
   }
@@ -342,14 +402,15 @@ class SqliteDatabase implements Database {
     }
   }
 
-  /** Tries `work` again while another process holds the lock, up to the bounded wait. */
-  async #retrying<T>(work: () => T): Promise<T> {
+  /** Tries `work` again while another process holds the lock and somebody waits, up to the bounded wait. */
+  async #retrying<T>(work: () => T, isWanted = (): boolean => true): Promise<T> {
     const until = performance.now() + this.#lockWaitMs;
     for (let wait = RETRY_MS_MIN; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
       try {
         return translating(work);
       } catch (error) {
-        if (!isVaultError(error, "ERR_STORAGE_BUSY") || performance.now() >= until) throw error;
+        const mayRetry = isVaultError(error, "ERR_STORAGE_BUSY") && isWanted() && performance.now() < until;
+        if (!mayRetry) throw error;
       }
       // A random share, so that two that wait for each other's lock do not stay in step.
       await sleep(wait * (0.5 + Math.random() / 2));

@@ -1,0 +1,348 @@
+/**
+ * What every Database must do, whoever implements it.
+ *
+ * Owns the contract of src/vault/storage/database.ts as tests. A test file calls {@link databaseContract} with a way to
+ * make a database. Uses a table of its own and the counters; must not know any implementation.
+ *
+ * @module
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isVaultError } from "../../src/errors.ts";
+import type { Database, Sql } from "../../src/vault/storage/database.ts";
+import { rejectionOf } from "../support/errors.ts";
+
+/** A database to test, empty but for the vault's own tables. */
+export interface DatabaseSubject {
+  readonly database: Database;
+  /** Another connection to the same data; the test closes it. Left out where there can be none. */
+  another?(): Promise<Database>;
+  close(): Promise<void>;
+}
+
+/** Names of the dialect. */
+export interface DatabaseDialect {
+  readonly text: string;
+  readonly bytes: string;
+  readonly integer: string;
+}
+
+/** Tests a Database. */
+export function databaseContract(
+  name: string,
+  makeSubject: () => Promise<DatabaseSubject>,
+  dialect: DatabaseDialect,
+  { hasOthers = true }: { readonly hasOthers?: boolean } = {},
+): void {
+  describe(`Database: ${name}`, () => {
+    let subject: DatabaseSubject;
+    let database: Database;
+
+    beforeAll(async () => {
+      subject = await makeSubject();
+      database = subject.database;
+      await database.write(async (sql) => {
+        await sql.run(
+          `CREATE TABLE contract (id ${dialect.integer} PRIMARY KEY, t ${dialect.text}, b ${dialect.bytes}, n ${dialect.integer})`,
+        );
+      });
+    });
+    afterAll(() => subject.close());
+
+    let ids = 0;
+    const put = (sql: Sql, id: number, n = 0): Promise<number> =>
+      sql.run("INSERT INTO contract (id, n) VALUES (?, ?)", id, n);
+    const has = (id: number, from: Database = database): Promise<boolean> =>
+      from.read(async (sql) => (await sql.get("SELECT id FROM contract WHERE id = ?", id)) !== undefined);
+    const raise = (sql: Sql): Promise<number> =>
+      sql.run("UPDATE counters SET value = value + 1 WHERE name IN ('keks', 'revocations')");
+
+    test("keeps every value as it is", async () => {
+      for (const [t, b, n] of [
+        ["", new Uint8Array(0), 0],
+        ["text", Uint8Array.of(0, 1, 255), 1],
+        ["\u{1f511} é e\u0301 \r\n '", new Uint8Array(100_000).fill(7), -1],
+        [null, null, null],
+        ["x".repeat(100_000), Uint8Array.of(0), Number.MAX_SAFE_INTEGER],
+        ["%", Uint8Array.of(39), Number.MIN_SAFE_INTEGER],
+      ] as const) {
+        const id = ++ids;
+        await database.write((sql) => sql.run("INSERT INTO contract VALUES (?, ?, ?, ?)", id, t, b, n));
+        const row = await database.read((sql) => sql.get("SELECT t, b, n FROM contract WHERE id = ?", id));
+        expect(row!.t).toBe(t);
+        expect(row!.b === null ? null : Uint8Array.from(row!.b as Uint8Array)).toEqual(b);
+        if (b !== null) expect(row!.b).toBeInstanceOf(Uint8Array);
+        expect(row!.n).toBe(n);
+      }
+    });
+
+    test("answers rows in order, the first row or none, and how many were changed", async () => {
+      const [a, b, c] = [++ids, ++ids, ++ids];
+      await database.write(async (sql) => {
+        for (const id of [c, a, b]) expect(await put(sql, id, 77)).toBe(1);
+        expect(await sql.run("UPDATE contract SET t = ? WHERE n = 77", "x")).toBe(3);
+        expect(await sql.run("UPDATE contract SET t = ? WHERE n = 78", "x")).toBe(0);
+      });
+      await database.read(async (sql) => {
+        const rows = await sql.all("SELECT id FROM contract WHERE n = ? ORDER BY id", 77);
+        expect(rows.map((row) => row.id)).toEqual([a, b, c]);
+        expect(await sql.all("SELECT id FROM contract WHERE n = ?", 78)).toEqual([]);
+        expect(await sql.get("SELECT id FROM contract WHERE n = ?", 78)).toBeUndefined();
+        expect((await sql.get("SELECT id FROM contract WHERE n = ? ORDER BY id DESC", 77))!.id).toBe(c);
+      });
+      expect(await database.write((sql) => sql.run("DELETE FROM contract WHERE n = 77"))).toBe(3);
+    });
+
+    test("answers with what the work answers", async () => {
+      expect(await database.read(async () => 7)).toBe(7);
+      expect(await database.write(async () => undefined)).toBeUndefined();
+      const object = {};
+      expect(await database.write(async () => object)).toBe(object);
+    });
+
+    test("[KEY-18] a write that fails leaves nothing, and fails with its own error", async () => {
+      const id = ++ids;
+      const reason = new Error("mine");
+      await expect(
+        database.write(async (sql) => {
+          await put(sql, id);
+          throw reason;
+        }),
+      ).rejects.toBe(reason);
+      expect(await has(id)).toBe(false);
+      await expect(
+        database.read(async () => {
+          throw reason;
+        }),
+      ).rejects.toBe(reason);
+    });
+
+    test("[KEY-18] a statement that fails is a VaultError, and its write leaves nothing", async () => {
+      const [id, other] = [++ids, ++ids];
+      await database.write((sql) => put(sql, id));
+      const duplicate = await rejectionOf(() =>
+        database.write(async (sql) => {
+          await put(sql, other);
+          await put(sql, id);
+        }),
+      );
+      expect(isVaultError(duplicate)).toBe(true);
+      expect(await has(other)).toBe(false);
+      expect(isVaultError(await rejectionOf(() => database.read((sql) => sql.all("SELEC 1"))))).toBe(true);
+      expect(await has(id)).toBe(true);
+    });
+
+    test("[KEY-18] of writes that start together, those that fail take nothing of the others with them", async () => {
+      const all = Array.from({ length: 200 }, () => ++ids);
+      const results = await Promise.allSettled(
+        all.map((id) =>
+          database.write(async (sql) => {
+            await put(sql, id);
+            if (id % 3 === 0) throw new Error(`no ${id}`);
+            if (id % 5 === 0) await put(sql, id); // a duplicate
+            return id;
+          }),
+        ),
+      );
+      for (const [i, result] of results.entries()) {
+        const id = all[i]!;
+        expect(result.status).toBe(id % 3 === 0 || id % 5 === 0 ? "rejected" : "fulfilled");
+        if (result.status === "fulfilled") expect(result.value).toBe(id);
+        expect(await has(id)).toBe(result.status === "fulfilled");
+      }
+    });
+
+    test("writes do not interleave", async () => {
+      const id = ++ids;
+      await database.write((sql) => put(sql, id, 0));
+      const more = subject.another === undefined ? [] : [await subject.another()];
+      const add = (to: Database): Promise<void> =>
+        to.write(async (sql) => {
+          const row = await sql.get(`SELECT n FROM contract WHERE id = ?${to.lockRows}`, id);
+          await sql.run("UPDATE contract SET n = ? WHERE id = ?", (row!.n as number) + 1, id);
+        });
+      const all = [database, ...more];
+      await Promise.all(Array.from({ length: 100 }, (_, i) => add(all[i % all.length]!)));
+      const row = await database.read((sql) => sql.get("SELECT n FROM contract WHERE id = ?", id));
+      expect(row!.n).toBe(100);
+      for (const other of more) await other.close();
+    });
+
+    test("a read sees one state from beginning to end", async () => {
+      const [a, b] = [++ids, ++ids];
+      await database.write(async (sql) => {
+        await put(sql, a, 0);
+        await put(sql, b, 0);
+      });
+      const writer = subject.another === undefined ? database : await subject.another();
+      let isOver = false;
+      const writes = (async () => {
+        for (let n = 1; n <= 30; n++) {
+          await writer.write(async (sql) => {
+            await sql.run("UPDATE contract SET n = ? WHERE id = ?", n, a);
+            await sql.run("UPDATE contract SET n = ? WHERE id = ?", n, b);
+          });
+        }
+        isOver = true;
+      })();
+      while (!isOver) {
+        const [x, y] = await database.read(async (sql) => [
+          await sql.get("SELECT n FROM contract WHERE id = ?", a),
+          await sql.get("SELECT n FROM contract WHERE id = ?", b),
+        ]);
+        expect(x!.n).toBe(y!.n);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await writes;
+      if (writer !== database) await writer.close();
+    });
+
+    describe("counters of changes", () => {
+      test("[KEY-41] are what was committed, at once", async () => {
+        const before = database.changes();
+        expect(before).toEqual(database.changes());
+        await database.write(raise);
+        expect(database.changes()).toEqual({
+          ...before,
+          keks: before.keks + 1,
+          revocations: before.revocations + 1,
+        });
+      });
+
+      test("[KEY-41] are not what a write under way has not committed yet", async () => {
+        const before = database.changes();
+        // Whether or not anybody has asked since the last commit.
+        for (const asks of [true, false]) {
+          await database.write(async () => {});
+          const { keks } = asks ? database.changes() : { keks: before.keks + 1 };
+          await database.write(async (sql) => {
+            await raise(sql);
+            expect(database.changes().keks).toBe(keks);
+          });
+        }
+        expect(database.changes().keks).toBe(before.keks + 2);
+      });
+
+      test("[KEY-41] are not what a write did that failed", async () => {
+        const before = database.changes();
+        await database.write(async () => {});
+        const error = await rejectionOf(() =>
+          database.write(async (sql) => {
+            await raise(sql);
+            expect(database.changes()).toEqual(before);
+            throw new Error("no");
+          }),
+        );
+        expect(error.message).toBe("no");
+        expect(database.changes()).toEqual(before);
+      });
+
+      test.runIf(hasOthers)("[KEY-41] are raised by other connections, at once", async () => {
+        const other = await subject.another!();
+        const before = database.changes();
+        await other.write(raise);
+        expect(database.changes().revocations).toBe(before.revocations + 1);
+        await database.write(raise);
+        expect(other.changes().revocations).toBe(before.revocations + 2);
+        await other.close();
+      });
+    });
+
+    describe("signals", () => {
+      test("[KEY-49] an aborted call does nothing and rejects with the signal's reason", async () => {
+        const reason = new Error("changed my mind");
+        const signal = AbortSignal.abort(reason);
+        const id = ++ids;
+        await expect(database.write((sql) => put(sql, id), { signal })).rejects.toBe(reason);
+        await expect(database.read(async () => 7, { signal })).rejects.toBe(reason);
+        expect(await has(id)).toBe(false);
+      });
+
+      test.runIf(hasOthers)("[KEY-49] an abort ends the wait for a lock", async () => {
+        const other = await subject.another!();
+        const [held, waiting] = [++ids, ++ids];
+        const isHeld = Promise.withResolvers<void>();
+        const letGo = Promise.withResolvers<void>();
+        const holder = other.write(async (sql) => {
+          await put(sql, held);
+          isHeld.resolve();
+          await letGo.promise;
+        });
+        await isHeld.promise;
+        const controller = new AbortController();
+        const { signal } = controller;
+        const calls = [
+          database.write((sql) => put(sql, waiting), { signal }),
+          database.write((sql) => put(sql, waiting + 1_000_000), { signal }),
+        ].map((call) => rejectionOf(() => call));
+        const without = database.write((sql) => put(sql, waiting + 2_000_000));
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        const reason = new Error("changed my mind");
+        controller.abort(reason);
+        for (const call of calls) expect(await call).toBe(reason);
+        letGo.resolve();
+        await holder;
+        await without;
+        expect([await has(held), await has(waiting), await has(waiting + 1_000_000)]).toEqual([
+          true,
+          false,
+          false,
+        ]);
+        await other.close();
+      });
+
+      test("[KEY-49] an abort during the work does not undo it: it is finished and answered", async () => {
+        const controller = new AbortController();
+        const id = ++ids;
+        const done = await database.write(
+          async (sql) => {
+            await put(sql, id);
+            controller.abort();
+            return "done";
+          },
+          { signal: controller.signal },
+        );
+        expect(done).toBe("done");
+        expect(await has(id)).toBe(true);
+      });
+    });
+
+    test.runIf(hasOthers)("[KEY-18] what was answered is there for everybody", async () => {
+      const other = await subject.another!();
+      const id = ++ids;
+      await database.write((sql) => put(sql, id));
+      expect(await has(id, other)).toBe(true);
+      await other.close();
+      expect(await has(id)).toBe(true);
+    });
+
+    test("scrubs, also when there is nothing to scrub", async () => {
+      await database.write((sql) => sql.run("DELETE FROM contract WHERE id = ?", -1));
+      await database.scrub();
+      await database.scrub();
+    });
+
+    test("[KEY-48] closing waits for what is under way; later calls are ERR_DISPOSED", async () => {
+      const mine = (await makeSubject()).database;
+      const begun = Promise.withResolvers<void>();
+      const slow = mine.write(async (sql) => {
+        begun.resolve();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return (await sql.all("SELECT name FROM counters")).length;
+      });
+      const queued = Array.from({ length: 200 }, () => mine.write(async () => "queued"));
+      await begun.promise;
+      const closing = mine.close();
+      for (const call of [
+        () => mine.read(async () => 1),
+        () => mine.write(async () => 1),
+        async () => mine.changes(),
+      ]) {
+        await closing;
+        expect((await rejectionOf(call)).code).toBe("ERR_DISPOSED");
+      }
+      expect(await slow).toBeGreaterThan(0);
+      expect(await Promise.all(queued)).toEqual(Array.from({ length: 200 }, () => "queued"));
+      await mine.close();
+    });
+  });
+}

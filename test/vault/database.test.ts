@@ -1,0 +1,31 @@
+/** SQLite fulfils the contract of all databases, on a file and in memory. */
+import { openSqlite } from "../../src/vault/storage/sqlite.ts";
+import { databaseContract } from "../contract/database.ts";
+import { freshPath } from "../support/vaults.ts";
+
+const DIALECT = { text: "TEXT", bytes: "BLOB", integer: "INTEGER" };
+const OPTIONS = { create: true, lockWaitMs: 10_000 };
+
+databaseContract(
+  "SQLite, a file",
+  async () => {
+    const path = freshPath();
+    const database = await openSqlite(path, OPTIONS);
+    return {
+      database,
+      another: () => openSqlite(path, OPTIONS),
+      close: () => database.close(),
+    };
+  },
+  DIALECT,
+);
+
+databaseContract(
+  "SQLite, in memory",
+  async () => {
+    const database = await openSqlite(":memory:", OPTIONS);
+    return { database, close: () => database.close() };
+  },
+  DIALECT,
+  { hasOthers: false },
+);
