@@ -16,6 +16,11 @@ import { readSummary } from "./summary-reporter.ts";
 
 /** Scripts that test what vitest cannot hold; each says by its exit code whether all is well. */
 const SCRIPTS: readonly { name: string; file: string; args: readonly string[] }[] = [
+  {
+    name: "soak: the WebAssembly provider against node:crypto",
+    file: "test/soak/wasm-aead.ts",
+    args: ["--short"],
+  },
   { name: "soak: processes killed while they write", file: "test/soak/kill-nine.ts", args: ["--short"] },
 ];
 

@@ -10,7 +10,7 @@ import { invalidRange, invalidType } from "../errors.ts";
 import { typeName } from "./bytes.ts";
 import { KEY_BYTES, LEGACY_NONCE_BYTES, NONCE_BYTES, TAG_BYTES } from "./limits.ts";
 
-export type AeadProviderName = "node" | "webcrypto" | "noble";
+export type AeadProviderName = "node" | "webcrypto" | "wasm" | "noble";
 
 /** One AES-256 key, ready for use; the raw bytes are no longer needed. */
 export interface AeadKey {

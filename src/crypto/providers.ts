@@ -2,10 +2,14 @@
  * Which AEAD provider serves a call, and why.
  *
  * Owns the choice; a reader finds it here and nowhere else:
- * - synchronous calls: `node` where there is `node:crypto`, else `noble`;
- * - asynchronous calls: `node` (its calls take microseconds, Web Crypto's hop threads), else `webcrypto`, else
- *   `noble`.
- * A provider proves itself on a known answer before its first use. Must not know keys' origin or envelopes.
+ * - `wasm` for small messages, where a native call costs more than the encryption (up to the crossover of the
+ *   runtime, {@link CROSSOVER_BYTES}), on calls that tell how large the message is;
+ * - else `node` where there is `node:crypto`: its calls take microseconds, Web Crypto's hop threads;
+ * - else, where a call can wait, `webcrypto`;
+ * - else `wasm`, of whatever size: its AES does not look up memory by secret addresses, which noble's does;
+ * - else `noble`.
+ * A caller who names a provider gets that one or an error. A provider proves itself on a known answer before its
+ * first use. Must not know keys' origin or envelopes.
  *
  * @module
  */
@@ -13,9 +17,11 @@ import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
 import { nobleProvider } from "./aead-noble.ts";
 import { nodeProvider } from "./aead-node.ts";
+import { type WasmProvider, wasmProvider } from "./aead-wasm.ts";
 import { webCryptoProvider } from "./aead-webcrypto.ts";
 import { ascii, equalBytes, fromHex } from "./bytes.ts";
-import { type Runtime, runtime } from "./runtime.ts";
+import { type Runtime, type RuntimeGlobals, type RuntimeName, runtime, runtimeName } from "./runtime.ts";
+import { WasmEngine } from "./wasm/engine.ts";
 
 /** The known answer: XAES-256-GCM's first published vector, its derived key and nonce (c2sp.org/XAES-256-GCM). */
 const KNOWN_KEY = fromHex("c8612c9ed53fe43e8e005b828a1631a0bbcb6ab2f46514ec4f439fcfd0fa969b");
@@ -23,30 +29,56 @@ const KNOWN_NONCE = fromHex("4d4e4f505152535455565758");
 const KNOWN_PLAINTEXT = ascii("XAES-256-GCM");
 const KNOWN_SEALED = fromHex("ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271");
 
+/**
+ * Bytes of the largest message for which `wasm` is faster than `node`, measured by `npm run bench -- --only
+ * crossover` (bench/README.md tells on what). `other` is for runtimes that nobody measured.
+ */
+export const CROSSOVER_BYTES: Readonly<Record<RuntimeName, number>> = {
+  node: 512,
+  bun: 64,
+  deno: 2048,
+  other: 64,
+};
+
 /** The providers of one runtime. */
 export class AeadProviders {
   readonly #node: SyncAeadProvider | undefined;
   readonly #webcrypto: AeadProvider | undefined;
+  readonly #wasmRuntime: Runtime["wasm"];
+  readonly #crossover: number;
+  /** Null until somebody asks: where it is never used it is never compiled. */
+  #wasm: WasmProvider | undefined | null = null;
   readonly #proven = new Set<AeadProviderName>();
 
-  constructor(available: Pick<Runtime, "crypto" | "webcrypto">) {
+  /** @param name - decides the crossover only */
+  constructor(
+    available: Pick<Runtime, "crypto" | "webcrypto"> & Partial<Pick<Runtime, "wasm">>,
+    name: RuntimeName = "node",
+  ) {
     this.#node = available.crypto?.createCipheriv === undefined ? undefined : nodeProvider(available.crypto);
     // Browsers leave out `subtle` on pages that were not loaded securely.
     const subtle = available.webcrypto?.subtle;
     this.#webcrypto = subtle === undefined ? undefined : webCryptoProvider(subtle);
+    this.#wasmRuntime = available.wasm;
+    this.#crossover = CROSSOVER_BYTES[name];
   }
 
   /**
    * The provider of a synchronous call.
    *
    * @param name - overrides the choice
+   * @param bytes - the size of the message; without it the choice is one for messages of any size
    * @throws VaultError ERR_UNSUPPORTED if the named one is not there, answers asynchronously or gives wrong answers
    */
-  sync(name?: AeadProviderName): SyncAeadProvider {
+  sync(name?: AeadProviderName, bytes: number = Number.POSITIVE_INFINITY): SyncAeadProvider {
     if (name === "webcrypto") {
       throw new VaultError("ERR_UNSUPPORTED", "Web Crypto cannot answer synchronous calls");
     }
-    const provider = this.#named(name ?? (this.#node === undefined ? "noble" : "node")) as SyncAeadProvider;
+    if (name === undefined) {
+      const small = this.small(bytes);
+      if (small !== undefined) return small;
+    }
+    const provider = this.#named(name ?? this.#syncChoice()) as SyncAeadProvider;
     if (!this.#proven.has(provider.name)) {
       const sealed = provider.importKey(KNOWN_KEY).seal(KNOWN_NONCE, KNOWN_PLAINTEXT, new Uint8Array(0));
       this.#prove(provider.name, sealed);
@@ -58,26 +90,65 @@ export class AeadProviders {
    * The provider of an asynchronous call.
    *
    * @param name - overrides the choice
+   * @param bytes - as for `sync`
    * @throws VaultError ERR_UNSUPPORTED if the named one is not there or gives wrong answers
    */
-  async async(name?: AeadProviderName): Promise<AeadProvider> {
-    const chosen =
-      name ?? (this.#node !== undefined ? "node" : this.#webcrypto !== undefined ? "webcrypto" : "noble");
-    if (chosen !== "webcrypto") return this.sync(chosen);
-    const provider = this.#named(chosen);
-    if (!this.#proven.has(chosen)) {
-      this.#prove(
-        chosen,
-        await provider.importKey(KNOWN_KEY).seal(KNOWN_NONCE, KNOWN_PLAINTEXT, new Uint8Array(0)),
-      );
+  async async(name?: AeadProviderName, bytes?: number): Promise<AeadProvider> {
+    return this.now(name, bytes) ?? this.#provenWebCrypto();
+  }
+
+  /**
+   * The provider of an asynchronous call if it is one that answers at once; undefined if it is Web Crypto.
+   * Saves the promises of {@link async} where every one counts.
+   *
+   * @throws as `async`
+   */
+  now(name?: AeadProviderName, bytes?: number): SyncAeadProvider | undefined {
+    if (name === undefined) {
+      if (this.#node === undefined && this.#webcrypto !== undefined) {
+        return bytes === undefined ? undefined : this.small(bytes);
+      }
+    } else if (name === "webcrypto") {
+      return undefined;
+    }
+    return this.sync(name, bytes);
+  }
+
+  /** The WebAssembly provider if a message of `bytes` bytes is small enough for it and it is there. */
+  small(bytes: number): WasmProvider | undefined {
+    return bytes <= this.#crossover ? this.wasm : undefined;
+  }
+
+  /** The WebAssembly provider, started when first asked for; undefined where it cannot run. It tests itself. */
+  get wasm(): WasmProvider | undefined {
+    if (this.#wasm === null) {
+      const engine = WasmEngine.create(this.#wasmRuntime);
+      this.#wasm = engine === undefined ? undefined : wasmProvider(engine);
+    }
+    return this.#wasm;
+  }
+
+  #syncChoice(): AeadProviderName {
+    if (this.#node !== undefined) return "node";
+    return this.wasm === undefined ? "noble" : "wasm";
+  }
+
+  async #provenWebCrypto(): Promise<AeadProvider> {
+    const provider = this.#named("webcrypto");
+    if (!this.#proven.has("webcrypto")) {
+      const key = provider.importKey(KNOWN_KEY);
+      this.#prove("webcrypto", await key.seal(KNOWN_NONCE, KNOWN_PLAINTEXT, new Uint8Array(0)));
     }
     return provider;
   }
 
   #named(name: AeadProviderName): AeadProvider {
-    const all = { node: this.#node, webcrypto: this.#webcrypto, noble: nobleProvider };
-    if (!Object.hasOwn(all, name)) throw invalidType('provider must be "node", "webcrypto" or "noble"');
-    const provider = all[name];
+    let provider: AeadProvider | undefined;
+    if (name === "node") provider = this.#node;
+    else if (name === "webcrypto") provider = this.#webcrypto;
+    else if (name === "wasm") provider = this.wasm;
+    else if (name === "noble") provider = nobleProvider;
+    else throw invalidType('provider must be "node", "webcrypto", "wasm" or "noble"');
     if (provider === undefined)
       throw new VaultError("ERR_UNSUPPORTED", `this runtime has no ${name} provider`);
     return provider;
@@ -95,4 +166,7 @@ export class AeadProviders {
 }
 
 /** The providers of the runtime that this module was loaded in. */
-export const providers: AeadProviders = new AeadProviders(runtime);
+export const providers: AeadProviders = new AeadProviders(
+  runtime,
+  runtimeName(globalThis as unknown as RuntimeGlobals),
+);

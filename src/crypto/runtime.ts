@@ -11,6 +11,13 @@
 export type WebCrypto = import("node:crypto").webcrypto.Crypto;
 export type WebCryptoSubtle = import("node:crypto").webcrypto.SubtleCrypto;
 
+/** What coffer uses of `WebAssembly`, whose types belong to no library that is loaded here. */
+export interface WebAssemblyApi {
+  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  readonly Instance: new (module: never) => { readonly exports: unknown };
+  validate(bytes: Uint8Array<ArrayBuffer>): boolean;
+}
+
 /** The parts of the built-in modules that coffer uses, where the runtime has them. */
 export interface Runtime {
   /** `node:crypto` on Node, Bun, Deno and workerd with its Node compatibility. */
@@ -21,14 +28,20 @@ export interface Runtime {
   readonly Buffer: typeof globalThis.Buffer | undefined;
   /** The Web Crypto API. */
   readonly webcrypto: WebCrypto | undefined;
+  /** WebAssembly; that it is there does not mean that compiling at run time is allowed. */
+  readonly wasm: WebAssemblyApi | undefined;
 }
 
 /** What of the global object decides; a parameter so that tests can describe other runtimes. */
 export interface RuntimeGlobals {
-  process?: { getBuiltinModule?: (id: string) => unknown };
+  process?: {
+    getBuiltinModule?: (id: string) => unknown;
+    versions?: { readonly bun?: string; readonly deno?: string };
+  };
   navigator?: { userAgent?: string };
   Buffer?: typeof globalThis.Buffer;
   crypto?: WebCrypto;
+  WebAssembly?: WebAssemblyApi;
 }
 
 /** The user agent by which workerd names itself; its file system is not the kernel's. */
@@ -55,7 +68,19 @@ export function detectRuntime(globals: RuntimeGlobals): Runtime {
     fs: isWorkerd ? undefined : (builtin("node:fs") as Runtime["fs"]),
     Buffer: globals.Buffer,
     webcrypto: globals.crypto,
+    wasm: globals.WebAssembly,
   };
+}
+
+/** The runtimes whose speeds differ although they offer the same modules. */
+export type RuntimeName = "node" | "bun" | "deno" | "other";
+
+/** Which runtime it is, as far as its speed is known; never asked for what it can do. */
+export function runtimeName(globals: RuntimeGlobals): RuntimeName {
+  const { process } = globals;
+  if (process?.versions === undefined) return "other";
+  if (process.versions.bun !== undefined) return "bun";
+  return process.versions.deno !== undefined ? "deno" : "node";
 }
 
 /** The runtime that this module was loaded in. */

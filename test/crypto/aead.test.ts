@@ -318,5 +318,5 @@ describe.each(SYNC_AEAD_PROVIDERS.map((provider) => [provider.name, provider] as
 
 test("noble is the pure JavaScript provider", () => {
   expect(NOBLE).toBe(nobleProvider);
-  expect(AEAD_PROVIDERS.map((provider) => provider.name)).toEqual(["node", "webcrypto", "noble"]);
+  expect(AEAD_PROVIDERS.map((provider) => provider.name)).toEqual(["node", "webcrypto", "wasm", "noble"]);
 });

@@ -2,7 +2,7 @@
 import * as nodeCrypto from "node:crypto";
 import * as nodeFs from "node:fs";
 import { expect, test } from "vitest";
-import { detectRuntime, type RuntimeGlobals, runtime } from "../../src/crypto/runtime.ts";
+import { detectRuntime, type RuntimeGlobals, runtime, runtimeName } from "../../src/crypto/runtime.ts";
 
 const builtins = { "node:crypto": nodeCrypto, "node:fs": nodeFs };
 const getBuiltinModule = (id: string) => builtins[id as keyof typeof builtins];
@@ -50,4 +50,17 @@ test("a polyfill that throws is as good as none", () => {
     Buffer,
   });
   expect(found).toEqual({ crypto: undefined, fs: undefined, Buffer, webcrypto: undefined });
+});
+
+test.each([
+  ["node", { node: "24.21.0" }],
+  ["bun", { node: "24.3.0", bun: "1.4.5" }],
+  ["deno", { node: "24.2.0", deno: "2.9.6" }],
+])("%s is told by its versions", (name, versions) => {
+  expect(runtimeName({ process: { versions } })).toBe(name);
+});
+
+test("any other runtime has no name here, also one with half of a process", () => {
+  expect(runtimeName({})).toBe("other");
+  expect(runtimeName({ process: {} })).toBe("other");
 });

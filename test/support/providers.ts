@@ -1,5 +1,5 @@
 /**
- * The three AEAD providers and the two hash providers, by name, for tests that hold them against each other.
+ * The four AEAD providers and the two hash providers, by name, for tests that hold them against each other.
  *
  * Owns nothing but these lists.
  *
@@ -8,11 +8,13 @@
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../src/crypto/aead.ts";
 import { nobleProvider } from "../../src/crypto/aead-noble.ts";
 import { nodeProvider } from "../../src/crypto/aead-node.ts";
+import { type WasmProvider, wasmProvider } from "../../src/crypto/aead-wasm.ts";
 import { webCryptoProvider } from "../../src/crypto/aead-webcrypto.ts";
 import type { HashProvider } from "../../src/crypto/hash.ts";
 import { nobleHash } from "../../src/crypto/hash-noble.ts";
 import { nodeHash } from "../../src/crypto/hash-node.ts";
 import { runtime } from "../../src/crypto/runtime.ts";
+import { WasmEngine } from "../../src/crypto/wasm/engine.ts";
 
 // The tests run on Node, which has both.
 const nodeCrypto = runtime.crypto!;
@@ -20,12 +22,13 @@ const subtle = runtime.webcrypto!.subtle;
 
 export const NODE: SyncAeadProvider = nodeProvider(nodeCrypto);
 export const WEBCRYPTO: AeadProvider = webCryptoProvider(subtle);
+export const WASM: WasmProvider = wasmProvider(WasmEngine.create(runtime.wasm)!);
 export const NOBLE: SyncAeadProvider = nobleProvider;
 
-export const AEAD_PROVIDERS: readonly AeadProvider[] = [NODE, WEBCRYPTO, NOBLE];
-export const SYNC_AEAD_PROVIDERS: readonly SyncAeadProvider[] = [NODE, NOBLE];
-export const PROVIDER_NAMES: readonly AeadProviderName[] = ["node", "webcrypto", "noble"];
-export const SYNC_PROVIDER_NAMES: readonly AeadProviderName[] = ["node", "noble"];
+export const AEAD_PROVIDERS: readonly AeadProvider[] = [NODE, WEBCRYPTO, WASM, NOBLE];
+export const SYNC_AEAD_PROVIDERS: readonly SyncAeadProvider[] = [NODE, WASM, NOBLE];
+export const PROVIDER_NAMES: readonly AeadProviderName[] = ["node", "webcrypto", "wasm", "noble"];
+export const SYNC_PROVIDER_NAMES: readonly AeadProviderName[] = ["node", "wasm", "noble"];
 
 export const HASH_PROVIDERS: readonly { readonly name: string; readonly hash: HashProvider }[] = [
   { name: "node", hash: nodeHash(nodeCrypto) },
