@@ -51,7 +51,8 @@ export function metadataFromWire(body: unknown): KvMetadata {
     updatedBy: { id: textOf(by.id, "updated_by.id"), name: textOf(by.name, "updated_by.name") },
     context: contextOf(wire.context),
     // WorkOS's schema lets it be null or absent; its live answers have it.
-    versionId: wire.version_id === null || wire.version_id === undefined ? "" : textOf(wire.version_id, "version_id"),
+    versionId:
+      wire.version_id === null || wire.version_id === undefined ? "" : textOf(wire.version_id, "version_id"),
   };
 }
 
@@ -87,7 +88,8 @@ export function summaryPageFromWire(body: unknown): KvPage<KvSummary> {
   return pageFromWire(body, (item) => ({
     id: textOf(item.id, "id"),
     name: textOf(item.name, "name"),
-    updatedAt: item.updated_at === null || item.updated_at === undefined ? "" : textOf(item.updated_at, "updated_at"),
+    updatedAt:
+      item.updated_at === null || item.updated_at === undefined ? "" : textOf(item.updated_at, "updated_at"),
   }));
 }
 
@@ -140,7 +142,8 @@ function pageFromWire<T>(body: unknown, item: (wire: Wire) => T): KvPage<T> {
 
 /** @throws VaultError ERR_SERVICE_BAD_RESPONSE unless `value` is a JSON object */
 export function objectOf(value: unknown, what: string): Wire {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw badResponse(`${what} is not an object`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw badResponse(`${what} is not an object`);
   return value as Wire;
 }
 

@@ -94,6 +94,9 @@ export class ApiKeys {
     const given = request.constraints;
     const constraints =
       given === undefined || Object.keys(given).length === 0 ? {} : contextObject(canonicalContext(given));
+    if (permissions.includes("admin") && Object.keys(constraints).length > 0) {
+      throw invalidRange("admin sees the whole environment: an API key with it cannot be constrained");
+    }
     const secret = toBase64Url(randomBytes(API_KEY_BYTES));
     const key = `${API_KEY_PREFIX}${secret}${checksum(secret)}`;
     const id = `${API_KEY_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;

@@ -38,6 +38,11 @@ export interface Principal {
   readonly constraints?: KeyContext | undefined;
   /** Which events are recorded; default `changes`. */
   readonly events?: EventMode | undefined;
+  /**
+   * Makes the session's one write of the store happen once: a key of the caller's, and all of the request that a
+   * repetition must have in common.
+   */
+  readonly idempotency?: { readonly key: string; readonly request: Uint8Array } | undefined;
 }
 
 /** The services of one session. */
@@ -89,7 +94,21 @@ export class VaultHost {
         ? []
         : canonicalContext(constraints).entries;
     const events = this.events.sink(environmentId, principal.actor, principal.events ?? "changes");
-    const session: Session = { environmentId, actor: principal.actor, scope, events };
+    const { idempotency } = principal;
+    const session: Session = {
+      environmentId,
+      actor: principal.actor,
+      scope,
+      events,
+      ...(idempotency === undefined
+        ? {}
+        : {
+            idempotency: {
+              key: idempotency.key,
+              fingerprint: this.#wrapper.fingerprint(idempotency.request),
+            },
+          }),
+    };
     const keyring = this.#keyring(environmentId);
     return {
       environmentId,

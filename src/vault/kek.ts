@@ -31,12 +31,14 @@ export interface KekIdentity {
 }
 
 const CHECK_INFO = ascii("coffer/v1/root-check");
+const FINGERPRINT_INFO = ascii("coffer/v1/idempotency");
 const WRAP_INFO = ascii("coffer/v1/kek-wrap");
 
 /** Wraps and unwraps KEKs with keys derived from a vault's root key. */
 export class KekWrapper {
   readonly #key: SecretBytes;
   readonly #checkKey: SecretBytes;
+  readonly #fingerprintKey: SecretBytes;
   readonly #vaultId: Uint8Array;
   readonly #provider: SyncAeadProvider;
 
@@ -49,6 +51,7 @@ export class KekWrapper {
       new SecretBytes(hash.hkdf("sha256", root.bytes, vaultId, info, KEY_BYTES));
     this.#key = derive(WRAP_INFO);
     this.#checkKey = derive(CHECK_INFO);
+    this.#fingerprintKey = derive(FINGERPRINT_INFO);
     this.#vaultId = vaultId;
     this.#provider = providers.sync();
   }
@@ -91,9 +94,17 @@ export class KekWrapper {
     }
   }
 
+  /**
+   * A keyed fingerprint of a request, to know it again: without the root key it tells nothing of the secrets in it.
+   */
+  fingerprint(request: Uint8Array): Uint8Array {
+    return Uint8Array.from(hash.hmac("sha256", this.#fingerprintKey.bytes, request));
+  }
+
   dispose(): void {
     this.#key.dispose();
     this.#checkKey.dispose();
+    this.#fingerprintKey.dispose();
   }
 
   /** KC-XAES-256-GCM under a fresh nonce, which goes first (docs/spec/keyring.md section 2). */

@@ -85,10 +85,12 @@ export class EmbeddedKeyService implements KeyService {
 
   /** What is out of the session's scope answers like what does not exist. */
   async #unwrap(keys: string): Promise<RingDataKey> {
-    const made = await this.#keyring.unwrap(keyBlobFromText(keys));
-    if (satisfies(made.context.entries, this.#session.scope)) return made;
-    made.key.fill(0);
-    throw unknownKek(decodeKeyBlob(made.blob).keks[0]!.id);
+    const blob = keyBlobFromText(keys);
+    if (this.#session.scope.length === 0) return this.#keyring.unwrap(blob);
+    // Before the states of its KEKs are looked at: those of other contexts are nobody's business.
+    const entries = await this.#keyring.contextOf(blob);
+    if (satisfies(entries, this.#session.scope)) return this.#keyring.unwrap(blob);
+    throw unknownKek(decodeKeyBlob(blob).keks[0]!.id);
   }
 
   #allowed(context: CanonicalContext): CanonicalContext {

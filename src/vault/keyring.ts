@@ -130,6 +130,28 @@ export class Keyring {
     );
   }
 
+  /**
+   * The context that a wrapped key claims, as its KEKs' rows have it; not authenticated.
+   *
+   * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND
+   */
+  async contextOf(blob: Uint8Array): Promise<ContextEntry[]> {
+    const { keks } = decodeKeyBlob(blob);
+    return this.#database.read(async (sql) => {
+      const entries: ContextEntry[] = [];
+      for (const kek of keks) {
+        const row = await sql.get(
+          "SELECT context_name, context_value FROM keks WHERE environment_id = ? AND id = ?",
+          this.#environmentId,
+          uuidToText(kek.id),
+        );
+        if (row === undefined) throw unknownKek(kek.id);
+        entries.push({ name: storedText(row.context_name), value: storedText(row.context_value) });
+      }
+      return entries;
+    });
+  }
+
   /** Wraps a data key for another context. @throws as `createDataKey` */
   async rekey(old: RingDataKey, context: CanonicalContext, events: EventSink): Promise<RingDataKey> {
     return this.#withNewestRing(context, events, (ring) => this.#wrap(ring, old.key));

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ascii, concatBytes, fromUtf8, lengthPrefixed, toHex, utf8 } from "../crypto/bytes.ts";
+import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, toHex, utf8 } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import { decodeKeyBlob } from "../crypto/key-blob.ts";
 import {
@@ -34,7 +34,7 @@ import type {
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
 import { satisfies } from "./api-keys.ts";
 import type { Keyring, RingDataKey, StoredDataKey } from "./keyring.ts";
-import { ID_BYTES, OBJECT_ID_PREFIX, REWRAP_BATCH } from "./limits.ts";
+import { ID_BYTES, IDEMPOTENT_ANSWER_MS, OBJECT_ID_PREFIX, REWRAP_BATCH } from "./limits.ts";
 import { type Session, scopeCondition } from "./session.ts";
 import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
 
@@ -93,9 +93,12 @@ export class EmbeddedKvStore implements KvService {
     }
     options.signal?.throwIfAborted();
     const exists = new VaultError("ERR_KV_EXISTS", "an object with this name exists already");
-    const isTaken = await this.#database.read((sql) => this.#liveByName(sql, name));
-    if (isTaken) throw exists;
-    return this.#withStoredKey(context, async (sql, key) => {
+    // Early, so that a name that is taken costs no data key; a repetition finds its own object.
+    if (this.#session.idempotency === undefined) {
+      const isTaken = await this.#database.read((sql) => this.#liveByName(sql, name));
+      if (isTaken) throw exists;
+    }
+    return this.#withStoredKey(context, async (sql, key): Promise<KvMetadata> => {
       const id = `${OBJECT_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
       const versionId = newVersionId();
       const now = this.#now();
@@ -162,6 +165,8 @@ export class EmbeddedKvStore implements KvService {
     const value = checkValue(request.value);
     const check = checkVersionCheck(request.versionCheck);
     options.signal?.throwIfAborted();
+    const answered = await this.#database.read((sql) => this.#answered<KvObjectWithoutValue>(sql));
+    if (answered !== undefined) return answered;
     const row = await this.#database.read((sql) => this.#live(sql, id));
     if (check !== undefined && row.current_version !== check) throw conflict();
     const context = parseCanonicalContext(row.canonical as Uint8Array);
@@ -190,7 +195,7 @@ export class EmbeddedKvStore implements KvService {
     const id = checkId(request.id, "id");
     const check = checkVersionCheck(request.versionCheck);
     options.signal?.throwIfAborted();
-    return this.#database.write(async (sql) => {
+    return this.#writeOnce(async (sql) => {
       await this.#changeLive(sql, id, check, "deleted_at = ?", this.#now());
       const row = await sql.get("SELECT name FROM kv_objects WHERE id = ?", id);
       const name = row!.name as string;
@@ -429,10 +434,13 @@ export class EmbeddedKvStore implements KvService {
       const key = await this.#keyring.createStoredDataKey(context, this.#session.events);
       try {
         const result = await this.#database.write(async (sql) => {
+          const answered = await this.#answered<T>(sql);
+          if (answered !== undefined) return { value: answered };
           const row = await sql.get(
             `SELECT value FROM counters WHERE name = 'revocations'${this.#database.lockRows}`,
           );
-          return row!.value === key.revocations ? { value: await work(sql, key) } : undefined;
+          if (row!.value !== key.revocations) return undefined;
+          return { value: await this.#remember(sql, await work(sql, key)) };
         });
         if (result !== undefined) return result.value;
       } finally {
@@ -441,6 +449,56 @@ export class EmbeddedKvStore implements KvService {
       await this.#database.lookAfresh();
     }
     throw new VaultError("ERR_STORAGE_BUSY", "keys are being revoked faster than a value can be written");
+  }
+
+  /** A write that needs no data key, once per idempotency key. */
+  #writeOnce<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.#database.write(
+      async (sql) => (await this.#answered<T>(sql)) ?? (await this.#remember(sql, await work(sql))),
+    );
+  }
+
+  /**
+   * The answer that was given to this request before.
+   *
+   * @throws VaultError ERR_IDEMPOTENCY_CONFLICT if the key was used for another request
+   */
+  async #answered<T>(sql: Sql): Promise<T | undefined> {
+    const { idempotency } = this.#session;
+    if (idempotency === undefined) return undefined;
+    const row = await sql.get(
+      "SELECT request_hash, answer FROM idempotent_answers WHERE environment_id = ? AND idempotency_key = ?",
+      this.#environmentId,
+      this.#idempotencyKey(idempotency.key),
+    );
+    if (row === undefined) return undefined;
+    if (!equalBytes(row.request_hash as Uint8Array, idempotency.fingerprint)) {
+      throw new VaultError("ERR_IDEMPOTENCY_CONFLICT", "the idempotency key was used for another request");
+    }
+    return JSON.parse(row.answer as string) as T;
+  }
+
+  /** Keeps an answer, in the transaction of what it tells; answers of the store hold no values. */
+  async #remember<T>(sql: Sql, answer: T): Promise<T> {
+    const { idempotency } = this.#session;
+    if (idempotency === undefined) return answer;
+    const now = this.#now();
+    await sql.run("DELETE FROM idempotent_answers WHERE created_at < ?", now - IDEMPOTENT_ANSWER_MS);
+    await sql.run(
+      `INSERT INTO idempotent_answers (environment_id, idempotency_key, request_hash, answer, created_at)
+       VALUES (?, ?, ?, ?, ?)`,
+      this.#environmentId,
+      this.#idempotencyKey(idempotency.key),
+      idempotency.fingerprint,
+      JSON.stringify(answer),
+      now,
+    );
+    return answer;
+  }
+
+  /** One caller's keys must not meet another's. */
+  #idempotencyKey(key: string): string {
+    return `${this.#session.actor.id} ${key}`;
   }
 
   async #insertVersion(

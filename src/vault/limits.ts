@@ -68,3 +68,6 @@ export const API_KEY_CHECKSUM_CHARS = 4;
 
 /** Characters of the longest name of an API key. Ours. */
 export const API_KEY_NAME_CHARS_MAX = 100;
+
+/** Milliseconds that the answer to a write is kept for a repetition: one day. Ours. */
+export const IDEMPOTENT_ANSWER_MS = 86_400_000;

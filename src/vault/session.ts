@@ -17,6 +17,8 @@ export interface Session {
   /** Entries that a context must have to be seen at all; empty for all contexts. */
   readonly scope: readonly ContextEntry[];
   readonly events: EventSink;
+  /** Answers a repeated write of the store with the first one's answer. */
+  readonly idempotency?: { readonly key: string; readonly fingerprint: Uint8Array } | undefined;
 }
 
 /** A condition on the context id in `column`, and its parameters: true for contexts within the session's scope. */

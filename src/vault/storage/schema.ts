@@ -163,7 +163,6 @@ export function migrations({ text, bytes, integer, sequence }: SchemaTypes): rea
     environment_id ${text} NOT NULL REFERENCES environments (id),
     idempotency_key ${text} NOT NULL,
     request_hash ${bytes} NOT NULL,
-    status ${integer} NOT NULL,
     answer ${text} NOT NULL,
     created_at ${integer} NOT NULL,
     PRIMARY KEY (environment_id, idempotency_key)

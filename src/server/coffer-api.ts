@@ -1,0 +1,400 @@
+/**
+ * `/coffer/v1`: what WorkOS's API lacks (docs/spec/key-service-api.md section 3).
+ *
+ * Owns batches, old versions, undelete and destroy, KEKs, events. Must not know HTTP beyond what an operation says.
+ *
+ * @module
+ */
+import type { DataKey } from "../crypto/data-key.ts";
+import {
+  metadataToWire,
+  objectToWire,
+  objectWithoutValueToWire,
+  summaryPageToWire,
+  versionPageToWire,
+  type Wire,
+} from "../http/wire.ts";
+import { KV_LIST_LIMIT_DEFAULT } from "../kv/rules.ts";
+import type { KekInfo, KekSelector, ShredReport } from "../vault/kek-lifecycle.ts";
+import { VERSION } from "../version.ts";
+import { type Operation, operation } from "./operations.ts";
+import { invalidRequest, toProblem } from "./problems.ts";
+import * as schemas from "./schemas.ts";
+import { dataKeyToWire, listRequest } from "./vault-api.ts";
+
+const KEYS: readonly Operation[] = [
+  operation({
+    id: "createDataKeys",
+    method: "POST",
+    path: "/coffer/v1/keys/data-keys",
+    summary: "Make several data keys for one context",
+    permissions: ["encrypt"],
+    bodySchema: schemas.dataKeysBody,
+    answerSchema: schemas.dataKeysAnswer,
+    status: 200,
+    run: async ({ session, body, signal }) => {
+      const data: Wire[] = [];
+      for (let i = 0; i < body.count; i++) {
+        using key = await session.keys.createDataKey({ context: body.context }, { signal });
+        data.push(dataKeyToWire(key));
+      }
+      return { data };
+    },
+  }),
+  operation({
+    id: "createDecryptWithContext",
+    method: "POST",
+    path: "/coffer/v1/keys/decrypt",
+    summary: "Unwrap a data key and tell its context",
+    permissions: ["decrypt"],
+    bodySchema: schemas.decryptBody,
+    answerSchema: schemas.decryptWithContextAnswer,
+    status: 200,
+    isKeyBlobCall: true,
+    run: async ({ session, body, signal }) => {
+      using key = await session.keys.createDecrypt({ keys: body.keys }, { signal });
+      return { id: key.id, data_key: key.dataKey, context: key.context };
+    },
+  }),
+  operation({
+    id: "createDecrypts",
+    method: "POST",
+    path: "/coffer/v1/keys/decrypts",
+    summary: "Unwrap several data keys; one result per item, in order",
+    permissions: ["decrypt"],
+    bodySchema: schemas.decryptsBody,
+    answerSchema: schemas.decryptsAnswer,
+    status: 200,
+    isKeyBlobCall: true,
+    run: ({ session, body, signal }) =>
+      perItem(body.keys, async (keys) => {
+        using key = await session.keys.createDecrypt({ keys }, { signal });
+        return { id: key.id, data_key: key.dataKey, context: key.context };
+      }),
+  }),
+  operation({
+    id: "createRekeys",
+    method: "POST",
+    path: "/coffer/v1/keys/rekeys",
+    summary: "Wrap several data keys for other contexts; keys are not answered",
+    permissions: ["rekey"],
+    bodySchema: schemas.rekeysBody,
+    answerSchema: schemas.wrappedResults,
+    status: 200,
+    isKeyBlobCall: true,
+    run: ({ session, body, signal }) =>
+      perItem(body.items, async (item) => {
+        const request = { context: item.context, encryptedKeys: item.encrypted_keys };
+        using key = await session.keys.createRekey(request, { signal });
+        return wrappedToWire(key);
+      }),
+  }),
+  operation({
+    id: "createRewraps",
+    method: "POST",
+    path: "/coffer/v1/keys/rewraps",
+    summary: "Wrap several data keys under the newest KEK versions; keys are not answered",
+    permissions: ["rekey"],
+    bodySchema: schemas.rewrapsBody,
+    answerSchema: schemas.wrappedResults,
+    status: 200,
+    isKeyBlobCall: true,
+    run: ({ session, body, signal }) =>
+      perItem(body.encrypted_keys, async (encryptedKeys) => {
+        using key = await session.keys.createRewrap({ encryptedKeys }, { signal });
+        return wrappedToWire(key);
+      }),
+  }),
+];
+
+const KV: readonly Operation[] = [
+  operation({
+    id: "cofferListKv",
+    method: "GET",
+    path: "/coffer/v1/kv",
+    summary: "List names, of deleted objects too",
+    permissions: ["kv:read"],
+    querySchema: schemas.cofferListQuery,
+    answerSchema: schemas.objectList,
+    status: 200,
+    run: async ({ session, query, signal }) =>
+      summaryPageToWire(await session.kv.listKv(listRequest(query), { signal })),
+  }),
+  operation({
+    id: "cofferCreateKv",
+    method: "POST",
+    path: "/coffer/v1/kv",
+    summary: "Store a value under a new name, once per Idempotency-Key",
+    permissions: ["kv:write"],
+    bodySchema: schemas.createObjectBody,
+    answerSchema: schemas.metadata,
+    status: 201,
+    isIdempotent: true,
+    run: async ({ session, body, signal }) => {
+      const request = { name: body.name, value: body.value, keyContext: body.key_context };
+      return metadataToWire(await session.kv.createKv(request, { signal }));
+    },
+  }),
+  operation({
+    id: "cofferGetKv",
+    method: "GET",
+    path: "/coffer/v1/kv/{id}",
+    summary: "Read a value, of an old version too",
+    permissions: ["kv:read"],
+    pathSchema: schemas.idPath,
+    querySchema: schemas.versionQuery,
+    answerSchema: schemas.object,
+    status: 200,
+    run: async ({ session, path, query, signal }) =>
+      objectToWire(await session.kv.getKv({ id: path.id, versionId: query.version_id }, { signal })),
+  }),
+  operation({
+    id: "cofferUpdateKv",
+    method: "PUT",
+    path: "/coffer/v1/kv/{id}",
+    summary: "Write a new version, once per Idempotency-Key",
+    permissions: ["kv:write"],
+    pathSchema: schemas.idPath,
+    bodySchema: schemas.updateObjectBody,
+    answerSchema: schemas.objectWithoutValue,
+    status: 201,
+    isIdempotent: true,
+    run: async ({ session, path, body, signal }) => {
+      const request = { id: path.id, value: body.value, versionCheck: body.version_check };
+      return objectWithoutValueToWire(await session.kv.updateKv(request, { signal }));
+    },
+  }),
+  operation({
+    id: "cofferDeleteKv",
+    method: "DELETE",
+    path: "/coffer/v1/kv/{id}",
+    summary: "Delete an object, once per Idempotency-Key",
+    permissions: ["kv:write"],
+    pathSchema: schemas.idPath,
+    querySchema: schemas.versionCheckQuery,
+    answerSchema: schemas.deleteAnswer,
+    status: 200,
+    isIdempotent: true,
+    run: ({ session, path, query, signal }) =>
+      session.kv.deleteKv({ id: path.id, versionCheck: query.version_check }, { signal }),
+  }),
+  operation({
+    id: "cofferListKvVersions",
+    method: "GET",
+    path: "/coffer/v1/kv/{id}/versions",
+    summary: "List the versions of an object",
+    permissions: ["kv:read"],
+    pathSchema: schemas.idPath,
+    answerSchema: schemas.versionList,
+    status: 200,
+    run: async ({ session, path, signal }) =>
+      versionPageToWire(await session.kv.listKvVersions({ id: path.id }, { signal })),
+  }),
+  operation({
+    id: "undeleteKv",
+    method: "POST",
+    path: "/coffer/v1/kv/{id}/undelete",
+    summary: "Bring a deleted object back",
+    permissions: ["kv:write"],
+    pathSchema: schemas.idPath,
+    answerSchema: schemas.objectWithoutValue,
+    status: 200,
+    run: async ({ session, path, signal }) =>
+      objectWithoutValueToWire(await session.kv.undeleteKv({ id: path.id }, { signal })),
+  }),
+  operation({
+    id: "destroyKv",
+    method: "POST",
+    path: "/coffer/v1/kv/{id}/destroy",
+    summary: "Erase the value of one version, or of all, for good",
+    permissions: ["kv:write"],
+    pathSchema: schemas.idPath,
+    bodySchema: schemas.destroyBody,
+    answerSchema: schemas.destroyAnswer,
+    status: 200,
+    run: async ({ session, path, body, signal }) => {
+      const done = await session.kv.destroyKv({ id: path.id, versionId: body.version_id }, { signal });
+      return { destroyed_versions: done.destroyedVersions };
+    },
+  }),
+];
+
+const KEKS: readonly Operation[] = [
+  operation({
+    id: "listKeks",
+    method: "GET",
+    path: "/coffer/v1/keks",
+    summary: "List KEKs with versions and states",
+    permissions: ["admin"],
+    answerSchema: schemas.kekList,
+    status: 200,
+    run: async ({ session }) => ({ data: (await session.keks.list()).map(kekToWire) }),
+  }),
+  operation({
+    id: "rotateKek",
+    method: "POST",
+    path: "/coffer/v1/keks/rotate",
+    summary: "Make a new KEK version for future wraps",
+    permissions: ["admin"],
+    bodySchema: schemas.kekBody,
+    answerSchema: schemas.kekInfo,
+    status: 200,
+    run: async ({ session, body }) => kekToWire(await session.keks.rotate(selector(body))),
+  }),
+  operation({
+    id: "disableKek",
+    method: "POST",
+    path: "/coffer/v1/keks/disable",
+    summary: "Put a KEK out of use until it is enabled",
+    permissions: ["admin"],
+    bodySchema: schemas.kekVersionBody,
+    answerSchema: schemas.kekInfo,
+    status: 200,
+    run: async ({ session, body }) =>
+      kekToWire(await session.keks.disable({ ...selector(body), version: body.version })),
+  }),
+  operation({
+    id: "enableKek",
+    method: "POST",
+    path: "/coffer/v1/keks/enable",
+    summary: "Put a KEK back into use, or take back a pending destruction",
+    permissions: ["admin"],
+    bodySchema: schemas.kekVersionBody,
+    answerSchema: schemas.kekInfo,
+    status: 200,
+    run: async ({ session, body }) =>
+      kekToWire(await session.keks.enable({ ...selector(body), version: body.version })),
+  }),
+  operation({
+    id: "shredKek",
+    method: "POST",
+    path: "/coffer/v1/keks/shred",
+    summary: "Destroy a KEK for good, or tell what that would cost",
+    permissions: ["admin"],
+    bodySchema: schemas.shredBody,
+    answerSchema: schemas.shredAnswer,
+    status: 200,
+    run: async ({ session, body }) =>
+      shredToWire(
+        await session.keks.shred(
+          { ...selector(body), version: body.version },
+          { dryRun: body.dry_run, delayMs: body.delay_ms },
+        ),
+      ),
+  }),
+  operation({
+    id: "rewrapKv",
+    method: "POST",
+    path: "/coffer/v1/keks/rewrap-kv",
+    summary: "Wrap the data keys of all stored values under the newest KEK versions",
+    permissions: ["admin"],
+    answerSchema: schemas.rewrapAnswer,
+    status: 200,
+    run: ({ session, signal }) => session.kv.rewrap({ signal }),
+  }),
+];
+
+const OTHERS: readonly Operation[] = [
+  operation({
+    id: "listEvents",
+    method: "GET",
+    path: "/coffer/v1/events",
+    summary: "Events after a cursor, in the order of their recording",
+    permissions: ["admin"],
+    querySchema: schemas.eventsQuery,
+    answerSchema: schemas.eventList,
+    status: 200,
+    run: async ({ host, session, query }) => {
+      const request = { after: query.after || undefined, limit: query.limit ?? KV_LIST_LIMIT_DEFAULT };
+      const page = await host.events.list(session.environmentId, request);
+      return { data: page.data, list_metadata: { after: page.after } };
+    },
+  }),
+  operation({
+    id: "status",
+    method: "GET",
+    path: "/coffer/v1/status",
+    summary: "Who the server is, and who the caller",
+    permissions: [],
+    answerSchema: schemas.statusAnswer,
+    status: 200,
+    run: async ({ session, apiKey }) => ({
+      service: "coffer",
+      version: VERSION,
+      environment_id: session.environmentId,
+      api_key: {
+        id: apiKey.id,
+        name: apiKey.name,
+        permissions: apiKey.permissions,
+        constraints: apiKey.constraints,
+      },
+    }),
+  }),
+];
+
+export const COFFER_OPERATIONS: readonly Operation[] = [...KEYS, ...KV, ...KEKS, ...OTHERS];
+
+/** One result per item, at its index; a failed item does not stop the others. */
+async function perItem<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<Wire>,
+): Promise<{ results: Wire[] }> {
+  const results: Wire[] = [];
+  for (const item of items) {
+    try {
+      results.push(await work(item));
+    } catch (error) {
+      const problem = toProblem(error, true);
+      if (problem.status >= 500) throw error; // The server's trouble is not the item's.
+      results.push({ error: problem.message, code: problem.code });
+    }
+  }
+  return { results };
+}
+
+function wrappedToWire(key: DataKey): Wire {
+  return { id: key.id, encrypted_keys: key.encryptedKeys, context: key.context };
+}
+
+function selector(body: {
+  readonly kek_id?: string | undefined;
+  readonly name?: string | undefined;
+  readonly value?: string | undefined;
+}): KekSelector {
+  if (body.kek_id !== undefined) return { kekId: body.kek_id };
+  if (body.name === undefined || body.value === undefined) {
+    throw invalidRequest("A KEK is named by kek_id, or by name and value.", 422);
+  }
+  return { name: body.name, value: body.value };
+}
+
+function kekToWire(kek: KekInfo): Wire {
+  return {
+    id: kek.id,
+    name: kek.name,
+    value: kek.value,
+    state: kek.state,
+    created_at: kek.createdAt,
+    versions: kek.versions.map((version) => ({
+      version: version.version,
+      state: version.state,
+      created_at: version.createdAt,
+      destroy_at: version.destroyAt,
+      kv_versions: version.kvVersions,
+    })),
+  };
+}
+
+function shredToWire(report: ShredReport): Wire {
+  return {
+    kek_id: report.kekId,
+    name: report.name,
+    value: report.value,
+    versions: report.versions,
+    is_dry_run: report.isDryRun,
+    destroy_at: report.destroyAt,
+    contexts: report.contexts,
+    kv_objects: report.kvObjects,
+    kv_versions: report.kvVersions,
+  };
+}

@@ -1,0 +1,8 @@
+/**
+ * `coffer/server`: the WorkOS-compatible Vault API over a vault of one's own.
+ *
+ * @module
+ */
+export { type App, type AppOptions, createApp, type LogEntry } from "./app.ts";
+export * from "./limits.ts";
+export { HOST_DEFAULT, type Listening, type ListenOptions, listen, PORT_DEFAULT } from "./node.ts";

@@ -1,0 +1,52 @@
+/**
+ * Limits of the server, with unit and source.
+ *
+ * Owns numbers only. Must not know what is done with them.
+ *
+ * @module
+ */
+
+/** Bytes of the largest request body: 1 MiB. Ours: a KV value of 64 KiB fully escaped, or 100 key blobs, fit. */
+export const BODY_BYTES_MAX = 1024 * 1024;
+
+/** Levels of nesting in a JSON body. Ours: the API needs 4. */
+export const JSON_DEPTH_MAX = 16;
+
+/** Object members in a JSON body, all levels together. Ours. */
+export const JSON_MEMBERS_MAX = 1_000;
+
+/** Bytes of all request headers (Node's http default is the same). */
+export const HEADER_BYTES_MAX = 16 * 1024;
+
+/** Request headers. Ours. */
+export const HEADERS_MAX = 100;
+
+/** Characters of a request's path and query. Ours: a name of 200 characters, each 12 as percent-encoded UTF-8. */
+export const URL_CHARS_MAX = 8 * 1024;
+
+/** Milliseconds until all headers must have come. Ours. */
+export const HEADERS_TIMEOUT_MS = 10_000;
+
+/** Milliseconds until the whole request must have come. Ours. */
+export const REQUEST_TIMEOUT_MS = 30_000;
+
+/** Milliseconds that an idle connection is kept. Ours. */
+export const KEEP_ALIVE_MS = 5_000;
+
+/** Requests on one connection. Ours: balancers get a chance to spread. */
+export const REQUESTS_PER_SOCKET_MAX = 10_000;
+
+/** Connections at once. Ours. */
+export const CONNECTIONS_MAX = 10_000;
+
+/** Milliseconds that a shutdown waits for requests under way. Ours. */
+export const SHUTDOWN_MS = 10_000;
+
+/** Items of a batch on /coffer/v1. Ours. */
+export const BATCH_ITEMS_MAX = 100;
+
+/** Characters of an Idempotency-Key. Ours. */
+export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
+
+/** Seconds that a client is told to wait when the storage is busy. Ours. */
+export const BUSY_RETRY_AFTER_S = 1;

@@ -1,0 +1,74 @@
+/**
+ * Metrics in Prometheus's text format (version 0.0.4).
+ *
+ * Owns counters and histograms of requests. Small on purpose: the usual library needs Node, this core runs anywhere.
+ * Labels are route patterns, methods and statuses, never ids or names. Must not know what the routes do.
+ *
+ * @module
+ */
+
+/** Upper bounds of the latency buckets, in seconds. */
+const BUCKETS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+interface Series {
+  readonly labels: string;
+  readonly buckets: number[];
+  count: number;
+  sumSeconds: number;
+}
+
+export class Metrics {
+  readonly #series = new Map<string, Series>();
+  readonly #startedAtSeconds = Date.now() / 1000;
+  #inFlight = 0;
+
+  /** Counts a request that has begun; the result is called when it has ended. */
+  begin(): (method: string, route: string, status: number) => void {
+    const startedAt = performance.now();
+    this.#inFlight += 1;
+    return (method, route, status) => {
+      this.#inFlight -= 1;
+      this.#record(method, route, status, (performance.now() - startedAt) / 1000);
+    };
+  }
+
+  /** The exposition text. */
+  render(): string {
+    const lines = [
+      "# HELP coffer_http_requests_in_flight Requests that are being answered.",
+      "# TYPE coffer_http_requests_in_flight gauge",
+      `coffer_http_requests_in_flight ${this.#inFlight}`,
+      "# HELP coffer_process_start_time_seconds When the server began, since 1970.",
+      "# TYPE coffer_process_start_time_seconds gauge",
+      `coffer_process_start_time_seconds ${this.#startedAtSeconds.toFixed(3)}`,
+      "# HELP coffer_http_request_duration_seconds How long requests took.",
+      "# TYPE coffer_http_request_duration_seconds histogram",
+    ];
+    for (const series of this.#series.values()) {
+      let below = 0;
+      for (const [i, bound] of BUCKETS_S.entries()) {
+        below += series.buckets[i]!;
+        lines.push(`coffer_http_request_duration_seconds_bucket{${series.labels},le="${bound}"} ${below}`);
+      }
+      lines.push(
+        `coffer_http_request_duration_seconds_bucket{${series.labels},le="+Inf"} ${series.count}`,
+        `coffer_http_request_duration_seconds_sum{${series.labels}} ${series.sumSeconds.toFixed(6)}`,
+        `coffer_http_request_duration_seconds_count{${series.labels}} ${series.count}`,
+      );
+    }
+    return `${lines.join("\n")}\n`;
+  }
+
+  #record(method: string, route: string, status: number, seconds: number): void {
+    const labels = `method="${method}",route="${route}",status="${status}"`;
+    let series = this.#series.get(labels);
+    if (series === undefined) {
+      series = { labels, buckets: BUCKETS_S.map(() => 0), count: 0, sumSeconds: 0 };
+      this.#series.set(labels, series);
+    }
+    const bucket = BUCKETS_S.findIndex((bound) => seconds <= bound);
+    if (bucket >= 0) series.buckets[bucket]! += 1;
+    series.count += 1;
+    series.sumSeconds += seconds;
+  }
+}
