@@ -1,18 +1,16 @@
 import { defineConfig } from "tsup";
+import manifest from "./package.json" with { type: "json" };
 
-// One entry per subpath of package.json "exports", plus the command. Shared code becomes chunks, so that an
-// error class or a cache exists once whatever subpaths an application imports.
+// One entry per file that package.json names, so that a new subpath is entered there only. Shared code becomes
+// chunks: an error class or a cache exists once whatever subpaths an application imports.
+const built = [
+  ...Object.values(manifest.exports).map((target) => (typeof target === "string" ? target : target.default)),
+  ...Object.values(manifest.bin),
+];
+const names = built.flatMap((path) => /^\.\/dist\/(.+)\.js$/.exec(path)?.[1] ?? []);
+
 export default defineConfig({
-  entry: {
-    index: "src/index.ts",
-    errors: "src/errors.ts",
-    "crypto/index": "src/crypto/index.ts",
-    "keys/index": "src/keys/index.ts",
-    "kv/index": "src/kv/index.ts",
-    "rekey/index": "src/rekey/index.ts",
-    "vault/index": "src/vault/index.ts",
-    "cli/main": "src/cli/main.ts",
-  },
+  entry: Object.fromEntries(names.map((name) => [name, `src/${name}.ts`])),
   format: ["esm"],
   target: "node22",
   platform: "neutral",
@@ -22,5 +20,8 @@ export default defineConfig({
   sourcemap: false,
   // tsup strips the node: prefix by default; node:sqlite exists only with it.
   removeNodeProtocol: false,
+  // Packages are installed beside this one, never copied into it: also the optional ones, which tsup would bundle
+  // because nothing but the tests depends on them.
+  skipNodeModulesBundle: true,
   external: [/^node:/],
 });

@@ -18,6 +18,7 @@ interface Manifest {
   readonly bin: Readonly<Record<string, string>>;
   readonly exports: Readonly<Record<string, string | { types: string; default: string }>>;
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Manifest;
@@ -101,7 +102,8 @@ describe("the built package", () => {
 });
 
 function isDependency(specifier: string): boolean {
-  return Object.keys(MANIFEST.dependencies).some((d) => specifier === d || specifier.startsWith(`${d}/`));
+  const names = Object.keys({ ...MANIFEST.dependencies, ...MANIFEST.peerDependencies });
+  return names.some((name) => specifier === name || specifier.startsWith(`${name}/`));
 }
 
 /** Declarations import each other by the names of the code. */

@@ -28,7 +28,7 @@ const NOBLE_FILES = /^crypto\/[a-z0-9-]+-noble\.ts$/;
 
 /** From low to high: a room may import itself and the rooms before it. */
 export const ROOMS: readonly Room[] = [
-  { name: "errors", files: ["errors.ts"], portable: true, packages: [] },
+  { name: "errors", files: ["errors.ts", "version.ts"], portable: true, packages: [] },
   {
     name: "crypto",
     portable: true,
@@ -42,8 +42,21 @@ export const ROOMS: readonly Room[] = [
   { name: "rekey", portable: true, packages: [] },
   { name: "http", portable: true, packages: [] },
   { name: "face", files: ["face.ts", "index.ts"], portable: true, packages: [] },
-  { name: "vault", portable: false, packages: [] },
-  { name: "server", portable: false, packages: [] },
+  {
+    name: "vault",
+    portable: false,
+    packages: [{ name: "pg", files: /^vault\/storage\/postgres\.ts$/ }],
+  },
+  {
+    name: "server",
+    portable: false,
+    packages: [
+      { name: "hono" },
+      { name: "zod" },
+      // The application answers requests on any runtime; only the listener is Node's.
+      { name: "@hono/node-server", files: /^server\/node\.ts$/ },
+    ],
+  },
   { name: "cli", portable: false, packages: [{ name: "commander" }] },
 ];
 

@@ -130,7 +130,7 @@ class FileCheck {
       return;
     }
     if (!this.#known.has(target)) {
-      this.#report(line, "unresolved", `there is no file "${specifier}" (write the extension .ts)`);
+      this.#report(line, "unresolved", `there is no file "${specifier}" (imports name it with .ts)`);
       return;
     }
     const other = roomOf(to);
