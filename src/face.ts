@@ -22,6 +22,9 @@ import {
   plaintextBytes,
 } from "./crypto/local.ts";
 import { decryptFailed, VaultError } from "./errors.ts";
+import { HttpKeyService } from "./http/http-key-service.ts";
+import { HttpKvService } from "./http/http-kv-service.ts";
+import { type HttpOptions, Transport } from "./http/transport.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "./keys/data-key-cache.ts";
 import type { CallOptions, KeyService } from "./keys/key-service.ts";
 import { type Lease, type LeaseLimits, type LeaseOptions, takeLease } from "./keys/lease.ts";
@@ -45,11 +48,8 @@ import {
   rewrap,
 } from "./rekey/rekey.ts";
 
-export interface VaultOptions {
-  /** Makes and unwraps data keys. */
-  readonly keys: KeyService;
-  /** Stores small secrets. */
-  readonly kv: KvService;
+/** How a vault behaves, whatever stands behind it. */
+export interface VaultBehaviour {
   /** Layout to write; default `iv12`, which most WorkOS SDKs read, or `native` with `requireCommitment`. */
   readonly layout?: WritableLayout | undefined;
   /**
@@ -60,6 +60,17 @@ export interface VaultOptions {
   /** Limits of the decrypt cache; default 60 s and 1,000 keys. */
   readonly cache?: DataKeyCacheOptions | undefined;
 }
+
+/** A vault over services of one's own. */
+export interface VaultPorts extends VaultBehaviour {
+  /** Makes and unwraps data keys. */
+  readonly keys: KeyService;
+  /** Stores small secrets. */
+  readonly kv: KvService;
+}
+
+/** A vault over ports, or over the WorkOS API: a coffer server's or WorkOS's own. */
+export type VaultOptions = VaultPorts | (HttpOptions & VaultBehaviour & { readonly keys?: undefined });
 
 export interface EncryptOptions extends CallOptions {
   /** Layout to write; default the vault's. */
@@ -88,13 +99,24 @@ export class Vault implements KvServiceFace {
   readonly #leases: LeasePool;
   #isDisposed = false;
 
-  constructor(options: VaultOptions) {
-    this.#keys = options.keys;
-    this.#kv = options.kv;
+  /**
+   * @param options - ports, or how to reach the service: default by COFFER_API_KEY and COFFER_BASE_URL, else
+   *   WORKOS_API_KEY and WorkOS's own service
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT
+   */
+  constructor(options: VaultOptions = {}) {
+    if (options.keys === undefined) {
+      const transport = new Transport(options);
+      this.#keys = new HttpKeyService(transport);
+      this.#kv = new HttpKvService(transport);
+    } else {
+      this.#keys = options.keys;
+      this.#kv = options.kv;
+    }
     this.#requireCommitment = options.requireCommitment === true;
     this.#layout = checkLayout(options.layout, this.#requireCommitment);
     this.#cache = new DataKeyCache(options.cache);
-    this.#leases = new LeasePool(options.keys);
+    this.#leases = new LeasePool(this.#keys);
   }
 
   /**

@@ -85,3 +85,20 @@ export function runtimeName(globals: RuntimeGlobals): RuntimeName {
 
 /** The runtime that this module was loaded in. */
 export const runtime: Runtime = detectRuntime(globalThis as unknown as RuntimeGlobals);
+
+/**
+ * A variable of the process's environment, where there is one; an empty one counts as absent.
+ *
+ * @param globals - the global object, or a description of one
+ */
+export function environmentVariable(
+  name: string,
+  globals: { process?: { env?: Record<string, string | undefined> } } = globalThis,
+): string | undefined {
+  try {
+    return globals.process?.env?.[name] || undefined;
+  } catch {
+    // Deno asks for leave to read the environment.
+    return undefined;
+  }
+}

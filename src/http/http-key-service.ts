@@ -1,0 +1,150 @@
+/**
+ * The KeyService port over HTTP: WorkOS's API or a coffer server's.
+ *
+ * Owns the operations on data keys and the checks of their answers. Must not know how requests are sent.
+ *
+ * @module
+ */
+import { decodeBase64 } from "../crypto/base64.ts";
+import { equalBytes } from "../crypto/bytes.ts";
+import { DataKey, keyBlobFromText } from "../crypto/data-key.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
+import { KEY_BYTES } from "../crypto/limits.ts";
+import { VAULT_ERROR_CODES, VaultError, type VaultErrorCode } from "../errors.ts";
+import type { CallOptions, KeyService } from "../keys/key-service.ts";
+import type { Transport } from "./transport.ts";
+import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf } from "./wire.ts";
+
+/** What WorkOS's statuses mean where a wrapped key was sent. */
+const BLOB_CODES = { 400: "ERR_DECRYPT_FAILED", 404: "ERR_DECRYPT_FAILED" } as const;
+const CONTEXT_CODES = { 422: "ERR_KEY_CONTEXT_INVALID" } as const;
+
+/** Data keys by requests to a service. */
+export class HttpKeyService implements KeyService {
+  readonly id: string;
+  readonly #transport: Transport;
+  /** Only a coffer server can rewrap by itself. */
+  readonly createRewrap?: NonNullable<KeyService["createRewrap"]>;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.id = `http:${transport.id}`;
+    if (transport.extensions) this.createRewrap = (request, options) => this.#rewrap(request, options);
+  }
+
+  async createDataKey(
+    request: { readonly context: KeyContext },
+    options: CallOptions = {},
+  ): Promise<DataKey> {
+    const context = canonicalContext(request.context);
+    const body = await this.#transport.send({
+      method: "POST",
+      path: ["vault", "v1", "keys", "data-key"],
+      body: { context: contextObject(context) },
+      codes: CONTEXT_CODES,
+      signal: options.signal,
+    });
+    return readDataKey(body, context.bytes);
+  }
+
+  async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
+    keyBlobFromText(request.keys);
+    const { extensions } = this.#transport;
+    const body = await this.#transport.send({
+      method: "POST",
+      path: [extensions ? "coffer" : "vault", "v1", "keys", "decrypt"],
+      body: { keys: request.keys },
+      codes: BLOB_CODES,
+      signal: options.signal,
+    });
+    const wire = objectOf(body, "data key");
+    return makeDataKey({
+      id: textOf(wire.id, "id"),
+      dataKey: textOf(wire.data_key, "data_key"),
+      encryptedKeys: request.keys,
+      context: wire.context === undefined ? undefined : contextOf(wire.context),
+    });
+  }
+
+  async createRekey(
+    request: { readonly context: KeyContext; readonly encryptedKeys: string },
+    options: CallOptions = {},
+  ): Promise<DataKey> {
+    const context = canonicalContext(request.context);
+    keyBlobFromText(request.encryptedKeys);
+    const body = await this.#transport.send({
+      method: "POST",
+      path: ["vault", "v1", "keys", "rekey"],
+      body: { context: contextObject(context), encrypted_keys: request.encryptedKeys },
+      codes: { ...BLOB_CODES, ...CONTEXT_CODES },
+      signal: options.signal,
+    });
+    return readDataKey(body, context.bytes);
+  }
+
+  async #rewrap(request: { readonly encryptedKeys: string }, options: CallOptions = {}): Promise<DataKey> {
+    keyBlobFromText(request.encryptedKeys);
+    const body = await this.#transport.send({
+      method: "POST",
+      path: ["coffer", "v1", "keys", "rewraps"],
+      body: { encrypted_keys: [request.encryptedKeys] },
+      codes: BLOB_CODES,
+      signal: options.signal,
+    });
+    const { results } = objectOf(body, "results");
+    if (!Array.isArray(results) || results.length !== 1) throw badResponse("it has not one result");
+    const result = objectOf(results[0], "result");
+    if (result.error !== undefined) throw itemError(result.code);
+    // The answer tells no key: whoever asked for a rewrap has it, or needs only the wrapped form.
+    return wrappedOnly(
+      textOf(result.id, "id"),
+      textOf(result.encrypted_keys, "encrypted_keys"),
+      contextOf(result.context),
+    );
+  }
+}
+
+function readDataKey(body: unknown, context: Uint8Array): DataKey {
+  const wire = dataKeyFromWire(body);
+  // A service that answers another context's key would have us encrypt for somebody else.
+  if (wire.context === undefined || !equalBytes(canonicalContext(wire.context).bytes, context)) {
+    throw badResponse("it is for another context");
+  }
+  return makeDataKey(wire);
+}
+
+function makeDataKey(wire: {
+  id: string;
+  dataKey: string;
+  encryptedKeys: string;
+  context: KeyContext | undefined;
+}): DataKey {
+  const key = decodeBase64(wire.dataKey);
+  if (key === undefined || key.length !== KEY_BYTES)
+    throw badResponse(`data_key is not ${KEY_BYTES} bytes in base64`);
+  try {
+    keyBlobFromText(wire.encryptedKeys);
+  } catch {
+    throw badResponse("encrypted_keys is not a wrapped data key");
+  }
+  return new DataKey({ id: wire.id, key, encryptedKeys: wire.encryptedKeys, context: wire.context });
+}
+
+function wrappedOnly(id: string, encryptedKeys: string, context: KeyContext): DataKey {
+  try {
+    keyBlobFromText(encryptedKeys);
+  } catch {
+    throw badResponse("encrypted_keys is not a wrapped data key");
+  }
+  const wrapped = new DataKey({ id, key: new Uint8Array(KEY_BYTES), encryptedKeys, context });
+  wrapped.dispose();
+  return wrapped;
+}
+
+function itemError(code: unknown): VaultError {
+  const isKnown = VAULT_ERROR_CODES.includes(code as VaultErrorCode);
+  return new VaultError(
+    isKnown ? (code as VaultErrorCode) : "ERR_SERVICE_REJECTED",
+    "the service refused the request",
+  );
+}

@@ -1,0 +1,225 @@
+/**
+ * The KvService port over HTTP: WorkOS's API or a coffer server's.
+ *
+ * Owns the operations of the store. Must not know how requests are sent.
+ *
+ * @module
+ */
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
+import { VaultError } from "../errors.ts";
+import type { CallOptions } from "../keys/key-service.ts";
+import type {
+  KvListRequest,
+  KvMetadata,
+  KvObject,
+  KvObjectWithoutValue,
+  KvPage,
+  KvService,
+  KvSummary,
+  KvVersion,
+} from "../kv/kv-service.ts";
+import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
+import type { HttpRequest, Transport } from "./transport.ts";
+import {
+  badResponse,
+  metadataFromWire,
+  objectFromWire,
+  objectOf,
+  objectWithoutValueFromWire,
+  summaryPageFromWire,
+  textOf,
+  versionPageFromWire,
+} from "./wire.ts";
+
+const NOT_FOUND = { 404: "ERR_KV_NOT_FOUND" } as const;
+const CONFLICT = { 404: "ERR_KV_NOT_FOUND", 409: "ERR_KV_VERSION_CONFLICT" } as const;
+
+/** Stored secrets by requests to a service. */
+export class HttpKvService implements KvService {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async createKv(
+    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
+    options: CallOptions = {},
+  ): Promise<KvMetadata> {
+    checkValue(request.value);
+    const body = await this.#send({
+      method: "POST",
+      // A coffer server does it once however often it is asked, even if an answer got lost.
+      path: this.#writes(),
+      body: {
+        name: checkName(request.name),
+        value: request.value,
+        key_context: contextObject(canonicalContext(request.keyContext)),
+      },
+      codes: { 409: "ERR_KV_EXISTS", 422: "ERR_SERVICE_REJECTED" },
+      signal: options.signal,
+    });
+    return metadataFromWire(body);
+  }
+
+  async getKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<KvObject> {
+    const id = checkId(request.id, "id");
+    const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
+    if (versionId !== undefined) this.#needExtensions("read old versions");
+    const body = await this.#send({
+      method: "GET",
+      path: [versionId === undefined ? "vault" : "coffer", "v1", "kv", id],
+      query: { version_id: versionId },
+      codes: NOT_FOUND,
+      signal: options.signal,
+    });
+    return objectFromWire(body);
+  }
+
+  async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+    const body = await this.#send({
+      method: "GET",
+      path: ["vault", "v1", "kv", "name", checkName(request.name)],
+      codes: NOT_FOUND,
+      signal: options.signal,
+    });
+    return objectFromWire(body);
+  }
+
+  async updateKv(
+    request: {
+      readonly id: string;
+      readonly value: string;
+      readonly versionCheck?: string | null | undefined;
+    },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    checkValue(request.value);
+    const body = await this.#send({
+      method: "PUT",
+      path: [...this.#writes(), checkId(request.id, "id")],
+      body: { value: request.value, version_check: versionCheckOf(request.versionCheck) ?? null },
+      codes: CONFLICT,
+      signal: options.signal,
+    });
+    return objectWithoutValueFromWire(body);
+  }
+
+  async deleteKv(
+    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly success: true; readonly name: string }> {
+    const body = await this.#send({
+      method: "DELETE",
+      path: [...this.#writes(), checkId(request.id, "id")],
+      query: { version_check: versionCheckOf(request.versionCheck) },
+      codes: CONFLICT,
+      signal: options.signal,
+    });
+    const wire = objectOf(body, "answer");
+    if (wire.success !== true) throw badResponse("success is not true");
+    return { success: true, name: textOf(wire.name, "name") };
+  }
+
+  async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
+    const checked = checkListRequest(request);
+    if (checked.deleted) this.#needExtensions("list deleted objects");
+    const body = await this.#send({
+      method: "GET",
+      path: [checked.deleted ? "coffer" : "vault", "v1", "kv"],
+      query: {
+        limit: checked.limit,
+        before: checked.before,
+        after: checked.after,
+        order: checked.order,
+        search: checked.search,
+        updatedAfter:
+          checked.updatedAfterMs === undefined ? undefined : new Date(checked.updatedAfterMs).toISOString(),
+        deleted: checked.deleted ? "true" : undefined,
+      },
+      codes: { 400: "ERR_CURSOR_INVALID" },
+      signal: options.signal,
+    });
+    return summaryPageFromWire(body);
+  }
+
+  async listKvVersions(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvPage<KvVersion>> {
+    const body = await this.#send({
+      method: "GET",
+      path: [...this.#writes(), checkId(request.id, "id"), "versions"],
+      codes: NOT_FOUND,
+      signal: options.signal,
+    });
+    return versionPageFromWire(body);
+  }
+
+  async listKvMetadata(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    const body = await this.#send({
+      method: "GET",
+      path: ["vault", "v1", "kv", checkId(request.id, "id"), "metadata"],
+      codes: NOT_FOUND,
+      signal: options.signal,
+    });
+    return objectWithoutValueFromWire(body);
+  }
+
+  async undeleteKv(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    this.#needExtensions("undelete");
+    const body = await this.#send({
+      method: "POST",
+      path: ["coffer", "v1", "kv", checkId(request.id, "id"), "undelete"],
+      codes: NOT_FOUND,
+      signal: options.signal,
+    });
+    return objectWithoutValueFromWire(body);
+  }
+
+  async destroyKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly destroyedVersions: number }> {
+    this.#needExtensions("destroy versions");
+    const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
+    const body = await this.#send({
+      method: "POST",
+      path: ["coffer", "v1", "kv", checkId(request.id, "id"), "destroy"],
+      body: versionId === undefined ? {} : { version_id: versionId },
+      codes: NOT_FOUND,
+      signal: options.signal,
+    });
+    const count = objectOf(body, "answer").destroyed_versions;
+    if (typeof count !== "number") throw badResponse("destroyed_versions is not a number");
+    return { destroyedVersions: count };
+  }
+
+  #writes(): string[] {
+    return [this.#transport.extensions ? "coffer" : "vault", "v1", "kv"];
+  }
+
+  #needExtensions(what: string): void {
+    if (this.#transport.extensions) return;
+    throw new VaultError("ERR_UNSUPPORTED", `this service cannot ${what}`);
+  }
+
+  #send(request: HttpRequest): Promise<unknown> {
+    return this.#transport.send(request);
+  }
+}
+
+function versionCheckOf(versionCheck: string | null | undefined): string | undefined {
+  return versionCheck === null || versionCheck === undefined
+    ? undefined
+    : checkId(versionCheck, "versionCheck");
+}

@@ -1,0 +1,8 @@
+/**
+ * `coffer/http`: the ports over HTTP. Applications write `new Vault({ apiKey, baseUrl })` instead.
+ *
+ * @module
+ */
+export { HttpKeyService } from "./http-key-service.ts";
+export { HttpKvService } from "./http-kv-service.ts";
+export { type HttpOptions, Transport } from "./transport.ts";
