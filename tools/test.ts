@@ -65,6 +65,9 @@ async function runScript({ name, file, args }: (typeof SCRIPTS)[number]): Promis
     return;
   }
   console.log(`\n${name}`);
-  const { ok, reason } = await runNode(file, args);
-  await runStep({ name, run: () => (ok ? [] : [reason]) }, tally);
+  const run = async (): Promise<string[]> => {
+    const { ok, reason } = await runNode(file, args);
+    return ok ? [] : [reason];
+  };
+  await runStep({ name, run }, tally);
 }
