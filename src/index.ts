@@ -7,4 +7,13 @@
 export { type CiphertextInfo, inspect, isCiphertext, splice } from "./crypto/inspect.ts";
 export { type KeyContext, parseKeyContext } from "./crypto/key-context.ts";
 export { isVaultError, VaultError, type VaultErrorCode } from "./errors.ts";
-export { type DecryptOptions, type EncryptOptions, Vault, type VaultOptions } from "./face.ts";
+export {
+  type DecryptOptions,
+  type EncryptOptions,
+  Vault,
+  type VaultBehaviour,
+  type VaultOptions,
+  type VaultPorts,
+} from "./face.ts";
+export type { HttpOptions } from "./http/transport.ts";
+export { type VerifyOptions, verifyWebhook, type WebhookEvent } from "./http/webhook.ts";

@@ -67,6 +67,7 @@ export const WIRE_ERRORS: Readonly<Record<VaultErrorCode, WireError>> = {
   ERR_SERVICE_RATE_LIMITED: { status: 429 },
   ERR_SERVICE_UNAVAILABLE: { status: 503 },
   ERR_SERVICE_TIMEOUT: { status: 504 },
+  ERR_WEBHOOK_INVALID: { status: 400 },
   ERR_UNSUPPORTED: { status: 501 },
   ERR_RANDOM_UNAVAILABLE: { status: 500 },
 };

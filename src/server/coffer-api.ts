@@ -16,6 +16,7 @@ import {
 } from "../http/wire.ts";
 import { KV_LIST_LIMIT_DEFAULT } from "../kv/rules.ts";
 import type { KekInfo, KekSelector, ShredReport } from "../vault/kek-lifecycle.ts";
+import type { WebhookInfo } from "../vault/webhooks.ts";
 import { VERSION } from "../version.ts";
 import { type Operation, operation } from "./operations.ts";
 import { invalidRequest, toProblem } from "./problems.ts";
@@ -294,6 +295,76 @@ const KEKS: readonly Operation[] = [
   }),
 ];
 
+const WEBHOOKS: readonly Operation[] = [
+  operation({
+    id: "listWebhooks",
+    method: "GET",
+    path: "/coffer/v1/webhooks",
+    summary: "List webhooks",
+    permissions: ["admin"],
+    answerSchema: schemas.webhookList,
+    status: 200,
+    run: async ({ host, session }) => ({
+      data: (await host.webhooks.list(session.environmentId)).map(webhookToWire),
+    }),
+  }),
+  operation({
+    id: "createWebhook",
+    method: "POST",
+    path: "/coffer/v1/webhooks",
+    summary: "Have events delivered to a URL; the secret is shown once",
+    permissions: ["admin"],
+    bodySchema: schemas.createWebhookBody,
+    answerSchema: schemas.webhookWithSecret,
+    status: 201,
+    run: async ({ host, session, body }) => {
+      const created = await host.webhooks.create(session.environmentId, body);
+      return { ...webhookToWire(created), secret: created.secret };
+    },
+  }),
+  operation({
+    id: "deleteWebhook",
+    method: "DELETE",
+    path: "/coffer/v1/webhooks/{id}",
+    summary: "End a webhook; what it is owed is dropped",
+    permissions: ["admin"],
+    pathSchema: schemas.idPath,
+    answerSchema: schemas.removeAnswer,
+    status: 200,
+    run: async ({ host, session, path }) => {
+      await host.webhooks.remove(session.environmentId, path.id);
+      return { success: true };
+    },
+  }),
+  operation({
+    id: "listDeadDeliveries",
+    method: "GET",
+    path: "/coffer/v1/dead-deliveries",
+    summary: "Deliveries that were given up",
+    permissions: ["admin"],
+    answerSchema: schemas.deadList,
+    status: 200,
+    run: async ({ host, session }) => ({
+      data: (await host.webhooks.dead(session.environmentId)).map((dead) => ({
+        webhook_id: dead.webhookId,
+        event_id: dead.eventId,
+        attempts: dead.attempts,
+        last_error: dead.lastError,
+      })),
+    }),
+  }),
+  operation({
+    id: "reviveDeadDeliveries",
+    method: "POST",
+    path: "/coffer/v1/dead-deliveries/revive",
+    summary: "Try deliveries that were given up again",
+    permissions: ["admin"],
+    answerSchema: schemas.reviveAnswer,
+    status: 200,
+    run: async ({ host, session }) => ({ revived: await host.webhooks.revive(session.environmentId) }),
+  }),
+];
+
 const OTHERS: readonly Operation[] = [
   operation({
     id: "listEvents",
@@ -332,7 +403,7 @@ const OTHERS: readonly Operation[] = [
   }),
 ];
 
-export const COFFER_OPERATIONS: readonly Operation[] = [...KEYS, ...KV, ...KEKS, ...OTHERS];
+export const COFFER_OPERATIONS: readonly Operation[] = [...KEYS, ...KV, ...KEKS, ...WEBHOOKS, ...OTHERS];
 
 /** One result per item, at its index; a failed item does not stop the others. */
 async function perItem<T>(
@@ -383,6 +454,10 @@ function kekToWire(kek: KekInfo): Wire {
       kv_versions: version.kvVersions,
     })),
   };
+}
+
+function webhookToWire(webhook: WebhookInfo): Wire {
+  return { id: webhook.id, url: webhook.url, kinds: webhook.kinds ?? null, created_at: webhook.createdAt };
 }
 
 function shredToWire(report: ShredReport): Wire {

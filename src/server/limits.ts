@@ -50,3 +50,12 @@ export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 
 /** Seconds that a client is told to wait when the storage is busy. Ours. */
 export const BUSY_RETRY_AFTER_S = 1;
+
+/** Deliveries to webhooks that are under way at once. Ours. */
+export const WEBHOOK_CONCURRENCY = 8;
+
+/** Milliseconds between two looks at what is due. Ours. */
+export const WEBHOOK_POLL_MS = 1_000;
+
+/** Milliseconds that a receiver may take. Ours. */
+export const WEBHOOK_TIMEOUT_MS = 10_000;

@@ -166,6 +166,26 @@ export const eventList = z.object({
   list_metadata: z.object({ after: z.string().nullable() }),
 });
 
+export const createWebhookBody = z.object({
+  url: z.string(),
+  kinds: z.array(z.enum(EVENT_KINDS)).min(1).optional(),
+});
+export const webhook = z.object({
+  id: z.string(),
+  url: z.string(),
+  kinds: z.array(z.string()).nullable().describe("Kinds that are delivered; null for all"),
+  created_at: time,
+});
+export const webhookWithSecret = webhook.extend({ secret: z.string().describe("Shown once") });
+export const webhookList = z.object({ data: z.array(webhook) });
+export const removeAnswer = z.object({ success: z.boolean() });
+export const deadList = z.object({
+  data: z.array(
+    z.object({ webhook_id: z.string(), event_id: z.string(), attempts: z.int(), last_error: z.string() }),
+  ),
+});
+export const reviveAnswer = z.object({ revived: z.int() });
+
 export const statusAnswer = z.object({
   service: z.literal("coffer"),
   version: z.string(),

@@ -7,9 +7,10 @@
  * @module
  */
 import type { WritableLayout } from "../crypto/envelope.ts";
+import { checkLayout } from "../crypto/local.ts";
 import { invalidRange, invalidType } from "../errors.ts";
 import { Vault } from "../face.ts";
-import type { DataKeyCacheOptions } from "../keys/data-key-cache.ts";
+import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type { KvActor } from "../kv/kv-service.ts";
 import type { EventMode } from "./events.ts";
@@ -17,7 +18,7 @@ import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from
 import type { KekInfo, KekSelector, KekVersionSelector, ShredOptions, ShredReport } from "./kek-lifecycle.ts";
 import type { RewrapReport } from "./kv-store.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
-import { ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
+import { checkRootKey, ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
 import { openPostgres, type PostgresOptions } from "./storage/postgres.ts";
 import { IN_MEMORY, openSqlite } from "./storage/sqlite.ts";
 
@@ -123,6 +124,9 @@ export async function openVault(options: string | OpenVaultOptions): Promise<Emb
   const given: OpenVaultOptions = typeof options === "string" ? { path: options } : options;
   const environmentName = given.environment ?? ENVIRONMENT_DEFAULT;
   checkEnvironmentName(environmentName);
+  // Refuses bad options before anything is made.
+  checkLayout(given.layout);
+  new DataKeyCache(given.cache);
   const host = await openFileHost(given);
   try {
     const environment = await host.environment(environmentName);
@@ -177,6 +181,7 @@ export async function openFileHost(
   if (!Number.isInteger(lockWaitMs) || lockWaitMs < 0 || lockWaitMs > LOCK_WAIT_MS_MAX) {
     throw invalidRange(`lockWaitMs must be a whole number from 0 to ${LOCK_WAIT_MS_MAX}`);
   }
+  if (options.rootKey !== undefined) checkRootKey(options.rootKey);
   const database = await openSqlite(path, { create: options.create !== false, lockWaitMs });
   const isInMemory = path === IN_MEMORY;
   return openHost(database, {

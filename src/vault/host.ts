@@ -22,6 +22,7 @@ import { ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME, ID_BYTES } from "./limits.ts";
 import { findRootKey, type RootKeyRequest } from "./root-key.ts";
 import type { Session } from "./session.ts";
 import type { Database } from "./storage/database.ts";
+import { Webhooks } from "./webhooks.ts";
 
 /** An environment: a tenant of a host. */
 export interface EnvironmentInfo {
@@ -72,6 +73,7 @@ export class VaultHost {
   readonly vaultId: string;
   readonly apiKeys: ApiKeys;
   readonly events: EventLog;
+  readonly webhooks: Webhooks;
   readonly #database: Database;
   readonly #wrapper: KekWrapper;
   readonly #now: () => number;
@@ -84,6 +86,7 @@ export class VaultHost {
     this.vaultId = vaultId;
     this.apiKeys = new ApiKeys(database, now);
     this.events = new EventLog(database, now);
+    this.webhooks = new Webhooks(database, wrapper, now);
   }
 
   /** The services of an environment on behalf of `principal`. Cheap: one may be opened per request. */

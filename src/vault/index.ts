@@ -35,3 +35,4 @@ export type { RewrapReport } from "./kv-store.ts";
 export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
 export { ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
 export { migratePostgres, type PostgresOptions } from "./storage/postgres.ts";
+export type { DeadDelivery, Delivery, WebhookInfo, Webhooks } from "./webhooks.ts";

@@ -32,6 +32,7 @@ export interface KekIdentity {
 
 const CHECK_INFO = ascii("coffer/v1/root-check");
 const FINGERPRINT_INFO = ascii("coffer/v1/idempotency");
+const SECRET_INFO = ascii("coffer/v1/webhook-secret");
 const WRAP_INFO = ascii("coffer/v1/kek-wrap");
 
 /** Wraps and unwraps KEKs with keys derived from a vault's root key. */
@@ -39,6 +40,7 @@ export class KekWrapper {
   readonly #key: SecretBytes;
   readonly #checkKey: SecretBytes;
   readonly #fingerprintKey: SecretBytes;
+  readonly #secretKey: SecretBytes;
   readonly #vaultId: Uint8Array;
   readonly #provider: SyncAeadProvider;
 
@@ -52,6 +54,7 @@ export class KekWrapper {
     this.#key = derive(WRAP_INFO);
     this.#checkKey = derive(CHECK_INFO);
     this.#fingerprintKey = derive(FINGERPRINT_INFO);
+    this.#secretKey = derive(SECRET_INFO);
     this.#vaultId = vaultId;
     this.#provider = providers.sync();
   }
@@ -94,6 +97,21 @@ export class KekWrapper {
     }
   }
 
+  /** Seals a secret of the service's own (a webhook's), bound to what it belongs to. */
+  sealSecret(secret: Uint8Array, owner: Uint8Array): Uint8Array {
+    return this.#seal(this.#secretKey, secret, owner);
+  }
+
+  /** @throws VaultError ERR_STORAGE_CORRUPT if the row was altered */
+  openSecret(sealed: Uint8Array, owner: Uint8Array): Uint8Array {
+    try {
+      return this.#open(this.#secretKey, sealed, owner);
+    } catch (error) {
+      if (!isVaultError(error, "ERR_DECRYPT_FAILED")) throw error;
+      throw new VaultError("ERR_STORAGE_CORRUPT", "a webhook's secret is damaged in the vault's file");
+    }
+  }
+
   /**
    * A keyed fingerprint of a request, to know it again: without the root key it tells nothing of the secrets in it.
    */
@@ -105,6 +123,7 @@ export class KekWrapper {
     this.#key.dispose();
     this.#checkKey.dispose();
     this.#fingerprintKey.dispose();
+    this.#secretKey.dispose();
   }
 
   /** KC-XAES-256-GCM under a fresh nonce, which goes first (docs/spec/keyring.md section 2). */

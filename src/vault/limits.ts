@@ -71,3 +71,30 @@ export const API_KEY_NAME_CHARS_MAX = 100;
 
 /** Milliseconds that the answer to a write is kept for a repetition: one day. Ours. */
 export const IDEMPOTENT_ANSWER_MS = 86_400_000;
+
+/** Begins the id of a webhook. */
+export const WEBHOOK_ID_PREFIX = "webhook_";
+
+/** Begins a webhook's secret. */
+export const WEBHOOK_SECRET_PREFIX = "whsec_";
+
+/** Random bytes of a webhook's secret: as long as the HMAC's output (RFC 2104 section 3). */
+export const WEBHOOK_SECRET_BYTES = 32;
+
+/** Characters of the longest webhook URL. Ours. */
+export const URL_CHARS_MAX = 2_000;
+
+/** Attempts to deliver an event. Ours: with the waits below, over about 17 hours. */
+export const DELIVERY_ATTEMPTS_MAX = 12;
+
+/** Milliseconds before the second attempt; each later wait is twice as long. Ours. */
+export const DELIVERY_BACKOFF_MS_MIN = 30_000;
+
+/** Milliseconds between two attempts at most: six hours. Ours. */
+export const DELIVERY_BACKOFF_MS_MAX = 6 * 3_600_000;
+
+/** Milliseconds after which a delivery that was claimed and not settled is due again. Ours. */
+export const DELIVERY_CLAIM_MS = 60_000;
+
+/** Dead deliveries that are listed at once. Ours. */
+export const DELIVERIES_PAGE_MAX = 100;

@@ -97,6 +97,11 @@ export function findRootKey(request: RootKeyRequest): FoundRootKey {
   return readKeyFile(request.path)!;
 }
 
+/** Refuses what is no root key, before anything is made for it. @throws VaultError ERR_ROOT_KEY_INVALID */
+export function checkRootKey(argument: Uint8Array | string): void {
+  parse(argument, "the root key given").dispose();
+}
+
 function readKeyFile(path: string): FoundRootKey | undefined {
   let text: string;
   let mode: number;

@@ -8,7 +8,7 @@
  * @module
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
@@ -75,7 +75,9 @@ export interface SqliteOptions {
  */
 export async function openSqlite(path: string, options: SqliteOptions): Promise<Database> {
   if (path !== IN_MEMORY) prepareFile(path, options.create);
-  const connection = translating(() => new DatabaseSync(path, { timeout: BLOCKING_WAIT_MS }));
+  // An absolute path, because SQLite would take one that begins with "file:" for a URI, and open another file.
+  const file = path === IN_MEMORY ? path : resolve(path);
+  const connection = translating(() => new DatabaseSync(file, { timeout: BLOCKING_WAIT_MS }));
   const database = new SqliteDatabase(connection, options.lockWaitMs);
   try {
     await database.initialize(options.create);
