@@ -1,0 +1,90 @@
+/**
+ * `coffer decrypt`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { encodeBase64 } from "../../crypto/base64.ts";
+import { fromUtf8 } from "../../crypto/bytes.ts";
+import type { ContextEntry } from "../../crypto/key-context.ts";
+import { contextOf, entryParser } from "../arguments.ts";
+import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../ciphertexts.ts";
+import type { Result } from "../format.ts";
+import { AAD_OPTION, bind } from "../options.ts";
+import { checkOutFile, writeOutFile } from "../out-file.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+import { readAssociatedData } from "../values.ts";
+
+interface Options extends ReadOptions {
+  readonly aad?: string;
+  readonly expectContext?: readonly ContextEntry[];
+  readonly expectContextJson?: string;
+  readonly out?: string;
+  readonly force?: boolean;
+}
+
+const HELP = `
+Exactly the bytes that were encrypted are written; on a terminal a line break
+follows, and bytes that are not plain text are refused. With --format json,
+"plaintext" is text where "encoding" is utf-8, else base64.
+
+Examples:
+  $ coffer decrypt @secret.txt --vault vault.db
+  $ coffer decrypt @photo.txt --vault vault.db --aad user:42 --out photo.jpg
+  $ coffer decrypt @secret.txt --vault vault.db --expect-context organization_id=org_1
+`;
+
+export function addDecrypt(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("decrypt")
+    .summary("decrypt a ciphertext")
+    .description("Decrypts a ciphertext of any layout.")
+    .addHelpText("after", HELP);
+  addCiphertextArgument(command)
+    .option(AAD_OPTION, "associated data, as text or @FILE: exactly what was given to encrypt")
+    .option(
+      "--expect-context <name=value>",
+      "fail unless the ciphertext's context is exactly this; repeat it for more entries",
+      entryParser("expect-context"),
+    )
+    .option("--expect-context-json <text>", "the same as a JSON object or @FILE")
+    .option("--out <file>", "write to a new file that only you can read, instead of standard output")
+    .option("--force", "let --out replace a file");
+  bind(command, execute, decrypt);
+}
+
+async function decrypt(session: Session, options: Options, given: string | undefined): Promise<Result> {
+  const { out } = options;
+  const force = options.force === true;
+  if (out !== undefined) checkOutFile(out, force);
+  const context = await contextOf({
+    entries: options.expectContext,
+    json: options.expectContextJson,
+    option: "expect-context",
+  });
+  const associatedData = await readAssociatedData(options.aad);
+  const flags = readFlags(options);
+  const ciphertext = await readAndParse(given, flags);
+  const vault = await session.open();
+  const { signal } = session;
+  const plaintext = await vault.decrypt(ciphertext, associatedData, {
+    as: "bytes",
+    context,
+    signal,
+    ...flags,
+  });
+  if (out !== undefined) {
+    writeOutFile(out, plaintext, force);
+    return { view: "", data: () => ({ file: out, bytes: plaintext.length }) };
+  }
+  return {
+    view: plaintext,
+    data: () => {
+      const text = fromUtf8(plaintext);
+      return text === undefined
+        ? { plaintext: encodeBase64(plaintext), encoding: "base64" }
+        : { plaintext: text, encoding: "utf-8" };
+    },
+  };
+}

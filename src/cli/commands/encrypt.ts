@@ -1,0 +1,69 @@
+/**
+ * `coffer encrypt`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { LAYOUTS, type WritableLayout } from "../../crypto/envelope.ts";
+import { choiceParser } from "../arguments.ts";
+import { ciphertextResult } from "../ciphertexts.ts";
+import type { Result } from "../format.ts";
+import {
+  AAD_HELP,
+  AAD_OPTION,
+  addContextOptions,
+  bind,
+  type ContextOptions,
+  requiredContext,
+} from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+import { readAssociatedData, readPlaintext, VALUE_SYNTAX } from "../values.ts";
+
+interface Options extends ContextOptions {
+  readonly aad?: string;
+  readonly layout?: WritableLayout;
+}
+
+/** `iv32` is only read. */
+const WRITABLE = LAYOUTS.filter((layout): layout is WritableLayout => layout !== "iv32");
+
+const HELP = `
+The result is base64 text on one line. The vault is made if there is none; so
+are KEKs, one for each entry of the context. Whoever is to decrypt needs all of
+them.
+
+Examples:
+  $ echo -n s3cret | coffer encrypt --vault vault.db --context organization_id=org_1
+  $ coffer encrypt @photo.jpg --vault vault.db --context user=42 --aad user:42 > photo.txt
+`;
+
+export function addEncrypt(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("encrypt")
+    .summary("encrypt a value")
+    .description("Encrypts a value, text or any bytes, under a new data key of a key context.")
+    .argument("[value]", VALUE_SYNTAX)
+    .addHelpText("after", HELP);
+  addContextOptions(command);
+  command
+    .option(AAD_OPTION, AAD_HELP)
+    .option(
+      "--layout <name>",
+      `layout to write (${WRITABLE.join(", ")}; default iv12)`,
+      choiceParser("layout", WRITABLE),
+    );
+  bind(command, execute, encrypt);
+}
+
+async function encrypt(session: Session, options: Options, given: string | undefined): Promise<Result> {
+  const context = await requiredContext(options);
+  const associatedData = await readAssociatedData(options.aad);
+  const plaintext = await readPlaintext(given);
+  const vault = await session.open({ create: true });
+  const ciphertext = await vault.encrypt(plaintext, context, associatedData, {
+    layout: options.layout,
+    signal: session.signal,
+  });
+  return ciphertextResult(ciphertext);
+}

@@ -1,0 +1,57 @@
+/**
+ * `coffer inspect`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { inspect } from "../../crypto/inspect.ts";
+import { addCiphertextArgument, type ReadOptions, readFlags } from "../ciphertexts.ts";
+import { type Result, record } from "../format.ts";
+import { bind } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+import { readCiphertext } from "../values.ts";
+
+const HELP = `
+Needs no vault and no key. The ids are those of the data key and of the KEKs
+that wrap it, as the vault knows them (coffer keys list). Nothing of this is
+authenticated: only decrypting tells whether it is true.
+
+Examples:
+  $ coffer inspect @secret.txt
+  $ coffer inspect @secret.txt --field keyBlob.dataKeyId
+`;
+
+export function addInspect(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("inspect")
+    .summary("tell layout, key ids and sizes of a ciphertext")
+    .description("Tells layout, key ids and sizes of a ciphertext, without any key.")
+    .addHelpText("after", HELP);
+  addCiphertextArgument(command);
+  bind(command, execute, inspectCiphertext, { needsVault: false });
+}
+
+async function inspectCiphertext(
+  _session: Session,
+  options: ReadOptions,
+  given: string | undefined,
+): Promise<Result> {
+  const info = inspect(await readCiphertext(given), readFlags(options));
+  const { format, dataKeyId, keks, bytes } = info.keyBlob;
+  return {
+    view: record([
+      ["layout", info.layout],
+      ["canonical", info.isCanonical ? "yes" : "no"],
+      ["wrapped by", format],
+      ["data key", dataKeyId ?? "unknown"],
+      ...keks.map(
+        ({ id, version }) => ["KEK", version === undefined ? id : `${id} version ${version}`] as const,
+      ),
+      ["key blob bytes", String(bytes)],
+      ["nonce bytes", String(info.nonceBytes)],
+      ["plaintext bytes", String(info.plaintextBytes)],
+    ]),
+    data: () => info,
+  };
+}

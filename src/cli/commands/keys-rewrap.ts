@@ -1,0 +1,55 @@
+/**
+ * `coffer keys rewrap`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { type Result, record } from "../format.ts";
+import { bind } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+
+const HELP = `
+rewrap: the same data keys and the same contexts, wrapped under the newest
+version of each KEK. The encrypted values are not read and stay. It takes all
+stored values of the environment, old versions and deleted objects too, in small
+steps: others may go on reading and writing, and after an interruption it goes
+on where it stopped.
+
+Ciphertexts that are kept elsewhere are not known to the vault: coffer rewrap
+takes those, one by one.
+
+Examples:
+  $ coffer keys rotate organization_id=org_1 --vault vault.db
+  $ coffer keys rewrap --vault vault.db
+`;
+
+export function addRewrapStored(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("rewrap")
+    .summary("wrap the data keys of all stored values under the newest KEK versions")
+    .description("Wraps the data keys of all stored values under the newest KEK versions.")
+    .addHelpText("after", HELP);
+  bind(command, execute, rewrap);
+}
+
+async function rewrap(session: Session): Promise<Result> {
+  const vault = await session.open();
+  const onProgress = (done: number, total: number): void => {
+    session.progress(`${done} of ${total} values`);
+  };
+  const report = await vault
+    .rewrapKv({ signal: session.signal, onProgress })
+    .finally(() => session.progress());
+  if (report.skipped > 0) {
+    await session.note(`${report.skipped} values were left as they are: their KEK is disabled or destroyed`);
+  }
+  return {
+    view: record([
+      ["checked", String(report.checked)],
+      ["rewrapped", String(report.rewrapped)],
+      ["skipped", String(report.skipped)],
+    ]),
+    data: () => report,
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * `coffer keys shred`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { ShredReport } from "../../vault/index.ts";
+import { durationParser, kekOf } from "../arguments.ts";
+import { checkConfirmable, confirm } from "../confirm.ts";
+import { type Result, record } from "../format.ts";
+import { bind } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+import { KEK_ARGUMENT, KEK_HELP, kekVersion, VERSION_OPTION } from "./keys-states.ts";
+
+interface Options {
+  readonly version?: number;
+  readonly after?: number;
+  readonly dryRun?: boolean;
+  readonly yes?: boolean;
+}
+
+const HELP = `
+shred: destroys a KEK, so that everything under it is unreadable for good: every
+ciphertext and every stored value whose context has this entry, also if it has
+others. Nobody can bring it back; only a backup of the vault's file together
+with the root key could. --dry-run tells what would be lost among the stored
+values, and under which contexts; the vault does not know the ciphertexts that
+are kept elsewhere. Asks for confirmation, or needs --yes.
+
+With --after the KEK is out of use at once and destroyed when the time has come
+and the vault is opened; until then coffer keys enable takes it back.
+
+Examples:
+  $ coffer keys shred organization_id=org_1 --vault vault.db --dry-run
+  $ coffer keys shred organization_id=org_1 --vault vault.db --after 7d
+  $ coffer keys shred organization_id=org_1 --vault vault.db --version 1 --yes
+`;
+
+export function addShred(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("shred")
+    .summary("destroy a KEK and with it everything under it")
+    .description("Destroys a KEK, or one version of it, and makes everything under it unreadable for good.")
+    .argument(KEK_ARGUMENT, KEK_HELP)
+    .option(VERSION_OPTION, "only this version", kekVersion)
+    .option("--after <duration>", "destroy it after 90s, 15m, 36h, 7d, ...", durationParser("after"))
+    .option("--dry-run", "only tell what would be lost; change nothing")
+    .option("--yes", "do not ask")
+    .addHelpText("after", HELP);
+  bind(command, execute, shred);
+}
+
+async function shred(session: Session, options: Options, given: string | undefined): Promise<Result> {
+  const selector = { ...kekOf(given!), version: options.version };
+  const dryRun = options.dryRun === true;
+  const mustAsk = !dryRun && options.yes !== true;
+  if (mustAsk) checkConfirmable(false);
+  const vault = await session.open();
+  if (mustAsk) {
+    const foreseen = await vault.shredKek(selector, { dryRun: true });
+    await confirm(shredView(foreseen, "destroys"), `${foreseen.name}=${foreseen.value}`);
+  }
+  const report = await vault.shredKek(selector, { dryRun, delayMs: options.after });
+  const what = dryRun ? "would destroy" : options.after === undefined ? "destroyed" : "will destroy";
+  return { view: shredView(report, what), data: () => report };
+}
+
+function shredView(report: ShredReport, what: string): string {
+  const { contexts, kvObjects } = report;
+  const more = (count: number, shown: number): [string, string][] =>
+    count > shown ? [["", `and ${count - shown} more`]] : [];
+  return record([
+    [what, `${report.name}=${report.value}`],
+    ["id", report.kekId],
+    ["versions", report.versions.join(", ")],
+    ["at", report.destroyAt ?? undefined],
+    ["contexts", String(contexts.count)],
+    ...contexts.sample.map((context): [string, string] => [
+      "",
+      Object.entries(context)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(", "),
+    ]),
+    ...more(contexts.count, contexts.sample.length),
+    ["objects", `${kvObjects.count} with a current value that is lost`],
+    ...kvObjects.sample.map((name): [string, string] => ["", name]),
+    ...more(kvObjects.count, kvObjects.sample.length),
+    ["values", `${report.kvVersions} stored versions are lost`],
+  ]);
+}

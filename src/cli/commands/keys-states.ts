@@ -1,0 +1,156 @@
+/**
+ * `coffer keys list`, `rotate`, `disable` and `enable`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { KekInfo } from "../../vault/index.ts";
+import { countParser, kekOf } from "../arguments.ts";
+import { type Result, record, table } from "../format.ts";
+import { bind } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+
+interface VersionOptions {
+  readonly version?: number;
+}
+
+export const KEK_ARGUMENT = "<kek>";
+export const KEK_HELP = "NAME=VALUE of a context entry, or the KEK's id";
+export const VERSION_OPTION = "--version <n>";
+
+/** More than any vault can have, and still a whole number. */
+const VERSION_MAX = 2 ** 32 - 1;
+export const kekVersion = countParser("version", VERSION_MAX);
+
+export function addListKeks(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("list")
+    .summary("list KEKs, or the versions of one")
+    .description("Lists the KEKs of the environment, or the versions of one KEK.")
+    .argument("[kek]", KEK_HELP)
+    .addHelpText(
+      "after",
+      `
+VALUES counts the stored versions of KV values that need the KEK, or the KEK
+version; ciphertexts that are kept elsewhere are not known to the vault.
+
+Examples:
+  $ coffer keys list --vault vault.db
+  $ coffer keys list organization_id=org_1 --vault vault.db
+`,
+    );
+  bind(command, execute, list);
+}
+
+async function list(session: Session, _options: unknown, given: string | undefined): Promise<Result> {
+  const selector = given === undefined ? undefined : kekOf(given);
+  const vault = await session.open();
+  const keks = await vault.listKeks(selector);
+  const data = (): unknown => ({ data: keks });
+  if (selector !== undefined) return { view: kekView(keks[0]!), data };
+  const rows = keks.map((kek) => [
+    kek.name,
+    kek.value,
+    kek.state,
+    String(kek.versions[0]!.version),
+    String(kek.versions.reduce((sum, { kvVersions }) => sum + kvVersions, 0)),
+    kek.id,
+  ]);
+  return { view: table(["NAME", "VALUE", "STATE", "VERSION", "VALUES", "ID"], rows), data };
+}
+
+export function addRotate(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("rotate")
+    .summary("make a new KEK version")
+    .description("Makes a new version of a KEK, for data keys wrapped from now on.")
+    .argument(KEK_ARGUMENT, KEK_HELP)
+    .addHelpText(
+      "after",
+      `
+rotate: a new KEK version, for future wraps. Nothing that exists changes: what
+is under older versions stays there and can still be decrypted, until it is
+rewrapped and the old version is shredded. The contexts and the data keys stay
+the same. It also brings a context whose KEK was shredded back into use, for new
+data.
+
+See also: coffer keys rewrap and coffer rewrap, which move existing data keys to
+the newest version.
+
+Examples:
+  $ coffer keys rotate organization_id=org_1 --vault vault.db
+  $ coffer keys rewrap --vault vault.db
+`,
+    );
+  bind(command, execute, async (session: Session, _options: unknown, given) => {
+    const selector = kekOf(given!);
+    return kekResult(await (await session.open()).rotateKek(selector));
+  });
+}
+
+export function addDisable(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("disable")
+    .summary("put a KEK out of use")
+    .description("Puts a KEK, or one version of it, out of use until it is enabled again.")
+    .argument(KEK_ARGUMENT, KEK_HELP)
+    .option(VERSION_OPTION, "only this version", kekVersion)
+    .addHelpText(
+      "after",
+      `
+Nothing under it can be decrypted, and nothing new can be encrypted under its
+context, by any process that holds the vault, from now on. Nothing is lost:
+coffer keys enable takes it back.
+
+Examples:
+  $ coffer keys disable organization_id=org_1 --vault vault.db
+`,
+    );
+  bind(command, execute, async (session: Session, { version }: VersionOptions, given) => {
+    const selector = { ...kekOf(given!), version };
+    return kekResult(await (await session.open()).disableKek(selector));
+  });
+}
+
+export function addEnable(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("enable")
+    .summary("put a KEK back into use")
+    .description("Puts a disabled KEK, or one version of it, back into use.")
+    .argument(KEK_ARGUMENT, KEK_HELP)
+    .option(VERSION_OPTION, "only this version", kekVersion)
+    .addHelpText(
+      "after",
+      `
+Also takes back a shred that was put off with --after, as long as it is not due.
+
+Examples:
+  $ coffer keys enable organization_id=org_1 --vault vault.db
+`,
+    );
+  bind(command, execute, async (session: Session, { version }: VersionOptions, given) => {
+    const selector = { ...kekOf(given!), version };
+    return kekResult(await (await session.open()).enableKek(selector));
+  });
+}
+
+function kekResult(kek: KekInfo): Result {
+  return { view: kekView(kek), data: () => kek };
+}
+
+function kekView(kek: KekInfo): string {
+  const head = record([
+    ["KEK", `${kek.name}=${kek.value}`],
+    ["id", kek.id],
+    ["state", kek.state],
+  ]);
+  const rows = kek.versions.map(({ version, state, createdAt, destroyAt, kvVersions }) => [
+    String(version),
+    state,
+    createdAt,
+    String(kvVersions),
+    destroyAt ?? "",
+  ]);
+  return `${head}\n\n${table(["VERSION", "STATE", "CREATED", "VALUES", "DESTROY AT"], rows)}`;
+}

@@ -1,0 +1,76 @@
+/**
+ * `coffer kv destroy`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { VaultError } from "../../errors.ts";
+import { checkName } from "../../kv/rules.ts";
+import { checkConfirmable, confirm } from "../confirm.ts";
+import { ambiguous, checkNamed, type ObjectOptions, withName } from "../find-object.ts";
+import { type Result, record, visible } from "../format.ts";
+import type { CliVault } from "../open.ts";
+import { bind } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+
+interface Options extends ObjectOptions {
+  readonly version?: string;
+  readonly yes?: boolean;
+}
+
+const HELP = `
+Without --version, all versions of the object are erased and it is deleted, if
+it was not yet; with --version, that one only. Backups of the vault's file keep
+what they have. Asks for confirmation, or needs --yes.
+
+Examples:
+  $ coffer kv destroy db-password --vault vault.db
+  $ coffer kv destroy db-password --vault vault.db --version VERSION-ID --yes
+`;
+
+export function addDestroy(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("destroy")
+    .summary("erase an object's values for good")
+    .description("Erases the values of an object, live or deleted, for good.")
+    .argument("[name]", "the object's name, if only one object, live or deleted, has it")
+    .option("--id <id>", "the object's id, in place of its name")
+    .option("--version <id>", "only this version")
+    .option("--yes", "do not ask")
+    .addHelpText("after", HELP);
+  bind(command, execute, destroy);
+}
+
+async function destroy(session: Session, options: Options, name: string | undefined): Promise<Result> {
+  checkNamed(name, options);
+  if (name !== undefined) checkName(name);
+  checkConfirmable(options.yes === true);
+  const vault = await session.open();
+  const { signal } = session;
+  const id = options.id ?? (await anyId(vault, name!, signal));
+  if (options.yes !== true) {
+    const what =
+      options.version === undefined ? "every version of it, and the object with them" : "one version";
+    await confirm(`This erases ${what}, for good: ${visible(name ?? id)}`, name ?? id);
+  }
+  const { destroyedVersions } = await vault.destroyKv({ id, versionId: options.version }, { signal });
+  return {
+    view: record([
+      ["destroyed", name ?? id],
+      ["id", id],
+      ["versions", String(destroyedVersions)],
+    ]),
+    data: () => ({ id, destroyedVersions }),
+  };
+}
+
+/** The one object of a name, live or deleted. What cannot be undone is not done to one of several. */
+async function anyId(vault: CliVault, name: string, signal: AbortSignal): Promise<string> {
+  const live = await withName(vault, name, false, signal);
+  const deleted = await withName(vault, name, true, signal);
+  const found = [...live, ...deleted];
+  if (found.length > 1) throw ambiguous(found, "objects, live or deleted,");
+  if (found.length === 0) throw new VaultError("ERR_KV_NOT_FOUND", "there is no such object");
+  return found[0]!.id;
+}

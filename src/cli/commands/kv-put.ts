@@ -1,0 +1,149 @@
+/**
+ * `coffer kv put`.
+ *
+ * @module
+ */
+import { type Command, Option } from "commander";
+import { equalBytes } from "../../crypto/bytes.ts";
+import { canonicalContext, type KeyContext } from "../../crypto/key-context.ts";
+import { isVaultError } from "../../errors.ts";
+import type { KvMetadata, KvObjectWithoutValue } from "../../kv/kv-service.ts";
+import { checkName } from "../../kv/rules.ts";
+import { CliError, usageError } from "../errors.ts";
+import { findLive } from "../find-object.ts";
+import { type Result, record } from "../format.ts";
+import type { CliVault } from "../open.ts";
+import { addContextOptions, bind, type ContextOptions, contextFrom } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+import { readKvValue, VALUE_SYNTAX } from "../values.ts";
+
+interface Options extends ContextOptions {
+  readonly createOnly?: boolean;
+  readonly versionCheck?: string;
+}
+
+/** How often to look again when others make or delete the same name meanwhile. */
+const RETRIES_MAX = 20;
+
+const HELP = `
+Makes an object of this name, which needs a key context, or writes a new version
+of the live one. Its context cannot change: giving another one is an error, and
+nothing is written.
+
+Examples:
+  $ echo -n s3cret | coffer kv put db-password --vault vault.db --context app=billing
+  $ coffer kv put tls-key @key.pem --vault vault.db --context app=billing --create-only
+  $ echo -n new | coffer kv put db-password --vault vault.db --version-check VERSION-ID
+`;
+
+export function addPut(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("put")
+    .summary("store a value")
+    .description("Stores a value: makes an object, or writes a new version of it.")
+    .argument("<name>", "the object's name")
+    .argument("[value]", `UTF-8 text of at most 64 KiB: ${VALUE_SYNTAX}`)
+    .addHelpText("after", HELP);
+  addContextOptions(command);
+  command
+    .option("--version-check <id>", "write only if this version is the current one")
+    .addOption(
+      new Option("--create-only", "fail if there is an object of this name already").conflicts(
+        "versionCheck",
+      ),
+    );
+  bind(command, execute, put);
+}
+
+interface Put {
+  readonly name: string;
+  readonly value: string;
+  readonly context: KeyContext | undefined;
+  readonly versionCheck: string | undefined;
+}
+
+async function put(
+  session: Session,
+  options: Options,
+  name: string | undefined,
+  given: string | undefined,
+): Promise<Result> {
+  const { createOnly, versionCheck } = options;
+  checkName(name!);
+  const context = await contextFrom(options);
+  if (createOnly === true && context === undefined) throw contextMissing();
+  const request = { name: name!, value: await readKvValue(given), context, versionCheck };
+  // Without a context nothing can be made: not a vault, either.
+  const create = context !== undefined && versionCheck === undefined;
+  const vault = await session.open({ create });
+  const { signal } = session;
+  if (createOnly === true) return created(request, await createKv(vault, request, context!, signal));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await createOrUpdate(vault, request, signal);
+    } catch (error) {
+      // Somebody has made or deleted the object between our two calls.
+      const isRace = isVaultError(error, "ERR_KV_EXISTS") || isVaultError(error, "ERR_KV_NOT_FOUND");
+      if (!isRace || versionCheck !== undefined || context === undefined || attempt === RETRIES_MAX) {
+        throw error;
+      }
+    }
+  }
+}
+
+async function createOrUpdate(vault: CliVault, request: Put, signal: AbortSignal): Promise<Result> {
+  const { name, value, context, versionCheck } = request;
+  let object: KvObjectWithoutValue;
+  try {
+    object = await findLive(vault, name, signal);
+  } catch (error) {
+    if (!isVaultError(error, "ERR_KV_NOT_FOUND") || versionCheck !== undefined) throw error;
+    if (context === undefined) throw contextMissing();
+    return created(request, await createKv(vault, request, context, signal));
+  }
+  if (context !== undefined && !isSameContext(context, object.metadata.context)) {
+    throw new CliError(
+      "ERR_KV_CONTEXT_DIFFERS",
+      "the object has another key context, which cannot change: nothing was written",
+      "leave --context out to write a new version, or delete the object first",
+    );
+  }
+  const { id, metadata } = await vault.updateKv({ id: object.id, value, versionCheck }, { signal });
+  return result(false, { id, name, metadata });
+}
+
+function createKv(
+  vault: CliVault,
+  { name, value }: Put,
+  keyContext: KeyContext,
+  signal: AbortSignal,
+): Promise<KvMetadata> {
+  return vault.createKv({ name, value, keyContext }, { signal });
+}
+
+function created({ name }: Put, metadata: KvMetadata): Result {
+  return result(true, { id: metadata.id, name, metadata });
+}
+
+function result(isCreated: boolean, object: KvObjectWithoutValue): Result {
+  return {
+    view: record([
+      [isCreated ? "created" : "updated", object.name],
+      ["id", object.id],
+      ["version", object.metadata.versionId],
+    ]),
+    data: () => ({ created: isCreated, ...object }),
+  };
+}
+
+function isSameContext(a: KeyContext, b: KeyContext): boolean {
+  return equalBytes(canonicalContext(a).bytes, canonicalContext(b).bytes);
+}
+
+function contextMissing(): CliError {
+  return usageError(
+    "a new object needs a key context, and there is no live object of this name",
+    "give one with --context NAME=VALUE, or --context-json",
+  );
+}

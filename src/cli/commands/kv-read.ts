@@ -1,0 +1,199 @@
+/**
+ * `coffer kv get`, `list`, `versions` and `metadata`: what reads the store.
+ *
+ * @module
+ */
+import { type Command, Option } from "commander";
+import type { KvPage, KvSummary } from "../../kv/kv-service.ts";
+import { checkName, KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
+import { choiceParser, countParser } from "../arguments.ts";
+import { checkNamed, findLive, liveId, type ObjectOptions } from "../find-object.ts";
+import { type Result, record, table, valueView } from "../format.ts";
+import { bind } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+
+interface GetOptions extends ObjectOptions {
+  readonly version?: string;
+}
+
+interface ListOptions {
+  readonly limit?: number;
+  readonly after?: string;
+  readonly search?: string;
+  readonly deleted?: boolean;
+  readonly all?: boolean;
+  readonly order?: "asc" | "desc";
+}
+
+export function addGet(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("get")
+    .summary("print a value")
+    .description("Prints a stored value, exactly as it was given; on a terminal a line break follows.")
+    .argument("[name]", "the object's name")
+    .option("--id <id>", "the object's id, in place of its name")
+    .option("--version <id>", "an old version (see coffer kv versions)")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ coffer kv get db-password --vault vault.db
+  $ coffer kv get db-password --vault vault.db --version VERSION-ID
+  $ coffer kv get db-password --vault vault.db --format json
+`,
+    );
+  bind(command, execute, get);
+}
+
+async function get(session: Session, options: GetOptions, name: string | undefined): Promise<Result> {
+  checkNamed(name, options);
+  if (name !== undefined) checkName(name);
+  const vault = await session.open();
+  const { signal } = session;
+  const object =
+    name !== undefined && options.version === undefined
+      ? await vault.getName({ name }, { signal })
+      : await vault.getKv(
+          { id: await liveId(vault, name, options, signal), versionId: options.version },
+          { signal },
+        );
+  return { view: valueView(object.value), data: () => object };
+}
+
+export function addList(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("list")
+    .summary("list objects")
+    .description("Lists objects by name and id, the newest first; values are not read.")
+    .option(
+      "--limit <n>",
+      `objects on a page: 1 to ${KV_LIST_LIMIT_MAX}, default ${KV_LIST_LIMIT_DEFAULT}`,
+      countParser("limit", KV_LIST_LIMIT_MAX),
+    )
+    .option("--after <id>", "go on after this object, the last one of the page before")
+    .option("--search <text>", "only names that hold this text")
+    .option("--deleted", "list deleted objects instead of live ones")
+    .addOption(new Option("--all", "every page").conflicts("limit"))
+    .option(
+      "--order <order>",
+      "by creation: asc or desc (the default)",
+      choiceParser("order", ["asc", "desc"]),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ coffer kv list --vault vault.db --limit 50
+  $ coffer kv list --vault vault.db --search password --all --format json
+  $ coffer kv list --vault vault.db --deleted
+`,
+    );
+  bind(command, execute, list);
+}
+
+async function list(session: Session, options: ListOptions): Promise<Result> {
+  const { after, search, deleted, order } = options;
+  const vault = await session.open();
+  const limit = options.all === true ? KV_LIST_LIMIT_MAX : options.limit;
+  const listing = vault.listKv({ after, search, deleted, order, limit }, { signal: session.signal });
+  let page: KvPage<KvSummary>;
+  if (options.all === true) {
+    const data: KvSummary[] = [];
+    for await (const summary of listing) data.push(summary);
+    page = { data, listMetadata: { before: null, after: null } };
+  } else {
+    page = await listing;
+  }
+  const next = page.listMetadata.after;
+  // A script that takes a page for the whole list would miss objects silently.
+  if (next !== null && session.format === "table" && session.flags.field === undefined) {
+    await session.note(`there are more: go on with --after ${next}, or use --all`);
+  }
+  return {
+    view: table(
+      ["NAME", "ID", "UPDATED"],
+      page.data.map(({ name, id, updatedAt }) => [name, id, updatedAt]),
+    ),
+    data: () => page,
+  };
+}
+
+export function addVersions(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("versions")
+    .summary("list the versions of an object")
+    .description("Lists the versions of an object, the newest first. Sizes are of what is stored, encrypted.")
+    .argument("[name]", "the object's name")
+    .option("--id <id>", "the object's id, in place of its name")
+    .addHelpText("after", "\nExamples:\n  $ coffer kv versions db-password --vault vault.db\n");
+  bind(command, execute, versions);
+}
+
+async function versions(session: Session, options: ObjectOptions, name: string | undefined): Promise<Result> {
+  checkNamed(name, options);
+  if (name !== undefined) checkName(name);
+  const vault = await session.open();
+  const { signal } = session;
+  const id = await liveId(vault, name, options, signal);
+  const page = await vault.listKvVersions({ id }, { signal });
+  return {
+    view: table(
+      ["VERSION", "CREATED", "STATE", "BYTES"],
+      page.data.map((version) => [
+        version.id,
+        version.createdAt,
+        [version.currentVersion ? "current" : "old", ...(version.isDestroyed ? ["destroyed"] : [])].join(
+          ", ",
+        ),
+        String(version.size),
+      ]),
+    ),
+    data: () => page,
+  };
+}
+
+export function addMetadata(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("metadata")
+    .summary("show an object without its value")
+    .description("Shows an object without its value, which is not printed.")
+    .argument("[name]", "the object's name")
+    .option("--id <id>", "the object's id, in place of its name")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ coffer kv metadata db-password --vault vault.db
+  $ coffer kv metadata db-password --vault vault.db --field metadata.versionId
+`,
+    );
+  bind(command, execute, metadata);
+}
+
+async function metadata(session: Session, options: ObjectOptions, name: string | undefined): Promise<Result> {
+  checkNamed(name, options);
+  if (name !== undefined) checkName(name);
+  const vault = await session.open();
+  const { signal } = session;
+  const object =
+    name === undefined
+      ? await vault.listKvMetadata({ id: options.id! }, { signal })
+      : await findLive(vault, name, signal);
+  const known = object.metadata;
+  return {
+    view: record([
+      ["name", object.name],
+      ["id", object.id],
+      ["version", known.versionId],
+      ["updated", known.updatedAt],
+      ["updated by", known.updatedBy.name],
+      ["environment", known.environmentId],
+      ["data key", known.keyId],
+      ...Object.entries(known.context).map(
+        ([entry, value]) => ["context", `${entry}=${value}`] as [string, string],
+      ),
+    ]),
+    data: () => object,
+  };
+}

@@ -1,0 +1,103 @@
+/**
+ * `coffer kv delete` and `undelete`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { VaultError } from "../../errors.ts";
+import { checkName } from "../../kv/rules.ts";
+import { ambiguous, checkNamed, liveId, type ObjectOptions, withName } from "../find-object.ts";
+import { type Result, record } from "../format.ts";
+import type { CliVault } from "../open.ts";
+import { bind } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+
+interface DeleteOptions extends ObjectOptions {
+  readonly versionCheck?: string;
+}
+
+export function addDelete(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("delete")
+    .summary("hide an object and free its name")
+    .description(
+      "Hides an object and frees its name. Its versions stay in the vault until they are destroyed.",
+    )
+    .argument("[name]", "the object's name")
+    .option("--id <id>", "the object's id, in place of its name")
+    .option("--version-check <id>", "delete only if this version is the current one")
+    .addHelpText(
+      "after",
+      `
+See also: coffer kv undelete, which brings the object back; coffer kv destroy,
+which erases its values.
+
+Examples:
+  $ coffer kv delete db-password --vault vault.db
+`,
+    );
+  bind(command, execute, deleteObject);
+}
+
+async function deleteObject(
+  session: Session,
+  options: DeleteOptions,
+  name: string | undefined,
+): Promise<Result> {
+  checkNamed(name, options);
+  if (name !== undefined) checkName(name);
+  const vault = await session.open();
+  const { signal } = session;
+  const id = await liveId(vault, name, options, signal);
+  const deleted = await vault.deleteKv({ id, versionCheck: options.versionCheck }, { signal });
+  return {
+    view: record([
+      ["deleted", deleted.name],
+      ["id", id],
+    ]),
+    data: () => ({ id, ...deleted }),
+  };
+}
+
+export function addUndelete(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("undelete")
+    .summary("bring a deleted object back")
+    .description("Brings a deleted object back, with all its versions.")
+    .argument("[name]", "the object's name, if only one object of this name has been deleted")
+    .option("--id <id>", "the object's id, in place of its name")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ coffer kv undelete db-password --vault vault.db
+  $ coffer kv list --vault vault.db --deleted
+`,
+    );
+  bind(command, execute, undelete);
+}
+
+async function undelete(session: Session, options: ObjectOptions, name: string | undefined): Promise<Result> {
+  checkNamed(name, options);
+  if (name !== undefined) checkName(name);
+  const vault = await session.open();
+  const { signal } = session;
+  const id = options.id ?? (await deletedId(vault, name!, signal));
+  const object = await vault.undeleteKv({ id }, { signal });
+  return {
+    view: record([
+      ["undeleted", object.name],
+      ["id", object.id],
+      ["version", object.metadata.versionId],
+    ]),
+    data: () => object,
+  };
+}
+
+async function deletedId(vault: CliVault, name: string, signal: AbortSignal): Promise<string> {
+  const found = await withName(vault, name, true, signal);
+  if (found.length > 1) throw ambiguous(found, "deleted objects");
+  if (found.length === 0) throw new VaultError("ERR_KV_NOT_FOUND", "there is no deleted object of this name");
+  return found[0]!.id;
+}

@@ -1,0 +1,82 @@
+/**
+ * `coffer rekey` and `coffer rewrap`: a ciphertext's data key under other KEKs.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import {
+  addCiphertextArgument,
+  ciphertextResult,
+  type ReadOptions,
+  readAndParse,
+  readFlags,
+} from "../ciphertexts.ts";
+import type { Result } from "../format.ts";
+import { addContextOptions, bind, type ContextOptions, requiredContext } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+
+interface RekeyOptions extends ContextOptions, ReadOptions {}
+
+const REKEY_HELP = `
+rekey: the same data key, wrapped for another key context. The encrypted data is
+not read and stays, byte for byte. The old ciphertext can still be decrypted by
+whoever has the KEKs of the old context: delete it, or shred those. It does not
+take the data away from someone who has had the data key: for that, decrypt and
+encrypt again.
+
+See also: coffer rewrap (same context, newest KEK versions), coffer keys rotate
+(a new KEK version).
+
+Examples:
+  $ coffer rekey @secret.txt --vault vault.db --context organization_id=org_2 > moved.txt
+`;
+
+const REWRAP_HELP = `
+rewrap: the same data key and the same key context, wrapped under the newest
+version of each KEK. The encrypted data is not read and stays, byte for byte.
+Where there is no newer version, the same text is printed. After a rotation,
+rewrap ciphertexts before you shred the old KEK version.
+
+See also: coffer keys rewrap (the same for all values in the vault), coffer keys
+rotate, coffer rekey.
+
+Examples:
+  $ coffer keys rotate organization_id=org_1 --vault vault.db
+  $ coffer rewrap @secret.txt --vault vault.db > newer.txt
+`;
+
+export function addRekey(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("rekey")
+    .summary("move a ciphertext to another key context")
+    .description("Moves a ciphertext to another key context without touching its data.")
+    .addHelpText("after", REKEY_HELP);
+  addContextOptions(addCiphertextArgument(command));
+  bind(command, execute, rekey);
+}
+
+export function addRewrap(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("rewrap")
+    .summary("wrap a ciphertext's data key under the newest KEK versions")
+    .description("Wraps a ciphertext's data key under the newest KEK versions without touching its data.")
+    .addHelpText("after", REWRAP_HELP);
+  addCiphertextArgument(command);
+  bind(command, execute, rewrap);
+}
+
+async function rekey(session: Session, options: RekeyOptions, given: string | undefined): Promise<Result> {
+  const flags = readFlags(options);
+  const context = await requiredContext(options);
+  const ciphertext = await readAndParse(given, flags);
+  const vault = await session.open();
+  return ciphertextResult(await vault.rekey(ciphertext, context, { ...flags, signal: session.signal }));
+}
+
+async function rewrap(session: Session, options: ReadOptions, given: string | undefined): Promise<Result> {
+  const flags = readFlags(options);
+  const ciphertext = await readAndParse(given, flags);
+  const vault = await session.open();
+  return ciphertextResult(await vault.rewrap(ciphertext, { ...flags, signal: session.signal }));
+}

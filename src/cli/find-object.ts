@@ -1,0 +1,91 @@
+/**
+ * Objects of the store by name, where the store itself goes by id.
+ *
+ * Owns the ways from a name to an object, live or deleted. Never shows a value.
+ *
+ * @module
+ */
+import { isVaultError, type VaultErrorCode } from "../errors.ts";
+import type { KvObjectWithoutValue, KvSummary } from "../kv/kv-service.ts";
+import { KV_LIST_LIMIT_MAX } from "../kv/rules.ts";
+import { CliError, usageError } from "./errors.ts";
+import { visible } from "./format.ts";
+import type { CliVault } from "./open.ts";
+
+/** How a command names an object. */
+export interface ObjectOptions {
+  readonly id?: string | undefined;
+}
+
+/** Exactly one of name and id. @throws CliError ERR_USAGE */
+export function checkNamed(name: string | undefined, { id }: ObjectOptions): void {
+  if ((name === undefined) === (id === undefined)) throw usageError("give either a name or --id");
+}
+
+/** Its value cannot be read, but it is there. */
+const UNREADABLE: ReadonlySet<VaultErrorCode> = new Set([
+  "ERR_KEY_NOT_FOUND",
+  "ERR_KEY_DISABLED",
+  "ERR_KEY_DESTROYED",
+  "ERR_KEY_BLOB_MALFORMED",
+  "ERR_KV_VERSION_DESTROYED",
+  "ERR_DECRYPT_FAILED",
+  "ERR_STORAGE_CORRUPT",
+]);
+
+/**
+ * The live object of a name.
+ *
+ * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_NAME_INVALID
+ */
+export async function findLive(
+  vault: CliVault,
+  name: string,
+  signal: AbortSignal,
+): Promise<KvObjectWithoutValue> {
+  try {
+    const { id, metadata } = await vault.getName({ name }, { signal });
+    return { id, name, metadata };
+  } catch (error) {
+    if (!isVaultError(error) || !UNREADABLE.has(error.code)) throw error;
+    // The one call that goes by name reads the value, too. An object whose key is gone must still be found, or it
+    // could never be deleted.
+    const [summary] = await withName(vault, name, false, signal);
+    if (summary === undefined) throw error;
+    return vault.listKvMetadata({ id: summary.id }, { signal });
+  }
+}
+
+/** The live object's id of a name, or the id itself. */
+export async function liveId(
+  vault: CliVault,
+  name: string | undefined,
+  { id }: ObjectOptions,
+  signal: AbortSignal,
+): Promise<string> {
+  return id ?? (await findLive(vault, name!, signal)).id;
+}
+
+/** Every object that has exactly this name: at most one live one, any number of deleted ones. */
+export async function withName(
+  vault: CliVault,
+  name: string,
+  deleted: boolean,
+  signal: AbortSignal,
+): Promise<KvSummary[]> {
+  const found: KvSummary[] = [];
+  const request = { search: name, deleted, limit: KV_LIST_LIMIT_MAX };
+  for await (const summary of vault.listKv(request, { signal })) {
+    if (summary.name === name) found.push(summary);
+  }
+  return found;
+}
+
+/** The store does not tell when objects were deleted, so among several nobody knows which is meant. */
+export function ambiguous(found: readonly KvSummary[], what: string): CliError {
+  return new CliError(
+    "ERR_KV_AMBIGUOUS",
+    `there are ${found.length} ${what} of this name: name one by --id`,
+    ...found.map(({ id, updatedAt }) => `--id ${visible(id)} (written ${updatedAt})`),
+  );
+}

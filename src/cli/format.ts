@@ -1,0 +1,133 @@
+/**
+ * From a result to what is written on standard output: a person's view, JSON, or one field.
+ *
+ * Owns tables, JSON and the choice between them, and keeps characters that steer a terminal out of it. Must not
+ * know vaults or streams.
+ *
+ * @module
+ */
+import { fromUtf8, utf8 } from "../crypto/bytes.ts";
+import { CliError, usageError } from "./errors.ts";
+
+export type Format = "table" | "json";
+export const FORMATS: readonly Format[] = ["table", "json"];
+
+/** What a command answers. */
+export interface Result {
+  /** For people: lines of text, or the bytes of a value, which are written exactly as they are. */
+  readonly view: string | Uint8Array;
+  /** The same as data, for `--format json` and `--field`. */
+  readonly data: () => unknown;
+}
+
+export interface RenderOptions {
+  readonly format: Format;
+  readonly field: string | undefined;
+  readonly isTerminal: boolean;
+}
+
+/** @throws CliError ERR_OUTPUT_BINARY, ERR_USAGE (no such field) */
+export function render(result: Result, { format, field, isTerminal }: RenderOptions): string | Uint8Array {
+  if (field !== undefined) return exactly(fieldText(result.data(), field), isTerminal);
+  if (format === "json") return `${jsonText(result.data())}\n`;
+  if (result.view instanceof Uint8Array) return exactly(result.view, isTerminal);
+  return result.view === "" ? "" : `${result.view}\n`;
+}
+
+// Control characters, those that reorder text, and line breaks that only some programs see as such.
+const STEERING = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+/** `text` with everything that could steer a terminal or break a line written as `\n` or `\u001b`. */
+export function visible(text: string): string {
+  return text.replace(STEERING, (character) => JSON_SHORT[character] ?? unicodeEscape(character));
+}
+
+const JSON_SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+function unicodeEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/** JSON that is safe to print: what JSON itself leaves as it is, but a terminal would obey, is escaped as well. */
+export function jsonText(value: unknown, indent = 2): string {
+  const json = JSON.stringify(value, null, indent);
+  return json.replace(STEERING, (character) => (character === "\n" ? character : unicodeEscape(character)));
+}
+
+/** Columns under their headings. Cells are made visible here. */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [headings, ...rows.map((row) => row.map(visible))];
+  const widths = headings.map((_, column) => Math.max(...cells.map((row) => width(row[column]!))));
+  return cells
+    .map((row) =>
+      row
+        .map((cell, column) => pad(cell, widths[column]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** One line for each property of one thing; properties without a value are left out. */
+export function record(rows: readonly (readonly [label: string, value: string | undefined])[]): string {
+  const shown = rows.filter((row): row is readonly [string, string] => row[1] !== undefined);
+  const labels = Math.max(0, ...shown.map(([label]) => width(label)));
+  return shown.map(([label, value]) => `${pad(label, labels)}  ${visible(value)}`).join("\n");
+}
+
+function pad(text: string, columns: number): string {
+  return text + " ".repeat(columns - width(text));
+}
+
+function width(text: string): number {
+  return [...text].length;
+}
+
+/** A terminal gets a line break of its own, and nothing that would steer it; anything else gets exactly the value. */
+function exactly(value: string | Uint8Array, isTerminal: boolean): string | Uint8Array {
+  if (!isTerminal) return value;
+  const text = typeof value === "string" ? value : fromUtf8(value);
+  if (text === undefined || text.replace(/[\t\n\r]/g, "").search(STEERING) >= 0) {
+    throw new CliError(
+      "ERR_OUTPUT_BINARY",
+      "the value is not plain text: it is not printed to a terminal",
+      "send it to a file or another program, or ask for --format json",
+    );
+  }
+  return text.endsWith("\n") ? text : `${text}\n`;
+}
+
+/** The text of the field at a dotted path. Names that hold dots themselves are found as well. */
+function fieldText(data: unknown, path: string): string {
+  const found = find(data, path.split("."));
+  if (found === undefined) {
+    const known = names(data);
+    throw usageError(
+      "the command was carried out, but its result has no such field",
+      ...(known.length === 0 ? [] : [`fields of the result: ${known.map(visible).join(", ")}`]),
+    );
+  }
+  return typeof found.value === "string" ? found.value : jsonText(found.value, 0);
+}
+
+function find(data: unknown, parts: readonly string[]): { readonly value: unknown } | undefined {
+  if (parts.length === 0) return { value: data };
+  if (typeof data !== "object" || data === null) return undefined;
+  for (let taken = parts.length; taken > 0; taken--) {
+    const name = parts.slice(0, taken).join(".");
+    // Own properties only, and of an array only its items.
+    if (!Object.hasOwn(data, name) || (Array.isArray(data) && !/^\d+$/.test(name))) continue;
+    const found = find((data as Record<string, unknown>)[name], parts.slice(taken));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function names(data: unknown): string[] {
+  return typeof data === "object" && data !== null ? Object.keys(data) : [];
+}
+
+/** The bytes of a value that is text. */
+export function valueView(text: string): Uint8Array {
+  return utf8(text, "value");
+}

@@ -1,0 +1,134 @@
+/**
+ * Standard streams and files, as bytes.
+ *
+ * Owns bounded reading and complete writing. Must not know what the bytes mean; error messages never name a path
+ * that came in the place of a value.
+ *
+ * @module
+ */
+import { constants, createReadStream, fstatSync, openSync, writeSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { Socket } from "node:net";
+import { concatBytes } from "../crypto/bytes.ts";
+import { CliError, systemReason } from "./errors.ts";
+
+const STDIN = 0;
+const STDOUT = 1;
+
+export const isStdinTerminal = (): boolean => process.stdin.isTTY === true;
+export const isStdoutTerminal = (): boolean => process.stdout.isTTY === true;
+export const isStderrTerminal = (): boolean => process.stderr.isTTY === true;
+
+/** Whether something was given on standard input: a pipe or a file, not a terminal and not `/dev/null`. */
+export function isStdinGiven(): boolean {
+  try {
+    return !fstatSync(STDIN).isCharacterDevice();
+  } catch {
+    return false; // It is closed.
+  }
+}
+
+/**
+ * Reads standard input to its end.
+ *
+ * @returns at most `maxBytes + 1` bytes: one more than allowed tells the caller that there are too many
+ * @throws CliError ERR_INPUT_UNREADABLE
+ */
+export async function readStdin(maxBytes: number): Promise<Uint8Array> {
+  try {
+    const stdin = fstatSync(STDIN);
+    const isReadable = stdin.isFile() || stdin.isFIFO() || stdin.isSocket() || stdin.isCharacterDevice();
+    // Of anything else, a directory for instance, Node makes an empty input.
+    if (!isReadable) throw Object.assign(new Error(), { code: stdin.isDirectory() ? "EISDIR" : "ENXIO" });
+    return await collect(process.stdin, maxBytes);
+  } catch (error) {
+    throw new CliError("ERR_INPUT_UNREADABLE", `standard input cannot be read (${systemReason(error)})`);
+  }
+}
+
+async function collect(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of source) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > maxBytes) break;
+  }
+  return concatBytes(...chunks).subarray(0, maxBytes + 1);
+}
+
+/** One line that a person types, without its end. */
+export async function readLine(): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of process.stdin) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.includes("\n")) break;
+  }
+  return text.split(/\r?\n/)[0]!;
+}
+
+/**
+ * Reads a file, a named pipe or the like.
+ *
+ * @param what - names the file in errors
+ * @returns at most `maxBytes + 1` bytes, as {@link readStdin}
+ * @throws CliError ERR_INPUT_UNREADABLE
+ */
+export async function readFile(path: string, maxBytes: number, what: string): Promise<Uint8Array> {
+  try {
+    const isPipe = (await stat(path)).isFIFO();
+    return await collect(isPipe ? openPipe(path) : createReadStream(path), maxBytes);
+  } catch (error) {
+    throw new CliError(
+      "ERR_INPUT_UNREADABLE",
+      `${what} cannot be read (${systemReason(error)})`,
+      "@ before a value names a file: write @@ for a value that begins with @ itself",
+    );
+  }
+}
+
+/** A named pipe, opened so that waiting for its writer does not occupy a thread: the process could not end then. */
+function openPipe(path: string): AsyncIterable<Uint8Array> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  return new Socket({ fd, readable: true, writable: false });
+}
+
+/**
+ * Writes to standard output, all of it. A reader that has gone away is no error: it has what it wanted.
+ *
+ * @throws CliError ERR_OUTPUT_FAILED
+ */
+export async function writeOut(data: string | Uint8Array): Promise<void> {
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  if (bytes.length === 0) return;
+  try {
+    // Node's stream for files does not look at how much was written: a full disk would cut the result off silently.
+    if (fstatSync(STDOUT).isFile()) writeAll(STDOUT, bytes);
+    else await writeStream(process.stdout, bytes);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EPIPE") return;
+    throw new CliError("ERR_OUTPUT_FAILED", `the result cannot be written (${systemReason(error)})`);
+  }
+}
+
+/** Writes lines for people, or for programs that read errors as JSON. There is nobody to tell if that fails. */
+export async function writeErr(text: string): Promise<void> {
+  await writeStream(process.stderr, new TextEncoder().encode(text)).catch(() => {});
+}
+
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+}
+
+function writeStream(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
+  const done = Promise.withResolvers<void>();
+  stream.write(bytes, (error) => (error ? done.reject(error) : done.resolve()));
+  return done.promise;
+}
+
+/** Without a listener, a stream's error would end the process with a stack trace; {@link writeOut} tells of it. */
+export function expectStreamErrors(): void {
+  process.stdout.on("error", () => {});
+  process.stderr.on("error", () => {});
+}

@@ -1,0 +1,77 @@
+/**
+ * The tree of commands and what they have in common.
+ *
+ * Owns the top of the tree, its help, and the options of every command. What a command does is in commands/.
+ *
+ * @module
+ */
+import { Command, type OutputConfiguration } from "commander";
+import manifest from "../../package.json" with { type: "json" };
+import { addDecrypt } from "./commands/decrypt.ts";
+import { addEncrypt } from "./commands/encrypt.ts";
+import { addInspect } from "./commands/inspect.ts";
+import { addKeys } from "./commands/keys.ts";
+import { addKv } from "./commands/kv.ts";
+import { addRekey, addRewrap } from "./commands/rekey.ts";
+import { addCommonOptions } from "./options.ts";
+import type { Execute } from "./run.ts";
+
+const HELP = `
+A value is given as the text itself, as @FILE, or as - for standard input, which
+is also read where no value is given and something is piped in. @@ begins a text
+that begins with @. Bytes are taken exactly as they are: a line break at the end
+belongs to the value (echo -n writes none).
+
+Environment variables:
+  COFFER_VAULT        path of the vault, where --vault is not given
+  COFFER_ENVIRONMENT  environment to work in, where --environment is not given
+  COFFER_ROOT_KEY     the root key as base64, where --root-key-file is not given
+
+Exit codes:
+  0    done
+  1    wrong usage, or a problem on this side: input, output, not a ciphertext
+  2    the vault said no: not there, not found, in conflict, key out of use
+  3    integrity: decryption failed, ciphertext or vault damaged
+  130  interrupted
+
+Examples:
+  $ export COFFER_VAULT=./vault.db
+  $ echo -n s3cret | coffer encrypt --context organization_id=org_1 > secret.txt
+  $ coffer decrypt @secret.txt
+  $ coffer inspect @secret.txt
+  $ coffer rekey @secret.txt --context organization_id=org_2
+  $ echo -n s3cret | coffer kv put db-password --context app=billing
+  $ coffer kv get db-password
+`;
+
+/** @param output - where help texts go */
+export function createProgram(
+  execute: Execute,
+  output: Pick<OutputConfiguration, "writeOut" | "writeErr">,
+): Command {
+  const program = new Command("coffer")
+    .description(
+      "Encrypts secrets in this process with data keys from a vault that is one local file, and keeps small ones in it.",
+    )
+    // Settings first: commands inherit them.
+    .configureOutput({ ...output, outputError: () => {} })
+    .configureHelp({ showGlobalOptions: false })
+    .exitOverride()
+    // Options belong to the command that they follow: --version alone is the program's, after "kv get" the object's.
+    .enablePositionalOptions()
+    .helpOption("--help", "show help")
+    .helpCommand("help [command]", "show help for a command")
+    .version(manifest.version, "--version", "print the version")
+    .addHelpText("after", HELP);
+  addCommonOptions(program, { isHidden: true });
+  program.commandsGroup("Ciphertexts:");
+  addEncrypt(program, execute);
+  addDecrypt(program, execute);
+  addInspect(program, execute);
+  addRekey(program, execute);
+  addRewrap(program, execute);
+  program.commandsGroup("The vault:");
+  addKv(program, execute);
+  addKeys(program, execute);
+  return program;
+}

@@ -1,0 +1,81 @@
+/**
+ * What the user is told when a command fails.
+ *
+ * Owns the lines on standard error and the hints. Shows codes and the library's messages, which hold no secret;
+ * never a stack trace, never the message of an error that nobody expected.
+ *
+ * @module
+ */
+import { isVaultError, type VaultErrorCode } from "../errors.ts";
+import { CliError } from "./errors.ts";
+import { type ErrorCode, type ErrorExitCode, exitCodeOf } from "./exit-codes.ts";
+import { type Format, jsonText, visible } from "./format.ts";
+
+export interface ErrorReport {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly exitCode: ErrorExitCode;
+  /** Whether the same command may succeed later. */
+  readonly retryable: boolean;
+  readonly hints: readonly string[];
+}
+
+const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>> = {
+  ERR_NOT_CIPHERTEXT: ["--lenient accepts base64 with white space or without padding"],
+  ERR_ENVELOPE_MALFORMED: ["the text may have been cut off or changed on its way"],
+  ERR_DECRYPT_FAILED: [
+    "a ciphertext that was made with --aad needs exactly the same --aad",
+    "with --expect-context the context must be exactly the one of the ciphertext",
+  ],
+  ERR_KEY_NOT_FOUND: ["`coffer keys list` shows the KEKs; the vault or its --environment may be another one"],
+  ERR_KEY_DISABLED: ["`coffer keys enable KEK` puts it back into use"],
+  ERR_KEY_DESTROYED: ["`coffer keys rotate KEK` makes a version for new data; the old data stays lost"],
+  ERR_KV_NOT_FOUND: ["`coffer kv list` shows the objects; with --deleted, those that can be undeleted"],
+  ERR_KV_EXISTS: ["`coffer kv put` without --create-only writes a new version"],
+  ERR_KV_VERSION_CONFLICT: [
+    "`coffer kv metadata NAME --field metadata.versionId` prints the current version",
+  ],
+  ERR_KV_VALUE_TOO_LARGE: ["`coffer encrypt` takes larger data; store its ciphertext elsewhere"],
+  ERR_ROOT_KEY_MISSING: ["name its file with --root-key-file PATH, or set COFFER_ROOT_KEY"],
+  ERR_ROOT_KEY_WRONG: [
+    "the vault needs the root key that it was made with: see --root-key-file and COFFER_ROOT_KEY",
+  ],
+  ERR_VAULT_NOT_FOUND: [
+    "check --vault or COFFER_VAULT",
+    "`coffer encrypt` and `coffer kv put --context ...` make a new vault",
+  ],
+  ERR_STORAGE_BUSY: ["another process is writing: try again"],
+  ERR_STORAGE_CORRUPT: ["check that --vault names a coffer vault; if it does, restore it from a backup"],
+};
+
+/** Takes an error apart into what may be shown. */
+export function describe(error: unknown): ErrorReport {
+  if (isVaultError(error)) {
+    const { code, message, retryable } = error;
+    return { code, message, exitCode: exitCodeOf(code), retryable, hints: HINTS[code] ?? [] };
+  }
+  if (error instanceof CliError) return ofCli(error);
+  // The library's own word for wrong arguments; its messages name arguments, not their content.
+  if (error instanceof Error && (error as { code?: unknown }).code === "ERR_INVALID_ARGUMENT") {
+    return ofCli(new CliError("ERR_INVALID_ARGUMENT", error.message));
+  }
+  return ofCli(new CliError("ERR_INTERNAL", `unexpected ${kindOf(error)}: this is a defect of coffer`));
+}
+
+function ofCli({ code, message, hints }: CliError): ErrorReport {
+  return { code, message, exitCode: exitCodeOf(code), retryable: false, hints };
+}
+
+/** Kind and place of an error: enough to find it, and nothing that it was made from. */
+function kindOf(error: unknown): string {
+  if (!(error instanceof Error)) return "error";
+  const place = /^ {4}at .*?([\w.-]+:\d+):\d+\)?$/m.exec(error.stack ?? "")?.[1];
+  return `${error.constructor.name}${place === undefined ? "" : ` at ${place}`}`;
+}
+
+/** The lines for standard error. */
+export function reportText(report: ErrorReport, format: Format): string {
+  if (format === "json") return `${jsonText({ error: report }, 0)}\n`;
+  const lines = [`error: ${report.message} (${report.code})`, ...report.hints.map((hint) => `hint: ${hint}`)];
+  return lines.map((line) => `coffer: ${visible(line)}\n`).join("");
+}

@@ -1,0 +1,156 @@
+/**
+ * One run of the command, from arguments to an exit code.
+ *
+ * Owns parsing, execution, interruption and the report of errors, in this order. Must not know commands.
+ *
+ * @module
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { CommanderError } from "commander";
+import { type CliError, usageError } from "./errors.ts";
+import { EXIT_LOCAL, EXIT_SIGINT, EXIT_SIGTERM } from "./exit-codes.ts";
+import { type Format, type Result, render } from "./format.ts";
+import { isStdoutTerminal, writeErr, writeOut } from "./io.ts";
+import { createProgram } from "./program.ts";
+import { describe, reportText } from "./report.ts";
+import { type CommonFlags, Session } from "./session.ts";
+
+/** Runs what a command does, and writes its result. */
+export type Execute = (flags: CommonFlags, work: (session: Session) => Promise<Result>) => Promise<void>;
+
+const SIGNALS = { SIGINT: EXIT_SIGINT, SIGTERM: EXIT_SIGTERM } as const;
+
+/** Milliseconds that closing the vault may take after a signal: a commit ends sooner, a wait for a lock may not. */
+const CLOSE_MS = 1_000;
+
+/** The process was told to end. */
+class Interrupted extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super("interrupted");
+    this.exitCode = exitCode;
+  }
+}
+
+/** @returns the exit code; everything has been written by then */
+export async function run(argv: readonly string[]): Promise<number> {
+  const abort = new AbortController();
+  const interrupted = onSignals(abort);
+  let session: Session | undefined;
+  const execute: Execute = async (flags, work) => {
+    session = new Session(flags, abort.signal);
+    const result = await work(session).finally(() => session?.close());
+    const { format, flags: given } = session;
+    await writeOut(render(result, { format, field: given.field, isTerminal: isStdoutTerminal() }));
+  };
+  try {
+    await Promise.race([parseAndExecute(argv, execute), interrupted]);
+    return 0;
+  } catch (error) {
+    if (error instanceof Interrupted) {
+      await Promise.race([session?.close().catch(() => {}), sleep(CLOSE_MS)]);
+      return error.exitCode;
+    }
+    if (error instanceof HelpShown) return error.exitCode;
+    const report = describe(error);
+    await writeErr(reportText(report, session?.format ?? formatIn(argv)));
+    return report.exitCode;
+  }
+}
+
+/** Rejects on the first signal; a second one ends the process at once. */
+function onSignals(abort: AbortController): Promise<never> {
+  const interrupted = Promise.withResolvers<never>();
+  interrupted.promise.catch(() => {}); // It may come when nobody waits any more.
+  for (const [signal, exitCode] of Object.entries(SIGNALS)) {
+    process.on(signal, () => {
+      if (abort.signal.aborted) process.exit(exitCode);
+      const reason = new Interrupted(exitCode);
+      abort.abort(reason);
+      interrupted.reject(reason);
+    });
+  }
+  return interrupted.promise;
+}
+
+/** Help or the version was asked for and has been written. */
+class HelpShown extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super("help was shown");
+    this.exitCode = exitCode;
+  }
+}
+
+async function parseAndExecute(argv: readonly string[], execute: Execute): Promise<void> {
+  if (argv.some((argument) => argument.includes("\ufffd"))) {
+    // Node puts it in the place of bytes that are not UTF-8: nobody can tell what was meant.
+    throw usageError(
+      "an argument is not UTF-8 text, or holds U+FFFD, which cannot be told from that",
+      "give such a value on standard input or as @FILE",
+    );
+  }
+  const text = { out: "", err: "" };
+  const program = createProgram(execute, {
+    writeOut: (part) => {
+      text.out += part;
+    },
+    writeErr: (part) => {
+      text.err += part;
+    },
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    await writeOut(text.out);
+    await writeErr(text.err);
+    if (error.exitCode === 0) throw new HelpShown(0);
+    if (error.code === "commander.help") throw new HelpShown(EXIT_LOCAL);
+    // Not among the options, where -hunter2 would ask for help; but people type it.
+    if (unknownOption(error) === "-h") return parseAndExecute(withHelp(argv), execute);
+    throw ofParser(error, argv);
+  }
+}
+
+function withHelp(argv: readonly string[]): string[] {
+  return argv.map((argument) => (argument === "-h" ? "--help" : argument));
+}
+
+function unknownOption(error: CommanderError): string | undefined {
+  if (error.code !== "commander.unknownOption") return undefined;
+  return /^error: unknown option '(.*)'(?:\n\(Did you mean .*)?$/s.exec(error.message)?.[1];
+}
+
+/** The parser's error in our words: its own repeat what was typed, which may be a secret in the wrong place. */
+function ofParser(error: CommanderError, argv: readonly string[]): CliError {
+  // Only our own names are ever suggested.
+  const meant = /\n\(Did you mean (?:one of )?([^?]*)\?\)$/.exec(error.message)?.[1];
+  const hints = meant === undefined ? [] : [`did you mean ${meant}?`];
+  const more = "`coffer --help` lists the commands, `coffer COMMAND --help` the options of one";
+  switch (error.code) {
+    case "commander.unknownOption": {
+      const at = argv.indexOf(unknownOption(error) ?? "");
+      const which = at < 0 ? "" : `: argument ${at + 1}`;
+      const dashes = "a value that begins with - goes after --, or is given on standard input";
+      return usageError(`unknown option${which}`, ...(hints.length > 0 ? hints : [dashes, more]));
+    }
+    case "commander.unknownCommand":
+      return usageError("unknown command", ...(hints.length > 0 ? hints : [more]));
+    case "commander.excessArguments":
+      return usageError("too many arguments", "quote values that hold spaces", more);
+    default:
+      // These name options and arguments of ours only.
+      return usageError(error.message.replace(/^error: /, ""), more);
+  }
+}
+
+/** The format that was asked for, where parsing did not come so far. */
+function formatIn(argv: readonly string[]): Format {
+  const isJson = argv.some(
+    (argument, i) => argument === "--format=json" || (argument === "json" && argv[i - 1] === "--format"),
+  );
+  return isJson ? "json" : "table";
+}

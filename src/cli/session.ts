@@ -1,0 +1,60 @@
+/**
+ * One run of one command: its vault, its notes to the user, its end.
+ *
+ * Owns the opening and closing of the vault, also when the command is interrupted. Must not know commands.
+ *
+ * @module
+ */
+import { type Format, visible } from "./format.ts";
+import { isStderrTerminal, writeErr } from "./io.ts";
+import { type CliVault, openCliVault, type VaultFlags } from "./open.ts";
+
+/** Options that every command has. */
+export interface CommonFlags extends VaultFlags {
+  readonly format?: Format | undefined;
+  readonly field?: string | undefined;
+}
+
+export class Session {
+  readonly flags: CommonFlags;
+  readonly signal: AbortSignal;
+  #vault: Promise<CliVault> | undefined;
+
+  constructor(flags: CommonFlags, signal: AbortSignal) {
+    this.flags = flags;
+    this.signal = signal;
+  }
+
+  get format(): Format {
+    return this.flags.format ?? "table";
+  }
+
+  /** Opens the vault; only after all input has been read, for another command of a pipeline may be making it. */
+  open(options: { readonly create: boolean } = { create: false }): Promise<CliVault> {
+    const notes: Promise<void>[] = [];
+    this.#vault ??= openCliVault(this.flags, {
+      create: options.create,
+      onNotice: (notice) => notes.push(this.note(notice)),
+    }).finally(() => Promise.all(notes));
+    return this.#vault;
+  }
+
+  /** Tells the user something beside the result. */
+  note(text: string): Promise<void> {
+    return writeErr(noteText(text, this.format));
+  }
+
+  /** Shows how far a long command has come, on a terminal. Without text, takes that away again. */
+  async progress(text = ""): Promise<void> {
+    if (isStderrTerminal()) await writeErr(`\r\u001b[K${text}`);
+  }
+
+  async close(): Promise<void> {
+    const vault = await this.#vault?.catch(() => undefined);
+    await vault?.close();
+  }
+}
+
+function noteText(text: string, format: Format): string {
+  return format === "json" ? `${JSON.stringify({ note: text })}\n` : `coffer: note: ${visible(text)}\n`;
+}
