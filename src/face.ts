@@ -46,6 +46,7 @@ import {
   rekey,
   rekeyMany,
   rewrap,
+  rewrapMany,
 } from "./rekey/rekey.ts";
 
 /** How a vault behaves, whatever stands behind it. */
@@ -229,6 +230,18 @@ export class Vault implements KvServiceFace {
   ): Promise<string> {
     this.#checkOpen();
     return rewrap(this.#keys, ciphertext, this.#reading(options));
+  }
+
+  /**
+   * Wraps the data keys of many ciphertexts under the newest KEK versions; one result per item, in order. Ciphertexts
+   * that share a data key go on sharing it, and cost one request. @throws as `rewrapMany` of coffer/rekey
+   */
+  async rewrapMany(
+    ciphertexts: readonly string[],
+    options: BatchOptions = {},
+  ): Promise<ItemResult<string>[]> {
+    this.#checkOpen();
+    return rewrapMany(this.#keys, ciphertexts, options);
   }
 
   /** Makes a data key, for use with coffer/crypto. Dispose of it. */

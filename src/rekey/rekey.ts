@@ -13,6 +13,7 @@ import { splice } from "../crypto/inspect.ts";
 import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
+import { Turns } from "../keys/turns.ts";
 
 /** Items of a batch that are under way at once unless told otherwise. Ours. */
 export const REKEY_CONCURRENCY_DEFAULT = 8;
@@ -128,12 +129,14 @@ async function moveMany(
   }
   const results = new Array<ItemResult<string>>(ciphertexts.length);
   const wrapped = new Map<string, Promise<string>>();
+  const turns = new Turns();
   let next = 0;
   let done = 0;
   const worker = async (): Promise<void> => {
     while (next < ciphertexts.length) {
-      options.signal?.throwIfAborted();
       const index = next++;
+      await turns.give();
+      options.signal?.throwIfAborted();
       const ciphertext = ciphertexts[index]!;
       try {
         const encryptedKeys = encodeBase64(parseEnvelope(ciphertext, options).keyBlob);

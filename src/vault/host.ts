@@ -9,7 +9,7 @@
 import { toHex } from "../crypto/bytes.ts";
 import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/key-context.ts";
 import { randomBytes } from "../crypto/random.ts";
-import { uuidToText, uuidV4 } from "../crypto/uuid.ts";
+import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/uuid.ts";
 import { VaultError } from "../errors.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { type EventActor, EventLog, type EventMode } from "./events.ts";
@@ -244,12 +244,16 @@ async function createIdentity(
 }
 
 async function readIdentity(database: Database): Promise<Identity | undefined> {
-  const rows = await database.read((sql) => sql.all("SELECT name, value FROM meta"));
-  const value = (name: string) => rows.find((row) => row.name === name)?.value as Uint8Array | undefined;
+  const { rows, kek } = await database.read(async (sql) => ({
+    rows: await sql.all("SELECT name, value FROM meta"),
+    kek: await sql.get("SELECT id FROM keks LIMIT 1"),
+  }));
+  const value = (name: string) => rows.find((row) => row.name === name)?.value;
   const vaultId = value("vault_id");
   const check = value("root_check");
-  if (vaultId === undefined && check === undefined) return undefined;
-  if (vaultId === undefined || check === undefined) {
+  // A vault that is only about to be made has no KEKs.
+  if (vaultId === undefined && check === undefined && kek === undefined) return undefined;
+  if (!(vaultId instanceof Uint8Array && vaultId.length === UUID_BYTES && check instanceof Uint8Array)) {
     throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged in its file");
   }
   return { vaultId, check };

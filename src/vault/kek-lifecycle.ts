@@ -7,11 +7,11 @@
  * @module
  */
 import { utf8 } from "../crypto/bytes.ts";
-import { contextObject, type KeyContext, parseCanonicalContext } from "../crypto/key-context.ts";
+import { contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { EventSink } from "./events.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
-import { kekName, storedText } from "./keyring.ts";
+import { damagedKek, kekName, storedContext, storedText } from "./keyring.ts";
 import { SHRED_DELAY_MS_MAX, SHRED_SAMPLE_MAX } from "./limits.ts";
 import type { Session } from "./session.ts";
 import type { Database, Row, Sql } from "./storage/database.ts";
@@ -299,9 +299,7 @@ export class KekLifecycle {
       versions: [...targets].reverse(),
       contexts: {
         count: contexts.length,
-        sample: contexts
-          .slice(0, SHRED_SAMPLE_MAX)
-          .map((row) => contextObject(parseCanonicalContext(row.canonical as Uint8Array))),
+        sample: contexts.slice(0, SHRED_SAMPLE_MAX).map((row) => contextObject(storedContext(row.canonical))),
       },
       kvObjects: {
         count: names.length,
@@ -334,6 +332,7 @@ async function versions(sql: Sql, kekId: string): Promise<VersionRow[]> {
     "SELECT version, state FROM kek_versions WHERE kek_id = ? ORDER BY version DESC",
     kekId,
   );
+  if (rows.length === 0) throw damagedKek(kekId);
   return rows.map((row) => ({ version: row.version as number, state: row.state as KekState }));
 }
 
@@ -370,6 +369,7 @@ async function info(sql: Sql, kek: KekRow): Promise<KekInfo> {
      FROM kek_versions v WHERE v.kek_id = ? ORDER BY v.version DESC`,
     kek.id,
   );
+  if (rows.length === 0) throw damagedKek(kek.id);
   return {
     id: kek.id,
     name: kek.name,

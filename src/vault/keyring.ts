@@ -20,7 +20,12 @@ import {
 } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import { type CofferKeyBlob, decodeKeyBlob, encodeKeyBlob, WRAP_NONCE_BYTES } from "../crypto/key-blob.ts";
-import { type CanonicalContext, type ContextEntry, canonicalEntries } from "../crypto/key-context.ts";
+import {
+  type CanonicalContext,
+  type ContextEntry,
+  canonicalEntries,
+  parseCanonicalContext,
+} from "../crypto/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { providers } from "../crypto/providers.ts";
 import { randomBytes } from "../crypto/random.ts";
@@ -414,12 +419,17 @@ function usable(rows: readonly Row[]): KekRow[] {
   if (disabled !== undefined) {
     throw new VaultError("ERR_KEY_DISABLED", `the KEK ${disabled.id} is disabled`);
   }
-  return rows.map((row) => ({
-    id: row.id as string,
-    version: row.version as number,
-    entry: { name: storedText(row.context_name), value: storedText(row.context_value) },
-    wrapped: row.wrapped as Uint8Array,
-  }));
+  return rows.map((row) => {
+    const id = row.id as string;
+    // Only a destroyed one has none.
+    if (row.wrapped === null) throw damagedKek(id);
+    return {
+      id,
+      version: row.version as number,
+      entry: { name: storedText(row.context_name), value: storedText(row.context_value) },
+      wrapped: row.wrapped as Uint8Array,
+    };
+  });
 }
 
 /** The one answer for a KEK that does not exist and for one that the caller may not know of. */
@@ -428,6 +438,11 @@ export function unknownKek(id: Uint8Array): VaultError {
     "ERR_KEY_NOT_FOUND",
     `this vault's environment does not hold the KEK ${uuidToText(id)}`,
   );
+}
+
+/** A KEK whose rows cannot be what was written. */
+export function damagedKek(id: string): VaultError {
+  return new VaultError("ERR_STORAGE_CORRUPT", `the KEK ${id} is damaged in the vault's file`);
 }
 
 /** How events name a KEK. */
@@ -441,6 +456,15 @@ export function storedText(bytes: SqlValue | undefined): string {
   if (text === undefined)
     throw new VaultError("ERR_STORAGE_CORRUPT", "a context is damaged in the vault's file");
   return text;
+}
+
+/** A context that is stored in canonical form. @throws VaultError ERR_STORAGE_CORRUPT */
+export function storedContext(bytes: SqlValue | undefined): CanonicalContext {
+  try {
+    return parseCanonicalContext(bytes as Uint8Array);
+  } catch {
+    throw new VaultError("ERR_STORAGE_CORRUPT", "a context is damaged in the vault's file");
+  }
 }
 
 function kekIdBytes(id: string): Uint8Array {

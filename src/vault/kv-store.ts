@@ -21,6 +21,7 @@ import { randomBytes } from "../crypto/random.ts";
 import { uuidToText } from "../crypto/uuid.ts";
 import { VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
+import { Turns } from "../keys/turns.ts";
 import type {
   KvListRequest,
   KvMetadata,
@@ -386,7 +387,9 @@ export class EmbeddedKvStore implements KvService {
   async #rewrapBatch(rows: readonly Row[]): Promise<{ rewrapped: number; skipped: number }> {
     const moved: { versionId: SqlValue; old: Uint8Array; made: RingDataKey }[] = [];
     let skipped = 0;
+    const turns = new Turns();
     for (const row of rows) {
+      await turns.give();
       const old = row.key_blob as Uint8Array;
       try {
         const unwrapped = await this.#keyring.unwrap(old);

@@ -150,6 +150,8 @@ class SqliteDatabase implements Database {
   readonly #sql: Sql;
   readonly #dataVersion: StatementSync;
   readonly #writes: Write[] = [];
+  /** What may be in the columns of a name: declared types, and NULL. */
+  readonly #types = new Map<string, Set<string>>();
   #queue: Promise<unknown> = Promise.resolve();
   #changes: Changes = { keks: 0, revocations: 0, apiKeys: 0 };
   #changesAt: number | undefined;
@@ -164,10 +166,12 @@ class SqliteDatabase implements Database {
     this.#lockWaitMs = lockWaitMs;
     this.#dataVersion = connection.prepare("PRAGMA data_version");
     this.#sql = {
-      all: async (statement, ...parameters) =>
-        this.#run((s) => s.all(...parameters) as unknown as Row[], statement),
+      all: async (statement, ...parameters) => this.#run((s) => this.#rows(s.all(...parameters)), statement),
       get: async (statement, ...parameters) =>
-        this.#run((s) => s.get(...parameters) as unknown as Row | undefined, statement),
+        this.#run((s) => {
+          const row = s.get(...parameters);
+          return row === undefined ? undefined : this.#rows([row])[0];
+        }, statement),
       run: async (statement, ...parameters) =>
         this.#run((s) => Number(s.run(...parameters).changes), statement),
     };
@@ -199,6 +203,7 @@ class SqliteDatabase implements Database {
     if (this.#pragma("user_version") < SCHEMA_VERSION) {
       await this.#exclusively(() => this.#transaction("BEGIN IMMEDIATE", async () => this.#migrate()));
     }
+    this.#learnTypes();
     // Who wrote last may have been killed before it could.
     this.#emptyJournal();
   }
@@ -239,8 +244,12 @@ class SqliteDatabase implements Database {
     // data_version changes when another connection has committed; our own commits reset #changesAt.
     const version = translating(() => this.#dataVersion.get())!.data_version as number;
     if (version !== this.#changesAt) {
-      const rows = this.#run((s) => s.all(), "SELECT name, value FROM counters") as unknown as Row[];
-      const value = (name: string): number => rows.find((row) => row.name === name)!.value as number;
+      const rows = this.#run((s) => s.all(), "SELECT name, value FROM counters");
+      const value = (name: string): number => {
+        const counter = rows.find((row) => row.name === name)?.value;
+        if (typeof counter !== "number") throw damaged();
+        return counter;
+      };
       this.#changes = {
         keks: value("keks"),
         revocations: value("revocations"),
@@ -312,8 +321,8 @@ class SqliteDatabase implements Database {
       if (this.#isScrubDue && performance.now() - this.#scrubTriedAt > SCRUB_EVERY_MS) this.#emptyJournal();
     } catch (error) {
       for (const write of batch) write.reject(error);
-      // The lock was not to be had: all who wait for it have waited.
-      if (isVaultError(error, "ERR_STORAGE_BUSY")) this.#refuse(error);
+      // It did not even begin (the lock was not to be had, the file is read-only): all who wait for it have waited.
+      if (batch.length === 0) this.#refuse(error);
     }
     if (this.#writes.length > 0) this.#takeTurnToWrite();
   }
@@ -431,6 +440,35 @@ class SqliteDatabase implements Database {
     });
   }
 
+  /** Reads which types the columns are declared with: SQLite itself stores anything anywhere. */
+  #learnTypes(): void {
+    const columns = translating(() =>
+      this.#connection
+        .prepare(
+          `SELECT c.name, c.type, c."notnull", c.pk FROM sqlite_schema s JOIN pragma_table_info(s.name) c
+           WHERE s.type = 'table'`,
+        )
+        .all(),
+    );
+    for (const { name, type, notnull, pk } of columns) {
+      let accepted = this.#types.get(name as string);
+      if (accepted === undefined) this.#types.set(name as string, (accepted = new Set()));
+      accepted.add(type as string);
+      if (notnull === 0 && pk === 0) accepted.add("NULL");
+    }
+  }
+
+  /** Rows as the schema declares them; anything else in a file is damage. */
+  #rows(rows: readonly Record<string, unknown>[]): readonly Row[] {
+    for (const row of rows) {
+      for (const name in row) {
+        const accepted = this.#types.get(name);
+        if (accepted !== undefined && !accepted.has(typeOf(row[name], name))) throw damaged();
+      }
+    }
+    return rows as readonly Row[];
+  }
+
   #exec(statements: string): void {
     translating(() => this.#connection.exec(statements));
   }
@@ -453,6 +491,22 @@ class SqliteDatabase implements Database {
   }
 }
 
+/** The most milliseconds from 1970 that a date can have (ECMA-262, section 21.4.1.1). */
+const DATE_MS_MAX = 8.64e15;
+
+/** The declared type that a value fits; columns that end in `_at` are dates. */
+function typeOf(value: unknown, name: string): string {
+  if (value === null) return "NULL";
+  if (typeof value === "string") return SQLITE_TYPES.text;
+  if (value instanceof Uint8Array) return SQLITE_TYPES.bytes;
+  const max = name.endsWith("_at") ? DATE_MS_MAX : Number.MAX_SAFE_INTEGER;
+  return Number.isInteger(value) && Math.abs(value as number) <= max ? SQLITE_TYPES.integer : "none";
+}
+
+function damaged(): VaultError {
+  return new VaultError("ERR_STORAGE_CORRUPT", "a stored row is damaged in the vault's file");
+}
+
 function translating<T>(work: () => T): T {
   try {
     return work();
@@ -469,6 +523,8 @@ function primaryCode(error: unknown): number | undefined {
 
 /** SQLite's error as ours; anything else as it is. SQLite's texts name tables and columns, never values. */
 function translate(error: unknown): unknown {
+  // node:sqlite refuses to read integers beyond 2^53, which nobody has written.
+  if ((error as { code?: unknown }).code === "ERR_OUT_OF_RANGE") return damaged();
   const primary = primaryCode(error);
   if (primary === undefined) return error;
   const code = CODES[primary] ?? "ERR_STORAGE_UNAVAILABLE";
