@@ -97,6 +97,16 @@ describe("base64", () => {
     );
   });
 
+  test.each(CODECS)("[ENV-4] no character but the 64 is a digit, for the %s codec", (_, codec) => {
+    const digits = [];
+    for (let unit = 0; unit < 0x10000; unit++) {
+      const text = `AAA${String.fromCharCode(unit)}`;
+      if (codec.decode(text) !== undefined) digits.push(String.fromCharCode(unit));
+    }
+    // Padding makes a text as well.
+    expect(digits.join("")).toBe("+/0123456789=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+  });
+
   test("[ENV-4] both codecs agree on all groups of four of some characters", () => {
     const units = ["A", "B", "g", "w", "/", "=", "-", " "];
     let accepted = 0;
