@@ -25,3 +25,25 @@ export {
   localEncrypt,
   localEncryptSync,
 } from "./local.ts";
+export {
+  type NativeOptions,
+  nativeDecrypt,
+  nativeDecryptSync,
+  nativeEncrypt,
+  nativeEncryptSync,
+} from "./native.ts";
+export {
+  decryptRange,
+  type NativeReader,
+  type NativeSourceOptions,
+  openNativeSource,
+} from "./native-range.ts";
+export type { BlobLike, ByteSource, FileHandleLike, RangeSource } from "./native-source.ts";
+export {
+  type ByteTransform,
+  decryptStream,
+  encryptStream,
+  type FindDataKey,
+  type MakeDataKey,
+  type NativeStreamOptions,
+} from "./native-stream.ts";

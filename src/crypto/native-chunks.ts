@@ -7,7 +7,7 @@
  * @module
  */
 import { decryptFailed } from "../errors.ts";
-import type { AeadKey, AeadProvider, SyncAeadKey, SyncAeadProvider } from "./aead.ts";
+import type { AeadKey, AeadProvider, SyncAeadKey } from "./aead.ts";
 import { ascii, concatBytes, EMPTY, equalBytes } from "./bytes.ts";
 import { type DataKeyInput, expandDataKey } from "./data-key.ts";
 import {
@@ -35,6 +35,8 @@ const COUNTER_BYTES = 5;
 export interface MessageKey<K extends AeadKey = AeadKey> {
   readonly aead: K;
   readonly baseNonce: Uint8Array;
+  /** Whether `aead` answers at once. */
+  readonly isSync: boolean;
 }
 
 /** A message's key and what its envelope shows of it. */
@@ -66,7 +68,12 @@ export function deriveMessageKey<K extends AeadKey>(
   const aead = provider.importKey(raw) as K;
   raw.fill(0);
   return {
-    key: { aead, baseNonce: bytes.slice(KEY_BYTES, KEY_BYTES + NONCE_BYTES) },
+    key: {
+      aead,
+      baseNonce: bytes.slice(KEY_BYTES, KEY_BYTES + NONCE_BYTES),
+      // Every provider whose keys answer at once runs the bare block cipher too.
+      isSync: "encryptBlocks" in provider,
+    },
     commitment: bytes.slice(KEY_BYTES + NONCE_BYTES),
   };
 }
@@ -88,11 +95,6 @@ export function recoverMessageKey<K extends AeadKey>(
     throw decryptFailed();
   }
   return derived.key;
-}
-
-/** Whether a provider's keys answer at once. */
-export function answersAtOnce(provider: AeadProvider): provider is SyncAeadProvider {
-  return "encryptBlocks" in provider;
 }
 
 /**
@@ -127,6 +129,10 @@ export async function sealRun(
   out: Uint8Array,
   at = 0,
 ): Promise<void> {
+  if (key.isSync) {
+    sealRunSync(key as MessageKey<SyncAeadKey>, first, plaintext, isEnd, out, at);
+    return;
+  }
   await forEachInFlight(countOf(first, plaintext, isEnd), async (i) => {
     const sealed = await key.aead.seal(chunkNonce(key.baseNonce, first + i), chunkOf(plaintext, i), EMPTY);
     out.set(sealed, at + i * SEALED_CHUNK_BYTES);
@@ -164,6 +170,10 @@ export async function openRun(
   out: Uint8Array,
   at = 0,
 ): Promise<void> {
+  if (key.isSync) {
+    openRunSync(key as MessageKey<SyncAeadKey>, first, sealed, out, at);
+    return;
+  }
   await forEachInFlight(sealedCountOf(first, sealed), async (i) => {
     const { ciphertext, tag } = sealedChunkOf(sealed, i);
     const opened = await key.aead.open(chunkNonce(key.baseNonce, first + i), ciphertext, tag, EMPTY);

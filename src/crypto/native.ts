@@ -7,13 +7,12 @@
  * @module
  */
 import { invalidType } from "../errors.ts";
-import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
+import type { AeadKey, AeadProvider, AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { toBytes, typeName } from "./bytes.ts";
 import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput } from "./data-key.ts";
 import { NATIVE_SALT_BYTES } from "./limits.ts";
 import {
-  answersAtOnce,
   type Derived,
   deriveMessageKey,
   nativeContext,
@@ -57,7 +56,6 @@ export async function nativeEncrypt(
 ): Promise<Uint8Array> {
   const message = prepare(data, key, associatedData);
   const provider = await providers.async(options.provider);
-  if (answersAtOnce(provider)) return sealSync(provider, key, message);
   const { derived, out, chunksAt } = begin(provider, key, message);
   try {
     await sealRun(derived.key, 0, message.plaintext, true, out, chunksAt);
@@ -75,7 +73,13 @@ export function nativeEncryptSync(
   options: NativeOptions = {},
 ): Uint8Array {
   const message = prepare(data, key, associatedData);
-  return sealSync(providers.sync(options.provider), key, message);
+  const { derived, out, chunksAt } = begin(providers.sync(options.provider), key, message);
+  try {
+    sealRunSync(derived.key, 0, message.plaintext, true, out, chunksAt);
+  } finally {
+    derived.key.aead.dispose();
+  }
+  return out;
 }
 
 /**
@@ -128,7 +132,6 @@ export async function openNative(
   providerName?: AeadProviderName,
 ): Promise<Uint8Array> {
   const provider = await providers.async(providerName);
-  if (answersAtOnce(provider)) return openNativeSync(body, key, associatedData, provider.name);
   const { plaintextBytes } = shapeOfChunks(body.chunks.length);
   const message = recoverMessageKey(provider, key, body, nativeContext(associatedData));
   try {
@@ -215,14 +218,4 @@ function begin<K extends AeadKey>(
   out.set(salt, message.header.length);
   out.set(derived.commitment, message.header.length + NATIVE_SALT_BYTES);
   return { derived, out, chunksAt };
-}
-
-function sealSync(provider: SyncAeadProvider, key: WrappedDataKeyInput, message: Message): Uint8Array {
-  const { derived, out, chunksAt } = begin(provider, key, message);
-  try {
-    sealRunSync(derived.key, 0, message.plaintext, true, out, chunksAt);
-  } finally {
-    derived.key.aead.dispose();
-  }
-  return out;
 }

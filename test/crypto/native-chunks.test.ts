@@ -4,7 +4,6 @@ import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { AeadProvider } from "../../src/crypto/aead.ts";
 import {
-  answersAtOnce,
   chunkNonce,
   deriveMessageKey,
   openRun,
@@ -14,7 +13,7 @@ import {
   sealRunSync,
 } from "../../src/crypto/native-chunks.ts";
 import { NATIVE_PREFIX_BYTES, SEALED_CHUNK_BYTES, shapeOfChunks } from "../../src/crypto/native-format.ts";
-import { concat, fromBase64, hex, seededStream, toHexText } from "../support/bytes.ts";
+import { concat, fromBase64, hex, seededBytes, toHexText } from "../support/bytes.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { CHUNK, derivePlain, nonceOf, sealChunksPlain } from "../support/native.ts";
 import { nativeExample } from "../support/native-example.ts";
@@ -57,8 +56,7 @@ async function open(provider: AeadProvider, vector: Vector): Promise<Outcome> {
       const sealed = bytes.subarray(at, at + SEALED_CHUNK_BYTES);
       const isLast = sealed.length < SEALED_CHUNK_BYTES;
       const out = new Uint8Array(isLast ? shapeOfChunks(sealed.length).plaintextBytes : CHUNK);
-      if (answersAtOnce(provider)) openRunSync(key as never, index, sealed, out);
-      else await openRun(key, index, sealed, out);
+      await openRun(key, index, sealed, out);
       released.push(out);
       if (isLast) return end();
       at += sealed.length;
@@ -158,22 +156,20 @@ describe("chunks", () => {
 
   test.each(AEAD_PROVIDERS)("[NAT-10] are cut and sealed as the page says ($name)", async (provider) => {
     for (const size of sizes) {
-      const plaintext = Uint8Array.from(seededStream(size)(size));
+      const plaintext = seededBytes(size, size);
       const expected = concat(...sealChunksPlain(plainKeys, plaintext));
       const { key } = deriveMessageKey(provider, dataKey, salt, hex("00"));
       const out = new Uint8Array(expected.length + 7);
-      if (answersAtOnce(provider)) sealRunSync(key as never, 0, plaintext, true, out, 7);
-      else await sealRun(key, 0, plaintext, true, out, 7);
+      await sealRun(key, 0, plaintext, true, out, 7);
       expect(Buffer.compare(out.subarray(7), expected), `${size} bytes`).toBe(0);
       const back = new Uint8Array(size + 3);
-      if (answersAtOnce(provider)) openRunSync(key as never, 0, expected, back, 3);
-      else await openRun(key, 0, expected, back, 3);
+      await openRun(key, 0, expected, back, 3);
       expect(Buffer.compare(back.subarray(3), plaintext), `${size} bytes`).toBe(0);
     }
   });
 
   test.each(SYNC_AEAD_PROVIDERS)("runs in the middle go on with their numbers ($name)", async (provider) => {
-    const plaintext = Uint8Array.from(seededStream(3)(4 * CHUNK + 9));
+    const plaintext = seededBytes(3, 4 * CHUNK + 9);
     const { key } = deriveMessageKey(provider, dataKey, salt, hex("00"));
     const later = deriveMessageKey(WEBCRYPTO, dataKey, salt, hex("00")).key;
     const [out, laterOut] = [new Uint8Array(4 * 16_400 + 25), new Uint8Array(4 * 16_400 + 25)];

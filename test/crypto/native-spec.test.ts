@@ -66,16 +66,3 @@ describe("worked example", () => {
     expect(toHexText(page.tableEnd)).toBe(toHexText(envelope.subarray(212)));
   });
 });
-
-// What the code owes, until the tests of the code stand: each line goes where its test comes.
-describe("rules whose tests come with the code", () => {
-  test.todo("[NAT-2] [NAT-3] [NAT-4] header");
-  test.todo("[NAT-5] [NAT-8] [NAT-9] keys");
-  test.todo("[NAT-11] [NAT-12] chunks");
-  test.todo("[NAT-13] [NAT-14] [NAT-15] [NAT-16] release");
-  test.todo("[NAT-17] [NAT-18] ranges");
-  test.todo("[NAT-19] [NAT-20] [NAT-21] detection");
-  test.todo("[NAT-22] [NAT-23] splice");
-  test.todo("[NAT-24] policy");
-  test.todo("[NAT-25] errors");
-});

@@ -61,3 +61,11 @@ export function seededStream(seed: number): (length: number) => Uint8Array {
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(Buffer.concat(parts));
 }
+
+/** Any number of bytes that a seed decides, in an array of their own. */
+export function seededBytes(seed: number, size: number): Uint8Array {
+  const next = seededStream(seed);
+  const out = new Uint8Array(size);
+  for (let at = 0; at < size; at += 2 ** 16) out.set(next(Math.min(2 ** 16, size - at)), at);
+  return out;
+}
