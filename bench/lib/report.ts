@@ -7,7 +7,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { CaseResult, CompetitorResult, Settings } from "./harness.ts";
+import type { CaseResult, Clock, CompetitorResult, Settings } from "./harness.ts";
 import type { Machine, Versions } from "./machine.ts";
 
 /** Changes when a reader of the files would have to. */
@@ -29,6 +29,8 @@ export interface Report {
   readonly cases: readonly CaseResult[];
 }
 
+const CLOCKS: Readonly<Record<Clock, string>> = { cpu: "processor time", wall: "time" };
+
 /** A cell whose quartiles lie further apart than this is marked. */
 const SPREAD_DOUBTFUL = 0.25;
 
@@ -47,9 +49,10 @@ export function toMarkdown(report: Report): string {
     `${settings.rounds} rounds of ${settings.sampleMs} ms samples, ${report.seconds} s in all.`,
     "",
   ];
-  const suites = Map.groupBy(report.cases, (result) => `${result.suite}: ${result.work}`);
-  const tables = [...suites].flatMap(([title, results]) => {
-    const names = results[0]!.competitors.map(({ name }) => name);
+  const works = Map.groupBy(report.cases, (result) => `${result.suite}: ${result.work}`);
+  const tables = [...works].flatMap(([title, results]) => {
+    const [{ clock, competitors }] = results as [CaseResult];
+    const names = competitors.map(({ name }) => name);
     const row = (result: CaseResult, cell: (competitor: CompetitorResult) => string): string[] => [
       result.size,
       ...result.competitors.map(cell),
@@ -57,14 +60,14 @@ export function toMarkdown(report: Report): string {
     return [
       `## ${title}`,
       "",
-      `Times ${names[0]}: median of the ratios within a round (~ where the middle half of them spreads over more than ${SPREAD_DOUBTFUL * 100}%); in brackets the ratio of the best samples.`,
+      `Times ${names[0]}, in ${CLOCKS[clock]}: median of the ratios within a round (~ where the middle half of them spreads over more than ${SPREAD_DOUBTFUL * 100}%); in brackets the ratio of the best samples.`,
       "",
       ...table([
         ["", ...names],
-        ...results.map((result) => row(result, (c) => ratio(c, result.competitors[0]!))),
+        ...results.map((result) => row(result, (c) => ratio(c, result.competitors[0]!, clock))),
       ]),
       "",
-      "A call takes: median; in brackets the best sample.",
+      "A caller waits: median; in brackets the best sample.",
       "",
       ...table([["", ...names], ...results.map((result) => row(result, time))]),
       "",
@@ -89,14 +92,14 @@ export function writeReport(report: Report, directory: string): string {
   return `${base}.json`;
 }
 
-function ratio(competitor: CompetitorResult, baseline: CompetitorResult): string {
+function ratio(competitor: CompetitorResult, baseline: CompetitorResult, clock: Clock): string {
   if (competitor === baseline) return "1";
-  const { median, spread } = competitor.ratio;
-  const best = competitor.ns.min / baseline.ns.min;
+  const { median, spread } = competitor[clock].ratio;
+  const best = competitor[clock].ns.min / baseline[clock].ns.min;
   return `${spread > SPREAD_DOUBTFUL ? "~" : ""}${digits(median)} (${digits(best)})`;
 }
 
-function time({ ns }: CompetitorResult): string {
+function time({ wall: { ns } }: CompetitorResult): string {
   return `${duration(ns.median)} (${duration(ns.min)})`;
 }
 

@@ -105,6 +105,7 @@ function sealCase(size: Size): Case {
     suite: SUITE,
     work: "seal",
     size: size.name,
+    clock: "cpu",
     competitors: [syncCall("bare", bare), ...ciphers],
     async check() {
       for (const [i, text] of texts.entries()) {
@@ -144,6 +145,7 @@ function openCase(size: Size): Case {
     suite: SUITE,
     work: "open",
     size: size.name,
+    clock: "cpu",
     competitors: [syncCall("bare", bare), ...openers],
     async check() {
       for (const [i, text] of texts.entries()) {

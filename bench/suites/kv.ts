@@ -40,16 +40,16 @@ interface StoredObject {
   readonly value: string;
 }
 
-/** Both stores, empty, on files of their own. */
+/** Both stores, empty, on files of their own, which go even if the process is interrupted (bench/main.ts exits then). */
 class Stores {
-  readonly #directory: string;
+  readonly #remove: () => void;
   readonly #database: DatabaseSync;
   readonly #insert: StatementSync;
   readonly #select: StatementSync;
   readonly vault: EmbeddedVault;
 
-  constructor(directory: string, vault: EmbeddedVault) {
-    this.#directory = directory;
+  constructor(directory: string, vault: EmbeddedVault, remove: () => void) {
+    this.#remove = remove;
     this.vault = vault;
     this.#database = new DatabaseSync(join(directory, "raw.db"));
     this.#database.exec(
@@ -61,13 +61,10 @@ class Stores {
 
   static async open(parent: string): Promise<Stores> {
     const directory = mkdtempSync(join(parent, "coffer-bench-"));
-    try {
-      const vault = await openVault({ path: join(directory, "vault.db"), rootKey: randomBytes(32) });
-      return new Stores(directory, vault);
-    } catch (error) {
-      rmSync(directory, { recursive: true, force: true });
-      throw error;
-    }
+    const remove = (): void => rmSync(directory, { recursive: true, force: true });
+    process.once("exit", remove);
+    const vault = await openVault({ path: join(directory, "vault.db"), rootKey: randomBytes(32) });
+    return new Stores(directory, vault, remove);
   }
 
   /** One insert, one commit. */
@@ -86,7 +83,8 @@ class Stores {
   async close(): Promise<void> {
     this.#database.close();
     await this.vault.close();
-    rmSync(this.#directory, { recursive: true, force: true });
+    this.#remove();
+    process.off("exit", this.#remove);
   }
 }
 
@@ -98,6 +96,7 @@ async function putCase(size: Size, directory: string): Promise<Case> {
     suite: SUITE,
     work: "put",
     size: size.name,
+    clock: "wall",
     competitors: [
       { name: "node:sqlite", isAsync: false, call: (i) => stores.rawPut(name(i), value()) },
       { name: "coffer", isAsync: true, call: (i) => stores.put(name(i), value()) },
@@ -121,6 +120,7 @@ async function getCase(size: Size, directory: string, count: number): Promise<Ca
     suite: SUITE,
     work: "get",
     size: size.name,
+    clock: "cpu",
     competitors: [
       { name: "node:sqlite", isAsync: false, call: (i) => stores.rawGet(pick(i).name) },
       { name: "coffer", isAsync: true, call: (i) => stores.vault.getKv({ id: pick(i).id }) },

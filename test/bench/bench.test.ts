@@ -53,8 +53,8 @@ describe("npm run bench", () => {
     ]);
     for (const { competitors } of report.cases) {
       expect(competitors.length).toBeGreaterThan(1);
-      expect(competitors[0]!.ratio).toEqual({ median: 1, min: 1, max: 1, spread: 0 });
-      for (const { ns, samples } of competitors) {
+      expect(competitors[0]!.wall.ratio).toEqual({ median: 1, min: 1, max: 1, spread: 0 });
+      for (const { ns, samples } of competitors.flatMap(({ wall, cpu }) => [wall, cpu])) {
         expect(samples).toHaveLength(report.settings.rounds);
         expect(ns.min).toBeGreaterThan(0);
         expect(ns.min).toBeLessThanOrEqual(ns.median);
@@ -93,6 +93,7 @@ describe("measure", () => {
     suite: "test",
     work: "count",
     size: "1",
+    clock: "wall",
     competitors: [
       { name: "a", isAsync: false, call: () => log.push("a") },
       { name: "b", isAsync: true, call: async () => log.push("b") },
@@ -107,7 +108,7 @@ describe("measure", () => {
       subject(async () => {}),
       settings,
     );
-    expect(result.competitors.map(({ name, samples }) => [name, samples.length])).toEqual([
+    expect(result.competitors.map(({ name, wall }) => [name, wall.samples.length])).toEqual([
       ["a", 3],
       ["b", 3],
     ]);
