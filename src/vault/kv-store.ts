@@ -9,12 +9,7 @@
 import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, toHex, utf8 } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import { decodeKeyBlob } from "../crypto/key-blob.ts";
-import {
-  canonicalContext,
-  contextObject,
-  type KeyContext,
-  parseCanonicalContext,
-} from "../crypto/key-context.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { NONCE_BYTES, TAG_BYTES } from "../crypto/limits.ts";
 import { providers } from "../crypto/providers.ts";
 import { randomBytes } from "../crypto/random.ts";
@@ -34,7 +29,7 @@ import type {
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
 import { satisfies } from "./api-keys.ts";
-import type { Keyring, RingDataKey, StoredDataKey } from "./keyring.ts";
+import { type Keyring, type RingDataKey, type StoredDataKey, storedContext } from "./keyring.ts";
 import { ID_BYTES, IDEMPOTENT_ANSWER_MS, OBJECT_ID_PREFIX, REWRAP_BATCH } from "./limits.ts";
 import { type Session, scopeCondition } from "./session.ts";
 import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
@@ -170,7 +165,7 @@ export class EmbeddedKvStore implements KvService {
     if (answered !== undefined) return answered;
     const row = await this.#database.read((sql) => this.#live(sql, id));
     if (check !== undefined && row.current_version !== check) throw conflict();
-    const context = parseCanonicalContext(row.canonical as Uint8Array);
+    const context = storedContext(row.canonical);
     const name = row.name as string;
     return this.#withStoredKey(context, async (sql, key) => {
       const versionId = newVersionId();
@@ -309,7 +304,7 @@ export class EmbeddedKvStore implements KvService {
       await this.#session.events.append(sql, "vault.data.updated", {
         kv_name: row.name as string,
         key_id: row.key_id as string,
-        key_context: contextObject(parseCanonicalContext(row.canonical as Uint8Array)),
+        key_context: contextObject(storedContext(row.canonical)),
       });
       return this.#withoutValue(row);
     });
@@ -358,7 +353,7 @@ export class EmbeddedKvStore implements KvService {
     options: CallOptions & { onProgress?: ((done: number, total: number) => void) | undefined } = {},
   ): Promise<RewrapReport> {
     const inEnvironment = `FROM kv_versions v JOIN kv_objects o ON o.id = v.object_id
-      WHERE o.environment_id = ? AND v.sealed IS NOT NULL`;
+      WHERE o.environment_id = ? AND v.sealed IS NOT NULL AND v.key_blob IS NOT NULL`;
     const count = await this.#database.read((sql) =>
       sql.get(`SELECT count(*) AS n ${inEnvironment}`, this.#environmentId),
     );
@@ -559,8 +554,13 @@ export class EmbeddedKvStore implements KvService {
     const sealed = row.sealed as Uint8Array;
     const tagAt = sealed.length - TAG_BYTES;
     const damaged = new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
-    if (tagAt < NONCE_BYTES) throw damaged;
-    const { key } = await this.#keyring.unwrap(row.key_blob as Uint8Array);
+    if (tagAt < NONCE_BYTES || row.key_blob === null) throw damaged;
+    const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array);
+    // The object's context is shown, and the next version is encrypted for it: it must be the one of this version.
+    if (!equalBytes(context.bytes, row.canonical as Uint8Array)) {
+      key.fill(0);
+      throw damaged;
+    }
     const aead = providers.sync().importKey(key);
     key.fill(0);
     const associatedData = this.#associatedData(
@@ -664,7 +664,7 @@ export class EmbeddedKvStore implements KvService {
         keyId: row.key_id as string,
         updatedAt: iso(row.version_created_at as number),
         updatedBy: { id: row.created_by_id as string, name: row.created_by_name as string },
-        context: contextObject(parseCanonicalContext(row.canonical as Uint8Array)),
+        context: contextObject(storedContext(row.canonical)),
         versionId: row.version_id as string,
       },
     };

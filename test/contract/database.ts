@@ -42,7 +42,7 @@ export function databaseContract(
       database = subject.database;
       await database.write(async (sql) => {
         await sql.run(
-          `CREATE TABLE contract (id ${dialect.integer} PRIMARY KEY, t ${dialect.text}, b ${dialect.bytes}, n ${dialect.integer})`,
+          `CREATE TABLE contract (contract_id ${dialect.integer} PRIMARY KEY, t ${dialect.text}, b ${dialect.bytes}, n ${dialect.integer})`,
         );
       });
     });
@@ -50,9 +50,12 @@ export function databaseContract(
 
     let ids = 0;
     const put = (sql: Sql, id: number, n = 0): Promise<number> =>
-      sql.run("INSERT INTO contract (id, n) VALUES (?, ?)", id, n);
+      sql.run("INSERT INTO contract (contract_id, n) VALUES (?, ?)", id, n);
     const has = (id: number, from: Database = database): Promise<boolean> =>
-      from.read(async (sql) => (await sql.get("SELECT id FROM contract WHERE id = ?", id)) !== undefined);
+      from.read(
+        async (sql) =>
+          (await sql.get("SELECT contract_id FROM contract WHERE contract_id = ?", id)) !== undefined,
+      );
     const raise = (sql: Sql): Promise<number> =>
       sql.run("UPDATE counters SET value = value + 1 WHERE name IN ('keks', 'revocations')");
 
@@ -67,7 +70,9 @@ export function databaseContract(
       ] as const) {
         const id = ++ids;
         await database.write((sql) => sql.run("INSERT INTO contract VALUES (?, ?, ?, ?)", id, t, b, n));
-        const row = await database.read((sql) => sql.get("SELECT t, b, n FROM contract WHERE id = ?", id));
+        const row = await database.read((sql) =>
+          sql.get("SELECT t, b, n FROM contract WHERE contract_id = ?", id),
+        );
         expect(row!.t).toBe(t);
         expect(row!.b === null ? null : Uint8Array.from(row!.b as Uint8Array)).toEqual(b);
         if (b !== null) expect(row!.b).toBeInstanceOf(Uint8Array);
@@ -83,11 +88,14 @@ export function databaseContract(
         expect(await sql.run("UPDATE contract SET t = ? WHERE n = 78", "x")).toBe(0);
       });
       await database.read(async (sql) => {
-        const rows = await sql.all("SELECT id FROM contract WHERE n = ? ORDER BY id", 77);
-        expect(rows.map((row) => row.id)).toEqual([a, b, c]);
-        expect(await sql.all("SELECT id FROM contract WHERE n = ?", 78)).toEqual([]);
-        expect(await sql.get("SELECT id FROM contract WHERE n = ?", 78)).toBeUndefined();
-        expect((await sql.get("SELECT id FROM contract WHERE n = ? ORDER BY id DESC", 77))!.id).toBe(c);
+        const rows = await sql.all("SELECT contract_id FROM contract WHERE n = ? ORDER BY contract_id", 77);
+        expect(rows.map((row) => row.contract_id)).toEqual([a, b, c]);
+        expect(await sql.all("SELECT contract_id FROM contract WHERE n = ?", 78)).toEqual([]);
+        expect(await sql.get("SELECT contract_id FROM contract WHERE n = ?", 78)).toBeUndefined();
+        expect(
+          (await sql.get("SELECT contract_id FROM contract WHERE n = ? ORDER BY contract_id DESC", 77))!
+            .contract_id,
+        ).toBe(c);
       });
       expect(await database.write((sql) => sql.run("DELETE FROM contract WHERE n = 77"))).toBe(3);
     });
@@ -157,12 +165,12 @@ export function databaseContract(
       const more = subject.another === undefined ? [] : [await subject.another()];
       const add = (to: Database): Promise<void> =>
         to.write(async (sql) => {
-          const row = await sql.get(`SELECT n FROM contract WHERE id = ?${to.lockRows}`, id);
-          await sql.run("UPDATE contract SET n = ? WHERE id = ?", (row!.n as number) + 1, id);
+          const row = await sql.get(`SELECT n FROM contract WHERE contract_id = ?${to.lockRows}`, id);
+          await sql.run("UPDATE contract SET n = ? WHERE contract_id = ?", (row!.n as number) + 1, id);
         });
       const all = [database, ...more];
       await Promise.all(Array.from({ length: 100 }, (_, i) => add(all[i % all.length]!)));
-      const row = await database.read((sql) => sql.get("SELECT n FROM contract WHERE id = ?", id));
+      const row = await database.read((sql) => sql.get("SELECT n FROM contract WHERE contract_id = ?", id));
       expect(row!.n).toBe(100);
       for (const other of more) await other.close();
     });
@@ -178,16 +186,16 @@ export function databaseContract(
       const writes = (async () => {
         for (let n = 1; n <= 30; n++) {
           await writer.write(async (sql) => {
-            await sql.run("UPDATE contract SET n = ? WHERE id = ?", n, a);
-            await sql.run("UPDATE contract SET n = ? WHERE id = ?", n, b);
+            await sql.run("UPDATE contract SET n = ? WHERE contract_id = ?", n, a);
+            await sql.run("UPDATE contract SET n = ? WHERE contract_id = ?", n, b);
           });
         }
         isOver = true;
       })();
       while (!isOver) {
         const [x, y] = await database.read(async (sql) => [
-          await sql.get("SELECT n FROM contract WHERE id = ?", a),
-          await sql.get("SELECT n FROM contract WHERE id = ?", b),
+          await sql.get("SELECT n FROM contract WHERE contract_id = ?", a),
+          await sql.get("SELECT n FROM contract WHERE contract_id = ?", b),
         ]);
         expect(x!.n).toBe(y!.n);
         await new Promise((resolve) => setImmediate(resolve));
@@ -316,7 +324,7 @@ export function databaseContract(
     });
 
     test("scrubs, also when there is nothing to scrub", async () => {
-      await database.write((sql) => sql.run("DELETE FROM contract WHERE id = ?", -1));
+      await database.write((sql) => sql.run("DELETE FROM contract WHERE contract_id = ?", -1));
       await database.scrub();
       await database.scrub();
     });

@@ -148,5 +148,8 @@ async function answer(line: string): Promise<void> {
 if (process.argv[1] === SELF) {
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => void answer(line));
-  lines.on("close", () => process.exit(0));
+  lines.on("close", async () => {
+    await vault?.close();
+    process.exit(0);
+  });
 }

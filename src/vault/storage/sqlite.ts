@@ -451,9 +451,8 @@ class SqliteDatabase implements Database {
         .all(),
     );
     for (const { name, type, notnull, pk } of columns) {
-      let accepted = this.#types.get(name as string);
-      if (accepted === undefined) this.#types.set(name as string, (accepted = new Set()));
-      accepted.add(type as string);
+      const accepted = this.#types.get(name as string) ?? new Set();
+      this.#types.set(name as string, accepted.add(type as string));
       if (notnull === 0 && pk === 0) accepted.add("NULL");
     }
   }
@@ -462,7 +461,9 @@ class SqliteDatabase implements Database {
   #rows(rows: readonly Record<string, unknown>[]): readonly Row[] {
     for (const row of rows) {
       for (const name in row) {
-        const accepted = this.#types.get(name);
+        // Dates may have been given another name in the statement.
+        const accepted =
+          this.#types.get(name) ?? (name.endsWith("_at") ? this.#types.get("created_at") : undefined);
         if (accepted !== undefined && !accepted.has(typeOf(row[name], name))) throw damaged();
       }
     }
