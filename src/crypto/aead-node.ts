@@ -17,7 +17,21 @@ const ALGORITHM = "aes-256-gcm";
 // Without this option Node up to 24 accepts tags of 4, 8 and 12 bytes.
 const OPTIONS = { authTagLength: TAG_BYTES } as const;
 
-class NodeKey implements SyncAeadKey {
+/** Bytes of a piece: stays in the processor's cache between encrypting and coding; measured best from 32 to 64 KiB. */
+export const TEXT_PIECE_BYTES = 48 * 1024;
+/** Characters of a piece: each has at most 3 bytes of UTF-8. */
+const TEXT_PIECE_CHARS = TEXT_PIECE_BYTES / 3;
+
+/** Where a piece of text ends: never between the halves of a surrogate pair. */
+function endOfPiece(text: string, at: number): number {
+  const end = at + TEXT_PIECE_CHARS;
+  if (end >= text.length) return text.length;
+  const isHighSurrogate = (text.charCodeAt(end - 1) & 0xfc00) === 0xd800;
+  return isHighSurrogate ? end - 1 : end;
+}
+
+/** A key as `node:crypto` holds it. */
+export class NodeKey implements SyncAeadKey {
   readonly #crypto: NonNullable<Runtime["crypto"]>;
   #key: KeyObject | undefined;
 
@@ -34,6 +48,40 @@ class NodeKey implements SyncAeadKey {
     const ciphertext = cipher.update(plaintext);
     cipher.final();
     return concatBytes(ciphertext, cipher.getAuthTag());
+  }
+
+  /**
+   * As `seal`, straight from a text and without joining what comes out.
+   *
+   * @param plaintext - text must be well-formed
+   * @param take - is given the ciphertext piece by piece, at most {@link TEXT_PIECE_BYTES} each, in order
+   * @returns the tag, 16 bytes
+   */
+  sealPieces(
+    nonce: Uint8Array,
+    plaintext: string | Uint8Array,
+    associatedData: Uint8Array,
+    take: (ciphertext: Uint8Array) => void,
+  ): Uint8Array {
+    const cipher = this.#crypto.createCipheriv(ALGORITHM, this.#held(), nonce, OPTIONS);
+    if (associatedData.length > 0) cipher.setAAD(associatedData);
+    if (typeof plaintext === "string") {
+      let at = 0;
+      do {
+        const end = endOfPiece(plaintext, at);
+        // slice(0) of a whole string is the string itself.
+        take(cipher.update(plaintext.slice(at, end), "utf8"));
+        at = end;
+      } while (at < plaintext.length);
+    } else {
+      let at = 0;
+      do {
+        take(cipher.update(plaintext.subarray(at, at + TEXT_PIECE_BYTES)));
+        at += TEXT_PIECE_BYTES;
+      } while (at < plaintext.length);
+    }
+    cipher.final();
+    return cipher.getAuthTag();
   }
 
   open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array {

@@ -129,8 +129,28 @@ export function fromUtf8(bytes: Uint8Array): string | undefined {
  */
 export function toBytes(value: string | Uint8Array, what: string): Uint8Array {
   if (typeof value === "string") return utf8(value, what);
-  if (value instanceof Uint8Array) return value;
+  if (value instanceof Uint8Array) return ownBytes(value, what);
   throw invalidType(`${what} must be a string or a Uint8Array, got ${typeName(value)}`);
+}
+
+// Not everywhere: browsers have it only on isolated pages.
+const Shared = globalThis.SharedArrayBuffer as typeof SharedArrayBuffer | undefined;
+
+/**
+ * Bytes that no other thread can change: shared memory is copied first, so that what is authenticated is what is
+ * encrypted or decrypted.
+ *
+ * @param what - names the argument in errors
+ * @returns the argument itself unless its memory is shared
+ * @throws TypeError ERR_INVALID_ARGUMENT if its memory was transferred: it would look like no bytes at all
+ */
+export function ownBytes(bytes: Uint8Array, what: string): Uint8Array {
+  const { buffer } = bytes;
+  if (Shared !== undefined && buffer instanceof Shared) return Uint8Array.from(bytes);
+  if ((buffer as { readonly detached?: boolean }).detached === true) {
+    throw invalidType(`${what} lies in memory that was transferred elsewhere`);
+  }
+  return bytes;
 }
 
 /** What kind of thing an argument is, for error messages; never its content. */

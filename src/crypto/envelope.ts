@@ -176,6 +176,48 @@ export function serializeEnvelopeBytes(envelope: Envelope): Uint8Array {
     : concatBytes(envelope.nonce, envelope.tag, length, blob, envelope.ciphertext);
 }
 
+/** An envelope of one key blob without its message: what stays the same from message to message. */
+export interface EnvelopeFrame {
+  /** Everything but the ciphertext; nonce and tag are zeros. */
+  readonly bytes: Uint8Array;
+  /** Where in it the part stands that names the layout and the key blob, and how long that is. */
+  readonly headerAt: number;
+  readonly headerBytes: number;
+  readonly nonceAt: number;
+  readonly ciphertextAt: number;
+  /** Undefined where the tag follows the ciphertext. */
+  readonly tagAt: number | undefined;
+}
+
+/** What all envelopes of a layout and a key blob have in common. */
+export function envelopeFrame(layout: Exclude<WorkosLayout, "iv32">, keyBlob: Uint8Array): EnvelopeFrame {
+  const bytes = serializeEnvelopeBytes({
+    layout,
+    keyBlob,
+    nonce: new Uint8Array(NONCE_BYTES),
+    ciphertext: new Uint8Array(0),
+    tag: new Uint8Array(TAG_BYTES),
+  });
+  const headerBytes = bytes.length - NONCE_BYTES - TAG_BYTES;
+  return SHAPES[layout].isBlobFirst
+    ? {
+        bytes,
+        headerAt: 0,
+        headerBytes,
+        nonceAt: headerBytes,
+        ciphertextAt: headerBytes + NONCE_BYTES,
+        tagAt: undefined,
+      }
+    : {
+        bytes,
+        headerAt: NONCE_BYTES + TAG_BYTES,
+        headerBytes,
+        nonceAt: 0,
+        ciphertextAt: bytes.length,
+        tagAt: NONCE_BYTES,
+      };
+}
+
 /**
  * The layout of an envelope's bytes: the first, in a fixed order, that has a known magic where its key blob
  * begins. One layout's envelope matches another's place with a chance of 2^-88.

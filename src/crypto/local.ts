@@ -11,7 +11,13 @@ import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { encodeBase64 } from "./base64.ts";
 import { fromUtf8, toBytes } from "./bytes.ts";
-import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput, withAeadKey } from "./data-key.ts";
+import {
+  DataKey,
+  type DataKeyInput,
+  keyBlobFromText,
+  type WrappedDataKeyInput,
+  withAeadKey,
+} from "./data-key.ts";
 import {
   checkCommitment,
   type Envelope,
@@ -22,13 +28,14 @@ import {
   serializeEnvelope,
   type WritableLayout,
 } from "./envelope.ts";
+import { type Budget, envelopeKeyOf, type FrameLayout, notText, tooLarge } from "./envelope-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
 import { nativeEncrypt, nativeEncryptSync, openNative, openNativeSync } from "./native.ts";
 import { providers } from "./providers.ts";
 import { randomBytes } from "./random.ts";
 
 /** The layout that is written unless told otherwise: the one most WorkOS SDKs read. */
-export const DEFAULT_LAYOUT: WritableLayout = "iv12";
+export const DEFAULT_LAYOUT = "iv12" satisfies WritableLayout;
 
 export { type AssociatedData, associatedDataBytes };
 
@@ -69,8 +76,10 @@ export async function localEncrypt(
   if (layout === "native") {
     return encodeBase64(await nativeEncrypt(plaintextBytes(data), key, associatedData, options));
   }
+  const fast = sealFast(data, key, associatedData, layout, options);
+  if (fast !== undefined) return fast;
   const message = prepare(data, key, associatedData, layout);
-  const provider = await providers.async(options.provider);
+  const provider = await providers.async(options.provider, message.plaintext.length);
   return finish(
     message,
     await withAeadKey(key, provider, (aead) =>
@@ -90,8 +99,10 @@ export function localEncryptSync(
   if (layout === "native") {
     return encodeBase64(nativeEncryptSync(plaintextBytes(data), key, associatedData, options));
   }
+  const fast = sealFast(data, key, associatedData, layout, options);
+  if (fast !== undefined) return fast;
   const message = prepare(data, key, associatedData, layout);
-  const provider = providers.sync(options.provider);
+  const provider = providers.sync(options.provider, message.plaintext.length);
   return finish(
     message,
     withAeadKey(key, provider, (aead) => aead.seal(message.nonce, message.plaintext, message.associatedData)),
@@ -128,6 +139,8 @@ export async function localDecrypt(
 ): Promise<string | Uint8Array> {
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
+  const fast = openFast(ciphertext, key, aad, result, options);
+  if (fast !== undefined) return fast;
   return decryptEnvelope(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
 }
 
@@ -152,6 +165,8 @@ export function localDecryptSync(
 ): string | Uint8Array {
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
+  const fast = openFast(ciphertext, key, aad, result, options);
+  if (fast !== undefined) return fast;
   return decryptEnvelopeSync(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
 }
 
@@ -168,7 +183,7 @@ export async function decryptEnvelope(
     const body = { salt: nonce, commitment: tag, chunks: ciphertext };
     return result(await openNative(body, key, associatedData, providerName), as);
   }
-  const provider = await providers.async(providerName);
+  const provider = await providers.async(providerName, ciphertext.length);
   return result(
     await withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
     as,
@@ -188,17 +203,44 @@ export function decryptEnvelopeSync(
     const body = { salt: nonce, commitment: tag, chunks: ciphertext };
     return result(openNativeSync(body, key, associatedData, providerName), as);
   }
-  const provider = providers.sync(providerName);
+  const provider = providers.sync(providerName, ciphertext.length);
   return result(
     withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
     as,
   );
 }
 
-type WorkosWritableLayout = Exclude<WritableLayout, "native">;
+/** A message that no budget counts. */
+const NO_BUDGET: Budget = { spend: () => {} };
+
+/** By a data key that is held, where a provider answers at once; else undefined. */
+function sealFast(
+  data: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData: AssociatedData,
+  layout: FrameLayout,
+  options: LocalEncryptOptions,
+): string | undefined {
+  if (!(key instanceof DataKey)) return undefined;
+  return envelopeKeyOf(key).seal(data, associatedData, layout, options.provider, NO_BUDGET);
+}
+
+/** By a data key that is held, where a provider answers at once and nothing is special; else undefined. */
+function openFast(
+  ciphertext: string,
+  key: DataKeyInput,
+  associatedData: Uint8Array,
+  as: "text" | "bytes",
+  options: LocalDecryptOptions,
+): string | Uint8Array | undefined {
+  if (!(key instanceof DataKey) || options.layouts !== undefined || options.requireCommitment === true) {
+    return undefined;
+  }
+  return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, options.provider);
+}
 
 interface Message {
-  readonly layout: WorkosWritableLayout;
+  readonly layout: FrameLayout;
   readonly keyBlob: Uint8Array;
   readonly nonce: Uint8Array;
   readonly plaintext: Uint8Array;
@@ -210,7 +252,7 @@ function prepare(
   data: string | Uint8Array,
   key: WrappedDataKeyInput,
   associatedData: AssociatedData,
-  layout: WorkosWritableLayout,
+  layout: FrameLayout,
 ): Message {
   const plaintext = plaintextBytes(data);
   const aad = associatedDataBytes(associatedData);
@@ -272,15 +314,6 @@ function finish(message: Message, sealed: Uint8Array): string {
 function result(plaintext: Uint8Array, as: "text" | "bytes"): string | Uint8Array {
   if (as === "bytes") return plaintext;
   const text = fromUtf8(plaintext);
-  if (text === undefined) {
-    throw new VaultError(
-      "ERR_PLAINTEXT_NOT_TEXT",
-      'the decrypted data is not UTF-8 text; ask for it with as: "bytes"',
-    );
-  }
+  if (text === undefined) throw notText();
   return text;
-}
-
-function tooLarge(): VaultError {
-  return new VaultError("ERR_PLAINTEXT_TOO_LARGE", `data has more than ${PLAINTEXT_BYTES_MAX} bytes`);
 }

@@ -17,8 +17,8 @@ const KERNEL_DEVICE = "/dev/urandom";
 /** Bytes that Web Crypto hands out in one call (W3C Web Cryptography API, getRandomValues). */
 const WEBCRYPTO_BYTES_MAX = 65536;
 
-/** Fills an array with random bytes or throws ERR_RANDOM_UNAVAILABLE. */
-export type FillRandom = (target: Uint8Array) => void;
+/** Fills an array, or `length` bytes of it from `offset`, with random bytes or throws ERR_RANDOM_UNAVAILABLE. */
+export type FillRandom = (target: Uint8Array, offset?: number, length?: number) => void;
 
 /**
  * Reads the kernel's device.
@@ -39,12 +39,13 @@ export function kernelRandom(fs: NonNullable<Runtime["fs"]>, device: string): Fi
   } catch {
     return undefined;
   }
-  return (target) => {
-    let filled = 0;
-    while (filled < target.length) {
+  return (target, offset = 0, length = target.length - offset) => {
+    const end = offset + length;
+    let filled = offset;
+    while (filled < end) {
       let read: number;
       try {
-        read = fs.readSync(fd, target, filled, target.length - filled, null);
+        read = fs.readSync(fd, target, filled, end - filled, null);
       } catch (cause) {
         throw new VaultError("ERR_RANDOM_UNAVAILABLE", "the kernel's random device cannot be read", {
           cause,
@@ -58,9 +59,10 @@ export function kernelRandom(fs: NonNullable<Runtime["fs"]>, device: string): Fi
 
 /** Web Crypto's generator, in pieces it accepts. */
 export function webRandom(crypto: Pick<WebCrypto, "getRandomValues">): FillRandom {
-  return (target) => {
-    for (let at = 0; at < target.length; at += WEBCRYPTO_BYTES_MAX) {
-      crypto.getRandomValues(target.subarray(at, at + WEBCRYPTO_BYTES_MAX));
+  return (target, offset = 0, length = target.length - offset) => {
+    const end = offset + length;
+    for (let at = offset; at < end; at += WEBCRYPTO_BYTES_MAX) {
+      crypto.getRandomValues(target.subarray(at, Math.min(end, at + WEBCRYPTO_BYTES_MAX)));
     }
   };
 }
@@ -97,4 +99,16 @@ export function randomBytes(length: number): Uint8Array {
   const out = new Uint8Array(length);
   fill(out);
   return out;
+}
+
+/**
+ * Puts fresh random bytes into a part of an array.
+ *
+ * @param offset - where they begin
+ * @param length - number of bytes; both lie inside the array
+ * @throws VaultError ERR_RANDOM_UNAVAILABLE
+ */
+export function fillRandom(target: Uint8Array, offset: number, length: number): void {
+  fill ??= selectRandom(runtime);
+  fill(target, offset, length);
 }

@@ -10,6 +10,7 @@ import type { AeadProviderName } from "../crypto/aead.ts";
 import { equalBytes } from "../crypto/bytes.ts";
 import { type DataKey, keyBlobFromText } from "../crypto/data-key.ts";
 import { type Envelope, parseEnvelope, type WritableLayout } from "../crypto/envelope.ts";
+import { type Budget, type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope-key.ts";
 import type { KeyContext } from "../crypto/key-context.ts";
 import {
   type AssociatedData,
@@ -62,10 +63,34 @@ export interface LeaseEncryptOptions {
   readonly layout?: WritableLayout | undefined;
 }
 
+/** What of a lease's budget is left. */
+class LeaseBudget implements Budget {
+  messagesLeft: number;
+  bytesLeft: number;
+
+  constructor(messages: number, bytes: number) {
+    this.messagesLeft = messages;
+    this.bytesLeft = bytes;
+  }
+
+  /** Takes one message out of the budget, or throws and takes nothing. */
+  spend(bytes: number): void {
+    if (this.messagesLeft < 1 || this.bytesLeft < bytes) {
+      throw new VaultError("ERR_DATA_KEY_EXHAUSTED", "the lease's budget is used up: take a new lease");
+    }
+    // Invariant: messages are counted when they start. A failure overcounts, which costs one nonce; counting
+    // afterwards would let concurrent calls exceed the budget.
+    this.messagesLeft -= 1;
+    this.bytesLeft -= bytes;
+  }
+}
+
 /** A data key held for several messages. Made by {@link takeLease}. */
 export class Lease {
   readonly #key: DataKey;
   readonly #keyBlob: Uint8Array;
+  readonly #envelopes: EnvelopeKey;
+  readonly #budget: LeaseBudget;
   readonly #layout: WritableLayout;
   readonly #requireCommitment: boolean;
   readonly #provider: AeadProviderName | undefined;
@@ -76,8 +101,6 @@ export class Lease {
   readonly #revocationsAtStart: number | undefined;
   readonly #expiry: ReturnType<typeof setTimeout>;
   #revocationsSeenAt: number;
-  #messages = 0;
-  #bytes = 0;
   #end: "disposed" | "expired" | "revoked" | undefined;
 
   constructor(
@@ -89,6 +112,8 @@ export class Lease {
     this.#layout = checkLayout(options.layout, this.#requireCommitment);
     this.#keyBlob = keyBlobFromText(key.encryptedKeys);
     this.#key = key;
+    this.#envelopes = envelopeKeyOf(key);
+    this.#budget = new LeaseBudget(this.#limits.maxMessages, this.#limits.maxBytes);
     this.#provider = options.provider;
     this.#now = options.now ?? Date.now;
     this.#since = this.#now();
@@ -107,12 +132,12 @@ export class Lease {
 
   /** Messages that may still be encrypted. */
   get messagesLeft(): number {
-    return this.#limits.maxMessages - this.#messages;
+    return this.#budget.messagesLeft;
   }
 
   /** Bytes of plaintext that may still be encrypted. */
   get bytesLeft(): number {
-    return this.#limits.maxBytes - this.#bytes;
+    return this.#budget.bytesLeft;
   }
 
   /**
@@ -135,8 +160,8 @@ export class Lease {
     associatedData?: AssociatedData,
     options: LeaseEncryptOptions = {},
   ): Promise<string> {
-    const plaintext = this.#spend(data);
-    return localEncrypt(plaintext, this.#key, associatedData, this.#encryptOptions(options));
+    // An async function without an await: one promise, and the input is read before the call returns.
+    return this.#seal(data, associatedData, options) ?? this.#sealLater(data, associatedData, options);
   }
 
   /** The same at once; not where Web Crypto is the provider. */
@@ -145,7 +170,9 @@ export class Lease {
     associatedData?: AssociatedData,
     options: LeaseEncryptOptions = {},
   ): string {
-    const plaintext = this.#spend(data);
+    const fast = this.#seal(data, associatedData, options);
+    if (fast !== undefined) return fast;
+    const plaintext = this.#spendFor(data);
     return localEncryptSync(plaintext, this.#key, associatedData, this.#encryptOptions(options));
   }
 
@@ -171,6 +198,8 @@ export class Lease {
   ): Promise<string | Uint8Array> {
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
+    const fast = this.#open(ciphertext, aad, as, options);
+    if (fast !== undefined) return fast;
     const envelope = this.#ours(ciphertext, options);
     return decryptEnvelope(envelope, this.#key, aad, as, options.provider ?? this.#provider);
   }
@@ -193,6 +222,8 @@ export class Lease {
   ): string | Uint8Array {
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
+    const fast = this.#open(ciphertext, aad, as, options);
+    if (fast !== undefined) return fast;
     const envelope = this.#ours(ciphertext, options);
     return decryptEnvelopeSync(envelope, this.#key, aad, as, options.provider ?? this.#provider);
   }
@@ -214,6 +245,42 @@ export class Lease {
     return `Lease { keyId: '${this.keyId}', key: [secret] }`;
   }
 
+  /** The fast way (src/crypto/envelope-key.ts); undefined where it has none. */
+  #seal(
+    data: string | Uint8Array,
+    associatedData: AssociatedData,
+    options: LeaseEncryptOptions,
+  ): string | undefined {
+    this.#checkAlive();
+    const layout =
+      options.layout === undefined ? this.#layout : checkLayout(options.layout, this.#requireCommitment);
+    if (layout === "native") return undefined;
+    return this.#envelopes.seal(data, associatedData, layout, this.#provider, this.#budget);
+  }
+
+  async #sealLater(
+    data: string | Uint8Array,
+    associatedData: AssociatedData,
+    options: LeaseEncryptOptions,
+  ): Promise<string> {
+    const plaintext = this.#spendFor(data);
+    return localEncrypt(plaintext, this.#key, associatedData, this.#encryptOptions(options));
+  }
+
+  #open(
+    ciphertext: string,
+    associatedData: Uint8Array,
+    as: "text" | "bytes",
+    options: LocalDecryptOptions,
+  ): string | Uint8Array | undefined {
+    this.#checkAlive();
+    if (this.#layout === "native" || options.layouts !== undefined || options.requireCommitment === true) {
+      return undefined;
+    }
+    const provider = options.provider ?? this.#provider;
+    return this.#envelopes.open(ciphertext, associatedData, this.#layout, as, provider);
+  }
+
   #encryptOptions(options: LeaseEncryptOptions) {
     return {
       layout: options.layout ?? this.#layout,
@@ -222,17 +289,11 @@ export class Lease {
     };
   }
 
-  /** Takes one message out of the budget, or throws and takes nothing. */
-  #spend(data: string | Uint8Array): Uint8Array {
+  /** The bytes of a message, which is taken out of the budget. */
+  #spendFor(data: string | Uint8Array): Uint8Array {
     this.#checkAlive();
     const plaintext = plaintextBytes(data);
-    if (this.messagesLeft < 1 || this.bytesLeft < plaintext.length) {
-      throw new VaultError("ERR_DATA_KEY_EXHAUSTED", "the lease's budget is used up: take a new lease");
-    }
-    // Invariant: messages are counted when they start. A failure overcounts, which costs one nonce; counting
-    // afterwards would let concurrent calls exceed the budget.
-    this.#messages += 1;
-    this.#bytes += plaintext.length;
+    this.#budget.spend(plaintext.length);
     return plaintext;
   }
 

@@ -56,7 +56,7 @@ test.each([
   ["node", { node: "24.21.0" }],
   ["bun", { node: "24.3.0", bun: "1.4.5" }],
   ["deno", { node: "24.2.0", deno: "2.9.6" }],
-])("%s is told by its versions", (name, versions) => {
+] as const)("%s is told by its versions", (name, versions: Record<string, string>) => {
   expect(runtimeName({ process: { versions } })).toBe(name);
 });
 

@@ -521,20 +521,14 @@ export function buildModule(swizzle: (table: Code, indices: Code) => Code = i8x1
     const [slot, at, length, associated, associatedLength, nonce, tag] = [0, 1, 2, 3, 4, 5, 6].map((n) =>
       seal.parameter(n),
     ) as [Local, Local, Local, Local, Local, Local, Local];
-    const [mask, saved, sum] = seal.locals(V128, 3) as [Local, Local, Local];
+    const [counter, mask, saved, sum] = seal.locals(V128, 4) as [Local, Local, Local, Local];
     const before = i32.sub(at.get, i32.const(BLOCK));
     seal.body(
+      // First of all: the nonce may lie in the block that is borrowed.
+      counter.set(firstCounter.call(slot.get, nonce.get, i32.const(12))),
       saved.set(v128.load(before)),
       v128.store(before, ZERO),
-      [
-        ...ctr.call(
-          slot.get,
-          before,
-          i32.add(length.get, i32.const(BLOCK)),
-          firstCounter.call(slot.get, nonce.get, i32.const(12)),
-        ),
-        0x1a,
-      ],
+      [...ctr.call(slot.get, before, i32.add(length.get, i32.const(BLOCK)), counter.get), 0x1a],
       mask.set(v128.load(before)),
       v128.store(before, saved.get),
       sum.set(ghash.call(ZERO, slot.get, associated.get, associatedLength.get)),
@@ -552,24 +546,17 @@ export function buildModule(swizzle: (table: Code, indices: Code) => Code = i8x1
     const [slot, at, length, associated, associatedLength, nonce, nonceLength, tag] = [
       0, 1, 2, 3, 4, 5, 6, 7,
     ].map((n) => open.parameter(n)) as [Local, Local, Local, Local, Local, Local, Local, Local];
-    const [mask, saved, sum] = open.locals(V128, 3) as [Local, Local, Local];
+    const [counter, mask, saved, sum] = open.locals(V128, 4) as [Local, Local, Local, Local];
     const isWrong = open.local(I32);
     const before = i32.sub(at.get, i32.const(BLOCK));
     open.body(
       sum.set(ghash.call(ZERO, slot.get, associated.get, associatedLength.get)),
       sum.set(ghash.call(sum.get, slot.get, at.get, length.get)),
       sum.set(finish.call(sum.get, slot.get, associatedLength.get, length.get)),
+      counter.set(firstCounter.call(slot.get, nonce.get, nonceLength.get)),
       saved.set(v128.load(before)),
       v128.store(before, ZERO),
-      [
-        ...ctr.call(
-          slot.get,
-          before,
-          i32.add(length.get, i32.const(BLOCK)),
-          firstCounter.call(slot.get, nonce.get, nonceLength.get),
-        ),
-        0x1a,
-      ],
+      [...ctr.call(slot.get, before, i32.add(length.get, i32.const(BLOCK)), counter.get), 0x1a],
       mask.set(v128.load(before)),
       v128.store(before, saved.get),
       isWrong.set(v128.anyTrue(v128.xor(v128.xor(reversed(sum.get), mask.get), v128.load(tag.get)))),
@@ -587,10 +574,7 @@ export function buildModule(swizzle: (table: Code, indices: Code) => Code = i8x1
     const [slot, nonce, length] = [0, 1, 2].map((n) => start.parameter(n)) as [Local, Local, Local];
     start.body(
       v128.store(i32.const(layout.MASK_AT), ZERO),
-      v128.store(
-        i32.const(layout.COUNTER_AT),
-        i32x4.add(firstCounter.call(slot.get, nonce.get, length.get), v128.const(LANES.map(() => 0))),
-      ),
+      v128.store(i32.const(layout.COUNTER_AT), firstCounter.call(slot.get, nonce.get, length.get)),
       [
         ...ctr.call(
           slot.get,
@@ -662,6 +646,34 @@ export function buildModule(swizzle: (table: Code, indices: Code) => Code = i8x1
     ]);
   }
   module.export("encipher", encipher);
+
+  // (a, b, length) -> 1 if the bytes at a and b are the same, else 0. Reads everything; whole blocks, so that up to
+  // 15 bytes behind the end are read, which do not count.
+  const equal = module.function([I32, I32, I32], [I32]);
+  {
+    const [a, b, length] = [0, 1, 2].map((n) => equal.parameter(n)) as [Local, Local, Local];
+    const [difference, part] = equal.locals(V128, 2) as [Local, Local];
+    const add = difference.set(v128.or(difference.get, part.get));
+    equal.body(
+      block(
+        branchIf(0, i32.eqz(length.get)),
+        loop(
+          part.set(v128.xor(v128.load(a.get), v128.load(b.get))),
+          when(i32.ltU(length.get, i32.const(BLOCK)), [
+            ...part.set(v128.and(part.get, i8x16.ltU(v128.const(LANES), i8x16.splat(length.get)))),
+            ...length.set(i32.const(BLOCK)),
+          ]),
+          add,
+          a.set(i32.add(a.get, i32.const(BLOCK))),
+          b.set(i32.add(b.get, i32.const(BLOCK))),
+          length.set(i32.sub(length.get, i32.const(BLOCK))),
+          branchIf(0, length.get),
+        ),
+      ),
+      i32.eqz(v128.anyTrue(difference.get)),
+    );
+  }
+  module.export("equal", equal);
 
   return module.encode();
 }

@@ -87,6 +87,7 @@ export const v128 = {
   /** @param bytes - 16 */
   const: (bytes: readonly number[]): Code => [0xfd, 0x0c, ...bytes],
   and: simd(0x4e),
+  or: simd(0x50),
   xor: simd(0x51),
   anyTrue: simd(0x53),
 } as const;

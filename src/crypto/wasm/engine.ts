@@ -44,6 +44,7 @@ interface Exports {
   crypt(slot: number, at: number, length: number): void;
   tag(slot: number, associatedLength: number, length: number): void;
   encipher(slot: number, at: number): void;
+  equal(a: number, b: number, length: number): number;
 }
 
 /** Bytes of a message that go through the memory at once: whole groups of 4 blocks, so that the counter goes on. */

@@ -54,3 +54,12 @@ export const DATA_AT = SLOTS_AT + SLOT_COUNT * SLOT_BYTES + 4 * BLOCK;
 
 /** Bytes that messages and associated data may take in one call. Whole blocks; two blocks are left behind it. */
 export const DATA_BYTES = MEMORY_PAGES * PAGE_BYTES - DATA_AT - 2 * BLOCK;
+
+/** Where an envelope is put together (src/crypto/envelope-key.ts): at most one area's bytes. */
+export const WRITE_AT = DATA_AT + BLOCK;
+
+/** Where an envelope is taken apart; apart from the other, so that a header that lies ready there stays. */
+export const READ_AT = WRITE_AT + 96 * 1024;
+
+/** Bytes of either area. */
+export const AREA_BYTES = 96 * 1024 - 4 * BLOCK;

@@ -1,0 +1,401 @@
+/** The fast way of a held data key: the same envelopes as the slow way, at every size, layout and provider. */
+import { createDecipheriv } from "node:crypto";
+import { Worker } from "node:worker_threads";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { AeadProviderName } from "../../src/crypto/aead.ts";
+import { TEXT_PIECE_BYTES } from "../../src/crypto/aead-node.ts";
+import { DataKey } from "../../src/crypto/data-key.ts";
+import { envelopeFrame, parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope.ts";
+import {
+  bufferMemory,
+  EnvelopeKey,
+  envelopeKeyOf,
+  type FrameLayout,
+  Means,
+  portableMemory,
+} from "../../src/crypto/envelope-key.ts";
+import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
+import { AeadProviders } from "../../src/crypto/providers.ts";
+import { runtime } from "../../src/crypto/runtime.ts";
+import { AREA_BYTES } from "../../src/crypto/wasm/layout.ts";
+import { seededStream } from "../support/bytes.ts";
+import { errorOf } from "../support/errors.ts";
+import { SAMPLE_1 } from "../support/samples.ts";
+
+const RAW = Uint8Array.from(Buffer.from(SAMPLE_1.dataKey, "base64"));
+const FRAME_LAYOUTS: readonly FrameLayout[] = ["iv12", "leb-first", "dotnet"];
+const PROVIDERS: readonly (AeadProviderName | undefined)[] = [undefined, "node", "wasm", "noble"];
+const free = { spend: () => {} };
+
+const newKey = (encryptedKeys: string = SAMPLE_1.encryptedKeys): DataKey =>
+  new DataKey({ id: "id", key: Uint8Array.from(RAW), encryptedKeys });
+
+/** Opened by node:crypto, from the parts that the one parser finds. */
+function openByHand(text: string, aad: string): Buffer {
+  const { nonce, ciphertext, tag, isCanonical } = parseEnvelope(text);
+  expect(isCanonical).toBe(true);
+  const decipher = createDecipheriv("aes-256-gcm", RAW, nonce, { authTagLength: 16 });
+  decipher.setAAD(Buffer.from(aad)).setAuthTag(tag);
+  return Buffer.concat([decipher.update(ciphertext), decipher.final()]);
+}
+
+/** What came out: the text, or code and message of the error. */
+function outcome(call: () => string): string {
+  try {
+    return call();
+  } catch (error) {
+    return `${(error as { code?: string }).code}: ${(error as Error).message}`;
+  }
+}
+
+const sizes = [
+  ...[0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 255, 256, 257, 511, 512, 513, 1000, 1024, 4096],
+  ...[TEXT_PIECE_BYTES, 2 * TEXT_PIECE_BYTES, TEXT_PIECE_BYTES / 3, AREA_BYTES].flatMap((n) => [
+    n - 2,
+    n - 1,
+    n,
+    n + 1,
+    n + 2,
+  ]),
+  300_000,
+];
+
+describe.each(FRAME_LAYOUTS)("%s", (layout) => {
+  test.each(PROVIDERS)("[ENV-10] every size there and back by %s", (provider) => {
+    const key = newKey();
+    const next = seededStream(7);
+    for (const size of sizes) {
+      if (provider === "noble" && size > 5000) continue;
+      const text = Buffer.from(next(size))
+        .toString("latin1")
+        .replace(/[^ -~]/g, "x");
+      const aad = size % 3 === 0 ? "" : "seq".repeat(1 + (size % 50));
+      for (const data of [text, Uint8Array.from(Buffer.from(text))]) {
+        const sealed = localEncryptSync(data, key, aad, { layout, provider });
+        expect(parseEnvelope(sealed).layout).toBe(layout);
+        if (!openByHand(sealed, aad).equals(Buffer.from(text))) throw new Error(`${size} bytes`);
+        const opened = localDecryptSync(sealed, key, aad, { provider });
+        if (opened !== text) throw new Error(`${size} bytes, opened`);
+        const bytes = envelopeKeyOf(key).open(sealed, Buffer.from(aad), layout, "bytes", provider);
+        if (bytes !== undefined && !Buffer.from(bytes as Uint8Array).equals(Buffer.from(text))) {
+          throw new Error(`${size} bytes, opened as bytes`);
+        }
+      }
+    }
+  });
+
+  test("text of all kinds of characters, cut nowhere inside of one", () => {
+    const key = newKey();
+    const pair = "\u{1f511}";
+    const chars = TEXT_PIECE_BYTES / 3;
+    const texts = [
+      ...["\ufeff", "\ufeffx", "\ufffd", "a\ufffdb", "\u0000", "\u00e9", "\u20ac", pair],
+      ...[-2, -1, 0, 1].map((shift) => "x".repeat(chars + shift) + pair.repeat(chars)),
+      "\u20ac".repeat(2 * chars + 1),
+      `${"\u00e9".repeat(200)}${pair}`,
+    ];
+    for (const provider of ["node", "wasm"] as const) {
+      for (const text of texts) {
+        const sealed = localEncryptSync(text, key, undefined, { layout, provider });
+        expect(openByHand(sealed, "").toString()).toBe(text);
+        expect(localDecryptSync(sealed, key, undefined, { provider })).toBe(text);
+      }
+    }
+  });
+
+  test("the frame is the envelope without its message", () => {
+    const keyBlob = Buffer.from(SAMPLE_1.encryptedKeys, "base64");
+    const frame = envelopeFrame(layout, keyBlob);
+    const nonce = new Uint8Array(12).fill(1);
+    const tag = new Uint8Array(16).fill(2);
+    const ciphertext = new Uint8Array(5).fill(3);
+    const whole = serializeEnvelopeBytes({ layout, keyBlob, nonce, ciphertext, tag });
+    const mine = new Uint8Array(whole.length);
+    mine.set(frame.bytes.subarray(frame.headerAt, frame.headerAt + frame.headerBytes), frame.headerAt);
+    mine.set(nonce, frame.nonceAt);
+    mine.set(ciphertext, frame.ciphertextAt);
+    mine.set(tag, frame.tagAt ?? frame.ciphertextAt + ciphertext.length);
+    expect(mine).toEqual(whole);
+  });
+});
+
+describe("the fast and the slow way", () => {
+  const key = newKey();
+  const sealed = localEncryptSync("a message", key, "aad");
+
+  test("refuse the same texts with the same errors", () => {
+    const bytes = Buffer.from(sealed, "base64");
+    const wrong: string[] = ["", "AAAA", "not base64", sealed.slice(1), sealed.slice(0, -4), `${sealed}AAAA`];
+    for (let at = 0; at < bytes.length; at += 7) {
+      const altered = Buffer.from(bytes);
+      altered[at]! ^= 0x10;
+      wrong.push(altered.toString("base64"));
+    }
+    for (const at of [0, 5, sealed.length - 1]) {
+      for (const char of [" ", "\n", "-", "_", "=", "\u0141", "\u{1f511}", "*"]) {
+        wrong.push(sealed.slice(0, at) + char + sealed.slice(at + 1));
+        wrong.push(sealed.slice(0, at) + char + sealed.slice(at));
+      }
+    }
+    for (const text of wrong) {
+      // An altered key blob is none of their business: they have the key.
+      expect(outcome(() => localDecryptSync(text, key, "aad"))).toBe(
+        outcome(() => localDecryptSync(text, { dataKey: RAW }, "aad")),
+      );
+    }
+  });
+
+  test("agree on any text, associated data and result type", async () => {
+    const text = fc.string({ unit: "grapheme", maxLength: 700 });
+    await fc.assert(
+      fc.asyncProperty(text, text, fc.constantFrom(...FRAME_LAYOUTS), async (data, aad, layout) => {
+        const fast = await localEncrypt(data, key, aad, { layout });
+        expect(await localDecrypt(fast, { dataKey: RAW }, aad)).toBe(data);
+        const slow = await localEncrypt(data, { dataKey: RAW, encryptedKeys: SAMPLE_1.encryptedKeys }, aad, {
+          layout,
+        });
+        expect(await localDecrypt(slow, key, aad)).toBe(data);
+        expect(Buffer.from(await localDecrypt(slow, key, aad, { as: "bytes" })).toString()).toBe(data);
+        expect(slow.length).toBe(fast.length);
+      }),
+    );
+  });
+
+  test("[ENV-9] bytes that are not text are refused as text, and nothing of them stays", () => {
+    for (const provider of ["node", "wasm"] as const) {
+      const wrong = localEncryptSync(Uint8Array.of(0xff, 0xfe), key, undefined, { provider });
+      const error = errorOf(() => localDecryptSync(wrong, key, undefined, { provider }));
+      expect(error.code).toBe("ERR_PLAINTEXT_NOT_TEXT");
+      expect(localDecryptSync(wrong, key, undefined, { provider, as: "bytes" })).toEqual(
+        Uint8Array.of(0xff, 0xfe),
+      );
+    }
+  });
+
+  test("a key without a wrapped form still decrypts, and does not encrypt", () => {
+    const bare = newKey("");
+    expect(localDecryptSync(sealed, bare, "aad")).toBe("a message");
+    expect(localDecryptSync(sealed, bare, "aad")).toBe("a message");
+    expect(errorOf(() => localEncryptSync("x", bare)).code).toBe("ERR_KEY_BLOB_MALFORMED");
+  });
+
+  test("headers and associated data that are too large for it go the slow way", () => {
+    const blob = Buffer.alloc(60_000, 7);
+    blob.write("WOS.EKM.v1\0", "latin1");
+    const large = newKey(blob.toString("base64"));
+    expect(new EnvelopeKey(large).seal("x", "", "iv12", undefined, free)).toBeUndefined();
+    expect(localDecryptSync(localEncryptSync("x", large), large)).toBe("x");
+    const aad = "a".repeat(5000);
+    expect(localDecryptSync(localEncryptSync("x", key, aad), key, aad)).toBe("x");
+    expect(
+      localDecryptSync(localEncryptSync("x", key, aad, { provider: "wasm" }), key, aad, { provider: "wasm" }),
+    ).toBe("x");
+  });
+
+  test("Web Crypto is left to the slow way", async () => {
+    expect(new EnvelopeKey(key).seal("x", "", "iv12", "webcrypto", free)).toBeUndefined();
+    expect(
+      new EnvelopeKey(key).open(sealed, Buffer.from("aad"), "iv12", "text", "webcrypto"),
+    ).toBeUndefined();
+    const text = await localEncrypt("x", key, undefined, { provider: "webcrypto" });
+    expect(await localDecrypt(text, key, undefined, { provider: "webcrypto" })).toBe("x");
+  });
+
+  test("[ENV-35] a disposed key is refused, also after it was used", () => {
+    for (const provider of ["node", "wasm", undefined] as const) {
+      const gone = newKey();
+      localEncryptSync("x", gone, undefined, { provider });
+      gone.dispose();
+      expect(errorOf(() => localEncryptSync("x", gone, undefined, { provider })).code).toBe("ERR_DISPOSED");
+      expect(errorOf(() => localDecryptSync(sealed, gone, "aad", { provider })).code).toBe("ERR_DISPOSED");
+    }
+  });
+
+  test("what a budget refuses is not encrypted and not kept", () => {
+    const refusing = {
+      spend: () => {
+        throw new Error("used up");
+      },
+    };
+    for (const provider of ["node", "wasm"] as const) {
+      const attempt = (): unknown =>
+        envelopeKeyOf(key).seal("\u00c5".repeat(9), "", "iv12", provider, refusing);
+      expect(errorOf(attempt).message).toBe("used up");
+    }
+  });
+});
+
+describe("other runtimes", () => {
+  const wasm = runtime.wasm;
+  const data = "s\u00e9cret";
+
+  test("without Buffer and node:crypto: the module for small messages, all else the slow way", () => {
+    const edge = new AeadProviders({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
+    const key = new EnvelopeKey(newKey(), new Means(edge, undefined));
+    const sealed = key.seal(data, "aad", "iv12", undefined, free) as string;
+    expect(openByHand(sealed, "aad").toString()).toBe(data);
+    expect(key.open(sealed, Buffer.from("aad"), "iv12", "text", undefined)).toBe(data);
+    expect(key.open(sealed, Buffer.from("aae"), "iv12", "text", undefined)).toBeUndefined();
+    expect(key.seal("x".repeat(5000), "aad", "iv12", undefined, free)).toBeUndefined();
+  });
+
+  test("with Buffer, without node:crypto", () => {
+    const bare = new AeadProviders({ crypto: undefined, webcrypto: undefined, wasm }, "other");
+    const key = new EnvelopeKey(newKey(), new Means(bare, Buffer));
+    expect(key.seal("x".repeat(5000), "aad", "iv12", undefined, free)).toBeUndefined();
+    expect(key.seal("x", "aad", "iv12", "noble", free)).toBeUndefined();
+  });
+
+  test("without WebAssembly: node:crypto for everything", () => {
+    const node = new AeadProviders({ crypto: runtime.crypto, webcrypto: undefined }, "node");
+    const key = new EnvelopeKey(newKey(), new Means(node, Buffer));
+    for (const text of ["", data]) {
+      const sealed = key.seal(text, undefined, "iv12", undefined, free) as string;
+      expect(openByHand(sealed, "").toString()).toBe(text);
+      expect(key.open(sealed, new Uint8Array(0), "iv12", "text", undefined)).toBeUndefined();
+    }
+  });
+});
+
+describe("bad input", () => {
+  const key = newKey();
+
+  test.each([[5], [null], [undefined], [{ length: 3 }], [new ArrayBuffer(3)], [[1, 2]]])(
+    "%j is no data",
+    (data) => {
+      const error = errorOf(() => localEncryptSync(data as never, key));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.code).toBe("ERR_INVALID_ARGUMENT");
+    },
+  );
+
+  test("[ENV-8] lone surrogates are refused, in data and associated data", () => {
+    for (const text of ["\ud800", "a\udc00", `${"x".repeat(600)}\ud800`]) {
+      expect(errorOf(() => localEncryptSync(text, key)).code).toBe("ERR_TEXT_MALFORMED");
+      expect(errorOf(() => localEncryptSync("x", key, text)).code).toBe("ERR_TEXT_MALFORMED");
+    }
+  });
+
+  test("[ENV-18] too much data is refused", () => {
+    const chars = 64 * 1024 * 1024;
+    for (const data of ["a".repeat(chars + 1), new Uint8Array(chars + 1), "\u00e9".repeat(chars / 2 + 1)]) {
+      expect(errorOf(() => localEncryptSync(data, key)).code).toBe("ERR_PLAINTEXT_TOO_LARGE");
+    }
+  });
+
+  test.each([3, 100, 5000])("%i bytes of transferred memory are refused, not taken for nothing", (length) => {
+    const data = new Uint8Array(length);
+    structuredClone(data.buffer, { transfer: [data.buffer] });
+    const error = errorOf(() => localEncryptSync(data, key));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(errorOf(() => localEncryptSync("x", key, data)).code).toBe("ERR_INVALID_ARGUMENT");
+    expect(errorOf(() => localDecryptSync(localEncryptSync("x", key), key, data)).code).toBe(
+      "ERR_INVALID_ARGUMENT",
+    );
+  });
+
+  test("memory that another thread writes to gives an envelope that opens", async () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(20_000));
+    const worker = new Worker(
+      "const { workerData: w } = require('node:worker_threads'); for (let n = 0; ; n++) w.fill(n);",
+      { eval: true, workerData: shared },
+    );
+    try {
+      for (const size of [10, 100, 600, 20_000]) {
+        for (let n = 0; n < 20; n++) {
+          const data = shared.subarray(0, size);
+          const sealed = n % 2 === 0 ? localEncryptSync(data, key, data) : await localEncrypt(data, key);
+          expect(parseEnvelope(sealed).ciphertext).toHaveLength(size);
+          if (n % 2 === 1)
+            expect(await localDecrypt(sealed, key, undefined, { as: "bytes" })).toHaveLength(size);
+        }
+      }
+    } finally {
+      await worker.terminate();
+    }
+  });
+
+  test("data that is changed while a call waits: what it was when the call was made", async () => {
+    for (const provider of [undefined, "node", "wasm"] as const) {
+      for (const size of [20, 2000]) {
+        const data = new Uint8Array(size).fill(1);
+        const sealing = localEncrypt(data, key, undefined, { provider });
+        data.fill(2);
+        expect(await localDecrypt(await sealing, key, undefined, { as: "bytes" })).toEqual(
+          new Uint8Array(size).fill(1),
+        );
+      }
+    }
+  });
+
+  test("bytes whose class runs code while they are read cannot get into another message", () => {
+    class Sneaky extends Uint8Array {
+      static get [Symbol.species](): Uint8ArrayConstructor {
+        localEncryptSync("y".repeat(3000), key);
+        return Uint8Array;
+      }
+    }
+    for (const size of [10, 2000, 150_000]) {
+      const data = new Sneaky(size).fill(0x61);
+      Object.defineProperty(data, "byteOffset", {
+        get: () => {
+          localEncryptSync("z".repeat(3000), key);
+          return 0;
+        },
+      });
+      const sealed = localEncryptSync(data, key);
+      expect(openByHand(sealed, "").equals(Buffer.alloc(size, 0x61))).toBe(true);
+    }
+  });
+
+  test("nothing of a long message comes out with a short one", () => {
+    for (const provider of ["node", "wasm"] as const) {
+      for (const layout of FRAME_LAYOUTS) {
+        const long = localEncryptSync("\u00c5".repeat(1500), key, "\u00c5".repeat(99), { provider, layout });
+        localDecryptSync(long, key, "\u00c5".repeat(99), { provider });
+        for (let size = 0; size < 40; size++) {
+          const sealed = localEncryptSync("s".repeat(size), key, undefined, { provider, layout });
+          expect(parseEnvelope(sealed).ciphertext).toHaveLength(size);
+          expect(openByHand(sealed, "").toString()).toBe("s".repeat(size));
+        }
+      }
+    }
+  });
+
+  test("thousands of calls in each other's way, on two keys", async () => {
+    const other = new DataKey({ id: "2", key: new Uint8Array(32), encryptedKeys: SAMPLE_1.encryptedKeys });
+    const results = await Promise.all(
+      Array.from({ length: 4000 }, async (_, i) => {
+        const mine = i % 3 === 0 ? other : key;
+        const text = `${i}`.repeat(1 + (i % 300));
+        const sealed = await localEncrypt(text, mine, `${i}`, { layout: FRAME_LAYOUTS[i % 3]! });
+        return (await localDecrypt(sealed, mine, `${i}`)) === text;
+      }),
+    );
+    expect(results.every(Boolean)).toBe(true);
+  });
+});
+
+describe.each([
+  ["Buffer", (memory: Uint8Array<ArrayBuffer>) => bufferMemory(memory, Buffer)],
+  ["portable", portableMemory],
+] as const)("text in memory by %s", (_, make) => {
+  test("goes in and out", () => {
+    const memory = new Uint8Array(300);
+    const texts = make(memory);
+    for (const text of ["", "abc", "\ufeff\u00e9\u20ac\u{1f511}", "\ufffd"]) {
+      const length = texts.write(text, 10, 100);
+      expect(length).toBe(Buffer.byteLength(text));
+      expect(texts.read(10, length)).toBe(text);
+      const coded = texts.encode(10, length);
+      expect(coded).toBe(Buffer.from(text).toString("base64"));
+      memory.fill(0);
+      expect(texts.decode(coded, 20)).toBe(length);
+      expect(texts.read(20, length)).toBe(text);
+    }
+    memory[0] = 0xff;
+    expect(texts.read(0, 1)).toBeUndefined();
+    for (const wrong of ["AAA", "AB==", "A A=", "AAA\u0141"]) expect(texts.decode(wrong, 0)).toBeUndefined();
+  });
+});
