@@ -21,6 +21,21 @@ import {
   localEncrypt,
   plaintextBytes,
 } from "./crypto/local.ts";
+import {
+  decryptRange,
+  type NativeReader,
+  type NativeSourceOptions,
+  openNativeSource,
+} from "./crypto/native-range.ts";
+import type { RangeSource } from "./crypto/native-source.ts";
+import {
+  type ByteTransform,
+  decryptStream,
+  encryptStream,
+  type FindDataKey,
+  type MakeDataKey,
+  type NativeStreamOptions,
+} from "./crypto/native-stream.ts";
 import { decryptFailed, VaultError } from "./errors.ts";
 import { HttpKeyService } from "./http/http-key-service.ts";
 import { HttpKvService } from "./http/http-kv-service.ts";
@@ -181,8 +196,7 @@ export class Vault implements KvServiceFace {
     const aad = associatedDataBytes(associatedData);
     const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
     const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.#reading(options));
-    return this.#cache.use(
-      this.#keys,
+    return this.#withKey(
       encodeBase64(envelope.keyBlob),
       (key) => {
         checkContext(key, expected);
@@ -190,6 +204,127 @@ export class Vault implements KvServiceFace {
       },
       options,
     );
+  }
+
+  /**
+   * Encrypts a ciphertext of any layout anew: into the native layout, under a fresh data key of the same context. The
+   * old ciphertext stays as it is; a native one is answered unchanged.
+   *
+   * @param associatedData - exactly what was given to encrypt; it stays the same
+   * @param options.context - the ciphertext's context; needed only of services that do not tell contexts, checked with
+   *   those that do
+   * @param options.requireCommitment - the vault's policy, if it requires commitment, refuses what is to be upgraded;
+   *   `false` lets this call read it
+   * @throws VaultError ERR_UNSUPPORTED if the service does not tell the context and none was given; and as `decrypt`
+   *   and `encrypt`
+   */
+  async upgrade(
+    ciphertext: string,
+    associatedData?: AssociatedData,
+    options: Omit<DecryptOptions, "as"> = {},
+  ): Promise<string> {
+    this.#checkOpen();
+    const aad = associatedDataBytes(associatedData);
+    const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
+    const envelope = parseEnvelope(ciphertext, this.#reading(options));
+    if (envelope.layout === "native") return ciphertext;
+    const opened = await this.#withKey(
+      encodeBase64(envelope.keyBlob),
+      async (key) => {
+        const context = key.context ?? options.context;
+        if (context === undefined) {
+          throw new VaultError(
+            "ERR_UNSUPPORTED",
+            "this key service does not tell contexts: give the ciphertext's",
+          );
+        }
+        if (key.context !== undefined) checkContext(key, expected);
+        const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", options.provider);
+        return { context, plaintext: plaintext as Uint8Array };
+      },
+      options,
+    );
+    try {
+      using key = await this.#keys.createDataKey({ context: opened.context }, options);
+      return await localEncrypt(opened.plaintext, key, aad, { layout: "native", provider: options.provider });
+    } finally {
+      opened.plaintext.fill(0);
+    }
+  }
+
+  /**
+   * Encrypts a stream of bytes of any length into the native format, under a fresh data key.
+   *
+   * @returns a transform of `Uint8Array`s, to pipe through. It fails with what `encrypt` throws, and what fails or is
+   *   aborted leaves an envelope that nobody takes for a whole one
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED (all
+   *   before any request)
+   */
+  encryptStream(
+    keyContext: KeyContext,
+    associatedData?: AssociatedData,
+    options: CallOptions & NativeStreamOptions = {},
+  ): ByteTransform {
+    this.#checkOpen();
+    canonicalContext(keyContext);
+    const make: MakeDataKey = async (use) => {
+      using key = await this.#keys.createDataKey({ context: keyContext }, options);
+      return use(key);
+    };
+    return encryptStream(make, associatedData, options);
+  }
+
+  /**
+   * Decrypts a native envelope as it streams by. Only authenticated plaintext comes out; an envelope that ends too
+   * early is an error, not an end.
+   *
+   * @param associatedData - exactly what was given to encrypt
+   * @returns a transform of `Uint8Array`s, to pipe through. It fails with ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED,
+   *   ERR_ENVELOPE_MALFORMED (before any request, but where it is cut off), and as `decrypt`
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED
+   */
+  decryptStream(
+    associatedData?: AssociatedData,
+    options: CallOptions & NativeStreamOptions & Pick<DecryptOptions, "context"> = {},
+  ): ByteTransform {
+    this.#checkOpen();
+    return decryptStream(this.#finder(options), associatedData, options);
+  }
+
+  /**
+   * Opens a native envelope at rest, to read any range of it. Key and size are proved first.
+   *
+   * @param source - bytes, a Blob, a file handle, or `{ size, read(offset, length) }`
+   * @param associatedData - exactly what was given to encrypt
+   * @returns a reader; dispose of it
+   * @throws as {@link decryptStream}, and what the source throws
+   */
+  async openNativeSource(
+    source: RangeSource,
+    associatedData?: AssociatedData,
+    options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
+  ): Promise<NativeReader> {
+    this.#checkOpen();
+    return openNativeSource(source, this.#finder(options), associatedData, options);
+  }
+
+  /**
+   * Decrypts one range of a native envelope at rest.
+   *
+   * @param start - first byte of plaintext, from 0
+   * @param end - byte behind the last; default the plaintext's size
+   * @throws RangeError ERR_INVALID_ARGUMENT for a range that is not within the plaintext; and as
+   *   {@link openNativeSource}
+   */
+  async decryptRange(
+    source: RangeSource,
+    start: number,
+    end?: number,
+    associatedData?: AssociatedData,
+    options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
+  ): Promise<Uint8Array> {
+    this.#checkOpen();
+    return decryptRange(source, this.#finder(options), start, end, associatedData, options);
   }
 
   /**
@@ -241,7 +376,7 @@ export class Vault implements KvServiceFace {
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
     this.#checkOpen();
-    return rewrapMany(this.#keys, ciphertexts, options);
+    return rewrapMany(this.#keys, ciphertexts, this.#reading(options));
   }
 
   /** Makes a data key, for use with coffer/crypto. Dispose of it. */
@@ -376,6 +511,29 @@ export class Vault implements KvServiceFace {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Runs `work` with an unwrapped data key, which it must not keep. */
+  #withKey<T>(
+    encryptedKeys: string,
+    work: (key: DataKey) => T | Promise<T>,
+    options: CallOptions,
+  ): Promise<T> {
+    return this.#cache.use(this.#keys, encryptedKeys, work, options);
+  }
+
+  /** Finds and lends the data keys of native envelopes whose headers have been read. */
+  #finder(options: CallOptions & Pick<DecryptOptions, "context">): FindDataKey {
+    const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
+    return (encryptedKeys, use) =>
+      this.#withKey(
+        encryptedKeys,
+        (key) => {
+          checkContext(key, expected);
+          return use(key);
+        },
+        options,
+      );
   }
 
   /** The layout of a message: the call's, else the vault's, as far as the policy allows. */

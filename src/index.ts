@@ -6,6 +6,9 @@
  */
 export { type CiphertextInfo, inspect, isCiphertext, splice } from "./crypto/inspect.ts";
 export { type KeyContext, parseKeyContext } from "./crypto/key-context.ts";
+export type { NativeReader } from "./crypto/native-range.ts";
+export type { ByteSource, RangeSource } from "./crypto/native-source.ts";
+export type { ByteTransform } from "./crypto/native-stream.ts";
 export { isVaultError, VaultError, type VaultErrorCode } from "./errors.ts";
 export {
   type DecryptOptions,
@@ -15,5 +18,6 @@ export {
   type VaultOptions,
   type VaultPorts,
 } from "./face.ts";
+export { type FetchSourceOptions, fetchSource } from "./http/fetch-source.ts";
 export type { HttpOptions } from "./http/transport.ts";
 export { type VerifyOptions, verifyWebhook, type WebhookEvent } from "./http/webhook.ts";

@@ -9,7 +9,7 @@
 import type { WritableLayout } from "../crypto/envelope.ts";
 import { checkLayout } from "../crypto/local.ts";
 import { invalidRange, invalidType } from "../errors.ts";
-import { Vault } from "../face.ts";
+import { Vault, type VaultBehaviour } from "../face.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type { KvActor } from "../kv/kv-service.ts";
@@ -38,8 +38,10 @@ export interface OpenVaultOptions {
   readonly create?: boolean | undefined;
   /** Milliseconds to wait for a lock that another process holds: 0 to 600,000, default 5,000. */
   readonly lockWaitMs?: number | undefined;
-  /** Layout that `encrypt` writes; default `iv12`. */
+  /** Layout that `encrypt` writes; default `iv12`, or `native` with `requireCommitment`. */
   readonly layout?: WritableLayout | undefined;
+  /** Refuse to write and to read layouts that do not commit to their key; default false. */
+  readonly requireCommitment?: boolean | undefined;
   /** Limits of the decrypt cache; default 60 s and 1,000 keys. */
   readonly cache?: DataKeyCacheOptions | undefined;
   /** Who is named as the writer of KV versions. */
@@ -62,8 +64,9 @@ export class EmbeddedVault extends Vault {
   readonly #host: VaultHost;
   readonly #session: HostSession;
 
-  constructor(host: VaultHost, session: HostSession, options: Pick<OpenVaultOptions, "layout" | "cache">) {
-    super({ keys: session.keys, kv: session.kv, layout: options.layout, cache: options.cache });
+  constructor(host: VaultHost, session: HostSession, options: VaultBehaviour) {
+    const { layout, requireCommitment, cache } = options;
+    super({ keys: session.keys, kv: session.kv, layout, requireCommitment, cache });
     this.#host = host;
     this.#session = session;
     this.environmentId = session.environmentId;
@@ -125,7 +128,7 @@ export async function openVault(options: string | OpenVaultOptions): Promise<Emb
   const environmentName = given.environment ?? ENVIRONMENT_DEFAULT;
   checkEnvironmentName(environmentName);
   // Refuses bad options before anything is made.
-  checkLayout(given.layout);
+  checkLayout(given.layout, given.requireCommitment === true);
   new DataKeyCache(given.cache);
   const host = await openFileHost(given);
   try {

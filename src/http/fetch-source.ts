@@ -1,0 +1,112 @@
+/**
+ * A file behind a URL as a source of ranges: `decryptRange(await fetchSource(url), 0, 100)`.
+ *
+ * Owns the Range requests (RFC 9110 section 14) and the check of what a server answers to them. Needs no vault; must
+ * not know what the bytes are.
+ *
+ * @module
+ */
+import type { ByteSource } from "../crypto/native-source.ts";
+import { invalidType, VaultError } from "../errors.ts";
+
+export interface FetchSourceOptions {
+  /** Sends requests; default the global `fetch`. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  /** Headers of every request, such as `authorization`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Ends the wait for the first answer. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Bytes that the first request asks for: it tells the size, and most headers of envelopes lie within. */
+const FIRST_BYTES = 1024;
+
+const PARTIAL_CONTENT = 206;
+const RANGE_NOT_SATISFIABLE = 416;
+const OK = 200;
+
+/** RFC 9110 section 14.4: `bytes 0-1023/146515`, or `bytes * /146515` (without the space) where nothing matched. */
+const CONTENT_RANGE = /^bytes (?:(\d{1,16})-(\d{1,16})|\*)\/(\d{1,16})$/;
+
+/**
+ * Asks a server for the size of a file, by a first range of it.
+ *
+ * @returns a source that sends one request per read. The file must not change while it is read: an exchanged one does
+ *   not decrypt
+ * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_UNSUPPORTED if the server does not answer ranges,
+ *   ERR_SERVICE_BAD_RESPONSE (with `status`) for any other answer; what `fetch` throws
+ */
+export async function fetchSource(url: string | URL, options: FetchSourceOptions = {}): Promise<ByteSource> {
+  const address = URL.parse(String(url))?.href;
+  if (address === undefined) throw invalidType("url must be an absolute URL");
+  const send = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+
+  async function get(offset: number, length: number, signal: AbortSignal | undefined): Promise<Answer> {
+    const response = await send(address as string, {
+      headers: {
+        "accept-encoding": "identity",
+        ...options.headers,
+        range: `bytes=${offset}-${offset + length - 1}`,
+      },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    try {
+      return await readAnswer(response, offset, length);
+    } catch (error) {
+      await response.body?.cancel().catch(() => {});
+      throw error;
+    }
+  }
+
+  const first = await get(0, FIRST_BYTES, options.signal);
+  return {
+    size: first.size,
+    async read(offset, length, signal) {
+      if (length === 0) return new Uint8Array(0);
+      if (offset + length <= first.bytes.length) return first.bytes.subarray(offset, offset + length);
+      return (await get(offset, length, signal)).bytes;
+    },
+  };
+}
+
+interface Answer {
+  readonly bytes: Uint8Array;
+  /** Bytes of the whole file. */
+  readonly size: number;
+}
+
+async function readAnswer(response: Response, offset: number, length: number): Promise<Answer> {
+  const { status } = response;
+  if (status === OK) {
+    throw new VaultError("ERR_UNSUPPORTED", "the server does not answer ranges of this file", { status });
+  }
+  const told = CONTENT_RANGE.exec(response.headers.get("content-range") ?? "");
+  if (status === RANGE_NOT_SATISFIABLE && told?.[3] !== undefined) {
+    await response.body?.cancel();
+    return { bytes: new Uint8Array(0), size: Number(told[3]) };
+  }
+  if (status !== PARTIAL_CONTENT || told === null || Number(told[1]) !== offset) {
+    throw badAnswer(status);
+  }
+  return { bytes: await readBody(response, length), size: Number(told[3]) };
+}
+
+/** Never more than was asked for, whatever the server goes on sending. */
+async function readBody(response: Response, length: number): Promise<Uint8Array> {
+  const out = new Uint8Array(length);
+  let at = 0;
+  if (response.body !== null) {
+    for await (const bytes of response.body as AsyncIterable<Uint8Array>) {
+      if (bytes.length > length - at) throw badAnswer(response.status);
+      out.set(bytes, at);
+      at += bytes.length;
+    }
+  }
+  return out.subarray(0, at);
+}
+
+function badAnswer(status: number): VaultError {
+  return new VaultError("ERR_SERVICE_BAD_RESPONSE", "the server's answer to a range request is not one", {
+    status,
+  });
+}
