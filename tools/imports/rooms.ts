@@ -42,6 +42,7 @@ export const ROOMS: readonly Room[] = [
   { name: "rekey", portable: true, packages: [] },
   { name: "http", portable: true, packages: [] },
   { name: "face", files: ["face.ts", "index.ts"], portable: true, packages: [] },
+  { name: "workos", portable: true, packages: [] },
   {
     name: "vault",
     portable: false,
@@ -107,4 +108,5 @@ export const BROWSER_ENTRIES: readonly BrowserEntry[] = [
   { subpath: "./kv", source: "kv/index.ts" },
   { subpath: "./rekey", source: "rekey/index.ts" },
   { subpath: "./http", source: "http/index.ts" },
+  { subpath: "./workos", source: "workos/index.ts" },
 ];

@@ -1,0 +1,21 @@
+/**
+ * `coffer/workos`: `workos.vault` of `@workos-inc/node` over a coffer Vault, so that code written for the SDK needs
+ * another import and no other change.
+ *
+ * @module
+ */
+export { AutoPaginatable } from "./auto-paginatable.ts";
+export { WorkOS, type WorkOSOptions } from "./client.ts";
+export {
+  BadRequestException,
+  ConflictException,
+  GenericServerException,
+  NotFoundException,
+  OauthException,
+  RateLimitExceededException,
+  type RequestException,
+  UnauthorizedException,
+  UnprocessableEntityException,
+} from "./exceptions.ts";
+export type * from "./types.ts";
+export { WorkOSVault } from "./vault.ts";

@@ -1,0 +1,229 @@
+/**
+ * The calls of `workos.vault` over a coffer Vault.
+ *
+ * Owns the step between the SDK's names and shapes and coffer's. Encryption, caching and retries are the Vault's own.
+ * Must not know what stands behind it.
+ *
+ * @module
+ */
+import type { DataKey as CofferDataKey } from "../crypto/data-key.ts";
+import type { Vault } from "../face.ts";
+import type { KvListRequest, KvMetadata, KvObjectWithoutValue } from "../kv/kv-service.ts";
+import { KV_LIST_LIMIT_MAX } from "../kv/rules.ts";
+import { AutoPaginatable } from "./auto-paginatable.ts";
+import { type Asked, decryptExceptionOf, exceptionOf } from "./exceptions.ts";
+import type {
+  CreateDataKeyOptions,
+  CreateDataKeyResponse,
+  CreateObjectOptions,
+  CreateRekeyOptions,
+  DataKey,
+  DataKeyPair,
+  DecryptDataKeyOptions,
+  DeleteObjectOptions,
+  KeyContext,
+  List,
+  ListObjectsOptions,
+  ObjectMetadata,
+  ObjectSummary,
+  ObjectVersion,
+  ReadObjectByNameOptions,
+  ReadObjectOptions,
+  UpdateObjectOptions,
+  VaultObject,
+} from "./types.ts";
+
+const KEYS = "/vault/v1/keys";
+const KV = "/vault/v1/kv";
+
+/** `workos.vault`: the names, shapes and exceptions of `@workos-inc/node` 11. */
+export class WorkOSVault {
+  readonly #vault: Vault;
+
+  constructor(vault: Vault) {
+    this.#vault = vault;
+  }
+
+  /** @throws UnprocessableEntityException for a context that may not be */
+  createDataKey(options: CreateDataKeyOptions): Promise<DataKeyPair> {
+    return ask(body(`${KEYS}/data-key`), async () => {
+      using key = await this.#vault.createDataKey({ context: options.context });
+      const { context, dataKey, encryptedKeys, id } = dataKeyAnswer(key);
+      return { context, dataKey: { key: dataKey as string, id }, encryptedKeys: encryptedKeys as string };
+    });
+  }
+
+  /** @throws OauthException (400) for a wrapped key that cannot be unwrapped, for whatever reason */
+  decryptDataKey(options: DecryptDataKeyOptions): Promise<DataKey> {
+    return ask(body(`${KEYS}/decrypt`), async () => {
+      using key = await this.#vault.createDecrypt({ keys: options.keys });
+      return { key: key.dataKey, id: key.id };
+    });
+  }
+
+  /** @throws as `decryptDataKey` and `createDataKey` */
+  createRekey(options: CreateRekeyOptions): Promise<CreateDataKeyResponse> {
+    return ask(body(`${KEYS}/rekey`), async () => {
+      const { context, encryptedKeys } = options;
+      using key = await this.#vault.createRekey({ context, encryptedKeys });
+      return dataKeyAnswer(key);
+    });
+  }
+
+  /** @throws ConflictException if the name is taken; UnprocessableEntityException */
+  createObject(options: CreateObjectOptions): Promise<ObjectMetadata> {
+    return ask(body(KV), async () => {
+      const { name, value, context } = options;
+      return metadataAnswer(await this.#vault.createKv({ name, value, keyContext: context }));
+    });
+  }
+
+  /** @throws NotFoundException */
+  readObject(options: ReadObjectOptions): Promise<VaultObject> {
+    return ask(object(options.id), async () => {
+      const found = await this.#vault.getKv({ id: options.id });
+      return objectAnswer(found, found.value);
+    });
+  }
+
+  /** @throws NotFoundException */
+  readObjectByName(options: string | ReadObjectByNameOptions): Promise<VaultObject> {
+    const name = typeof options === "string" ? options : options.name;
+    const path = `${KV}/name/${encodeURIComponent(name)}`;
+    return ask({ path, invalidStatus: 404 }, async () => {
+      const found = await this.#vault.getName({ name });
+      return objectAnswer(found, found.value);
+    });
+  }
+
+  /** The object without its value. @throws NotFoundException */
+  describeObject(options: ReadObjectOptions): Promise<VaultObject> {
+    return ask(object(options.id, "/metadata"), async () =>
+      objectAnswer(await this.#vault.listKvMetadata({ id: options.id })),
+    );
+  }
+
+  /** @throws NotFoundException; ConflictException if `versionCheck` is not the current version */
+  updateObject(options: UpdateObjectOptions): Promise<VaultObject> {
+    return ask({ ...object(options.id), invalidStatus: 422 }, async () => {
+      const { id, value, versionCheck } = options;
+      return objectAnswer(await this.#vault.updateKv({ id, value, versionCheck }));
+    });
+  }
+
+  /** @throws NotFoundException; ConflictException if `versionCheck` is not the current version */
+  deleteObject(options: DeleteObjectOptions): Promise<void> {
+    return ask(object(options.id), async () => {
+      const { id, versionCheck } = options;
+      await this.#vault.deleteKv({ id, versionCheck });
+    });
+  }
+
+  /** @throws OauthException (400) for a bad cursor or limit */
+  async listObjects(options: ListObjectsOptions = {}): Promise<AutoPaginatable<ObjectSummary>> {
+    const request: KvListRequest = {
+      limit: options.limit,
+      before: options.before || undefined,
+      after: options.after || undefined,
+      order: options.order,
+      search: options.search,
+      updatedAfter: options.updatedAfter,
+    };
+    const rest = { ...request, before: undefined, limit: KV_LIST_LIMIT_MAX };
+    return new AutoPaginatable(await this.#page(request), (after) => this.#page({ ...rest, after }), options);
+  }
+
+  /** All versions, the newest first. @throws NotFoundException */
+  listObjectVersions(options: ReadObjectOptions): Promise<ObjectVersion[]> {
+    return ask(object(options.id, "/versions"), async () => {
+      const { data } = await this.#vault.listKvVersions({ id: options.id });
+      return data.map(({ id, createdAt, currentVersion, etag, size }) => ({
+        createdAt: new Date(createdAt),
+        currentVersion,
+        etag,
+        id,
+        size,
+      }));
+    });
+  }
+
+  /**
+   * Encrypts text in this process, under a fresh data key.
+   *
+   * @returns base64 in the Vault's layout; `iv12`, which the SDK reads, unless the Vault was told otherwise
+   */
+  async encrypt(data: string, context: KeyContext, associatedData?: string): Promise<string> {
+    return ask(body(`${KEYS}/data-key`), () => this.#vault.encrypt(data, context, associatedData));
+  }
+
+  /**
+   * Decrypts what any WorkOS SDK or coffer encrypted.
+   *
+   * @throws DOMException OperationError for wrong associated data, a wrong key or altered data; OauthException (400) for
+   *   what is no ciphertext, and for wrapped keys that a service refuses
+   */
+  async decrypt(encryptedData: string, associatedData?: string): Promise<string> {
+    return ask(
+      body(`${KEYS}/decrypt`),
+      () => this.#vault.decrypt(encryptedData, associatedData),
+      decryptExceptionOf,
+    );
+  }
+
+  #page(request: KvListRequest): Promise<List<ObjectSummary>> {
+    return ask({ path: KV, invalidStatus: 400 }, async () => {
+      const { data, listMetadata } = await this.#vault.listKv(request);
+      return {
+        object: "list",
+        data: data.map(({ id, name, updatedAt }) => ({
+          id,
+          name,
+          // WorkOS's schema lets it be absent.
+          updatedAt: updatedAt === "" ? null : new Date(updatedAt),
+        })),
+        listMetadata: { ...listMetadata },
+      };
+    });
+  }
+}
+
+const body = (path: string): Asked => ({ path, invalidStatus: 422 });
+
+const object = (id: string, suffix = ""): Asked => ({
+  path: `${KV}/${encodeURIComponent(id)}${suffix}`,
+  invalidStatus: 404,
+});
+
+async function ask<T>(asked: Asked, work: () => Promise<T>, exception = exceptionOf): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw exception(error, asked);
+  }
+}
+
+function dataKeyAnswer(key: CofferDataKey): CreateDataKeyResponse {
+  return {
+    context: { ...key.context },
+    dataKey: key.dataKey,
+    encryptedKeys: key.encryptedKeys,
+    id: key.id,
+  };
+}
+
+function metadataAnswer(metadata: KvMetadata): ObjectMetadata {
+  return {
+    context: { ...metadata.context },
+    environmentId: metadata.environmentId,
+    id: metadata.id,
+    keyId: metadata.keyId,
+    updatedAt: new Date(metadata.updatedAt),
+    updatedBy: { id: metadata.updatedBy.id, name: metadata.updatedBy.name },
+    versionId: metadata.versionId || null,
+  };
+}
+
+// The SDK answers a `value` of undefined where there is none; its type says that it may be absent.
+function objectAnswer(found: KvObjectWithoutValue, value?: string): VaultObject {
+  return { id: found.id, metadata: metadataAnswer(found.metadata), name: found.name, value: value as string };
+}
