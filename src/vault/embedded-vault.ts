@@ -73,23 +73,23 @@ export class EmbeddedVault extends Vault {
   }
 
   /** All KEKs of the environment, or the one that is named. @throws VaultError ERR_KEY_NOT_FOUND */
-  listKeks(selector?: KekSelector): Promise<KekInfo[]> {
-    return this.#session.keks.list(selector);
+  listKeks(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
+    return this.#session.keks.list(selector, options);
   }
 
   /** Makes a new KEK version for future wraps. @throws as `KekLifecycle.rotate` */
-  rotateKek(selector: KekSelector): Promise<KekInfo> {
-    return this.#session.keks.rotate(selector);
+  rotateKek(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
+    return this.#session.keks.rotate(selector, options);
   }
 
   /** Puts a KEK out of use until `enableKek`. @throws as `KekLifecycle.disable` */
-  disableKek(selector: KekVersionSelector): Promise<KekInfo> {
-    return this.#session.keks.disable(selector);
+  disableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
+    return this.#session.keks.disable(selector, options);
   }
 
   /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekLifecycle.enable` */
-  enableKek(selector: KekVersionSelector): Promise<KekInfo> {
-    return this.#session.keks.enable(selector);
+  enableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
+    return this.#session.keks.enable(selector, options);
   }
 
   /** Destroys a KEK for good, or tells what that would cost. @throws as `KekLifecycle.shred` */

@@ -9,6 +9,7 @@
 import { utf8 } from "../crypto/bytes.ts";
 import { contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
+import type { CallOptions } from "../keys/key-service.ts";
 import type { EventSink } from "./events.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
 import { damagedKek, kekName, storedContext, storedText } from "./keyring.ts";
@@ -49,7 +50,7 @@ export interface KekInfo {
   readonly versions: readonly KekVersionInfo[];
 }
 
-export interface ShredOptions {
+export interface ShredOptions extends CallOptions {
   /** Only tell what would become unreadable; change nothing. Default false. */
   readonly dryRun?: boolean | undefined;
   /**
@@ -109,7 +110,7 @@ export class KekLifecycle {
   }
 
   /** All KEKs of the environment by context name and value, or the one that is named. */
-  list(selector?: KekSelector): Promise<KekInfo[]> {
+  list(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
     return this.#database.read(async (sql) => {
       const keks =
         selector === undefined
@@ -124,7 +125,7 @@ export class KekLifecycle {
       const infos: KekInfo[] = [];
       for (const kek of keks) infos.push(await info(sql, kek));
       return infos;
-    });
+    }, options);
   }
 
   /**
@@ -133,7 +134,7 @@ export class KekLifecycle {
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_STATE if the KEK is disabled or about to be destroyed
    */
-  rotate(selector: KekSelector): Promise<KekInfo> {
+  rotate(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
     return this.#database.write(async (sql) => {
       const kek = await this.#find(sql, selector, true);
       const newest = (await versions(sql, kek.id))[0]!;
@@ -164,7 +165,7 @@ export class KekLifecycle {
       );
       await changed(sql, false);
       return info(sql, kek);
-    });
+    }, options);
   }
 
   /**
@@ -172,7 +173,7 @@ export class KekLifecycle {
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED; ERR_KEY_STATE while a destruction is pending
    */
-  disable(selector: KekVersionSelector): Promise<KekInfo> {
+  disable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
     return this.#database.write(async (sql) => {
       const kek = await this.#find(sql, selector, true);
       for (const { version, state } of await this.#targets(sql, kek, selector.version)) {
@@ -186,7 +187,7 @@ export class KekLifecycle {
       }
       await changed(sql, true);
       return info(sql, kek);
-    });
+    }, options);
   }
 
   /**
@@ -194,7 +195,7 @@ export class KekLifecycle {
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED
    */
-  enable(selector: KekVersionSelector): Promise<KekInfo> {
+  enable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
     return this.#database.write(async (sql) => {
       const kek = await this.#find(sql, selector, true);
       const newest = (await versions(sql, kek.id))[0]!.version;
@@ -203,7 +204,7 @@ export class KekLifecycle {
       }
       await changed(sql, false);
       return info(sql, kek);
-    });
+    }, options);
   }
 
   /**
@@ -230,8 +231,8 @@ export class KekLifecycle {
       await changed(sql, true);
       return { ...report, isDryRun, destroyAt: iso(destroyAt) };
     };
-    if (isDryRun) return this.#database.read(work);
-    const report = await this.#database.write(work);
+    if (isDryRun) return this.#database.read(work, options);
+    const report = await this.#database.write(work, options);
     await this.#database.scrub();
     return report;
   }

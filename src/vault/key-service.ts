@@ -42,14 +42,14 @@ export class EmbeddedKeyService implements KeyService {
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
     const context = this.#allowed(canonicalContext(request.context));
-    const made = await this.#keyring.createDataKey(context, this.#session.events);
+    const made = await this.#keyring.createDataKey(context, this.#session.events, options);
     this.#noteRead(made);
     return toDataKey(made);
   }
 
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     options.signal?.throwIfAborted();
-    const made = await this.#unwrap(request.keys);
+    const made = await this.#unwrap(request.keys, options);
     this.#session.events.note("vault.dek.decrypted", { key_id: made.id });
     return toDataKey(made);
   }
@@ -60,8 +60,8 @@ export class EmbeddedKeyService implements KeyService {
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
     const context = this.#allowed(canonicalContext(request.context));
-    const old = await this.#unwrap(request.encryptedKeys);
-    const made = await this.#keyring.rekey(old, context, this.#session.events);
+    const old = await this.#unwrap(request.encryptedKeys, options);
+    const made = await this.#keyring.rekey(old, context, this.#session.events, options);
     this.#session.events.note("vault.dek.decrypted", { key_id: old.id });
     this.#noteRead(made);
     return toDataKey(made);
@@ -72,8 +72,8 @@ export class EmbeddedKeyService implements KeyService {
     options: CallOptions = {},
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
-    const old = await this.#unwrap(request.encryptedKeys);
-    const made = await this.#keyring.rewrap(old, this.#session.events);
+    const old = await this.#unwrap(request.encryptedKeys, options);
+    const made = await this.#keyring.rewrap(old, this.#session.events, options);
     this.#session.events.note("vault.dek.decrypted", { key_id: old.id });
     this.#noteRead(made);
     return toDataKey(made);
@@ -84,12 +84,12 @@ export class EmbeddedKeyService implements KeyService {
   }
 
   /** What is out of the session's scope answers like what does not exist. */
-  async #unwrap(keys: string): Promise<RingDataKey> {
+  async #unwrap(keys: string, options: CallOptions): Promise<RingDataKey> {
     const blob = keyBlobFromText(keys);
-    if (this.#session.scope.length === 0) return this.#keyring.unwrap(blob);
+    if (this.#session.scope.length === 0) return this.#keyring.unwrap(blob, options);
     // Before the states of its KEKs are looked at: those of other contexts are nobody's business.
-    const entries = await this.#keyring.contextOf(blob);
-    if (satisfies(entries, this.#session.scope)) return this.#keyring.unwrap(blob);
+    const entries = await this.#keyring.contextOf(blob, options);
+    if (satisfies(entries, this.#session.scope)) return this.#keyring.unwrap(blob, options);
     throw unknownKek(decodeKeyBlob(blob).keks[0]!.id);
   }
 

@@ -36,7 +36,7 @@ import { decryptFailed, isVaultError, VaultError } from "../errors.ts";
 import type { EventSink } from "./events.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
 import { CONTEXT_CACHE_MAX } from "./limits.ts";
-import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
+import type { Database, Row, Sql, SqlValue, WaitOptions } from "./storage/database.ts";
 
 /** A data key that was made or unwrapped; the key is the caller's to zero. */
 export interface RingDataKey {
@@ -105,14 +105,22 @@ export class Keyring {
    *
    * @throws VaultError ERR_KEY_DISABLED, ERR_KEY_DESTROYED, and the storage's codes
    */
-  async createDataKey(context: CanonicalContext, events: EventSink): Promise<RingDataKey> {
-    return this.#withNewestRing(context, events, (ring) => this.#wrap(ring, randomBytes(KEY_BYTES)));
+  async createDataKey(
+    context: CanonicalContext,
+    events: EventSink,
+    options: WaitOptions = {},
+  ): Promise<RingDataKey> {
+    return this.#withNewestRing(context, events, options, (ring) => this.#wrap(ring, randomBytes(KEY_BYTES)));
   }
 
   /** The same for something that is to be stored in this vault. */
-  async createStoredDataKey(context: CanonicalContext, events: EventSink): Promise<StoredDataKey> {
-    const revocations = await this.#revocations();
-    const made = await this.#withNewestRing(context, events, (ring) => ({
+  async createStoredDataKey(
+    context: CanonicalContext,
+    events: EventSink,
+    options: WaitOptions = {},
+  ): Promise<StoredDataKey> {
+    const revocations = await this.#revocations(options);
+    const made = await this.#withNewestRing(context, events, options, (ring) => ({
       ...this.#wrap(ring, randomBytes(KEY_BYTES)),
       contextId: ring.contextId as string,
       keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
@@ -126,11 +134,12 @@ export class Keyring {
    * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND (none of this environment), ERR_KEY_DISABLED,
    *   ERR_KEY_DESTROYED, ERR_DECRYPT_FAILED
    */
-  async unwrap(blob: Uint8Array): Promise<RingDataKey> {
+  async unwrap(blob: Uint8Array, options: WaitOptions = {}): Promise<RingDataKey> {
     const parts = decodeKeyBlob(blob);
     return this.#withRing(
       referencesKey(parts.keks),
       (sql) => this.#loadVersions(sql, parts.keks),
+      options,
       (ring) => this.#unwrap(ring, parts, blob),
     );
   }
@@ -140,7 +149,7 @@ export class Keyring {
    *
    * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND
    */
-  async contextOf(blob: Uint8Array): Promise<ContextEntry[]> {
+  async contextOf(blob: Uint8Array, options: WaitOptions = {}): Promise<ContextEntry[]> {
     const { keks } = decodeKeyBlob(blob);
     return this.#database.read(async (sql) => {
       const entries: ContextEntry[] = [];
@@ -154,12 +163,17 @@ export class Keyring {
         entries.push({ name: storedText(row.context_name), value: storedText(row.context_value) });
       }
       return entries;
-    });
+    }, options);
   }
 
   /** Wraps a data key for another context. @throws as `createDataKey` */
-  async rekey(old: RingDataKey, context: CanonicalContext, events: EventSink): Promise<RingDataKey> {
-    return this.#withNewestRing(context, events, (ring) => this.#wrap(ring, old.key));
+  async rekey(
+    old: RingDataKey,
+    context: CanonicalContext,
+    events: EventSink,
+    options: WaitOptions = {},
+  ): Promise<RingDataKey> {
+    return this.#withNewestRing(context, events, options, (ring) => this.#wrap(ring, old.key));
   }
 
   /**
@@ -168,9 +182,9 @@ export class Keyring {
    * @returns the same object if it was under the newest already
    * @throws as `createDataKey`
    */
-  async rewrap(old: RingDataKey, events: EventSink): Promise<RingDataKey> {
+  async rewrap(old: RingDataKey, events: EventSink, options: WaitOptions = {}): Promise<RingDataKey> {
     const references = referencesKey(decodeKeyBlob(old.blob).keks);
-    return this.#withNewestRing(old.context, events, (ring) =>
+    return this.#withNewestRing(old.context, events, options, (ring) =>
       referencesKey(ring.keks) === references ? old : this.#wrap(ring, old.key),
     );
   }
@@ -181,11 +195,12 @@ export class Keyring {
     this.#rings.clear();
   }
 
-  async #revocations(): Promise<number> {
+  async #revocations(options: WaitOptions): Promise<number> {
     const { revocations } = this.#database.changes();
     if (!Number.isNaN(revocations)) return revocations;
-    const row = await this.#database.read((sql) =>
-      sql.get("SELECT value FROM counters WHERE name = 'revocations'"),
+    const row = await this.#database.read(
+      (sql) => sql.get("SELECT value FROM counters WHERE name = 'revocations'"),
+      options,
     );
     return row!.value as number;
   }
@@ -194,25 +209,31 @@ export class Keyring {
   async #withNewestRing<T>(
     context: CanonicalContext,
     events: EventSink,
+    options: WaitOptions,
     work: (ring: Ring) => T,
   ): Promise<T> {
     const key = toHex(context.bytes);
     const load = (sql: Sql): Promise<Loaded> => this.#loadNewest(sql, context);
     try {
-      return await this.#withRing(key, load, work);
+      return await this.#withRing(key, load, options, work);
     } catch (error) {
       if (!isVaultError(error, "ERR_KEY_NOT_FOUND")) throw error;
     }
-    await this.#database.write((sql) => this.#createMissing(sql, context, events));
+    await this.#database.write((sql) => this.#createMissing(sql, context, events), options);
     // Loaded in a transaction of its own: what is kept in memory must have been committed.
-    return this.#withRing(key, load, work);
+    return this.#withRing(key, load, options, work);
   }
 
   /**
    * Runs `work` with a ring, kept or loaded. `work` is synchronous, and runs in the same turn in which the ring was
    * found to be current, so that no other call can dispose of the wrapping key under it.
    */
-  async #withRing<T>(key: string, load: (sql: Sql) => Promise<Loaded>, work: (ring: Ring) => T): Promise<T> {
+  async #withRing<T>(
+    key: string,
+    load: (sql: Sql) => Promise<Loaded>,
+    options: WaitOptions,
+    work: (ring: Ring) => T,
+  ): Promise<T> {
     const { keks: at } = this.#database.changes();
     if (at !== this.#ringsAt) {
       this.dispose();
@@ -220,7 +241,7 @@ export class Keyring {
     }
     const kept = this.#rings.get(key);
     if (kept !== undefined) return work(kept);
-    const ring = this.#assemble(await this.#database.read(load));
+    const ring = this.#assemble(await this.#database.read(load, options));
     // Only what was loaded for the state that the others belong to may join them.
     const isCurrent = this.#ringsAt === at && this.#database.changes().keks === at;
     try {

@@ -91,10 +91,10 @@ export class EmbeddedKvStore implements KvService {
     const exists = new VaultError("ERR_KV_EXISTS", "an object with this name exists already");
     // Early, so that a name that is taken costs no data key; a repetition finds its own object.
     if (this.#session.idempotency === undefined) {
-      const isTaken = await this.#database.read((sql) => this.#liveByName(sql, name));
+      const isTaken = await this.#database.read((sql) => this.#liveByName(sql, name), options);
       if (isTaken) throw exists;
     }
-    return this.#withStoredKey(context, async (sql, key): Promise<KvMetadata> => {
+    return this.#withStoredKey(context, options, async (sql, key): Promise<KvMetadata> => {
       const id = `${OBJECT_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
       const versionId = newVersionId();
       const now = this.#now();
@@ -129,24 +129,26 @@ export class EmbeddedKvStore implements KvService {
     const id = checkId(request.id, "id");
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     options.signal?.throwIfAborted();
-    const row = await this.#database.read((sql) => this.#live(sql, id, versionId));
-    return this.#read(row);
+    const row = await this.#database.read((sql) => this.#live(sql, id, versionId), options);
+    return this.#read(row, options);
   }
 
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
     const name = checkName(request.name);
     options.signal?.throwIfAborted();
-    const row = await this.#database.read((sql) =>
-      sql.get(
-        `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = o.current_version
+    const row = await this.#database.read(
+      (sql) =>
+        sql.get(
+          `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = o.current_version
          WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL${this.#scope.sql}`,
-        this.#environmentId,
-        name,
-        ...this.#scope.parameters,
-      ),
+          this.#environmentId,
+          name,
+          ...this.#scope.parameters,
+        ),
+      options,
     );
     if (row === undefined) throw notFound();
-    return this.#read(row);
+    return this.#read(row, options);
   }
 
   async updateKv(
@@ -161,13 +163,13 @@ export class EmbeddedKvStore implements KvService {
     const value = checkValue(request.value);
     const check = checkVersionCheck(request.versionCheck);
     options.signal?.throwIfAborted();
-    const answered = await this.#database.read((sql) => this.#answered<KvObjectWithoutValue>(sql));
+    const answered = await this.#database.read((sql) => this.#answered<KvObjectWithoutValue>(sql), options);
     if (answered !== undefined) return answered;
-    const row = await this.#database.read((sql) => this.#live(sql, id));
+    const row = await this.#database.read((sql) => this.#live(sql, id), options);
     if (check !== undefined && row.current_version !== check) throw conflict();
     const context = storedContext(row.canonical);
     const name = row.name as string;
-    return this.#withStoredKey(context, async (sql, key) => {
+    return this.#withStoredKey(context, options, async (sql, key) => {
       const versionId = newVersionId();
       const now = this.#now();
       // One conditional statement decides, whatever other processes do (the row above may be old by now).
@@ -197,7 +199,7 @@ export class EmbeddedKvStore implements KvService {
       const name = row!.name as string;
       await this.#session.events.append(sql, "vault.data.deleted", { kv_name: name });
       return { success: true, name };
-    });
+    }, options);
   }
 
   async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
@@ -245,7 +247,7 @@ export class EmbeddedKvStore implements KvService {
         })),
         listMetadata: { before: next, after: next },
       };
-    });
+    }, options);
   }
 
   async listKvVersions(
@@ -272,7 +274,7 @@ export class EmbeddedKvStore implements KvService {
         })),
         listMetadata: { before: null, after: null },
       };
-    });
+    }, options);
   }
 
   async listKvMetadata(
@@ -281,7 +283,7 @@ export class EmbeddedKvStore implements KvService {
   ): Promise<KvObjectWithoutValue> {
     const id = checkId(request.id, "id");
     options.signal?.throwIfAborted();
-    const object = this.#withoutValue(await this.#database.read((sql) => this.#live(sql, id)));
+    const object = this.#withoutValue(await this.#database.read((sql) => this.#live(sql, id), options));
     this.#session.events.note("vault.metadata.read", { kv_name: object.name });
     return object;
   }
@@ -307,7 +309,7 @@ export class EmbeddedKvStore implements KvService {
         key_context: contextObject(storedContext(row.canonical)),
       });
       return this.#withoutValue(row);
-    });
+    }, options);
   }
 
   async destroyKv(
@@ -336,7 +338,7 @@ export class EmbeddedKvStore implements KvService {
       }
       await this.#session.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
       return changed;
-    });
+    }, options);
     await this.#database.scrub();
     return { destroyedVersions };
   }
@@ -354,24 +356,27 @@ export class EmbeddedKvStore implements KvService {
   ): Promise<RewrapReport> {
     const inEnvironment = `FROM kv_versions v JOIN kv_objects o ON o.id = v.object_id
       WHERE o.environment_id = ? AND v.sealed IS NOT NULL AND v.key_blob IS NOT NULL`;
-    const count = await this.#database.read((sql) =>
-      sql.get(`SELECT count(*) AS n ${inEnvironment}`, this.#environmentId),
+    const count = await this.#database.read(
+      (sql) => sql.get(`SELECT count(*) AS n ${inEnvironment}`, this.#environmentId),
+      options,
     );
     const total = count!.n as number;
     const report = { checked: 0, rewrapped: 0, skipped: 0 };
     for (let last = ""; ; ) {
       options.signal?.throwIfAborted();
-      const rows = await this.#database.read((sql) =>
-        sql.all(
-          `SELECT v.id, v.key_blob ${inEnvironment} AND v.id > ? ORDER BY v.id LIMIT ?`,
-          this.#environmentId,
-          last,
-          REWRAP_BATCH,
-        ),
+      const rows = await this.#database.read(
+        (sql) =>
+          sql.all(
+            `SELECT v.id, v.key_blob ${inEnvironment} AND v.id > ? ORDER BY v.id LIMIT ?`,
+            this.#environmentId,
+            last,
+            REWRAP_BATCH,
+          ),
+        options,
       );
       if (rows.length === 0) return report;
       last = rows[rows.length - 1]!.id as string;
-      const moved = await this.#rewrapBatch(rows);
+      const moved = await this.#rewrapBatch(rows, options);
       report.checked += rows.length;
       report.rewrapped += moved.rewrapped;
       report.skipped += moved.skipped;
@@ -379,7 +384,10 @@ export class EmbeddedKvStore implements KvService {
     }
   }
 
-  async #rewrapBatch(rows: readonly Row[]): Promise<{ rewrapped: number; skipped: number }> {
+  async #rewrapBatch(
+    rows: readonly Row[],
+    options: CallOptions,
+  ): Promise<{ rewrapped: number; skipped: number }> {
     const moved: { versionId: SqlValue; old: Uint8Array; made: RingDataKey }[] = [];
     let skipped = 0;
     const turns = new Turns();
@@ -387,8 +395,8 @@ export class EmbeddedKvStore implements KvService {
       await turns.give();
       const old = row.key_blob as Uint8Array;
       try {
-        const unwrapped = await this.#keyring.unwrap(old);
-        const made = await this.#keyring.rewrap(unwrapped, this.#session.events);
+        const unwrapped = await this.#keyring.unwrap(old, options);
+        const made = await this.#keyring.rewrap(unwrapped, this.#session.events, options);
         made.key.fill(0);
         if (made !== unwrapped) moved.push({ versionId: row.id!, old, made });
       } catch (error) {
@@ -415,7 +423,7 @@ export class EmbeddedKvStore implements KvService {
           await insertVersionKeks(sql, versionId as string, decodeKeyBlob(made.blob).keks.map(kekText));
         }
         return done;
-      });
+      }, options);
     }
     return { rewrapped, skipped };
   }
@@ -426,10 +434,11 @@ export class EmbeddedKvStore implements KvService {
    */
   async #withStoredKey<T>(
     context: ReturnType<typeof canonicalContext>,
+    options: CallOptions,
     work: (sql: Sql, key: StoredDataKey) => Promise<T>,
   ): Promise<T> {
     for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
-      const key = await this.#keyring.createStoredDataKey(context, this.#session.events);
+      const key = await this.#keyring.createStoredDataKey(context, this.#session.events, options);
       try {
         const result = await this.#database.write(async (sql) => {
           const answered = await this.#answered<T>(sql);
@@ -439,7 +448,7 @@ export class EmbeddedKvStore implements KvService {
           );
           if (row!.value !== key.revocations) return undefined;
           return { value: await this.#remember(sql, await work(sql, key)) };
-        });
+        }, options);
         if (result !== undefined) return result.value;
       } finally {
         key.key.fill(0);
@@ -450,9 +459,10 @@ export class EmbeddedKvStore implements KvService {
   }
 
   /** A write that needs no data key, once per idempotency key. */
-  #writeOnce<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+  #writeOnce<T>(work: (sql: Sql) => Promise<T>, options: CallOptions): Promise<T> {
     return this.#database.write(
       async (sql) => (await this.#answered<T>(sql)) ?? (await this.#remember(sql, await work(sql))),
+      options,
     );
   }
 
@@ -543,19 +553,19 @@ export class EmbeddedKvStore implements KvService {
     }
   }
 
-  async #read(row: Row): Promise<KvObject> {
-    const object = { ...this.#withoutValue(row), value: await this.#open(row) };
+  async #read(row: Row, options: CallOptions): Promise<KvObject> {
+    const object = { ...this.#withoutValue(row), value: await this.#open(row, options) };
     this.#session.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
     return object;
   }
 
-  async #open(row: Row): Promise<string> {
+  async #open(row: Row, options: CallOptions): Promise<string> {
     if (row.sealed === null) throw destroyed();
     const sealed = row.sealed as Uint8Array;
     const tagAt = sealed.length - TAG_BYTES;
     const damaged = new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
     if (tagAt < NONCE_BYTES || row.key_blob === null) throw damaged;
-    const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array);
+    const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array, options);
     // The object's context is shown, and the next version is encrypted for it: it must be the one of this version.
     if (!equalBytes(context.bytes, row.canonical as Uint8Array)) {
       key.fill(0);
