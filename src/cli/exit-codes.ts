@@ -8,6 +8,8 @@
 import type { VaultErrorCode } from "../errors.ts";
 import type { CliErrorCode } from "./errors.ts";
 
+/** Done as asked; for a server also: ended as asked. */
+export const EXIT_DONE = 0;
 /** Wrong usage, or something on this side of the vault: arguments, input, output. */
 export const EXIT_LOCAL = 1;
 /** The vault or its keys: not there, not found, in conflict, disabled, destroyed, not to be opened. */

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import type { EmbeddedVault } from "../vault/index.ts";
+import type { Transport } from "../http/transport.ts";
+import type { EmbeddedVault, VaultHost } from "../vault/index.ts";
 import { usageError } from "./errors.ts";
 
 /** What commands may ask of a vault. */
@@ -14,6 +15,10 @@ export type CliVault = Pick<
   EmbeddedVault,
   | "encrypt"
   | "decrypt"
+  | "encryptStream"
+  | "decryptStream"
+  | "openNativeSource"
+  | "createRekey"
   | "rekey"
   | "rewrap"
   | "createKv"
@@ -38,8 +43,13 @@ export type CliVault = Pick<
 export const VAULT_VARIABLE = "COFFER_VAULT";
 export const ENVIRONMENT_VARIABLE = "COFFER_ENVIRONMENT";
 
+export const DATABASE_VARIABLE = "COFFER_DATABASE";
+export const SERVER_VARIABLE = "COFFER_BASE_URL";
+
 /** Options that say which vault. */
 export interface VaultFlags {
+  readonly server?: string | undefined;
+  readonly database?: string | undefined;
   readonly vault?: string | undefined;
   readonly rootKeyFile?: string | undefined;
   readonly environment?: string | undefined;
@@ -56,11 +66,15 @@ const IN_MEMORY = ":memory:";
 
 /** @throws CliError ERR_USAGE; and as `openVault` */
 export async function openCliVault(flags: VaultFlags, request: OpenRequest): Promise<CliVault> {
+  // What stands on the command line goes before any variable.
+  const server =
+    given(flags.server) ?? (given(flags.vault) ? undefined : given(process.env[SERVER_VARIABLE]));
+  if (server !== undefined) return openServer(server, flags);
   const path = given(flags.vault) ?? given(process.env[VAULT_VARIABLE]);
   if (path === undefined) {
     throw usageError(
       "no vault was given",
-      `name its file with --vault PATH or the environment variable ${VAULT_VARIABLE}`,
+      `name its file with --vault PATH or the environment variable ${VAULT_VARIABLE}, or a server with --server URL`,
     );
   }
   if (path === IN_MEMORY) throw usageError("a vault in memory would be gone with this process: name a file");
@@ -76,6 +90,66 @@ export async function openCliVault(flags: VaultFlags, request: OpenRequest): Pro
     onNotice: request.onNotice,
     actor: { id: "cli", name: "coffer command" },
   });
+}
+
+/** The API key comes by the environment only: an argument is seen by every process of the machine. */
+async function openServer(url: string, flags: VaultFlags): Promise<CliVault> {
+  if (given(flags.vault) !== undefined) throw usageError("--vault and --server name two vaults: give one");
+  const transport = await openTransport(url);
+  const { RemoteVault } = await import("./remote-vault.ts");
+  return new RemoteVault(transport);
+}
+
+/** @throws CliError ERR_USAGE for a bad URL or a missing API key */
+export async function openTransport(url: string): Promise<Transport> {
+  const { Transport } = await import("../http/transport.ts");
+  try {
+    return new Transport({ baseUrl: url, extensions: true });
+  } catch (error) {
+    throw usageError(
+      (error as Error).message,
+      "the API key is read from the environment variable COFFER_API_KEY",
+    );
+  }
+}
+
+/**
+ * The host behind a vault's file or a database, for commands that look after the vault itself.
+ *
+ * @throws CliError ERR_USAGE; and as `openFileHost` and `openPostgresHost`
+ */
+export async function openCliHost(
+  flags: VaultFlags & { listen?: boolean },
+  request: OpenRequest,
+): Promise<VaultHost> {
+  const { openFileHost, openPostgresHost, ROOT_KEY_VARIABLE } = await import("../vault/index.ts");
+  if (given(flags.rootKeyFile) !== undefined) delete process.env[ROOT_KEY_VARIABLE];
+  const rootKeyPath = given(flags.rootKeyFile);
+  const url = databaseUrl(flags);
+  if (url !== undefined) {
+    return openPostgresHost({ url, rootKeyPath, listen: flags.listen !== false, onNotice: request.onNotice });
+  }
+  const path = given(flags.vault) ?? given(process.env[VAULT_VARIABLE]);
+  if (path === undefined) {
+    throw usageError(
+      "no vault was given",
+      `name its file with --vault PATH (or ${VAULT_VARIABLE}), or a database with --database URL (or ${DATABASE_VARIABLE})`,
+    );
+  }
+  if (path === IN_MEMORY) throw usageError("a vault in memory would be gone with this process: name a file");
+  return openFileHost({ path, rootKeyPath, create: request.create, onNotice: request.onNotice });
+}
+
+/** The database that was named, unless a file was. */
+export function databaseUrl(flags: VaultFlags): string | undefined {
+  if (given(flags.vault) !== undefined && given(flags.database) !== undefined) {
+    throw usageError("--vault and --database name two vaults: give one");
+  }
+  return given(flags.database) ?? (given(flags.vault) ? undefined : given(process.env[DATABASE_VARIABLE]));
+}
+
+export function environmentName(flags: VaultFlags): string {
+  return flags.environment ?? given(process.env[ENVIRONMENT_VARIABLE]) ?? "default";
 }
 
 /** An empty path, as an unset variable in a script leaves it, is none. */

@@ -16,7 +16,11 @@ import type { CommonFlags, Session } from "./session.ts";
 /** Options of every command. Given before the command's name they count as well, hidden there. */
 export function addCommonOptions(
   command: Command,
-  { isHidden = false, needsVault = true }: { isHidden?: boolean; needsVault?: boolean } = {},
+  {
+    isHidden = false,
+    needsVault = true,
+    needsHost = false,
+  }: { isHidden?: boolean; needsVault?: boolean; needsHost?: boolean } = {},
 ): void {
   const add = (option: Option): void => {
     command.addOption(option.hideHelp(isHidden));
@@ -24,6 +28,10 @@ export function addCommonOptions(
   const hideVault = isHidden || !needsVault;
   for (const option of [
     new Option("--vault <path>", "the vault's file (or COFFER_VAULT)"),
+    new Option(
+      "--server <url>",
+      "a coffer server instead (or COFFER_BASE_URL; the API key is COFFER_API_KEY)",
+    ),
     new Option(
       "--environment <name>",
       'environment within the vault (or COFFER_ENVIRONMENT; default "default")',
@@ -33,8 +41,14 @@ export function addCommonOptions(
       "file of the root key (default: the vault's path with .root-key added; or COFFER_ROOT_KEY holds the key)",
     ),
   ]) {
-    command.addOption(option.hideHelp(hideVault));
+    // A host is opened, not reached: it is behind servers.
+    command.addOption(option.hideHelp(hideVault || (needsHost && option.long === "--server")));
   }
+  const database = new Option(
+    "--database <url>",
+    "a PostgreSQL database instead of a file (or COFFER_DATABASE)",
+  );
+  command.addOption(database.hideHelp(isHidden || !needsHost));
   add(
     new Option("--format <format>", "table (for people, the default) or json, also for errors").argParser(
       choiceParser("format", FORMATS),
@@ -60,10 +74,10 @@ export function bind<Options>(
   command: Command,
   execute: Execute,
   action: Action<Options>,
-  { needsVault = true }: { needsVault?: boolean } = {},
+  { needsVault = true, needsHost = false }: { needsVault?: boolean; needsHost?: boolean } = {},
 ): void {
   command.optionsGroup("Options of every command:");
-  addCommonOptions(command, { needsVault });
+  addCommonOptions(command, { needsVault, needsHost });
   command.action(async () => {
     const args = command.processedArgs as (string | undefined)[];
     await execute(commonFlags(command), (session) => action(session, command.opts() as Options, ...args));

@@ -29,7 +29,7 @@ export function checkOutFile(path: string, force: boolean): void {
       "the output file exists and is not a plain file: it is not replaced",
     );
   }
-  if (!force) throw exists();
+  if (!force) throw fileExists();
 }
 
 /**
@@ -58,19 +58,19 @@ export function writeOutFile(path: string, bytes: Uint8Array, force: boolean): v
 }
 
 /** Gives the file its name if nobody has it: linking fails where renaming would replace. */
-function linkNew(temporary: string, path: string): void {
+export function linkNew(temporary: string, path: string): void {
   try {
     linkSync(temporary, path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") throw exists();
+    if (code === "EEXIST") throw fileExists();
     // A file system without links; the name was free a moment ago.
     if (code !== "EPERM" && code !== "ENOTSUP" && code !== "ENOSYS") throw error;
     renameSync(temporary, path);
   }
 }
 
-function exists(): CliError {
+function fileExists(): CliError {
   return new CliError("ERR_OUTPUT_EXISTS", "the output file exists already", "--force replaces it");
 }
 

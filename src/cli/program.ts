@@ -7,12 +7,16 @@
  */
 import { Command, type OutputConfiguration } from "commander";
 import manifest from "../../package.json" with { type: "json" };
+import { addApiKeys, addEnvironments, addMigrate, addStatus } from "./commands/administration.ts";
 import { addDecrypt } from "./commands/decrypt.ts";
 import { addEncrypt } from "./commands/encrypt.ts";
+import { addFiles } from "./commands/files.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addKeys } from "./commands/keys.ts";
 import { addKv } from "./commands/kv.ts";
 import { addRekey, addRewrap } from "./commands/rekey.ts";
+import { addRekeyFile } from "./commands/rekey-file.ts";
+import { addServer } from "./commands/server.ts";
 import { addCommonOptions } from "./options.ts";
 import type { Execute } from "./run.ts";
 
@@ -26,6 +30,9 @@ Environment variables:
   COFFER_VAULT        path of the vault, where --vault is not given
   COFFER_ENVIRONMENT  environment to work in, where --environment is not given
   COFFER_ROOT_KEY     the root key as base64, where --root-key-file is not given
+  COFFER_BASE_URL     URL of a coffer server, where neither --server nor --vault is given
+  COFFER_API_KEY      API key for the server
+  COFFER_DATABASE     PostgreSQL database of coffer server, where --database is not given
 
 Exit codes:
   0    done
@@ -40,6 +47,7 @@ Examples:
   $ coffer decrypt @secret.txt
   $ coffer inspect @secret.txt
   $ coffer rekey @secret.txt --context organization_id=org_2
+  $ coffer encrypt-file backup.tar --context organization_id=org_1
   $ echo -n s3cret | coffer kv put db-password --context app=billing
   $ coffer kv get db-password
 `;
@@ -70,8 +78,17 @@ export function createProgram(
   addInspect(program, execute);
   addRekey(program, execute);
   addRewrap(program, execute);
+  program.commandsGroup("Files:");
+  addFiles(program, execute);
+  addRekeyFile(program, execute);
   program.commandsGroup("The vault:");
   addKv(program, execute);
   addKeys(program, execute);
+  program.commandsGroup("The service:");
+  addServer(program, execute);
+  addEnvironments(program, execute);
+  addApiKeys(program, execute);
+  addMigrate(program, execute);
+  addStatus(program, execute);
   return program;
 }

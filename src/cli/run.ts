@@ -48,6 +48,11 @@ export async function run(argv: readonly string[]): Promise<number> {
     await Promise.race([parseAndExecute(argv, execute), interrupted]);
     return 0;
   } catch (error) {
+    if (error instanceof Interrupted && session?.onInterrupt !== undefined) {
+      const exitCode = await session.onInterrupt();
+      await session.close();
+      return exitCode;
+    }
     if (error instanceof Interrupted) {
       await Promise.race([session?.close().catch(() => {}), sleep(CLOSE_MS)]);
       return error.exitCode;

@@ -5,9 +5,11 @@
  *
  * @module
  */
+
+import type { VaultHost } from "../vault/index.ts";
 import { type Format, visible } from "./format.ts";
 import { isStderrTerminal, writeErr } from "./io.ts";
-import { type CliVault, openCliVault, type VaultFlags } from "./open.ts";
+import { type CliVault, openCliHost, openCliVault, type VaultFlags } from "./open.ts";
 
 /** Options that every command has. */
 export interface CommonFlags extends VaultFlags {
@@ -18,7 +20,10 @@ export interface CommonFlags extends VaultFlags {
 export class Session {
   readonly flags: CommonFlags;
   readonly signal: AbortSignal;
+  /** Ends a command that runs until it is told to: the exit code is its own then. */
+  onInterrupt: (() => Promise<number>) | undefined;
   #vault: Promise<CliVault> | undefined;
+  #host: Promise<VaultHost> | undefined;
 
   constructor(flags: CommonFlags, signal: AbortSignal) {
     this.flags = flags;
@@ -39,6 +44,18 @@ export class Session {
     return this.#vault;
   }
 
+  /** Opens what is behind the vault, for commands that look after the vault itself. */
+  openHost(
+    options: { readonly create: boolean; readonly listen?: boolean } = { create: false },
+  ): Promise<VaultHost> {
+    const notes: Promise<void>[] = [];
+    this.#host ??= openCliHost(
+      { ...this.flags, listen: options.listen ?? false },
+      { create: options.create, onNotice: (notice) => notes.push(this.note(notice)) },
+    ).finally(() => Promise.all(notes));
+    return this.#host;
+  }
+
   /** Tells the user something beside the result. */
   note(text: string): Promise<void> {
     return writeErr(noteText(text, this.format));
@@ -52,6 +69,8 @@ export class Session {
   async close(): Promise<void> {
     const vault = await this.#vault?.catch(() => undefined);
     await vault?.close();
+    const host = await this.#host?.catch(() => undefined);
+    await host?.close();
   }
 }
 

@@ -1,0 +1,284 @@
+/**
+ * `coffer environments`, `api-keys`, `migrate` and `status`: looking after what servers are built on.
+ *
+ * @module
+ */
+import { type Command, Option } from "commander";
+import type { ContextEntry } from "../../crypto/key-context.ts";
+import { canonicalEntries, contextObject } from "../../crypto/key-context.ts";
+import type { ApiKeyInfo, Permission } from "../../vault/index.ts";
+import { VERSION } from "../../version.ts";
+import { entryParser } from "../arguments.ts";
+import { usageError } from "../errors.ts";
+import { type Result, record, table } from "../format.ts";
+import { databaseUrl, environmentName, openTransport, SERVER_VARIABLE } from "../open.ts";
+import { addCommonOptions, bind } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+
+const HOST = { needsHost: true } as const;
+
+export function addEnvironments(parent: Command, execute: Execute): void {
+  const group = parent
+    .command("environments")
+    .summary("list and create environments")
+    .description(
+      "Environments are tenants of one vault: keys, values and API keys of one are unknown to the others.",
+    )
+    .enablePositionalOptions()
+    .helpCommand("help [command]", "show help for a command");
+  addCommonOptions(group, { isHidden: true });
+  const list = group
+    .command("list")
+    .summary("list environments")
+    .description("Lists the environments of the vault.");
+  bind(
+    list,
+    execute,
+    async (session: Session) => {
+      const environments = await (await session.openHost()).listEnvironments();
+      const rows = environments.map(({ name, id, createdAt }) => [name, id, createdAt]);
+      return { view: table(["NAME", "ID", "CREATED"], rows), data: () => ({ data: environments }) };
+    },
+    HOST,
+  );
+  const create = group
+    .command("create")
+    .summary("make an environment")
+    .description("Makes an environment; one that exists stays as it is.")
+    .argument("<name>", "1 to 64 of a-z, 0-9, - and _");
+  bind(
+    create,
+    execute,
+    async (session: Session, _options: unknown, name) => {
+      const environment = await (await session.openHost({ create: true })).environment(name!);
+      return {
+        view: record([
+          ["name", environment.name],
+          ["id", environment.id],
+          ["created", environment.createdAt],
+        ]),
+        data: () => environment,
+      };
+    },
+    HOST,
+  );
+}
+
+const API_KEYS_HELP = `
+Permissions, as many as needed; nothing is allowed that is not listed:
+  encrypt    make data keys
+  decrypt    unwrap data keys
+  rekey      wrap data keys for other contexts
+  kv:read    read and list stored values
+  kv:write   write, delete and destroy stored values
+  admin      KEKs, webhooks, events
+
+A constraint (--constraint organization_id=org_1) binds a key to contexts that
+have this entry: what is under others does not exist for it.
+
+Examples:
+  $ coffer api-keys create billing --permission encrypt --permission decrypt --vault vault.db
+  $ coffer api-keys list --vault vault.db
+  $ coffer api-keys revoke key_0123456789ABCDEF0123456789ABCDEF --vault vault.db
+`;
+
+export function addApiKeys(parent: Command, execute: Execute): void {
+  const group = parent
+    .command("api-keys")
+    .summary("create, list and revoke API keys")
+    .description("API keys say who may ask a server for what, within one environment.")
+    .enablePositionalOptions()
+    .helpCommand("help [command]", "show help for a command")
+    .addHelpText("after", API_KEYS_HELP);
+  addCommonOptions(group, { isHidden: true });
+  const create = group
+    .command("create")
+    .summary("make an API key, which is shown once")
+    .description("Makes an API key. It is shown now and never again; only its hash is stored.")
+    .argument("<name>", "what it is for, 1 to 100 characters")
+    .addOption(
+      new Option("--permission <permission>", "what it may do; repeat it for more").argParser(
+        (text: string, previous: Permission[] | undefined) => [...(previous ?? []), text as Permission],
+      ),
+    )
+    .option(
+      "--constraint <name=value>",
+      "an entry that contexts must have; repeat it for more",
+      entryParser("constraint"),
+    )
+    .addHelpText("after", API_KEYS_HELP);
+  bind(create, execute, createApiKey, HOST);
+  const list = group
+    .command("list")
+    .summary("list API keys")
+    .description("Lists the API keys of the environment, revoked ones too.");
+  bind(
+    list,
+    execute,
+    async (session: Session) => {
+      const host = await session.openHost();
+      const environment = await host.environment(environmentName(session.flags));
+      const keys = await host.apiKeys.list(environment.id);
+      const rows = keys.map((key) => [
+        key.id,
+        key.name,
+        key.permissions.join(" "),
+        constraintsText(key),
+        key.createdAt,
+        key.revokedAt ?? "",
+      ]);
+      return {
+        view: table(["ID", "NAME", "PERMISSIONS", "CONSTRAINTS", "CREATED", "REVOKED"], rows),
+        data: () => ({ data: keys }),
+      };
+    },
+    HOST,
+  );
+  const revoke = group
+    .command("revoke")
+    .summary("revoke an API key for good")
+    .description("Revokes an API key: every server refuses it within a second.")
+    .argument("<id>", "the key's id, key_…");
+  bind(
+    revoke,
+    execute,
+    async (session: Session, _options: unknown, id) => {
+      return apiKeyResult(await (await session.openHost()).apiKeys.revoke(id!));
+    },
+    HOST,
+  );
+}
+
+interface CreateOptions {
+  readonly permission?: readonly Permission[];
+  readonly constraint?: readonly ContextEntry[];
+}
+
+async function createApiKey(
+  session: Session,
+  options: CreateOptions,
+  name: string | undefined,
+): Promise<Result> {
+  const { PERMISSIONS } = await import("../../vault/index.ts");
+  const permissions = options.permission ?? [];
+  if (permissions.length === 0 || permissions.some((permission) => !PERMISSIONS.includes(permission))) {
+    throw usageError(
+      "an API key needs permissions",
+      `give --permission with one of: ${PERMISSIONS.join(", ")}`,
+    );
+  }
+  const constraints =
+    options.constraint === undefined ? undefined : contextObject(canonicalEntries(options.constraint));
+  const host = await session.openHost({ create: true });
+  const environment = await host.environment(environmentName(session.flags));
+  const { key, info } = await host.apiKeys.create(environment.id, { name: name!, permissions, constraints });
+  return {
+    view: `${record([
+      ["API key", key],
+      ["id", info.id],
+      ["permissions", info.permissions.join(" ")],
+      ["constraints", constraintsText(info) || undefined],
+    ])}\n\nIt is not shown again.`,
+    data: () => ({ key, ...info }),
+  };
+}
+
+function apiKeyResult(key: ApiKeyInfo): Result {
+  return {
+    view: record([
+      ["id", key.id],
+      ["name", key.name],
+      ["revoked", key.revokedAt ?? undefined],
+    ]),
+    data: () => key,
+  };
+}
+
+function constraintsText(key: ApiKeyInfo): string {
+  return Object.entries(key.constraints)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
+}
+
+export function addMigrate(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("migrate")
+    .summary("prepare a PostgreSQL database")
+    .description(
+      "Brings a PostgreSQL database's tables to the version of this coffer. A vault's file needs no such thing.",
+    )
+    .addHelpText(
+      "after",
+      `
+Run it before the servers of a new release. Several at once take turns.
+
+Example:
+  $ coffer migrate --database postgres://coffer@db/coffer
+`,
+    );
+  bind(
+    command,
+    execute,
+    async (session: Session) => {
+      const url = databaseUrl(session.flags);
+      if (url === undefined)
+        throw usageError("no database was given", "name it with --database URL or COFFER_DATABASE");
+      const { migratePostgres } = await import("../../vault/index.ts");
+      const { from, to } = await migratePostgres({ url });
+      return {
+        view:
+          from === to
+            ? `the database has version ${to} already`
+            : `the database went from version ${from} to ${to}`,
+        data: () => ({ from, to }),
+      };
+    },
+    HOST,
+  );
+}
+
+export function addStatus(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("status")
+    .summary("tell how a vault or a server is")
+    .description("Tells whether a vault can be opened, or a server reached and with which permissions.");
+  bind(
+    command,
+    execute,
+    async (session: Session) => {
+      const server =
+        session.flags.server ??
+        (session.flags.vault || session.flags.database ? undefined : process.env[SERVER_VARIABLE]);
+      if (server) {
+        const transport = await openTransport(server);
+        const status = (await transport.send({ method: "GET", path: ["coffer", "v1", "status"] })) as {
+          version: string;
+          environment_id: string;
+          api_key: { id: string; name: string; permissions: string[] };
+        };
+        return {
+          view: record([
+            ["server", `coffer ${status.version}`],
+            ["environment", status.environment_id],
+            ["API key", `${status.api_key.name} (${status.api_key.id})`],
+            ["permissions", status.api_key.permissions.join(" ")],
+          ]),
+          data: () => status,
+        };
+      }
+      const host = await session.openHost();
+      await host.check();
+      const environments = await host.listEnvironments();
+      return {
+        view: record([
+          ["coffer", VERSION],
+          ["vault", host.vaultId],
+          ["environments", environments.map(({ name }) => name).join(" ")],
+        ]),
+        data: () => ({ version: VERSION, vaultId: host.vaultId, environments }),
+      };
+    },
+    HOST,
+  );
+}

@@ -1,0 +1,309 @@
+/**
+ * `coffer encrypt-file`, `decrypt-file` and `cat`: files of any size in the native format.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { ContextEntry } from "../../crypto/key-context.ts";
+import type { NativeReader } from "../../crypto/native-range.ts";
+import { fetchSource } from "../../http/fetch-source.ts";
+import { contextOf, entryParser } from "../arguments.ts";
+import { CliError, usageError } from "../errors.ts";
+import { openInput, openOutput, openToRead, STANDARD } from "../file-streams.ts";
+import type { Result } from "../format.ts";
+import { isStdinTerminal, isStdoutTerminal } from "../io.ts";
+import {
+  AAD_HELP,
+  AAD_OPTION,
+  addContextOptions,
+  bind,
+  type ContextOptions,
+  requiredContext,
+} from "../options.ts";
+import { Progress } from "../progress.ts";
+import { checkNoJournal } from "../rekey-in-place.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+import { readAssociatedData } from "../values.ts";
+
+/** What encrypted files are called. */
+const SUFFIX = ".coffer";
+
+/** Bytes of a range that may be shown on a terminal, if they are text. */
+const SHOWN_BYTES_MAX = 1024 * 1024;
+
+interface OutOptions {
+  readonly out?: string;
+  readonly force?: boolean;
+}
+
+interface EncryptOptions extends ContextOptions, OutOptions {
+  readonly aad?: string;
+}
+
+interface ReadOptions {
+  readonly aad?: string;
+  readonly expectContext?: readonly ContextEntry[];
+  readonly expectContextJson?: string;
+}
+
+interface DecryptOptions extends ReadOptions, OutOptions {}
+
+interface CatOptions extends ReadOptions {
+  readonly range?: ByteRange;
+}
+
+/** A range as HTTP and curl have it: both ends included. */
+interface ByteRange {
+  /** Undefined: the last `end` bytes. */
+  readonly start: number | undefined;
+  /** Undefined: to the end. */
+  readonly end: number | undefined;
+}
+
+const ENCRYPT_HELP = `
+The file is read once and written in pieces, so its size does not matter. It is
+written beside its place and gets its name when it is whole: what is interrupted
+leaves nothing behind. - stands for standard input or output.
+
+Examples:
+  $ coffer encrypt-file backup.tar --context organization_id=org_1
+  $ tar c docs | coffer encrypt-file - --out docs.tar.coffer --context user=42
+`;
+
+const DECRYPT_HELP = `
+Nothing is written but what has been authenticated, and the file gets its name
+when all of it has been: a file that was cut off or altered leaves nothing behind.
+On standard output (--out -) what came before the damage has been written by then:
+look at the exit code.
+
+Examples:
+  $ coffer decrypt-file backup.tar.coffer
+  $ coffer decrypt-file docs.tar.coffer --out - | tar x
+`;
+
+const CAT_HELP = `
+Only the parts of the file that hold the range are read and decrypted, and the
+end, which proves the file's size. A range is given as HTTP and curl have it: 0-99
+are the first 100 bytes, 100- all but these, -100 the last 100. The file may be
+a https:// address of a server that answers ranges.
+
+Examples:
+  $ coffer cat log.txt.coffer --range 0-999
+  $ coffer cat video.mp4.coffer --range 1048576- > rest.mp4
+`;
+
+export function addFiles(parent: Command, execute: Execute): void {
+  const encrypt = parent
+    .command("encrypt-file")
+    .summary("encrypt a file of any size")
+    .description("Encrypts a file of any size under a new data key of a key context.")
+    .argument("<in>", "the file, or - for standard input")
+    .addHelpText("after", ENCRYPT_HELP);
+  addContextOptions(encrypt);
+  encrypt.option(AAD_OPTION, AAD_HELP);
+  addOutOptions(encrypt, `where to; default the file's name with ${SUFFIX} added`);
+  bind(encrypt, execute, encryptFile);
+
+  const decrypt = parent
+    .command("decrypt-file")
+    .summary("decrypt a file of any size")
+    .description("Decrypts a file that encrypt-file has written.")
+    .argument("<in>", "the file, or - for standard input")
+    .addHelpText("after", DECRYPT_HELP);
+  addReadOptions(decrypt);
+  addOutOptions(decrypt, `where to; default the file's name without ${SUFFIX}`);
+  bind(decrypt, execute, decryptFile);
+
+  const cat = parent
+    .command("cat")
+    .summary("decrypt a range of a file")
+    .description("Writes a range of an encrypted file to standard output, decrypted.")
+    .argument("<in>", "the file, or a https:// address")
+    .option("--range <a-b>", "bytes of the plaintext, both ends included; default all", parseRange)
+    .addHelpText("after", CAT_HELP);
+  addReadOptions(cat);
+  bind(cat, execute, catFile);
+}
+
+function addOutOptions(command: Command, help: string): void {
+  command.option("--out <file>", help).option("--force", "let the result replace a file");
+}
+
+function addReadOptions(command: Command): void {
+  command
+    .option(AAD_OPTION, "associated data, as text or @FILE: exactly what was given to encrypt")
+    .option(
+      "--expect-context <name=value>",
+      "fail unless the file's context is exactly this; repeat it for more entries",
+      entryParser("expect-context"),
+    )
+    .option("--expect-context-json <text>", "the same as a JSON object or @FILE");
+}
+
+async function encryptFile(
+  session: Session,
+  options: EncryptOptions,
+  given: string | undefined,
+): Promise<Result> {
+  const path = checkInput(given);
+  const out = checkOutput(session, options.out ?? (path === STANDARD ? undefined : `${path}${SUFFIX}`));
+  const context = await requiredContext(options);
+  const associatedData = await readAssociatedData(options.aad);
+  return transformFile(session, { path, out, force: options.force === true, create: true }, (vault) =>
+    vault.encryptStream(context, associatedData, { signal: session.signal }),
+  );
+}
+
+async function decryptFile(
+  session: Session,
+  options: DecryptOptions,
+  given: string | undefined,
+): Promise<Result> {
+  const path = checkInput(given);
+  const bare = path.endsWith(SUFFIX) && path !== SUFFIX ? path.slice(0, -SUFFIX.length) : undefined;
+  const out = checkOutput(session, options.out ?? bare);
+  const reading = await readingOptions(options);
+  checkNoJournal(path);
+  return transformFile(session, { path, out, force: options.force === true, create: false }, (vault) =>
+    vault.decryptStream(reading.associatedData, { context: reading.context, signal: session.signal }),
+  );
+}
+
+interface Files {
+  readonly path: string;
+  readonly out: string;
+  readonly force: boolean;
+  /** Make the vault if there is none. */
+  readonly create: boolean;
+}
+
+async function transformFile(
+  session: Session,
+  files: Files,
+  transform: (vault: Awaited<ReturnType<Session["open"]>>) => ReadableWritablePair<Uint8Array, Uint8Array>,
+): Promise<Result> {
+  let progress: Progress | undefined;
+  const input = await openInput(files.path, (bytes) => progress?.update(bytes));
+  try {
+    const output = await openOutput(files.out, files.force);
+    try {
+      const vault = await session.open({ create: files.create });
+      progress = new Progress((line) => void session.progress(line), input.size);
+      let bytes = 0;
+      const sink = new WritableStream<Uint8Array>({
+        async write(piece) {
+          await output.write(piece);
+          bytes += piece.length;
+        },
+      });
+      await input.stream.pipeThrough(transform(vault)).pipeTo(sink, { signal: session.signal });
+      await output.commit();
+      return { view: "", data: () => ({ file: files.out, bytes }) };
+    } finally {
+      output.discard();
+      await session.progress();
+    }
+  } finally {
+    await input.close();
+  }
+}
+
+async function catFile(session: Session, options: CatOptions, given: string | undefined): Promise<Result> {
+  if (given === undefined || given === STANDARD) {
+    throw usageError("cat needs a file: standard input cannot be read at any place");
+  }
+  const { associatedData, context } = await readingOptions(options);
+  const { signal } = session;
+  const isAddress = /^https?:\/\//.test(given);
+  if (!isAddress) checkNoJournal(given);
+  const file = isAddress ? undefined : await openToRead(given);
+  try {
+    const source = file ?? (await fetchFile(given, signal));
+    const vault = await session.open();
+    using reader = await vault.openNativeSource(source, associatedData, { context, signal });
+    const { start, end } = resolveRange(options.range, reader);
+    if (isStdoutTerminal()) {
+      if (end - start > SHOWN_BYTES_MAX) throw binary();
+      const view = await reader.read(start, end, { signal });
+      return { view, data: () => ({ size: reader.size }) };
+    }
+    const output = await openOutput(STANDARD, false);
+    for await (const piece of reader.stream(start, end, { signal }) as AsyncIterable<Uint8Array>) {
+      await output.write(piece);
+    }
+    return { view: "", data: () => ({}) };
+  } finally {
+    await file?.close();
+  }
+}
+
+async function fetchFile(address: string, signal: AbortSignal) {
+  try {
+    return await fetchSource(address, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof TypeError)
+      throw new CliError("ERR_INPUT_UNREADABLE", "the address cannot be reached");
+    throw error;
+  }
+}
+
+async function readingOptions(options: ReadOptions) {
+  const context = await contextOf({
+    entries: options.expectContext,
+    json: options.expectContextJson,
+    option: "expect-context",
+  });
+  return { context, associatedData: await readAssociatedData(options.aad) };
+}
+
+function checkInput(given: string | undefined): string {
+  if (given === undefined || given === "") throw usageError("no file was given");
+  if (given === STANDARD && isStdinTerminal()) {
+    throw usageError("standard input is a terminal", "name a file, or pipe something in");
+  }
+  return given;
+}
+
+function checkOutput(session: Session, out: string | undefined): string {
+  if (out === undefined || out === "")
+    throw usageError("nobody knows where to", "name the result with --out FILE");
+  if (out !== STANDARD) return out;
+  if (isStdoutTerminal()) throw binary();
+  if (session.flags.format === "json" || session.flags.field !== undefined) {
+    throw usageError("standard output is for the file: it cannot hold a result as JSON as well");
+  }
+  return out;
+}
+
+function binary(): CliError {
+  return new CliError(
+    "ERR_OUTPUT_BINARY",
+    "a file is not printed to a terminal",
+    "name the result with --out FILE, or send it to another program",
+  );
+}
+
+function parseRange(text: string): ByteRange {
+  const [, start = "", end = ""] = /^(\d{0,16})-(\d{0,16})$/.exec(text) ?? [];
+  const range = {
+    start: start === "" ? undefined : Number(start),
+    end: end === "" ? undefined : Number(end),
+  };
+  const isEmpty = range.start === undefined && range.end === undefined;
+  if (isEmpty || (range.start !== undefined && range.end !== undefined && range.end < range.start)) {
+    throw usageError("--range takes A-B, A- or -B: whole numbers, A at most B");
+  }
+  return range;
+}
+
+/** From both ends included to the library's start and end. */
+function resolveRange(range: ByteRange | undefined, { size }: NativeReader): { start: number; end: number } {
+  if (range === undefined) return { start: 0, end: size };
+  if (range.start === undefined) return { start: Math.max(0, size - range.end!), end: size };
+  if (range.start > size || (range.end !== undefined && range.end >= size)) {
+    throw usageError(`the range ends behind the file, which has ${size} bytes`);
+  }
+  return { start: range.start, end: range.end === undefined ? size : range.end + 1 };
+}

@@ -1,0 +1,144 @@
+/**
+ * `coffer server`: serves the Vault API until it is told to end.
+ *
+ * @module
+ */
+import { type Command, Option } from "commander";
+import { choiceParser, countParser } from "../arguments.ts";
+import { usageError } from "../errors.ts";
+import { EXIT_DONE } from "../exit-codes.ts";
+import type { Result } from "../format.ts";
+import { writeErr, writeOut } from "../io.ts";
+import { bind } from "../options.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+
+interface ServerOptions {
+  readonly port?: number;
+  readonly host?: string;
+  readonly dev?: boolean;
+  readonly log?: "json" | "none";
+  readonly events: "all" | "changes";
+  readonly rateLimit?: number;
+  readonly webhookAllow?: string[];
+  readonly listen: boolean;
+}
+
+const HELP = `
+Speaks the WorkOS Vault API (/vault/v1) and what it lacks (/coffer/v1); see
+/openapi.json. Give it a vault's file, or a PostgreSQL database that coffer
+migrate has prepared: then several servers may share it, all with the same root
+key. Callers need an API key: coffer api-keys create.
+
+It listens on this machine only unless --host says otherwise. It speaks plain
+HTTP: let a proxy in front of it do TLS before it is reached from elsewhere.
+SIGTERM and SIGINT end it after the requests under way. One JSON line per
+request goes to standard error, without ids, names or values.
+
+Examples:
+  $ coffer server --dev
+  $ coffer server --vault vault.db --port 8200
+  $ coffer server --database postgres://coffer@db/coffer --root-key-file /run/secrets/root-key
+`;
+
+const PORT_MAX = 65_535;
+const RATE_MAX = 10_000_000;
+
+export function addServer(parent: Command, execute: Execute): void {
+  const command = parent
+    .command("server")
+    .summary("serve the Vault API over HTTP")
+    .description("Serves the Vault API over HTTP, until it is interrupted.")
+    .addOption(new Option("--port <n>", "port, 0 for any (default 8200)").argParser(portParser))
+    .option("--host <address>", "address to listen on (default 127.0.0.1)")
+    .option("--dev", "a throw-away vault in memory, with an API key that is printed")
+    .addOption(
+      new Option("--log <how>", "json or none (default json; none with --dev)").argParser(
+        choiceParser("log", ["json", "none"] as const),
+      ),
+    )
+    .addOption(
+      new Option("--events <which>", "record all events, or those of changes only")
+        .default("all")
+        .argParser(choiceParser("events", ["all", "changes"] as const)),
+    )
+    .addOption(
+      new Option("--rate-limit <n>", "requests per minute and API key that this server takes").argParser(
+        countParser("rate-limit", RATE_MAX),
+      ),
+    )
+    .option("--webhook-allow <network...>", "networks that webhooks may reach although they are not public")
+    .option("--no-listen", "do not use LISTEN: for a connection pooler in transaction mode")
+    .addHelpText("after", HELP);
+  bind(command, execute, serve, { needsHost: true });
+}
+
+function portParser(text: string): number {
+  return text === "0" ? 0 : countParser("port", PORT_MAX)(text);
+}
+
+async function serve(session: Session, options: ServerOptions): Promise<Result> {
+  const { createApp, listen, WebhookWorker } = await import("../../server/index.ts");
+  const isDev = options.dev === true;
+  if (isDev && (session.flags.vault !== undefined || session.flags.database !== undefined)) {
+    throw usageError("--dev uses a vault in memory: give no other");
+  }
+  const host = isDev ? await openDev() : await session.openHost({ create: true, listen: options.listen });
+  const log = (options.log ?? (isDev ? "none" : "json")) === "json";
+  const app = createApp({
+    host,
+    events: options.events,
+    requestsPerMinute: options.rateLimit,
+    ...(log ? { log: (entry) => void writeErr(`${JSON.stringify(entry)}\n`) } : {}),
+  });
+  const worker = new WebhookWorker({ webhooks: host.webhooks, allow: options.webhookAllow });
+  const listening = await listen(app, { host: options.host, port: options.port });
+  worker.start();
+  const ended = Promise.withResolvers<void>();
+  session.onInterrupt = async () => {
+    await listening.close();
+    await worker.stop();
+    if (isDev) await host.close();
+    ended.resolve();
+    return EXIT_DONE;
+  };
+  await writeOut(isDev ? await devText(host, listening.url) : `listening on ${listening.url}\n`);
+  await ended.promise;
+  return { view: "", data: () => ({ url: listening.url }) };
+}
+
+async function openDev() {
+  const { openFileHost } = await import("../../vault/index.ts");
+  return openFileHost({ path: ":memory:" });
+}
+
+async function devText(host: Awaited<ReturnType<typeof openDev>>, url: string): Promise<string> {
+  const { PERMISSIONS } = await import("../../vault/index.ts");
+  const environment = await host.environment("default");
+  const { key } = await host.apiKeys.create(environment.id, { name: "dev", permissions: PERMISSIONS });
+  const { hostname, port } = new URL(url);
+  return `coffer server --dev, a vault in memory: everything is gone when it ends
+listening on ${url}
+
+API key: ${key}
+
+curl:
+  curl ${url}/vault/v1/keys/data-key -H "Authorization: Bearer ${key}" \\
+    -H "Content-Type: application/json" -d '{"context":{"organization_id":"org_1"}}'
+
+coffer command:
+  export COFFER_API_KEY=${key} COFFER_BASE_URL=${url}
+  echo -n s3cret | coffer encrypt --context organization_id=org_1 | coffer decrypt
+
+coffer in TypeScript:
+  import { Vault } from "coffer";
+  const vault = new Vault({ apiKey: "${key}", baseUrl: "${url}" });
+
+WorkOS's Node SDK:
+  import { WorkOS } from "@workos-inc/node";
+  const workos = new WorkOS("${key}", { apiHostname: "${hostname}", port: ${port}, https: false });
+  await workos.vault.encrypt("s3cret", { organization_id: "org_1" });
+
+OpenAPI: ${url}/openapi.json
+`;
+}
