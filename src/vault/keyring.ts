@@ -221,7 +221,12 @@ export class Keyring {
     }
     await this.#database.write((sql) => this.#createMissing(sql, context, events), options);
     // Loaded in a transaction of its own: what is kept in memory must have been committed.
-    return this.#withRing(key, load, options, work);
+    try {
+      return await this.#withRing(key, load, options, work);
+    } catch (error) {
+      if (!isVaultError(error, "ERR_KEY_NOT_FOUND")) throw error;
+      throw new VaultError("ERR_STORAGE_CORRUPT", "a KEK is damaged in the vault's file");
+    }
   }
 
   /**
@@ -330,7 +335,7 @@ export class Keyring {
       }
       found.push(row);
     }
-    const rows = usable(found);
+    const rows = usable(found, ["active", "decrypt-only"]);
     let canonical: CanonicalContext;
     try {
       canonical = canonicalEntries(rows.map((row) => row.entry));
@@ -360,7 +365,7 @@ export class Keyring {
       if (row === undefined) throw missing;
       found.push(row);
     }
-    return { rows: usable(found), contextId: contextRow.id as string };
+    return { rows: usable(found, ["active"]), contextId: contextRow.id as string };
   }
 
   #contextRow(sql: Sql, context: CanonicalContext): Promise<Row | undefined> {
@@ -425,10 +430,10 @@ export class Keyring {
   }
 }
 
-/** Rows whose KEKs may be used. A destroyed one is told before a disabled one: it is final. */
-function usable(rows: readonly Row[]): KekRow[] {
-  const inState = (...states: KekState[]): Row | undefined =>
-    rows.find((row) => states.includes(row.state as KekState));
+/** Rows whose KEKs may be used, in `states` only. A destroyed one is told before a disabled one: it is final. */
+function usable(rows: readonly Row[], states: readonly KekState[]): KekRow[] {
+  const inState = (...wanted: KekState[]): Row | undefined =>
+    rows.find((row) => wanted.includes(row.state as KekState));
   const destroyed = inState("destroyed");
   if (destroyed !== undefined) {
     throw new VaultError(
@@ -442,8 +447,7 @@ function usable(rows: readonly Row[]): KekRow[] {
   }
   return rows.map((row) => {
     const id = row.id as string;
-    // Only a destroyed one has none.
-    if (row.wrapped === null) throw damagedKek(id);
+    if (row.wrapped === null || !states.includes(row.state as KekState)) throw damagedKek(id);
     return {
       id,
       version: row.version as number,
