@@ -53,6 +53,30 @@ export interface AeadKey {
 export interface SyncAeadKey extends AeadKey {
   seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array;
   open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array;
+
+  /**
+   * As `seal`, to a place of the caller's: for keys that would otherwise leave an array behind for each of many
+   * chunks. Others leave it out.
+   *
+   * @param out - takes ciphertext and tag from `at` on
+   */
+  sealInto?(
+    nonce: Uint8Array,
+    plaintext: Uint8Array,
+    associatedData: Uint8Array,
+    out: Uint8Array,
+    at: number,
+  ): void;
+
+  /** As `open`, to a place of the caller's, where nothing is written before the tag has been verified. */
+  openInto?(
+    nonce: Uint8Array,
+    ciphertext: Uint8Array,
+    tag: Uint8Array,
+    associatedData: Uint8Array,
+    out: Uint8Array,
+    at: number,
+  ): void;
 }
 
 /** One implementation of AES-256-GCM. */

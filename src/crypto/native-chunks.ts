@@ -115,8 +115,10 @@ export function sealRunSync(
 ): void {
   const count = countOf(first, plaintext, isEnd);
   for (let i = 0; i < count; i++) {
-    const sealed = key.aead.seal(chunkNonce(key.baseNonce, first + i), chunkOf(plaintext, i), EMPTY);
-    out.set(sealed, at + i * SEALED_CHUNK_BYTES);
+    const nonce = chunkNonce(key.baseNonce, first + i);
+    const place = at + i * SEALED_CHUNK_BYTES;
+    if (key.aead.sealInto !== undefined) key.aead.sealInto(nonce, chunkOf(plaintext, i), EMPTY, out, place);
+    else out.set(key.aead.seal(nonce, chunkOf(plaintext, i), EMPTY), place);
   }
 }
 
@@ -157,8 +159,10 @@ export function openRunSync(
   const count = sealedCountOf(first, sealed);
   for (let i = 0; i < count; i++) {
     const { ciphertext, tag } = sealedChunkOf(sealed, i);
-    const opened = key.aead.open(chunkNonce(key.baseNonce, first + i), ciphertext, tag, EMPTY);
-    out.set(opened, at + i * NATIVE_CHUNK_BYTES);
+    const nonce = chunkNonce(key.baseNonce, first + i);
+    const place = at + i * NATIVE_CHUNK_BYTES;
+    if (key.aead.openInto !== undefined) key.aead.openInto(nonce, ciphertext, tag, EMPTY, out, place);
+    else out.set(key.aead.open(nonce, ciphertext, tag, EMPTY), place);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   fromUtf8,
   lengthPrefixed,
   readU32,
+  releaseMemory,
   startsWithAt,
   toBytes,
   toHex,
@@ -124,4 +125,14 @@ describe("bytes", () => {
       "function",
     ]);
   });
+});
+
+test("releaseMemory gives memory back that is the array's own, and only that", () => {
+  const own = new Uint8Array(5).fill(1);
+  releaseMemory(own);
+  expect(own).toHaveLength(0);
+  const shared = new Uint8Array(10).fill(1);
+  const part = shared.subarray(2, 5);
+  releaseMemory(part);
+  expect([part.length, shared.length]).toEqual([3, 10]);
 });
