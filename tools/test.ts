@@ -14,14 +14,23 @@ import { endChildrenOnSignals, runNode } from "./run.ts";
 import { runStep, type Step, Tally } from "./steps.ts";
 import { readSummary } from "./summary-reporter.ts";
 
-/** Scripts that test what vitest cannot hold; each says by its exit code whether all is well. */
-const SCRIPTS: readonly { name: string; file: string; args: readonly string[] }[] = [
+/** A script that tests what vitest cannot hold; it says by its exit code whether all is well. */
+interface Script {
+  readonly name: string;
+  readonly file: string;
+  readonly args: readonly string[];
+  /** It writes a summary of its own tests, which are counted one by one. */
+  readonly counts?: boolean;
+}
+
+const SCRIPTS: readonly Script[] = [
   {
     name: "soak: the WebAssembly provider against node:crypto",
     file: "test/soak/wasm-aead.ts",
     args: ["--short"],
   },
   { name: "soak: processes killed while they write", file: "test/soak/kill-nine.ts", args: ["--short"] },
+  { name: "interop: WorkOS's own SDKs", file: "test/interop/run.ts", args: [], counts: true },
 ];
 
 const TESTS_TIMEOUT_MINUTES = 30;
@@ -39,19 +48,12 @@ for (const script of SCRIPTS) await runScript(script);
 tally.finish();
 
 async function runTests(): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), "coffer-test-"));
-  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
-  const path = join(directory, "summary.json");
+  const path = summaryPath();
   const { ok, reason } = await runNode("node_modules/vitest/vitest.mjs", ["run", "--coverage"], {
     env: { COFFER_TEST_SUMMARY: path },
     timeoutMinutes: TESTS_TIMEOUT_MINUTES,
   });
-  const summary = readSummary(path);
-  const failed = summary === undefined ? 0 : summary.failed + summary.broken.length;
-  tally.passed += summary?.passed ?? 0;
-  tally.failed += failed;
-  for (const { name, reason: why } of summary?.skipped ?? []) tally.skip(`${name}: ${why}`);
-  for (const what of summary?.broken ?? []) console.log(`FAIL  ${what}`);
+  const failed = addSummary(path);
   // Failed tests fail the runner as well; and coverage, which tests that failed did not give, is not measured.
   if (failed > 0) return;
   // Coverage below its threshold, no tests at all, a crash of the runner.
@@ -59,15 +61,35 @@ async function runTests(): Promise<void> {
   await runStep({ name: "tests: coverage and the runner itself", run: () => problems }, tally);
 }
 
-async function runScript({ name, file, args }: (typeof SCRIPTS)[number]): Promise<void> {
+async function runScript({ name, file, args, counts }: Script): Promise<void> {
   if (!existsSync(join(ROOT, file))) {
     tally.skip(`${name}: there is no ${file}`);
     return;
   }
   console.log(`\n${name}`);
   const run = async (): Promise<string[]> => {
-    const { ok, reason } = await runNode(file, args);
+    const path = summaryPath();
+    const { ok, reason } = await runNode(file, args, counts ? { env: { COFFER_TEST_SUMMARY: path } } : {});
+    if (counts) addSummary(path);
     return ok ? [] : [reason];
   };
   await runStep({ name, run }, tally);
+}
+
+/** Where a run writes its counts; gone when this process ends. */
+function summaryPath(): string {
+  const directory = mkdtempSync(join(tmpdir(), "coffer-test-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  return join(directory, "summary.json");
+}
+
+/** Counts what a run wrote. @returns how much of it failed */
+function addSummary(path: string): number {
+  const summary = readSummary(path);
+  const failed = summary === undefined ? 0 : summary.failed + summary.broken.length;
+  tally.passed += summary?.passed ?? 0;
+  tally.failed += failed;
+  for (const { name, reason } of summary?.skipped ?? []) tally.skip(`${name}: ${reason}`);
+  for (const what of summary?.broken ?? []) console.log(`FAIL  ${what}`);
+  return failed;
 }
