@@ -155,7 +155,9 @@ class SqliteDatabase implements Database {
   #queue: Promise<unknown> = Promise.resolve();
   #changes: Changes = { keks: 0, revocations: 0, apiKeys: 0 };
   #changesAt: number | undefined;
+  #isInTransaction = false;
   #isWriting = false;
+  #isOpen = true;
   /** What was overwritten is still in the journal. */
   #isScrubDue = true;
   #scrubTriedAt = Number.NEGATIVE_INFINITY;
@@ -256,7 +258,7 @@ class SqliteDatabase implements Database {
         apiKeys: value("api_keys"),
       };
       // Within a transaction of ours the state may be an old one: look again afterwards.
-      this.#changesAt = this.#connection.isTransaction ? undefined : version;
+      this.#changesAt = this.#isInTransaction ? undefined : version;
     }
     return this.#changes;
   }
@@ -282,7 +284,8 @@ class SqliteDatabase implements Database {
       async () => {
         // Writes that were asked for before come first, however many.
         while (this.#writes.length > 0) await this.#writeTogether();
-        if (this.#connection.isOpen) this.#connection.close();
+        if (this.#isOpen) this.#connection.close();
+        this.#isOpen = false;
         this.#end ??= new VaultError("ERR_DISPOSED", "the vault has been closed");
       },
       () => {},
@@ -310,7 +313,7 @@ class SqliteDatabase implements Database {
           done.push(() => write.resolve(result));
         } catch (error) {
           // A full disk makes SQLite roll back everything, what others had written in this turn too.
-          if (!this.#connection.isTransaction) throw error;
+          if (this.#hasRolledBack()) throw error;
           done.push(() => write.reject(error));
         }
       }
@@ -355,13 +358,14 @@ class SqliteDatabase implements Database {
       this.#exec("RELEASE write_of_one");
       return result;
     } catch (error) {
-      if (this.#connection.isTransaction) this.#exec("ROLLBACK TO write_of_one; RELEASE write_of_one");
+      if (!this.#hasRolledBack()) this.#exec("ROLLBACK TO write_of_one; RELEASE write_of_one");
       throw error;
     }
   }
 
   async #transaction<T>(begin: string, work: () => Promise<T>, isWanted?: () => boolean): Promise<T> {
     await this.#retrying(() => this.#connection.exec(begin), isWanted);
+    this.#isInTransaction = true;
     try {
       const result = await work();
       this.#commit();
@@ -370,6 +374,7 @@ class SqliteDatabase implements Database {
       this.#rollBack();
       throw error;
     } finally {
+      this.#isInTransaction = false;
       this.#isWriting = false;
       this.#changesAt = undefined;
     }
@@ -407,10 +412,24 @@ class SqliteDatabase implements Database {
 
   #rollBack(): void {
     try {
-      if (this.#connection.isOpen && this.#connection.isTransaction) this.#connection.exec("ROLLBACK");
+      this.#connection.exec("ROLLBACK");
     } catch {
       // SQLite has rolled back by itself; the first error is the one to tell.
     }
+  }
+
+  /** Whether SQLite has ended the transaction by itself, as it does when the disk is full. */
+  #hasRolledBack(): boolean {
+    const { isTransaction } = this.#connection as { isTransaction?: boolean };
+    if (isTransaction !== undefined) return !isTransaction;
+    // Node before 22.16 does not tell. There is one transaction or none: only one of these two can succeed.
+    try {
+      this.#connection.exec("BEGIN");
+    } catch {
+      return false;
+    }
+    this.#connection.exec("ROLLBACK");
+    return true;
   }
 
   /** Tries `work` again while another process holds the lock and somebody waits, up to the bounded wait. */
