@@ -119,13 +119,24 @@ export class Keyring {
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<StoredDataKey> {
-    const revocations = await this.#revocations(options);
+    const revocations = await this.revocations(options);
     const made = await this.#withNewestRing(context, events, options, (ring) => ({
       ...this.#wrap(ring, randomBytes(KEY_BYTES)),
       contextId: ring.contextId as string,
       keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
     }));
     return { ...made, revocations };
+  }
+
+  /** The counter of revocations; what is wrapped after it was read and stored while it stays the same is good. */
+  async revocations(options: WaitOptions): Promise<number> {
+    const { revocations } = this.#database.changes();
+    if (!Number.isNaN(revocations)) return revocations;
+    const row = await this.#database.read(
+      (sql) => sql.get("SELECT value FROM counters WHERE name = 'revocations'"),
+      options,
+    );
+    return row!.value as number;
   }
 
   /**
@@ -193,16 +204,6 @@ export class Keyring {
   dispose(): void {
     for (const ring of new Set(this.#rings.values())) ring.wrappingKey.dispose();
     this.#rings.clear();
-  }
-
-  async #revocations(options: WaitOptions): Promise<number> {
-    const { revocations } = this.#database.changes();
-    if (!Number.isNaN(revocations)) return revocations;
-    const row = await this.#database.read(
-      (sql) => sql.get("SELECT value FROM counters WHERE name = 'revocations'"),
-      options,
-    );
-    return row!.value as number;
   }
 
   /** Runs `work`, at once and without a break, with the ring of a context's newest KEK versions. */

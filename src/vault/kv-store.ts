@@ -57,6 +57,13 @@ export interface RewrapReport {
   readonly skipped: number;
 }
 
+/** A stored version whose data key has been wrapped anew. */
+interface MovedVersion {
+  readonly versionId: string;
+  readonly old: Uint8Array;
+  readonly made: RingDataKey;
+}
+
 export class EmbeddedKvStore implements KvService {
   readonly #database: Database;
   readonly #keyring: Keyring;
@@ -163,9 +170,14 @@ export class EmbeddedKvStore implements KvService {
     const value = checkValue(request.value);
     const check = checkVersionCheck(request.versionCheck);
     options.signal?.throwIfAborted();
-    const answered = await this.#database.read((sql) => this.#answered<KvObjectWithoutValue>(sql), options);
+    // On one state of the database: between two, the same request may have been answered elsewhere.
+    const { answered, row } = await this.#database.read(async (sql) => {
+      const before = await this.#answered<KvObjectWithoutValue>(sql);
+      return before === undefined
+        ? { answered: undefined, row: await this.#live(sql, id) }
+        : { answered: before, row: undefined };
+    }, options);
     if (answered !== undefined) return answered;
-    const row = await this.#database.read((sql) => this.#live(sql, id), options);
     if (check !== undefined && row.current_version !== check) throw conflict();
     const context = storedContext(row.canonical);
     const name = row.name as string;
@@ -388,44 +400,45 @@ export class EmbeddedKvStore implements KvService {
     rows: readonly Row[],
     options: CallOptions,
   ): Promise<{ rewrapped: number; skipped: number }> {
-    const moved: { versionId: SqlValue; old: Uint8Array; made: RingDataKey }[] = [];
+    for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
+      const revocations = await this.#keyring.revocations(options);
+      const { moved, skipped } = await this.#wrapAnew(rows, options);
+      if (moved.length === 0) return { rewrapped: 0, skipped };
+      const rewrapped = await this.#database.write(
+        async (sql) =>
+          (await this.#isUnrevoked(sql, revocations)) ? replaceKeyBlobs(sql, moved) : undefined,
+        options,
+      );
+      if (rewrapped !== undefined) return { rewrapped, skipped };
+      await this.#database.lookAfresh();
+    }
+    throw revokedTooFast();
+  }
+
+  /** Wraps the data keys of stored versions under the newest KEK versions; says how many cannot be. */
+  async #wrapAnew(
+    rows: readonly Row[],
+    options: CallOptions,
+  ): Promise<{ moved: MovedVersion[]; skipped: number }> {
+    const moved: MovedVersion[] = [];
     let skipped = 0;
     const turns = new Turns();
     for (const row of rows) {
       await turns.give();
       const old = row.key_blob as Uint8Array;
+      let unwrapped: RingDataKey | undefined;
       try {
-        const unwrapped = await this.#keyring.unwrap(old, options);
+        unwrapped = await this.#keyring.unwrap(old, options);
         const made = await this.#keyring.rewrap(unwrapped, this.#session.events, options);
-        made.key.fill(0);
-        if (made !== unwrapped) moved.push({ versionId: row.id!, old, made });
+        if (made !== unwrapped) moved.push({ versionId: row.id as string, old, made });
       } catch (error) {
         if (!isUnusable(error)) throw error;
         skipped += 1;
+      } finally {
+        unwrapped?.key.fill(0); // Both wraps are of the same bytes.
       }
     }
-    let rewrapped = 0;
-    if (moved.length > 0) {
-      rewrapped = await this.#database.write(async (sql) => {
-        let done = 0;
-        for (const { versionId, old, made } of moved) {
-          // Only what is still as it was read: another rewrap, or a destroy, may have come between.
-          const changed = await sql.run(
-            "UPDATE kv_versions SET key_blob = ?, key_id = ? WHERE id = ? AND key_blob = ?",
-            made.blob,
-            made.id,
-            versionId as SqlValue,
-            old,
-          );
-          if (changed === 0) continue;
-          done += 1;
-          await sql.run("DELETE FROM kv_version_keks WHERE version_id = ?", versionId);
-          await insertVersionKeks(sql, versionId as string, decodeKeyBlob(made.blob).keks.map(kekText));
-        }
-        return done;
-      }, options);
-    }
-    return { rewrapped, skipped };
+    return { moved, skipped };
   }
 
   /**
@@ -441,12 +454,9 @@ export class EmbeddedKvStore implements KvService {
       const key = await this.#keyring.createStoredDataKey(context, this.#session.events, options);
       try {
         const result = await this.#database.write(async (sql) => {
-          const answered = await this.#answered<T>(sql);
+          if (!(await this.#isUnrevoked(sql, key.revocations))) return undefined;
+          const answered = await this.#claim<T>(sql);
           if (answered !== undefined) return { value: answered };
-          const row = await sql.get(
-            `SELECT value FROM counters WHERE name = 'revocations'${this.#database.lockRows}`,
-          );
-          if (row!.value !== key.revocations) return undefined;
           return { value: await this.#remember(sql, await work(sql, key)) };
         }, options);
         if (result !== undefined) return result.value;
@@ -455,15 +465,43 @@ export class EmbeddedKvStore implements KvService {
       }
       await this.#database.lookAfresh();
     }
-    throw new VaultError("ERR_STORAGE_BUSY", "keys are being revoked faster than a value can be written");
+    throw revokedTooFast();
+  }
+
+  /** Whether no KEK has been disabled or destroyed since the counter was read, and none will be before the end. */
+  async #isUnrevoked(sql: Sql, revocations: number): Promise<boolean> {
+    const counter = `SELECT value FROM counters WHERE name = 'revocations'${this.#database.lockRows}`;
+    return (await sql.get(counter))!.value === revocations;
   }
 
   /** A write that needs no data key, once per idempotency key. */
   #writeOnce<T>(work: (sql: Sql) => Promise<T>, options: CallOptions): Promise<T> {
     return this.#database.write(
-      async (sql) => (await this.#answered<T>(sql)) ?? (await this.#remember(sql, await work(sql))),
+      async (sql) => (await this.#claim<T>(sql)) ?? (await this.#remember(sql, await work(sql))),
       options,
     );
+  }
+
+  /**
+   * The answer that was given to this request before. If there is none, the idempotency key is this transaction's: the same
+   * request elsewhere waits for its end, and then gets its answer, or the key.
+   *
+   * @throws VaultError ERR_IDEMPOTENCY_CONFLICT if the key was used for another request
+   */
+  async #claim<T>(sql: Sql): Promise<T | undefined> {
+    const { idempotency } = this.#session;
+    if (idempotency === undefined) return undefined;
+    const now = this.#now();
+    await sql.run("DELETE FROM idempotent_answers WHERE created_at < ?", now - IDEMPOTENT_ANSWER_MS);
+    const claimed = await sql.run(
+      `INSERT INTO idempotent_answers (environment_id, idempotency_key, request_hash, answer, created_at)
+       VALUES (?, ?, ?, '', ?) ON CONFLICT (environment_id, idempotency_key) DO NOTHING`,
+      this.#environmentId,
+      this.#idempotencyKey(idempotency.key),
+      idempotency.fingerprint,
+      now,
+    );
+    return claimed === 1 ? undefined : this.#answered<T>(sql);
   }
 
   /**
@@ -490,16 +528,11 @@ export class EmbeddedKvStore implements KvService {
   async #remember<T>(sql: Sql, answer: T): Promise<T> {
     const { idempotency } = this.#session;
     if (idempotency === undefined) return answer;
-    const now = this.#now();
-    await sql.run("DELETE FROM idempotent_answers WHERE created_at < ?", now - IDEMPOTENT_ANSWER_MS);
     await sql.run(
-      `INSERT INTO idempotent_answers (environment_id, idempotency_key, request_hash, answer, created_at)
-       VALUES (?, ?, ?, ?, ?)`,
+      "UPDATE idempotent_answers SET answer = ? WHERE environment_id = ? AND idempotency_key = ?",
+      JSON.stringify(answer),
       this.#environmentId,
       this.#idempotencyKey(idempotency.key),
-      idempotency.fingerprint,
-      JSON.stringify(answer),
-      now,
     );
     return answer;
   }
@@ -681,6 +714,26 @@ export class EmbeddedKvStore implements KvService {
   }
 }
 
+/** Puts new key blobs in the place of those that were read; answers how many. */
+async function replaceKeyBlobs(sql: Sql, moved: readonly MovedVersion[]): Promise<number> {
+  let done = 0;
+  for (const { versionId, old, made } of moved) {
+    // Only what is still as it was read: another rewrap, or a destroy, may have come between.
+    const changed = await sql.run(
+      "UPDATE kv_versions SET key_blob = ?, key_id = ? WHERE id = ? AND key_blob = ?",
+      made.blob,
+      made.id,
+      versionId,
+      old,
+    );
+    if (changed === 0) continue;
+    done += 1;
+    await sql.run("DELETE FROM kv_version_keks WHERE version_id = ?", versionId);
+    await insertVersionKeks(sql, versionId, decodeKeyBlob(made.blob).keks.map(kekText));
+  }
+  return done;
+}
+
 async function insertVersionKeks(
   sql: Sql,
   versionId: string,
@@ -714,6 +767,10 @@ function checkVersionCheck(versionCheck: string | null | undefined): string | un
 /** 128 random bits, as opaque as S3's version ids. */
 function newVersionId(): string {
   return toHex(randomBytes(ID_BYTES));
+}
+
+function revokedTooFast(): VaultError {
+  return new VaultError("ERR_STORAGE_BUSY", "keys are being revoked faster than values can be written");
 }
 
 function notFound(): VaultError {

@@ -1,0 +1,244 @@
+/** Rewrapping the store under the newest KEK versions, while others go on. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { SecretBytes } from "../../src/crypto/secret-bytes.ts";
+import type { EmbeddedVault } from "../../src/vault/index.ts";
+import { KekWrapper } from "../../src/vault/kek.ts";
+import { Keyring } from "../../src/vault/keyring.ts";
+import { EmbeddedKvStore } from "../../src/vault/kv-store.ts";
+import type { Database } from "../../src/vault/storage/database.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite.ts";
+import { fromBase64 } from "../support/bytes.ts";
+import { rejectionOf } from "../support/errors.ts";
+import { freshPath, openTestVault, ROOT_KEY, TEST_ACTOR, tamper } from "../support/vaults.ts";
+
+const CONTEXT = { organization_id: "org_1" };
+const KEK = { name: "organization_id", value: "org_1" };
+
+let path: string;
+let vault: EmbeddedVault;
+
+beforeEach(async () => {
+  path = freshPath(true);
+  vault = await openTestVault({ path });
+});
+
+type StoredVersion = { id: string; key_id: string; key_blob: Uint8Array | null; sealed: Uint8Array | null };
+const stored = (): StoredVersion[] =>
+  tamper(path, (db) =>
+    db.prepare("SELECT id, key_id, key_blob, sealed, etag FROM kv_versions ORDER BY id").all(),
+  ) as never;
+
+async function fillStore(objects: number): Promise<string[]> {
+  const made = await Promise.all(
+    Array.from({ length: objects }, (_, i) =>
+      vault.createKv({ name: `object ${i}`, value: `value ${i}`, keyContext: CONTEXT }),
+    ),
+  );
+  return made.map((metadata) => metadata.id);
+}
+
+const versionsUnder = async (): Promise<number[]> =>
+  (await vault.listKeks(KEK))[0]!.versions.map((version) => version.kvVersions);
+
+describe("rewrapKv", () => {
+  test("[KEY-39] moves every stored version, old ones and deleted objects' too, and nothing else", async () => {
+    const ids = await fillStore(20);
+    for (const id of ids.slice(0, 5)) await vault.updateKv({ id, value: "newer" });
+    await vault.deleteKv({ id: ids[19]! });
+    await vault.destroyKv({ id: ids[18]! });
+    await vault.createKv({ name: "other", value: "other", keyContext: { organization_id: "org_2" } });
+    const before = stored();
+    expect(await vault.rewrapKv()).toEqual({ checked: 25, rewrapped: 0, skipped: 0 });
+    expect(stored()).toEqual(before);
+    await vault.rotateKek(KEK);
+    expect(await versionsUnder()).toEqual([0, 24]);
+    expect(await vault.rewrapKv()).toEqual({ checked: 25, rewrapped: 24, skipped: 0 });
+    expect(await versionsUnder()).toEqual([24, 0]);
+    const after = stored();
+    for (const [i, row] of after.entries()) {
+      expect({ ...row, key_blob: null }).toEqual({ ...before[i], key_blob: null });
+    }
+    expect(await vault.rewrapKv()).toEqual({ checked: 25, rewrapped: 0, skipped: 0 });
+    // The old KEK version is of no more use: everything reads without it.
+    await vault.shredKek({ ...KEK, version: 1 });
+    for (const [i, id] of ids.slice(0, 18).entries()) {
+      const { data } = await vault.listKvVersions({ id });
+      expect((await vault.getKv({ id, versionId: data.at(-1)!.id })).value).toBe(`value ${i}`);
+    }
+    await vault.undeleteKv({ id: ids[19]! });
+    expect((await vault.getKv({ id: ids[19]! })).value).toBe("value 19");
+  });
+
+  test("[KEY-39] keeps to its environment", async () => {
+    await fillStore(3);
+    const other = await openTestVault({ path, environment: "other" });
+    await other.createKv({ name: "n", value: "v", keyContext: CONTEXT });
+    await other.rotateKek(KEK);
+    await vault.rotateKek(KEK);
+    expect(await vault.rewrapKv()).toEqual({ checked: 3, rewrapped: 3, skipped: 0 });
+    expect(await other.rewrapKv()).toEqual({ checked: 1, rewrapped: 1, skipped: 0 });
+  });
+
+  test("[KEY-39] leaves out what cannot be unwrapped, or has nothing to be wrapped under", async () => {
+    await fillStore(2);
+    const tenants = ["disabled", "destroyed", "half", "newest-disabled"];
+    for (const tenant of tenants) {
+      await vault.createKv({ name: tenant, value: tenant, keyContext: { organization_id: tenant } });
+    }
+    const kek = (value: string) => ({ name: "organization_id", value });
+    for (const tenant of tenants) await vault.rotateKek(kek(tenant));
+    await vault.rotateKek(KEK);
+    await vault.disableKek(kek("disabled"));
+    await vault.shredKek(kek("destroyed"));
+    await vault.shredKek({ ...kek("half"), version: 2 });
+    await vault.disableKek({ ...kek("newest-disabled"), version: 2 });
+    expect(await vault.rewrapKv()).toEqual({ checked: 6, rewrapped: 2, skipped: 4 });
+    expect((await vault.getName({ name: "half" })).value).toBe("half");
+    await vault.enableKek(kek("disabled"));
+    await vault.enableKek(kek("newest-disabled"));
+    await vault.rotateKek(kek("half"));
+    expect(await vault.rewrapKv()).toEqual({ checked: 6, rewrapped: 3, skipped: 1 });
+  });
+
+  test("tells its progress, batch by batch", async () => {
+    await fillStore(250);
+    await vault.rotateKek(KEK);
+    const progress: [number, number][] = [];
+    await vault.rewrapKv({ onProgress: (done, total) => void progress.push([done, total]) });
+    expect(progress).toEqual([
+      [100, 250],
+      [200, 250],
+      [250, 250],
+    ]);
+  });
+
+  test("[KEY-39] [KEY-49] stops between two batches when aborted, and goes on when called again", async () => {
+    await fillStore(250);
+    await vault.rotateKek(KEK);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const onProgress = (done: number): void => {
+      if (done === 100) controller.abort(reason);
+    };
+    await expect(vault.rewrapKv({ signal: controller.signal, onProgress })).rejects.toBe(reason);
+    expect(await versionsUnder()).toEqual([100, 150]);
+    expect(await vault.rewrapKv()).toEqual({ checked: 250, rewrapped: 150, skipped: 0 });
+    expect(await versionsUnder()).toEqual([250, 0]);
+  });
+
+  test("[KEY-39] two at the same time, and writers meanwhile, lose nothing", async () => {
+    const ids = await fillStore(150);
+    const other = await openTestVault({ path });
+    await vault.rotateKek(KEK);
+    const values = new Map(ids.map((id, i) => [id, `value ${i}`]));
+    const write = async (): Promise<void> => {
+      for (const [i, id] of ids.slice(0, 40).entries()) {
+        await other.updateKv({ id, value: `newer ${i}` });
+        values.set(id, `newer ${i}`);
+        if (i % 10 === 0) await other.rotateKek(KEK);
+      }
+    };
+    const reports = await Promise.all([vault.rewrapKv(), other.rewrapKv(), write()]);
+    expect(reports[0]!.skipped + reports[1]!.skipped).toBe(0);
+    await vault.rewrapKv();
+    const counts = await versionsUnder();
+    expect(counts[0]).toBe(190);
+    for (const [id, value] of values) expect((await vault.getKv({ id })).value).toBe(value);
+  });
+
+  test("[KEY-39] a version that is destroyed meanwhile stays destroyed", async () => {
+    const ids = await fillStore(120);
+    await vault.rotateKek(KEK);
+    let destroyed = 0;
+    const report = await vault.rewrapKv({
+      onProgress: (done) => {
+        if (done === 100) void Promise.all(ids.map((id) => vault.destroyKv({ id }))).then(() => destroyed++);
+      },
+    });
+    expect(report.checked).toBeGreaterThanOrEqual(100);
+    await Promise.all(ids.map((id) => vault.destroyKv({ id })));
+    expect(stored().every((row) => row.sealed === null && row.key_blob === null)).toBe(true);
+    expect(await versionsUnder()).toEqual([0, 0]);
+    expect(destroyed).toBe(1);
+  });
+});
+
+describe("races with a shred", () => {
+  /** A store over the same file, with something happening between its reading and its first write. */
+  async function storeWith(
+    beforeWrite: () => Promise<void>,
+  ): Promise<{ store: EmbeddedKvStore; database: Database }> {
+    const database = await openSqlite(path, { create: false, lockWaitMs: 10_000 });
+    const vaultId = tamper(path, (db) =>
+      db.prepare("SELECT value FROM meta WHERE name = 'vault_id'").get(),
+    )!.value;
+    const wrapper = new KekWrapper(new SecretBytes(fromBase64(ROOT_KEY)), vaultId as Uint8Array);
+    const { environmentId } = vault;
+    let isDone = false;
+    const racing: Database = {
+      lockRows: database.lockRows,
+      settled: (alias) => database.settled(alias),
+      read: (work, options) => database.read(work, options),
+      write: async (work, options) => {
+        if (!isDone) {
+          isDone = true;
+          await beforeWrite();
+        }
+        return database.write(work, options);
+      },
+      changes: () => database.changes(),
+      lookAfresh: () => database.lookAfresh(),
+      scrub: () => database.scrub(),
+      close: () => database.close(),
+    };
+    const keyring = new Keyring(racing, wrapper, environmentId, Date.now);
+    const events = { append: async () => {}, note: () => {} };
+    const session = { environmentId, actor: TEST_ACTOR, scope: [], events };
+    return { store: new EmbeddedKvStore(racing, keyring, session, Date.now), database };
+  }
+
+  test("[KEY-33] a value is not stored under a KEK that was destroyed a moment before", async () => {
+    const { id } = await vault.createKv({ name: "n", value: "old", keyContext: CONTEXT });
+    const { store, database } = await storeWith(async () => {
+      await vault.shredKek(KEK);
+    });
+    expect((await rejectionOf(() => store.updateKv({ id, value: "new" }))).code).toBe("ERR_KEY_DESTROYED");
+    expect((await vault.listKvVersions({ id })).data).toHaveLength(1);
+    await database.close();
+  });
+
+  test("[KEY-33] a value is stored under the next version if its KEK's was destroyed a moment before", async () => {
+    const { id } = await vault.createKv({ name: "n", value: "old", keyContext: CONTEXT });
+    const { store, database } = await storeWith(async () => {
+      await vault.shredKek(KEK);
+      await vault.rotateKek(KEK);
+    });
+    await store.updateKv({ id, value: "new" });
+    expect((await vault.getKv({ id })).value).toBe("new");
+    await database.close();
+  });
+
+  test("[KEY-33] a rewrap does not move a value under a version that was destroyed a moment before", async () => {
+    const ids = await fillStore(3);
+    await vault.rotateKek(KEK);
+    const { store, database } = await storeWith(async () => {
+      await vault.shredKek({ ...KEK, version: 2 });
+    });
+    expect(await store.rewrap()).toEqual({ checked: 3, rewrapped: 0, skipped: 3 });
+    for (const [i, id] of ids.entries()) expect((await vault.getKv({ id })).value).toBe(`value ${i}`);
+    await database.close();
+  });
+
+  test("[KEY-33] a rewrap moves on to the version after one that was disabled a moment before", async () => {
+    const ids = await fillStore(3);
+    await vault.rotateKek(KEK);
+    const { store, database } = await storeWith(async () => {
+      await vault.shredKek({ ...KEK, version: 2 });
+      await vault.rotateKek(KEK);
+    });
+    expect(await store.rewrap()).toEqual({ checked: 3, rewrapped: 3, skipped: 0 });
+    for (const [i, id] of ids.entries()) expect((await vault.getKv({ id })).value).toBe(`value ${i}`);
+    expect(await versionsUnder()).toEqual([3, 0, 0]);
+    await database.close();
+  });
+});
