@@ -9,7 +9,7 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { toHex } from "../crypto/bytes.ts";
+import { releaseMemory, toHex } from "../crypto/bytes.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { CliError, systemReason } from "./errors.ts";
 import { writeOut } from "./io.ts";
@@ -23,11 +23,12 @@ const READ_BYTES = 256 * 1024;
 
 const FILE_MODE = 0o600;
 
-/** A stream to read, and how much it will give. */
+/** Something to read from its beginning to its end. */
 export interface Input {
-  readonly stream: ReadableStream<Uint8Array>;
   /** Bytes in all; undefined where nobody knows, as for a pipe. */
   readonly size: number | undefined;
+  /** Pieces, each valid until the one after the next is asked for. Fails with CliError ERR_INPUT_UNREADABLE. */
+  read(): AsyncGenerator<Uint8Array>;
   /** Closes a file; may be called more than once. */
   close(): Promise<void>;
 }
@@ -35,42 +36,82 @@ export interface Input {
 /**
  * Opens a file or standard input.
  *
- * @param onRead - told how many bytes have been read so far
- * @throws CliError ERR_INPUT_UNREADABLE; the stream fails with it as well
+ * @throws CliError ERR_INPUT_UNREADABLE
  */
-export async function openInput(path: string, onRead: (bytes: number) => void): Promise<Input> {
-  let total = 0;
-  const counted = (bytes: Uint8Array): Uint8Array => {
-    total += bytes.length;
-    onRead(total);
-    return bytes;
-  };
-  if (path === STANDARD) {
-    const stream = ReadableStream.from(standardInput(counted));
-    return { stream, size: undefined, close: async () => {} };
-  }
+export async function openInput(path: string): Promise<Input> {
+  if (path === STANDARD) return { size: undefined, read: readStandardInput, close: async () => {} };
   const file = await openToRead(path);
   const stats = await file.stat();
-  const stream = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const bytes = await readPiece(file);
-        if (bytes.length > 0) controller.enqueue(counted(bytes));
-        else controller.close();
-      },
-    },
-    { highWaterMark: 0 },
-  );
-  return { stream, size: stats.isFile() ? stats.size : undefined, close: () => file.close() };
+  return {
+    size: stats.isFile() ? stats.size : undefined,
+    read: () => readFile(file),
+    close: () => file.close(),
+  };
+}
+
+/**
+ * Pumps an input through a transform into an output. Nothing is held but a few pieces, whose memory is used again.
+ *
+ * @param onProgress - told how many bytes have been read so far
+ * @returns how many bytes were written
+ * @throws what failed first: input, transform or output; the signal's reason
+ */
+export async function pump(
+  input: Input,
+  transform: ReadableWritablePair<Uint8Array, Uint8Array>,
+  output: Output,
+  { signal, onProgress }: { signal: AbortSignal; onProgress: (bytes: number) => void },
+): Promise<number> {
+  const feed = async (): Promise<void> => {
+    const writer = transform.writable.getWriter();
+    try {
+      let total = 0;
+      let written = Promise.resolve();
+      for await (const bytes of input.read()) {
+        // The piece before is done with: its memory is what is read into next.
+        await written;
+        signal.throwIfAborted();
+        written = writer.write(bytes);
+        written.catch(() => {}); // Awaited in the next round.
+        total += bytes.length;
+        onProgress(total);
+      }
+      await written;
+      await writer.close();
+    } catch (error) {
+      await writer.abort(error).catch(() => {});
+      throw error;
+    }
+  };
+  const drain = async (): Promise<number> => {
+    let total = 0;
+    for await (const bytes of transform.readable as AsyncIterable<Uint8Array>) {
+      total += bytes.length;
+      await output.write(bytes);
+      releaseMemory(bytes);
+    }
+    return total;
+  };
+  const [drained, fed] = await Promise.allSettled([drain(), feed()]);
+  // Whatever fails, the reading end fails with it; the writing end only hears that nobody reads any more.
+  if (drained.status === "rejected") throw drained.reason;
+  if (fed.status === "rejected") throw fed.reason;
+  return drained.value;
 }
 
 /** Opens a file to read from any place. @throws CliError ERR_INPUT_UNREADABLE */
 export async function openToRead(path: string, flags: "r" | "r+" = "r"): Promise<FileHandle> {
+  let file: FileHandle;
   try {
-    return await open(path, flags);
+    file = await open(path, flags);
   } catch (error) {
     throw unreadable(error);
   }
+  if ((await file.stat()).isDirectory()) {
+    await file.close();
+    throw unreadable({ code: "EISDIR" });
+  }
+  return file;
 }
 
 /** Where a result goes. */
@@ -144,21 +185,27 @@ export function syncDirectory(path: string): void {
   }
 }
 
-async function* standardInput(counted: (bytes: Uint8Array) => Uint8Array): AsyncGenerator<Uint8Array> {
+async function* readStandardInput(): AsyncGenerator<Uint8Array> {
   try {
-    for await (const bytes of process.stdin as AsyncIterable<Uint8Array>) yield counted(bytes);
+    yield* process.stdin as AsyncIterable<Uint8Array>;
   } catch (error) {
     throw unreadable(error);
   }
 }
 
-async function readPiece(file: FileHandle): Promise<Uint8Array> {
-  try {
-    const bytes = new Uint8Array(READ_BYTES);
-    const { bytesRead } = await file.read(bytes);
-    return bytes.subarray(0, bytesRead);
-  } catch (error) {
-    throw unreadable(error);
+/** Into two buffers in turn: one is read into while the other is worked on. */
+async function* readFile(file: FileHandle): AsyncGenerator<Uint8Array> {
+  const buffers = [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)] as const;
+  for (let turn = 0; ; turn = 1 - turn) {
+    const buffer = buffers[turn as 0 | 1];
+    let bytesRead: number;
+    try {
+      ({ bytesRead } = await file.read(buffer));
+    } catch (error) {
+      throw unreadable(error);
+    }
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 

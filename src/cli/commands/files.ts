@@ -9,7 +9,7 @@ import type { NativeReader } from "../../crypto/native-range.ts";
 import { fetchSource } from "../../http/fetch-source.ts";
 import { contextOf, entryParser } from "../arguments.ts";
 import { CliError, usageError } from "../errors.ts";
-import { openInput, openOutput, openToRead, STANDARD } from "../file-streams.ts";
+import { openInput, openOutput, openToRead, pump, STANDARD } from "../file-streams.ts";
 import type { Result } from "../format.ts";
 import { isStdinTerminal, isStdoutTerminal } from "../io.ts";
 import {
@@ -183,21 +183,16 @@ async function transformFile(
   files: Files,
   transform: (vault: Awaited<ReturnType<Session["open"]>>) => ReadableWritablePair<Uint8Array, Uint8Array>,
 ): Promise<Result> {
-  let progress: Progress | undefined;
-  const input = await openInput(files.path, (bytes) => progress?.update(bytes));
+  const input = await openInput(files.path);
   try {
     const output = await openOutput(files.out, files.force);
     try {
       const vault = await session.open({ create: files.create });
-      progress = new Progress((line) => void session.progress(line), input.size);
-      let bytes = 0;
-      const sink = new WritableStream<Uint8Array>({
-        async write(piece) {
-          await output.write(piece);
-          bytes += piece.length;
-        },
+      const progress = new Progress((line) => void session.progress(line), input.size);
+      const bytes = await pump(input, transform(vault), output, {
+        signal: session.signal,
+        onProgress: (done) => progress.update(done),
       });
-      await input.stream.pipeThrough(transform(vault)).pipeTo(sink, { signal: session.signal });
       await output.commit();
       return { view: "", data: () => ({ file: files.out, bytes }) };
     } finally {
