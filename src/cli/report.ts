@@ -69,7 +69,8 @@ function ofCli({ code, message, hints }: CliError): ErrorReport {
 /** Kind and place of an error: enough to find it, and nothing that it was made from. */
 function kindOf(error: unknown): string {
   if (!(error instanceof Error)) return "error";
-  const place = /^ {4}at .*?([\w.-]+:\d+):\d+\)?$/m.exec(error.stack ?? "")?.[1];
+  // The first line that is not within Node itself.
+  const place = /^ {4}at (?!.*\bnode:).*?([\w.-]+:\d+):\d+\)?$/m.exec(error.stack ?? "")?.[1];
   return `${error.constructor.name}${place === undefined ? "" : ` at ${place}`}`;
 }
 

@@ -109,6 +109,10 @@ describe("errors", () => {
     expect(describeError(new TypeError(secret)).message).toMatch(
       /^unexpected TypeError at units\.test\.ts:\d+:/,
     );
+    // The place is the first that is not within Node.
+    const within = errorOf(() => Buffer.from(5 as never));
+    within.code = "OTHER" as never;
+    expect(describeError(within).message).toMatch(/^unexpected TypeError at units\.test\.ts:\d+:/);
   });
 
   test("the library's wrong arguments are told as such; lines cannot be forged", () => {
