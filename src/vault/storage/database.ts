@@ -1,7 +1,7 @@
 /**
  * The storage port: transactions over a SQL database.
  *
- * Owns the contract that SQLite fulfils and PostgreSQL will; statements are written once, in the dialect both
+ * Owns the contract that SQLite and PostgreSQL fulfil; statements are written once, in the dialect both
  * share, with `?` for parameters. One contract suite, test/contract/database.ts, runs on all. Must not know
  * tables or keys.
  *
@@ -38,8 +38,8 @@ export interface Database {
   read<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T>;
 
   /**
-   * Runs `work` as one transaction that no other one interleaves with. When the promise resolves, its changes are
-   * durable; when it rejects, there are none.
+   * Runs `work` as one transaction. When the promise resolves, its changes are durable; when it rejects, there are none.
+   * Writes take turns, or, where several run at once, those that change the same row do from that change on.
    *
    * @throws what `work` throws; VaultError as `read`, and ERR_STORAGE_FULL, ERR_STORAGE_READ_ONLY
    */

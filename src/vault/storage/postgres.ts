@@ -8,8 +8,8 @@
  * @module
  */
 import type { Client, ClientConfig, Pool, PoolClient } from "pg";
-import { isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
-import type { Changes, Database, Row, Sql, SqlValue } from "./database.ts";
+import { invalidRange, isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
+import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
 
 /** How to reach a PostgreSQL database. */
@@ -80,6 +80,11 @@ const MESSAGES: Partial<Record<VaultErrorCode, string>> = {
 };
 /** Transactions that fail so may succeed when they start over: also a name that another one took a moment ago. */
 const RETRIED = new Set(["40001", "40P01", "23505"]);
+/**
+ * Stands for a text with a NUL character, which PostgreSQL can neither store nor be asked for: it is longer than any
+ * text that statements look for, so it equals none and is within none.
+ */
+const NO_STORED_TEXT = "\ufffe".repeat(4_096);
 /** Type ids of pg_type.dat. */
 const OID_BYTEA = 17;
 const OID_INT8 = 20;
@@ -192,6 +197,7 @@ class PostgresDatabase implements Database {
   #changesSeenAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setInterval> | undefined;
   #refreshing: Promise<void> | undefined;
+  readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
 
   constructor(pool: Pool, makeListener: (() => Client) | undefined, options: PostgresOptions) {
@@ -219,12 +225,14 @@ class PostgresDatabase implements Database {
     this.#timer.unref();
   }
 
-  read<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY", work);
+  read<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T> {
+    return this.#begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work, options);
   }
 
-  write<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#transaction("ISOLATION LEVEL READ COMMITTED READ WRITE", work);
+  write<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T> {
+    // The id first of all: a sequence's number that is drawn before it could be overtaken unseen (see `settled`).
+    const begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_current_xact_id()";
+    return this.#begin(begin, work, options);
   }
 
   changes(): Changes {
@@ -238,7 +246,9 @@ class PostgresDatabase implements Database {
 
   settled(alias: string): string {
     // Rows of transactions that all began before the oldest one still running: nothing can be committed before them.
-    return ` AND age(${alias}.xmin) > age((pg_snapshot_xmin(pg_current_snapshot())::text::bigint & 4294967295)::text::xid)`;
+    // Ids are 32 bits and wrap around: what is so old that its age seems negative has long been settled.
+    const oldestRunning = "(pg_snapshot_xmin(pg_current_snapshot())::text::bigint & 4294967295)::text::xid";
+    return ` AND (age(${alias}.xmin) > age(${oldestRunning}) OR age(${alias}.xmin) < 0)`;
   }
 
   /** Dead rows are PostgreSQL's to clean up (autovacuum); nothing here can make it sooner. */
@@ -248,25 +258,44 @@ class PostgresDatabase implements Database {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#timer);
+    // The pool would leave those that still wait for a connection waiting.
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
     await this.#listener?.end().catch(() => {});
     await this.#pool.end().catch(() => {});
   }
 
-  async #transaction<T>(mode: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  async #begin<T>(begin: string, work: (sql: Sql) => Promise<T>, { signal }: WaitOptions = {}): Promise<T> {
+    if (this.#isClosed) throw closed();
+    signal?.throwIfAborted();
+    const transaction = this.#transaction(begin, work, signal);
+    this.#underWay.add(transaction);
+    try {
+      return await transaction;
+    } finally {
+      this.#underWay.delete(transaction);
+    }
+  }
+
+  async #transaction<T>(
+    begin: string,
+    work: (sql: Sql) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#withClient((client) => this.#attempt(client, mode, work));
+        return await this.#withClient((client) => this.#attempt(client, begin, work), signal);
       } catch (error) {
+        if (signal?.aborted === true && error === signal.reason) throw error;
         const code = sqlState(error);
         if (code === undefined || !RETRIED.has(code) || attempt >= RETRIES_MAX) throw translate(error);
       }
     }
   }
 
-  async #attempt<T>(client: PoolClient, mode: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  async #attempt<T>(client: PoolClient, begin: string, work: (sql: Sql) => Promise<T>): Promise<T> {
     // One round trip; SET LOCAL ends with the transaction, so a pooler's next user sees nothing of it.
     await client.query(
-      `BEGIN ${mode}; SET LOCAL statement_timeout = ${this.#statementTimeoutMs}; SET LOCAL synchronous_commit = on`,
+      `${begin}; SET LOCAL statement_timeout = ${this.#statementTimeoutMs}; SET LOCAL synchronous_commit = on`,
     );
     const transaction = { raisesCounters: false };
     let result: T;
@@ -298,8 +327,8 @@ class PostgresDatabase implements Database {
       if (command !== "COMMIT")
         throw new VaultError("ERR_STORAGE_UNAVAILABLE", "the database rolled a transaction back");
     } catch (error) {
-      // With an answer of the database the outcome is known; without one it is not.
-      if (isVaultError(error) || sqlState(error) !== undefined) throw error;
+      // With an answer of the database the outcome is known; without one it is not, nor with its last words.
+      if (isVaultError(error) || (sqlState(error) !== undefined && !isFatal(error))) throw error;
       this.#distrust();
       throw outcomeUnknown();
     } finally {
@@ -312,9 +341,12 @@ class PostgresDatabase implements Database {
     const query = (statement: string, parameters: readonly SqlValue[]) => {
       transaction.raisesCounters ||= statement.startsWith("UPDATE counters");
       // pg sends a Uint8Array as JSON; a Buffer over the same memory as bytes.
-      const values = parameters.map((value) =>
-        value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value,
-      );
+      const values = parameters.map((value) => {
+        if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+        if (typeof value !== "string" || !value.includes("\0")) return value;
+        if (statement.startsWith("INSERT")) throw invalidRange("text must not hold a NUL character");
+        return NO_STORED_TEXT;
+      });
       return client.query(this.#withNumbers(statement), values);
     };
     return {
@@ -336,14 +368,8 @@ class PostgresDatabase implements Database {
     return numbered;
   }
 
-  async #withClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw closed();
-    let client: PoolClient;
-    try {
-      client = await this.#pool.connect();
-    } catch (error) {
-      throw translate(error);
-    }
+  async #withClient<T>(work: (client: PoolClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const client = await this.#connect(signal);
     let broken: unknown;
     const onError = (error: unknown): void => {
       broken ??= error;
@@ -353,11 +379,38 @@ class PostgresDatabase implements Database {
       return await work(client);
     } catch (error) {
       // Anything but an answer of the database or of our own makes the connection suspect.
-      if (!isVaultError(error) && sqlState(error) === undefined) broken ??= error;
+      if (!isVaultError(error) && (sqlState(error) === undefined || isFatal(error))) broken ??= error;
       throw error;
     } finally {
       client.off("error", onError);
       client.release(broken !== undefined);
+    }
+  }
+
+  /** A connection of the pool. @throws the signal's reason if it is aborted before there is one */
+  async #connect(signal: AbortSignal | undefined): Promise<PoolClient> {
+    const connecting = this.#pool.connect();
+    const aborted = Promise.withResolvers<never>();
+    let isGivenUp = false;
+    const onAbort = (): void => {
+      isGivenUp = true;
+      aborted.reject(signal!.reason);
+      // It comes when nobody wants it any more.
+      connecting.then(
+        (client) => client.release(),
+        () => {},
+      );
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      const client = await Promise.race([connecting, aborted.promise]);
+      if (isGivenUp) throw signal!.reason; // Both came at once.
+      return client;
+    } catch (error) {
+      if (isGivenUp) throw signal!.reason;
+      throw translate(error);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
     }
   }
 
@@ -411,6 +464,12 @@ function sqlState(error: unknown): string | undefined {
   return typeof code === "string" && typeof severity === "string" && code.length === 5 ? code : undefined;
 }
 
+/** Whether PostgreSQL ends the connection with this error: what it was about to do may be done or not. */
+function isFatal(error: unknown): boolean {
+  const { severity } = error as { severity?: unknown };
+  return severity === "FATAL" || severity === "PANIC";
+}
+
 /** Any failure as ours. The database's own texts may show values, so none of them goes on. */
 function translate(error: unknown): unknown {
   if (isVaultError(error) || error instanceof TypeError || error instanceof RangeError) return error;
@@ -421,7 +480,8 @@ function translate(error: unknown): unknown {
   if (reason === undefined && !isConnectionError(error)) return error;
   const code = (state === undefined ? undefined : CODES[state]) ?? "ERR_STORAGE_UNAVAILABLE";
   return new VaultError(code, `${MESSAGES[code]} (${reason ?? "connection"})`, {
-    retryable: code === "ERR_STORAGE_BUSY" || state === undefined,
+    // Class 57P: the server is shutting down, starting, or ended this connection.
+    retryable: code === "ERR_STORAGE_BUSY" || state === undefined || state.startsWith("57P"),
   });
 }
 

@@ -1,0 +1,129 @@
+/** PostgreSQL fulfils the contracts of databases, key services and stores. */
+import { expect, test } from "vitest";
+import { migratePostgres, openPostgres } from "../../src/vault/storage/postgres.ts";
+import { SCHEMA_VERSION } from "../../src/vault/storage/schema.ts";
+import { databaseContract } from "../contract/database.ts";
+import { keyServiceContract } from "../contract/key-service.ts";
+import { kvServiceContract } from "../contract/kv-service.ts";
+import { rejectionOf } from "../support/errors.ts";
+import {
+  adminQuery,
+  databaseName,
+  describePostgres,
+  emptyDatabaseUrl,
+  freePort,
+  freshDatabaseUrl,
+  openTestPostgresHost,
+} from "../support/postgres.ts";
+import { expectNoTrace } from "../support/secrets.ts";
+import { sessionOf } from "../support/vaults.ts";
+
+describePostgres("on PostgreSQL", () => {
+  databaseContract(
+    "PostgreSQL",
+    async () => {
+      const url = await freshDatabaseUrl();
+      const database = await openPostgres({ url });
+      return { database, another: () => openPostgres({ url }), close: () => database.close() };
+    },
+    { text: "TEXT", bytes: "BYTEA", integer: "BIGINT" },
+    { isServer: true },
+  );
+
+  keyServiceContract("embedded, on PostgreSQL", async () => {
+    const host = await openTestPostgresHost(await freshDatabaseUrl());
+    const session = await sessionOf(host);
+    return {
+      service: session.keys,
+      foreign: (await sessionOf(host, "other")).keys,
+      keks: {
+        rotate: (name, value) => session.keks.rotate({ name, value }),
+        disable: (name, value) => session.keks.disable({ name, value }),
+        enable: (name, value) => session.keks.enable({ name, value }),
+        shred: (name, value) => session.keks.shred({ name, value }),
+      },
+      tellsContext: true,
+      close: () => host.close(),
+    };
+  });
+
+  kvServiceContract(
+    "embedded, on PostgreSQL",
+    async () => {
+      const host = await openTestPostgresHost(await freshDatabaseUrl());
+      const { kv } = await sessionOf(host);
+      return { kv, foreign: (await sessionOf(host, "other")).kv, close: () => host.close() };
+    },
+    { modelRuns: 5 },
+  );
+});
+
+describePostgres("a server's database", () => {
+  test("[KEY-49] an abort ends the wait for a connection, which then serves others", async () => {
+    const database = await openPostgres({ url: await freshDatabaseUrl(), maxConnections: 1 });
+    const letGo = Promise.withResolvers<void>();
+    const isHeld = Promise.withResolvers<void>();
+    const holder = database.write(async () => {
+      isHeld.resolve();
+      await letGo.promise;
+    });
+    await isHeld.promise;
+    const controller = new AbortController();
+    const waiting = [database.write, database.read].map((call) =>
+      rejectionOf(() => call.call(database, async () => "done", { signal: controller.signal })),
+    );
+    const reason = new Error("changed my mind");
+    controller.abort(reason);
+    for (const call of waiting) expect(await call).toBe(reason);
+    letGo.resolve();
+    await holder;
+    expect(await database.write(async () => "done")).toBe("done");
+    await database.close();
+  });
+
+  test("texts with NUL are found nowhere, and refused where they would be stored", async () => {
+    const database = await openPostgres({ url: await freshDatabaseUrl() });
+    const found = database.read((sql) =>
+      sql.get("SELECT count(*) AS n FROM meta WHERE name = ? OR replace(name, ?, '') <> name", "a\0", "\0"),
+    );
+    expect((await found)!.n).toBe(0);
+    const refused = await rejectionOf(() =>
+      database.write((sql) =>
+        sql.run("INSERT INTO meta (name, value) VALUES (?, ?)", "a\0", Uint8Array.of(0)),
+      ),
+    );
+    expect(refused.code).toBe("ERR_INVALID_ARGUMENT");
+    await database.close();
+  });
+
+  test("[EVT-9] a write has its transaction id before it does anything", async () => {
+    const database = await openPostgres({ url: await freshDatabaseUrl() });
+    const row = await database.write((sql) =>
+      sql.get("SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS has"),
+    );
+    expect(row!.has).toBe(true);
+    await database.close();
+  });
+
+  test("a database without tables, or with tables of a newer coffer, is refused", async () => {
+    const url = await emptyDatabaseUrl();
+    expect((await rejectionOf(() => openPostgres({ url }))).code).toBe("ERR_STORAGE_SCHEMA");
+    expect(await migratePostgres({ url })).toEqual({ from: 0, to: SCHEMA_VERSION });
+    // Several at once take turns.
+    const again = await Promise.all(Array.from({ length: 4 }, () => migratePostgres({ url })));
+    expect(again).toEqual(Array.from({ length: 4 }, () => ({ from: SCHEMA_VERSION, to: SCHEMA_VERSION })));
+    await (await openPostgres({ url })).close();
+    await adminQuery("UPDATE coffer_schema SET version = 99", databaseName(url));
+    expect((await rejectionOf(() => openPostgres({ url }))).code).toBe("ERR_STORAGE_SCHEMA");
+    expect((await rejectionOf(() => migratePostgres({ url }))).code).toBe("ERR_STORAGE_SCHEMA");
+  });
+
+  test("a database that cannot be reached is ERR_STORAGE_UNAVAILABLE, and says nothing of its URL", async () => {
+    const url = `postgres://user:hunter2@127.0.0.1:${await freePort()}/nowhere`;
+    for (const call of [() => openPostgres({ url }), () => migratePostgres({ url })]) {
+      const error = await rejectionOf(call);
+      expect(error).toMatchObject({ code: "ERR_STORAGE_UNAVAILABLE", retryable: true });
+      expectNoTrace(error, [Buffer.from("hunter2")]);
+    }
+  });
+});
