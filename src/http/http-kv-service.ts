@@ -31,8 +31,9 @@ import {
   versionPageFromWire,
 } from "./wire.ts";
 
-const NOT_FOUND = { 404: "ERR_KV_NOT_FOUND" } as const;
-const CONFLICT = { 404: "ERR_KV_NOT_FOUND", 409: "ERR_KV_VERSION_CONFLICT" } as const;
+// 414 and 431: an id that is longer than any URL is nobody's.
+const NOT_FOUND = { 404: "ERR_KV_NOT_FOUND", 414: "ERR_KV_NOT_FOUND", 431: "ERR_KV_NOT_FOUND" } as const;
+const CONFLICT = { ...NOT_FOUND, 409: "ERR_KV_VERSION_CONFLICT" } as const;
 
 /** Stored secrets by requests to a service. */
 export class HttpKvService implements KvService {
@@ -66,7 +67,7 @@ export class HttpKvService implements KvService {
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: CallOptions = {},
   ): Promise<KvObject> {
-    const id = checkId(request.id, "id");
+    const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     if (versionId !== undefined) this.#needExtensions("read old versions");
     const body = await this.#send({
@@ -100,7 +101,7 @@ export class HttpKvService implements KvService {
     checkValue(request.value);
     const body = await this.#send({
       method: "PUT",
-      path: [...this.#writes(), checkId(request.id, "id")],
+      path: [...this.#writes(), idOf(request.id)],
       body: { value: request.value, version_check: versionCheckOf(request.versionCheck) ?? null },
       codes: CONFLICT,
       signal: options.signal,
@@ -114,7 +115,7 @@ export class HttpKvService implements KvService {
   ): Promise<{ readonly success: true; readonly name: string }> {
     const body = await this.#send({
       method: "DELETE",
-      path: [...this.#writes(), checkId(request.id, "id")],
+      path: [...this.#writes(), idOf(request.id)],
       query: { version_check: versionCheckOf(request.versionCheck) },
       codes: CONFLICT,
       signal: options.signal,
@@ -140,7 +141,7 @@ export class HttpKvService implements KvService {
           checked.updatedAfterMs === undefined ? undefined : new Date(checked.updatedAfterMs).toISOString(),
         deleted: checked.deleted ? "true" : undefined,
       },
-      codes: { 400: "ERR_CURSOR_INVALID" },
+      codes: { 400: "ERR_CURSOR_INVALID", 414: "ERR_CURSOR_INVALID", 431: "ERR_CURSOR_INVALID" },
       signal: options.signal,
     });
     return summaryPageFromWire(body);
@@ -152,7 +153,7 @@ export class HttpKvService implements KvService {
   ): Promise<KvPage<KvVersion>> {
     const body = await this.#send({
       method: "GET",
-      path: [...this.#writes(), checkId(request.id, "id"), "versions"],
+      path: [...this.#writes(), idOf(request.id), "versions"],
       codes: NOT_FOUND,
       signal: options.signal,
     });
@@ -165,7 +166,7 @@ export class HttpKvService implements KvService {
   ): Promise<KvObjectWithoutValue> {
     const body = await this.#send({
       method: "GET",
-      path: ["vault", "v1", "kv", checkId(request.id, "id"), "metadata"],
+      path: ["vault", "v1", "kv", idOf(request.id), "metadata"],
       codes: NOT_FOUND,
       signal: options.signal,
     });
@@ -179,7 +180,7 @@ export class HttpKvService implements KvService {
     this.#needExtensions("undelete");
     const body = await this.#send({
       method: "POST",
-      path: ["coffer", "v1", "kv", checkId(request.id, "id"), "undelete"],
+      path: ["coffer", "v1", "kv", idOf(request.id), "undelete"],
       codes: NOT_FOUND,
       signal: options.signal,
     });
@@ -194,7 +195,7 @@ export class HttpKvService implements KvService {
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     const body = await this.#send({
       method: "POST",
-      path: ["coffer", "v1", "kv", checkId(request.id, "id"), "destroy"],
+      path: ["coffer", "v1", "kv", idOf(request.id), "destroy"],
       body: versionId === undefined ? {} : { version_id: versionId },
       codes: NOT_FOUND,
       signal: options.signal,
@@ -216,6 +217,12 @@ export class HttpKvService implements KvService {
   #send(request: HttpRequest): Promise<unknown> {
     return this.#transport.send(request);
   }
+}
+
+/** An id that was handed out. One that no URL can carry was not. */
+function idOf(id: string): string {
+  if (checkId(id, "id").isWellFormed()) return id;
+  throw new VaultError("ERR_KV_NOT_FOUND", "there is no such object");
 }
 
 function versionCheckOf(versionCheck: string | null | undefined): string | undefined {

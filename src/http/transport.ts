@@ -179,6 +179,7 @@ export class Transport {
       if (segment === "" || segment === "." || segment === "..") {
         throw invalidRange('an id or name must not be empty, "." or ".."');
       }
+      if (!segment.isWellFormed()) throw invalidRange("an id or name must not hold a lone surrogate");
       return encodeURIComponent(segment);
     });
     const url = new URL(`${this.#baseUrl.pathname.replace(/\/$/, "")}/${path.join("/")}`, this.#baseUrl);
@@ -271,6 +272,8 @@ function backoff(attempt: number): number {
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
+    // It may have been aborted while the answer was looked at.
+    if (signal?.aborted === true) return reject(signal.reason);
     const timer = setTimeout(() => {
       signal?.removeEventListener("abort", onAbort);
       resolve();

@@ -74,13 +74,17 @@ export function verifyWebhook(
   const isRight = equalBytes(mac(bytes, secret, time), fromHex(signature));
   const isTimely = Math.abs((options.now ?? Date.now)() - Number(time)) <= toleranceMs;
   if (!isRight || !isTimely) throw invalid();
-  const wire = objectOf(JSON.parse(fromUtf8(bytes) as string), "event");
-  return {
-    id: textOf(wire.id, "id"),
-    event: textOf(wire.event, "event"),
-    data: objectOf(wire.data, "data"),
-    created_at: textOf(wire.created_at, "created_at"),
-  };
+  try {
+    const wire = objectOf(JSON.parse(fromUtf8(bytes) as string), "event");
+    return {
+      id: textOf(wire.id, "id"),
+      event: textOf(wire.event, "event"),
+      data: objectOf(wire.data, "data"),
+      created_at: textOf(wire.created_at, "created_at"),
+    };
+  } catch {
+    throw invalid(); // Signed, but not an event of ours.
+  }
 }
 
 function mac(body: Uint8Array, secret: string, time: string): Uint8Array {

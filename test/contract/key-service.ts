@@ -34,6 +34,11 @@ export interface KeyServiceSubject {
   readonly keks?: KekControls | undefined;
   /** Whether `createDecrypt` tells the context; WorkOS's API does not. */
   readonly tellsContext: boolean;
+  /**
+   * Reached over a wire that tells less: unknown KEKs look like altered blobs, errors do not name KEKs, and a rewrap
+   * does not answer the key. Default false.
+   */
+  readonly isRemote?: boolean;
   close(): Promise<void>;
 }
 
@@ -269,7 +274,7 @@ export function keyServiceContract(
       const context = { organization_id: "rewrap" };
       const from = await made(context);
       using again = await service.createRewrap({ encryptedKeys: from.encryptedKeys });
-      expect(again.dataKey).toBe(from.dataKey);
+      if (!subject.isRemote) expect(again.dataKey).toBe(from.dataKey);
       if (subject.tellsContext) expect(again.context).toEqual(context);
       if (hasKeks) expect(again.encryptedKeys).toBe(from.encryptedKeys);
       expect(await opened(again.encryptedKeys)).toBe(from.dataKey);
@@ -319,13 +324,16 @@ export function keyServiceContract(
       using theirs = await foreign.createDataKey({ context });
       expect(foreign.id).not.toBe(service.id);
       expect(kekIds(theirs.encryptedKeys)).not.toEqual(kekIds(ours.encryptedKeys));
-      expect(await opened(ours.encryptedKeys, foreign)).toBe("ERR_KEY_NOT_FOUND");
-      expect(await opened(theirs.encryptedKeys)).toBe("ERR_KEY_NOT_FOUND");
+      const unknown = subject.isRemote ? "ERR_DECRYPT_FAILED" : "ERR_KEY_NOT_FOUND";
+      expect(await opened(ours.encryptedKeys, foreign)).toBe(unknown);
+      expect(await opened(theirs.encryptedKeys)).toBe(unknown);
       for (const call of [
         () => foreign.createRekey({ context, encryptedKeys: ours.encryptedKeys }),
-        () => foreign.createRewrap?.({ encryptedKeys: ours.encryptedKeys }) ?? Promise.reject(notOffered()),
+        () =>
+          foreign.createRewrap?.({ encryptedKeys: ours.encryptedKeys }) ??
+          Promise.reject(notOffered(unknown)),
       ]) {
-        expect((await rejectionOf(call)).code).toBe("ERR_KEY_NOT_FOUND");
+        expect((await rejectionOf(call)).code).toBe(unknown);
       }
     });
 
@@ -367,7 +375,7 @@ export function keyServiceContract(
         expect(kekIds(after.encryptedKeys)).toEqual(kekIds(before.encryptedKeys));
         if (service.createRewrap === undefined) return;
         using rewrapped = await service.createRewrap({ encryptedKeys: before.encryptedKeys });
-        expect(rewrapped.dataKey).toBe(before.dataKey);
+        if (!subject.isRemote) expect(rewrapped.dataKey).toBe(before.dataKey);
         expect(rewrapped.context).toEqual(context);
         expect(versionsOf(rewrapped.encryptedKeys)).toEqual([1, 2]);
         expect(await opened(rewrapped.encryptedKeys)).toBe(before.dataKey);
@@ -445,7 +453,7 @@ export function keyServiceContract(
         const destroyed = await rejectionOf(() => service.createDataKey({ context }));
         for (const error of [disabled, destroyed]) {
           expectNoTrace(error, [utf8Bytes(canary)]);
-          expect(error.message).toContain(kekIds(encryptedKeys)[0]!);
+          if (!subject.isRemote) expect(error.message).toContain(kekIds(encryptedKeys)[0]!);
         }
       });
     });
@@ -460,6 +468,6 @@ function versionsOf(encryptedKeys: string): (number | undefined)[] {
   return inspectKeyBlob(fromBase64(encryptedKeys)).keks.map((kek) => kek.version);
 }
 
-function notOffered(): Error {
-  return Object.assign(new Error("not offered"), { code: "ERR_KEY_NOT_FOUND" });
+function notOffered(code: string): Error {
+  return Object.assign(new Error("not offered"), { code });
 }

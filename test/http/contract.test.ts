@@ -1,0 +1,68 @@
+/**
+ * Key service and store over HTTP fulfil the contracts of all key services and stores: against a server on SQLite with
+ * coffer's extensions and with WorkOS's API only, and on PostgreSQL.
+ */
+import { describe } from "vitest";
+import { HttpKeyService, HttpKvService, Transport } from "../../src/http/index.ts";
+import { type KeyServiceSubject, keyServiceContract } from "../contract/key-service.ts";
+import { kvServiceContract } from "../contract/kv-service.ts";
+import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+import { freshPath, openTestHost, sessionOf } from "../support/vaults.ts";
+
+const onSqlite = async (): Promise<TestServer> =>
+  startServer({ host: await openTestHost({ path: freshPath() }) });
+const onPostgres = async (): Promise<TestServer> =>
+  startServer({ host: await openTestPostgresHost(await freshDatabaseUrl()) });
+
+function contractsOver(where: string, start: () => Promise<TestServer>, apis: readonly boolean[]): void {
+  for (const extensions of apis) {
+    const title = `over HTTP, ${where}, ${extensions ? "coffer's API" : "WorkOS's API only"}`;
+    const transport = (server: TestServer, apiKey: string): Transport =>
+      new Transport({ baseUrl: server.url, apiKey, extensions });
+
+    keyServiceContract(title, async (): Promise<KeyServiceSubject> => {
+      const server = await start();
+      const { keks } = await sessionOf(server.host);
+      return {
+        service: new HttpKeyService(transport(server, server.key)),
+        foreign: new HttpKeyService(
+          transport(server, await server.apiKey(undefined, { environment: "other" })),
+        ),
+        keks: {
+          rotate: (name, value) => keks.rotate({ name, value }),
+          disable: (name, value) => keks.disable({ name, value }),
+          enable: (name, value) => keks.enable({ name, value }),
+          shred: (name, value) => keks.shred({ name, value }),
+        },
+        tellsContext: extensions,
+        isRemote: true,
+        close: async () => {
+          await server.close();
+          await server.host.close();
+        },
+      };
+    });
+
+    kvServiceContract(
+      title,
+      async () => {
+        const server = await start();
+        return {
+          kv: new HttpKvService(transport(server, server.key)),
+          foreign: new HttpKvService(
+            transport(server, await server.apiKey(undefined, { environment: "other" })),
+          ),
+          close: async () => {
+            await server.close();
+            await server.host.close();
+          },
+        };
+      },
+      { hasExtensions: extensions, modelRuns: 3 },
+    );
+  }
+}
+
+describe("on SQLite", () => contractsOver("on SQLite", onSqlite, [true, false]));
+describePostgres("on PostgreSQL", () => contractsOver("on PostgreSQL", onPostgres, [true]));
