@@ -17,7 +17,7 @@ import { URL_CHARS_MAX } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Operation } from "./operations.ts";
-import { Problem, problemBody, toProblem } from "./problems.ts";
+import { invalidRequest, Problem, problemBody, toProblem } from "./problems.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import { authenticate, idempotencyOf, queryOf, readBody, validate } from "./request.ts";
 import { parseStrictJson } from "./strict-json.ts";
@@ -56,8 +56,12 @@ export interface AppOptions {
 
 /** A server's core. */
 export interface App {
-  /** Answers a request. Never rejects. */
-  fetch(request: Request): Promise<Response>;
+  /**
+   * Answers a request. Never rejects.
+   *
+   * @param refusal - what a listener has found wrong with it already
+   */
+  fetch(request: Request, refusal?: Problem): Promise<Response>;
 }
 
 /** What is known of a request while it is answered. */
@@ -69,7 +73,8 @@ interface Trace {
   cause?: string;
 }
 
-const JSON_HEADERS = {
+/** On every answer. */
+export const JSON_HEADERS = {
   "content-type": "application/json",
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
@@ -151,6 +156,7 @@ export function createApp(options: AppOptions): App {
     try {
       return await operation.run({ path, query, body, session, apiKey, host, signal: request.signal });
     } catch (error) {
+      if (request.signal.aborted) throw new Problem(499, "ERR_REQUEST_ABORTED", "The client has gone.");
       // What an error may tell depends on what was asked.
       throw Object.assign(toProblem(error, operation.isKeyBlobCall === true), { thrown: error });
     }
@@ -164,14 +170,12 @@ export function createApp(options: AppOptions): App {
     return json(problem.status, problemBody(problem), trace, problem.headers);
   }
 
-  async function fetch(request: Request): Promise<Response> {
+  async function fetch(request: Request, refusal?: Problem): Promise<Response> {
     const end = metrics.begin();
     const startedAt = performance.now();
-    const trace: Trace = { requestId: `req_${toHex(randomBytes(REQUEST_ID_BYTES))}`, route: NO_ROUTE };
-    const response =
-      request.url.length > URL_CHARS_MAX
-        ? refuse(new Problem(414, "ERR_REQUEST_TOO_LARGE", "The URL is too long."), trace)
-        : await router.fetch(request, trace);
+    const trace: Trace = { requestId: newRequestId(), route: NO_ROUTE };
+    const problem = refusal ?? problemOfUrl(request.url);
+    const response = problem === undefined ? await router.fetch(request, trace) : refuse(problem, trace);
     const method = KNOWN_METHODS.has(request.method) ? request.method : "OTHER";
     end(method, trace.route, response.status);
     options.log?.({
@@ -194,6 +198,19 @@ export function createApp(options: AppOptions): App {
   return { fetch };
 }
 
+/** What is wrong with a URL before any route is looked for. */
+function problemOfUrl(url: string): Problem | undefined {
+  if (url.length > URL_CHARS_MAX) return new Problem(414, "ERR_REQUEST_TOO_LARGE", "The URL is too long.");
+  if (!url.includes("%")) return undefined;
+  try {
+    // The router would leave such a segment as it is, so that two paths would mean the same name.
+    decodeURIComponent(url.split("?", 1)[0] as string);
+    return undefined;
+  } catch {
+    return invalidRequest("The path is not percent-encoded UTF-8.");
+  }
+}
+
 function json(
   status: number,
   body: string,
@@ -204,6 +221,11 @@ function json(
     status,
     headers: { ...JSON_HEADERS, ...headers, "x-request-id": trace.requestId },
   });
+}
+
+/** An id that no other answer has. */
+export function newRequestId(): string {
+  return `req_${toHex(randomBytes(REQUEST_ID_BYTES))}`;
 }
 
 /** Class and code of an error: its message and cause may say what nobody should read. */

@@ -5,11 +5,12 @@
  *
  * @module
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { VaultError } from "../errors.ts";
-import type { App } from "./app.ts";
+import { type App, JSON_HEADERS, newRequestId } from "./app.ts";
 import {
   CONNECTIONS_MAX,
   HEADER_BYTES_MAX,
@@ -20,7 +21,7 @@ import {
   REQUESTS_PER_SOCKET_MAX,
   SHUTDOWN_MS,
 } from "./limits.ts";
-import { invalidRequest, problemBody } from "./problems.ts";
+import { invalidRequest, Problem, problemBody } from "./problems.ts";
 
 export interface ListenOptions {
   /** Default 127.0.0.1: nobody else's machine. */
@@ -45,6 +46,8 @@ export const HOST_DEFAULT = "127.0.0.1";
 
 /** A path segment that means "this" or "up", written in any way that a URL parser would collapse. */
 const DOT_SEGMENT = /\/(\.|%2e){1,2}(?=\/|\?|$)/i;
+/** A URL parser takes the first for a slash and cuts at the second. */
+const MISREAD = /[\\#]/;
 
 /**
  * Serves an app.
@@ -53,6 +56,12 @@ const DOT_SEGMENT = /\/(\.|%2e){1,2}(?=\/|\?|$)/i;
  */
 export async function listen(app: App, options: ListenOptions = {}): Promise<Listening> {
   const answer = getRequestListener((request) => app.fetch(request), { overrideGlobalObjects: false });
+  const misleading = invalidRequest('A path segment must not be "." or "..", nor hold "\\" or "#".');
+  const refuse = getRequestListener((request) => app.fetch(request, misleading), {
+    overrideGlobalObjects: false,
+  });
+  /** What is being answered on a connection. */
+  const answering = new WeakMap<Duplex, ServerResponse>();
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -62,11 +71,19 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
       connectionsCheckingInterval: 1_000,
     },
     (request, response) => {
+      answering.set(request.socket, response);
       // A URL parser turns these into other paths: what was asked for must be refused as it was asked.
-      if (DOT_SEGMENT.test(pathOf(request))) return refuse(response);
-      answer(request, response);
+      const target = request.url as string;
+      const path = target.split("?", 1)[0] as string;
+      (DOT_SEGMENT.test(path) || MISREAD.test(target) ? refuse : answer)(request, response);
     },
   );
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    const last = answering.get(socket);
+    // In the middle of an answer, or to nobody, nothing can be said.
+    if (!socket.writable || (last !== undefined && !last.writableFinished)) socket.destroy();
+    else socket.end(unreadable(error));
+  });
   server.maxHeadersCount = HEADERS_MAX;
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET_MAX;
   server.maxConnections = CONNECTIONS_MAX;
@@ -84,14 +101,27 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
   };
 }
 
-function pathOf(request: IncomingMessage): string {
-  return request.url as string;
-}
-
-function refuse(response: ServerResponse): void {
-  const problem = invalidRequest('A path segment must not be "." or "..".');
-  response.writeHead(problem.status, { "content-type": "application/json", "cache-control": "no-store" });
-  response.end(problemBody(problem));
+/** The answer to what could not be read as a request. */
+function unreadable(error: NodeJS.ErrnoException): string {
+  let problem = invalidRequest("The request is not valid HTTP.");
+  if (error.code === "HPE_HEADER_OVERFLOW") {
+    problem = new Problem(
+      431,
+      "ERR_REQUEST_TOO_LARGE",
+      `The headers have more than ${HEADER_BYTES_MAX} bytes.`,
+    );
+  } else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    problem = new Problem(408, "ERR_REQUEST_TIMEOUT", "The request did not come in time.");
+  }
+  const body = problemBody(problem);
+  const headers = {
+    ...JSON_HEADERS,
+    "x-request-id": newRequestId(),
+    "content-length": String(body.length),
+    connection: "close",
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join("")}\r\n${body}`;
 }
 
 function shutDown(server: Server): Promise<void> {

@@ -11,7 +11,14 @@ import { toHex } from "../crypto/bytes.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { VaultError } from "../errors.ts";
 import type { KvActor } from "../kv/kv-service.ts";
-import { EVENT_FLUSH_MS, EVENT_ID_PREFIX, EVENTS_BUFFERED_MAX, EVENTS_PAGE_MAX, ID_BYTES } from "./limits.ts";
+import {
+  EVENT_FLUSH_MS,
+  EVENT_ID_PREFIX,
+  EVENTS_BUFFERED_MAX,
+  EVENTS_KEPT_MAX,
+  EVENTS_PAGE_MAX,
+  ID_BYTES,
+} from "./limits.ts";
 import type { Database, Sql } from "./storage/database.ts";
 
 /** The kinds (WorkOS OpenAPI, events). The two of BYOK belong to a feature that does not exist yet. */
@@ -147,22 +154,37 @@ export class EventLog {
     const previous = this.#flushing;
     this.#flushing = (async () => {
       await previous.catch(() => {});
-      await this.#database.write(async (sql) => {
-        for (const event of noted) await insert(sql, event);
-      });
+      try {
+        await this.#database.write(async (sql) => {
+          for (const event of noted) await insert(sql, event);
+        });
+      } catch (error) {
+        this.#keep(noted);
+        throw error;
+      }
     })();
     return this.#flushing;
   }
 
+  /** Notes again what could not be written, to be tried again later; the latest, if there are too many. */
+  #keep(noted: readonly Noted[]): void {
+    this.#noted = [...noted, ...this.#noted].slice(-EVENTS_KEPT_MAX);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#timer !== undefined) return;
+    // A failed flush is reported to whoever waits for one; the reads themselves have been answered.
+    this.#timer = setTimeout(() => this.flush().catch(() => {}), EVENT_FLUSH_MS);
+    this.#timer.unref();
+  }
+
   #note(event: Noted): void {
     this.#noted.push(event);
-    if (this.#noted.length >= EVENTS_BUFFERED_MAX) {
-      // A failed flush is reported to whoever asks next; the reads themselves have been answered.
-      this.flush().catch(() => {});
-    } else if (this.#timer === undefined) {
-      this.#timer = setTimeout(() => this.flush().catch(() => {}), EVENT_FLUSH_MS);
-      this.#timer.unref();
-    }
+    // Only once per buffer: while the storage is away, more are kept than fit into one.
+    if (this.#noted.length === EVENTS_BUFFERED_MAX) this.flush().catch(() => {});
+    else this.#flushSoon();
+    if (this.#noted.length > EVENTS_KEPT_MAX) this.#noted.shift();
   }
 }
 

@@ -51,6 +51,9 @@ export const EVENT_FLUSH_MS = 200;
 /** Reads that are noted at once at most before they are written. Ours. */
 export const EVENTS_BUFFERED_MAX = 500;
 
+/** Reads that are kept while the storage is away, the latest. Ours. */
+export const EVENTS_KEPT_MAX = 10_000;
+
 /** Events on a page at most. Ours, as WorkOS's lists. */
 export const EVENTS_PAGE_MAX = 100;
 
