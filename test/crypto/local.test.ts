@@ -19,6 +19,7 @@ import {
   localDecryptSync,
   localEncrypt,
   localEncryptSync,
+  plaintextBytes,
 } from "../../src/crypto/local.ts";
 import {
   anyAssociatedData,
@@ -437,6 +438,13 @@ describe("limits", () => {
     const aad = "\u{20ac}".repeat(Math.ceil(ASSOCIATED_DATA_BYTES_MAX / 3));
     expect(errorOf(() => localEncryptSync("x", SAMPLE_1, aad)).code).toBe("ERR_INVALID_ARGUMENT");
     expect(errorOf(() => localEncryptSync(new Uint8Array(PLAINTEXT_BYTES_MAX + 1), SAMPLE_1)).code).toBe(
+      "ERR_PLAINTEXT_TOO_LARGE",
+    );
+  });
+
+  test("[ENV-18] text of 64 MiB is taken, a character more is not", () => {
+    expect(plaintextBytes("x".repeat(PLAINTEXT_BYTES_MAX))).toHaveLength(PLAINTEXT_BYTES_MAX);
+    expect(errorOf(() => plaintextBytes("x".repeat(PLAINTEXT_BYTES_MAX + 1))).code).toBe(
       "ERR_PLAINTEXT_TOO_LARGE",
     );
   });

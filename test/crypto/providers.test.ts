@@ -45,8 +45,11 @@ describe("the choice", () => {
 });
 
 describe("refusals", () => {
-  test("Web Crypto cannot serve synchronous calls", () => {
-    expect(errorOf(() => new AeadProviders(NODE).sync("webcrypto")).code).toBe("ERR_UNSUPPORTED");
+  test("Web Crypto cannot serve synchronous calls, also after it has proven itself", async () => {
+    const found = new AeadProviders(NODE);
+    expect(errorOf(() => found.sync("webcrypto")).code).toBe("ERR_UNSUPPORTED");
+    await found.async("webcrypto");
+    expect(errorOf(() => found.sync("webcrypto")).code).toBe("ERR_UNSUPPORTED");
   });
 
   test("what is not there cannot be named", async () => {
