@@ -328,10 +328,13 @@ export class Lease {
       this.#finish("expired");
     } else if (
       this.#revocations !== undefined &&
-      now - this.#revocationsSeenAt >= LEASE_REVOCATION_CHECK_MS
+      // Either way: a clock that was set back must not put the next look off.
+      Math.abs(now - this.#revocationsSeenAt) >= LEASE_REVOCATION_CHECK_MS
     ) {
+      const revocations = this.#revocations();
+      // Only now: a look that failed was none.
       this.#revocationsSeenAt = now;
-      if (this.#revocations() !== this.#revocationsAtStart) this.#finish("revoked");
+      if (revocations !== this.#revocationsAtStart) this.#finish("revoked");
     }
   }
 
