@@ -35,7 +35,7 @@ export interface Budget {
 export type FrameLayout = Exclude<WritableLayout, "native">;
 
 /** Bytes of associated data on the fast way; more is rare, and then its own cost decides. */
-const ASSOCIATED_BYTES_FAST = 4096;
+export const ASSOCIATED_BYTES_FAST = 4096;
 
 /** Bytes of a header on the fast way: WorkOS's has 208. */
 const HEADER_BYTES_FAST = 4096;
@@ -44,7 +44,7 @@ const HEADER_BYTES_FAST = 4096;
 const AREA_TEXT_CHARS = ((AREA_BYTES - 64) / 3) * 4;
 
 /** Text in and out of the module's memory, by `Buffer` where there is one. */
-interface TextMemory {
+export interface TextMemory {
   /** @returns bytes written */
   write(text: string, at: number, room: number): number;
   /** @returns undefined unless it is UTF-8 */
@@ -113,7 +113,19 @@ const HERE = new Means(providers, runtime.Buffer);
 // Where larger envelopes are put together: a head with the first piece, and a piece after it. Holds nothing secret.
 const HEAD_BYTES = HEADER_BYTES_FAST + NONCE_BYTES + TAG_BYTES + TEXT_PIECE_BYTES + TAG_BYTES;
 const PIECE_AT = HEAD_BYTES + 64;
+const SCRATCH_BYTES = Math.max(PIECE_AT + TEXT_PIECE_BYTES + 64, AREA_BYTES);
 let scratch: Buffer | undefined;
+
+/** What lays out a batch (envelope-batch.ts). */
+export interface BatchMeans {
+  readonly engine: WasmEngine;
+  readonly texts: TextMemory;
+  readonly frame: EnvelopeFrame;
+  /** Good until the engine is given another key. */
+  readonly slot: number;
+  /** The same key by `node:crypto`, where there is that. */
+  readonly node: NodeKey | undefined;
+}
 
 /** A data key with the frames of its envelopes. */
 export class EnvelopeKey {
@@ -132,6 +144,7 @@ export class EnvelopeKey {
    * Seals one message.
    *
    * @param provider - overrides the choice
+   * @param nonce - 12 bytes, never used before with this key; default fresh ones from the kernel
    * @returns undefined where no provider answers at once, or the fast way cannot: nothing was spent then
    * @throws as `localEncrypt`, and what the budget throws
    */
@@ -141,6 +154,7 @@ export class EnvelopeKey {
     layout: FrameLayout,
     provider: AeadProviderName | undefined,
     budget: Budget,
+    nonce?: Uint8Array,
   ): string | undefined {
     const plaintext = checkPlaintext(data);
     // The UTF-16 length of a text is the least number of bytes it can have.
@@ -155,7 +169,8 @@ export class EnvelopeKey {
         typeof associatedData === "string"
           ? utf8(associatedData, "associatedData")
           : associatedDataBytes(associatedData);
-      if (aad.length <= ASSOCIATED_BYTES_FAST) return this.#sealSmall(wasm, frame, plaintext, aad, budget);
+      if (aad.length <= ASSOCIATED_BYTES_FAST)
+        return this.#sealSmall(wasm, frame, plaintext, aad, budget, nonce);
     }
     const { native } = this.#means;
     const key = native === undefined ? undefined : this.#nodeKey(provider);
@@ -171,6 +186,7 @@ export class EnvelopeKey {
       bytes,
       associatedDataBytes(associatedData),
       budget,
+      nonce,
     );
   }
 
@@ -193,9 +209,40 @@ export class EnvelopeKey {
     const frame = this.#frameIfAny(layout);
     if (frame === undefined) return undefined;
     const size = (text.length / 4) * 3 - frame.bytes.length;
+    if (size < 0) return undefined;
     const wasm = this.#wasm(provider, size);
-    if (wasm === undefined || associatedData.length > ASSOCIATED_BYTES_FAST || size < 0) return undefined;
-    return this.#openSmall(wasm, frame, text, associatedData, as);
+    if (wasm !== undefined && associatedData.length <= ASSOCIATED_BYTES_FAST) {
+      return this.#openSmall(wasm, frame, text, associatedData, as);
+    }
+    const { native } = this.#means;
+    const key = native === undefined ? undefined : this.#nodeKey(provider);
+    return key === undefined
+      ? undefined
+      : openByNode(native as typeof Buffer, key, frame, text, associatedData, as);
+  }
+
+  /**
+   * What a batch needs to lay out many messages in the module's memory.
+   *
+   * @returns undefined where there is no WebAssembly, or another provider is asked for
+   * @throws as `seal`
+   */
+  batch(layout: FrameLayout, provider: AeadProviderName | undefined): BatchMeans | undefined {
+    const wasm =
+      provider === undefined
+        ? this.#means.providers.wasm
+        : provider === "wasm"
+          ? this.#wasm(provider, 0)
+          : undefined;
+    const frame = this.#frameIfAny(layout);
+    if (wasm === undefined || frame === undefined || frame.bytes.length > HEADER_BYTES_FAST) return undefined;
+    return {
+      engine: wasm.engine,
+      texts: this.#means.memoryOf(wasm.engine),
+      frame,
+      slot: this.#slot(wasm),
+      node: provider === undefined ? this.#nodeKey(undefined) : undefined,
+    };
   }
 
   #sealSmall(
@@ -204,6 +251,7 @@ export class EnvelopeKey {
     plaintext: string | Uint8Array,
     associatedData: Uint8Array,
     budget: Budget,
+    nonce: Uint8Array | undefined,
   ): string {
     const { engine } = wasm;
     const { exports, memory } = engine;
@@ -217,7 +265,8 @@ export class EnvelopeKey {
     else memory.set(plaintext, at);
     try {
       budget.spend(length);
-      fillRandom(memory, WRITE_AT + frame.nonceAt, NONCE_BYTES);
+      if (nonce === undefined) fillRandom(memory, WRITE_AT + frame.nonceAt, NONCE_BYTES);
+      else memory.set(nonce, WRITE_AT + frame.nonceAt);
     } catch (error) {
       memory.fill(0, at, at + length);
       throw error;
@@ -341,7 +390,7 @@ export function tooLarge(): VaultError {
 }
 
 /** A plaintext that can be encrypted; its bytes, if it is text, are counted later. */
-function checkPlaintext(data: string | Uint8Array): string | Uint8Array {
+export function checkPlaintext(data: string | Uint8Array): string | Uint8Array {
   if (typeof data === "string") {
     if (data.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
     if (!data.isWellFormed()) utf8(data, "data");
@@ -356,10 +405,10 @@ function checkPlaintext(data: string | Uint8Array): string | Uint8Array {
 }
 
 /** Bytes that a plaintext may take. */
-const roomFor = (plaintext: string | Uint8Array): number =>
+export const roomFor = (plaintext: string | Uint8Array): number =>
   typeof plaintext === "string" ? 3 * plaintext.length : plaintext.length;
 
-function placeFrame(engine: WasmEngine, frame: EnvelopeFrame): void {
+export function placeFrame(engine: WasmEngine, frame: EnvelopeFrame): void {
   engine.memory.set(frame.bytes, WRITE_AT);
   engine.headerOwner = frame;
 }
@@ -368,46 +417,57 @@ function sealByNode(
   native: typeof Buffer,
   key: NodeKey,
   frame: EnvelopeFrame,
-  plaintext: string | Uint8Array,
+  data: string | Uint8Array,
   associatedData: Uint8Array,
   budget: Budget,
+  givenNonce: Uint8Array | undefined,
 ): string {
-  const length = typeof plaintext === "string" ? native.byteLength(plaintext, "utf8") : plaintext.length;
-  if (length > PLAINTEXT_BYTES_MAX) throw tooLarge();
-  budget.spend(length);
-  scratch ??= native.alloc(PIECE_AT + TEXT_PIECE_BYTES + 64);
-  const out = scratch;
-  out.set(frame.bytes);
-  const nonce = out.subarray(frame.nonceAt, frame.nonceAt + NONCE_BYTES);
-  fillRandom(out, frame.nonceAt, NONCE_BYTES);
-  // The head holds the frame and the first piece, and waits for the tag. Base64 is coded in groups of 3 bytes: what
-  // a piece has more is carried over to the next.
+  const out = scratchOf(native);
+  let plaintext = data;
+  let { length } = data;
+  const isShort = typeof data === "string" && 3 * length <= TEXT_PIECE_BYTES;
+  // A short text is coded where pieces go; of a longer one the bytes are only counted.
+  if (typeof data === "string") {
+    length = isShort ? out.write(data, PIECE_AT, "utf8") : native.byteLength(data, "utf8");
+    if (isShort) plaintext = out.subarray(PIECE_AT, PIECE_AT + length);
+    if (length > PLAINTEXT_BYTES_MAX) throw tooLarge();
+  }
+  const isAscii = length === data.length;
+  let tag: Uint8Array;
   let headEnd = -1;
   let carried = 0;
   let body = "";
-  const flush = (): void => {
-    const whole = carried - (carried % 3);
-    body += out.toString("base64", PIECE_AT, PIECE_AT + whole);
-    out.copyWithin(PIECE_AT, PIECE_AT + whole, PIECE_AT + carried);
-    carried -= whole;
-  };
-  const tag = key.sealPieces(nonce, plaintext, associatedData, (ciphertext) => {
-    if (headEnd < 0) {
-      out.set(ciphertext, frame.ciphertextAt);
-      headEnd = frame.ciphertextAt + ciphertext.length;
-      return;
-    }
-    if (carried === 0 && body === "") {
-      // There is a second piece: the head is cut where a group ends.
-      carried = headEnd % 3;
-      out.copyWithin(PIECE_AT, headEnd - carried, headEnd);
-      headEnd -= carried;
-    } else {
-      flush();
-    }
-    out.set(ciphertext, PIECE_AT + carried);
-    carried += ciphertext.length;
-  });
+  try {
+    budget.spend(length);
+    out.set(frame.bytes);
+    const nonce = out.subarray(frame.nonceAt, frame.nonceAt + NONCE_BYTES);
+    if (givenNonce === undefined) fillRandom(out, frame.nonceAt, NONCE_BYTES);
+    else nonce.set(givenNonce);
+    // The head holds the frame and the first piece, and waits for the tag. Base64 is coded in groups of 3 bytes: what
+    // a piece has more is carried over to the next.
+    tag = key.sealPieces(nonce, plaintext, isAscii, associatedData, (ciphertext) => {
+      if (headEnd < 0) {
+        out.set(ciphertext, frame.ciphertextAt);
+        headEnd = frame.ciphertextAt + ciphertext.length;
+        return;
+      }
+      if (carried === 0 && body === "") {
+        // There is a second piece: the head is cut where a group ends.
+        carried = headEnd % 3;
+        out.copyWithin(PIECE_AT, headEnd - carried, headEnd);
+        headEnd -= carried;
+      } else {
+        const whole = carried - (carried % 3);
+        body += out.toString("base64", PIECE_AT, PIECE_AT + whole);
+        out.copyWithin(PIECE_AT, PIECE_AT + whole, PIECE_AT + carried);
+        carried -= whole;
+      }
+      out.set(ciphertext, PIECE_AT + carried);
+      carried += ciphertext.length;
+    });
+  } finally {
+    if (isShort) out.fill(0, PIECE_AT, PIECE_AT + length);
+  }
   if (frame.tagAt !== undefined) {
     out.set(tag, frame.tagAt);
   } else if (carried === 0) {
@@ -417,5 +477,44 @@ function sealByNode(
     out.set(tag, PIECE_AT + carried);
     carried += TAG_BYTES;
   }
-  return out.toString("base64", 0, headEnd) + body + out.toString("base64", PIECE_AT, PIECE_AT + carried);
+  const head = out.toString("base64", 0, headEnd);
+  return carried === 0 ? head : head + body + out.toString("base64", PIECE_AT, PIECE_AT + carried);
+}
+
+function openByNode(
+  native: typeof Buffer,
+  key: NodeKey,
+  frame: EnvelopeFrame,
+  text: string,
+  associatedData: Uint8Array,
+  as: "text" | "bytes",
+): string | Uint8Array | undefined {
+  const { bytes, headerAt, headerBytes, nonceAt, ciphertextAt, tagAt } = frame;
+  const from = scratchOf(native);
+  const total = from.write(text, 0, "base64");
+  if (total < bytes.length || from.toString("base64", 0, total) !== text) return undefined;
+  const headerEnd = headerAt + headerBytes;
+  if (from.compare(bytes, headerAt, headerEnd, headerAt, headerEnd) !== 0) return undefined;
+  const end = ciphertextAt + total - bytes.length;
+  const tag = tagAt ?? end;
+  let plaintext: Uint8Array;
+  try {
+    plaintext = key.open(
+      from.subarray(nonceAt, nonceAt + NONCE_BYTES),
+      from.subarray(ciphertextAt, end),
+      from.subarray(tag, tag + TAG_BYTES),
+      associatedData,
+    );
+  } catch {
+    // The slow way has the error, and the last word.
+    return undefined;
+  }
+  const result = as === "text" ? fromUtf8(plaintext) : plaintext;
+  if (result === undefined) throw notText();
+  return result;
+}
+
+function scratchOf(native: typeof Buffer): Buffer {
+  scratch ??= native.alloc(SCRATCH_BYTES);
+  return scratch;
 }

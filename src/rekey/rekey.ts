@@ -10,6 +10,7 @@ import { encodeBase64 } from "../crypto/base64.ts";
 import type { DataKey } from "../crypto/data-key.ts";
 import { type ParseOptions, parseEnvelope } from "../crypto/envelope.ts";
 import { splice } from "../crypto/inspect.ts";
+import type { ItemResult } from "../crypto/item-result.ts";
 import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
@@ -23,10 +24,7 @@ export const REKEY_CONCURRENCY_MAX = 1_000;
 
 export interface RekeyOptions extends CallOptions, ParseOptions {}
 
-/** What became of one item of a batch, at the item's own index. */
-export type ItemResult<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly error: Error };
+export type { ItemResult };
 
 export interface BatchOptions extends RekeyOptions {
   /** Requests under way at once: 1 to 1,000, default 8. */

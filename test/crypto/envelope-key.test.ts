@@ -7,6 +7,7 @@ import type { AeadProviderName } from "../../src/crypto/aead.ts";
 import { TEXT_PIECE_BYTES } from "../../src/crypto/aead-node.ts";
 import { DataKey } from "../../src/crypto/data-key.ts";
 import { envelopeFrame, parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope.ts";
+import { prepareSeals, sealMany } from "../../src/crypto/envelope-batch.ts";
 import {
   bufferMemory,
   EnvelopeKey,
@@ -240,6 +241,18 @@ describe("other runtimes", () => {
     expect(key.seal("x".repeat(5000), "aad", "iv12", undefined, free)).toBeUndefined();
   });
 
+  test("a batch there: large items are left to the slow way", () => {
+    const edge = new AeadProviders({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
+    const key = new EnvelopeKey(newKey(), new Means(edge, undefined));
+    const items = prepareSeals(["small", "x".repeat(9000), "small too", 5 as never], "aad");
+    const [first, large, third, wrong] = sealMany(key, items, "iv12", undefined, free);
+    expect(
+      [first, third].map((result) => openByHand((result as { value: string }).value, "aad").toString()),
+    ).toEqual(["small", "small too"]);
+    expect(large).toBeUndefined();
+    expect(wrong).toMatchObject({ ok: false });
+  });
+
   test("with Buffer, without node:crypto", () => {
     const bare = new AeadProviders({ crypto: undefined, webcrypto: undefined, wasm }, "other");
     const key = new EnvelopeKey(newKey(), new Means(bare, Buffer));
@@ -253,8 +266,16 @@ describe("other runtimes", () => {
     for (const text of ["", data]) {
       const sealed = key.seal(text, undefined, "iv12", undefined, free) as string;
       expect(openByHand(sealed, "").toString()).toBe(text);
-      expect(key.open(sealed, new Uint8Array(0), "iv12", "text", undefined)).toBeUndefined();
+      expect(key.open(sealed, new Uint8Array(0), "iv12", "text", undefined)).toBe(text);
     }
+    const sealed = key.seal(data, undefined, "iv12", undefined, free) as string;
+    const open = (text: string): unknown => key.open(text, new Uint8Array(0), "iv12", "text", undefined);
+    for (const at of [0, 20, 60, 200]) {
+      const other = sealed[at] === "A" ? "B" : "A";
+      expect(open(sealed.slice(0, at) + other + sealed.slice(at + 1))).toBeUndefined();
+    }
+    expect(open(`-${sealed.slice(1)}`)).toBeUndefined();
+    expect(open(`${sealed.slice(0, -4)}A===`)).toBeUndefined();
   });
 });
 

@@ -45,6 +45,25 @@ interface Exports {
   tag(slot: number, associatedLength: number, length: number): void;
   encipher(slot: number, at: number): void;
   equal(a: number, b: number, length: number): number;
+  counters(nonce: number, blocks: number, out: number): void;
+  sealWith(
+    slot: number,
+    at: number,
+    length: number,
+    associated: number,
+    associatedLength: number,
+    stream: number,
+    tag: number,
+  ): void;
+  openWith(
+    slot: number,
+    at: number,
+    length: number,
+    associated: number,
+    associatedLength: number,
+    stream: number,
+    tag: number,
+  ): number;
 }
 
 /** Bytes of a message that go through the memory at once: whole groups of 4 blocks, so that the counter goes on. */
