@@ -2,7 +2,13 @@
 import * as nodeCrypto from "node:crypto";
 import * as nodeFs from "node:fs";
 import { expect, test } from "vitest";
-import { detectRuntime, type RuntimeGlobals, runtime, runtimeName } from "../../src/crypto/runtime.ts";
+import {
+  detectRuntime,
+  environmentVariable,
+  type RuntimeGlobals,
+  runtime,
+  runtimeName,
+} from "../../src/crypto/runtime.ts";
 
 const builtins = { "node:crypto": nodeCrypto, "node:fs": nodeFs };
 const getBuiltinModule = (id: string) => builtins[id as keyof typeof builtins];
@@ -63,4 +69,26 @@ test.each([
 test("any other runtime has no name here, also one with half of a process", () => {
   expect(runtimeName({})).toBe("other");
   expect(runtimeName({ process: {} })).toBe("other");
+});
+
+test("an environment variable is read where there is an environment, and an empty one is none", () => {
+  const globals = { process: { env: { FULL: "value", EMPTY: "" } } };
+  expect(environmentVariable("FULL", globals)).toBe("value");
+  expect(environmentVariable("EMPTY", globals)).toBeUndefined();
+  expect(environmentVariable("ABSENT", globals)).toBeUndefined();
+  expect(environmentVariable("FULL", {})).toBeUndefined();
+  expect(environmentVariable("FULL", { process: {} })).toBeUndefined();
+  // This runtime's own.
+  expect(environmentVariable("PATH")).toBe(process.env.PATH);
+});
+
+test("an environment that may not be read is none", () => {
+  const guarded = {
+    process: {
+      get env(): never {
+        throw new Error("asks for leave");
+      },
+    },
+  };
+  expect(environmentVariable("PATH", guarded)).toBeUndefined();
 });
