@@ -10,6 +10,7 @@ import { encodeBase64 } from "./crypto/base64.ts";
 import { equalBytes } from "./crypto/bytes.ts";
 import type { DataKey } from "./crypto/data-key.ts";
 import { type Envelope, type ParsedEnvelope, parseEnvelope, type WritableLayout } from "./crypto/envelope.ts";
+import type { DecryptItem } from "./crypto/envelope-batch.ts";
 import { canonicalContext, type KeyContext } from "./crypto/key-context.ts";
 import {
   type AssociatedData,
@@ -40,6 +41,7 @@ import { decryptFailed, VaultError } from "./errors.ts";
 import { HttpKeyService } from "./http/http-key-service.ts";
 import { HttpKvService } from "./http/http-kv-service.ts";
 import { type HttpOptions, Transport } from "./http/transport.ts";
+import { decryptBatch, encryptBatch, type UseLease, type VaultEncryptItem } from "./keys/batches.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "./keys/data-key-cache.ts";
 import type { CallOptions, KeyService } from "./keys/key-service.ts";
 import { type Lease, type LeaseLimits, type LeaseOptions, takeLease } from "./keys/lease.ts";
@@ -114,6 +116,10 @@ export class Vault implements KvServiceFace {
   readonly #cache: DataKeyCache;
   readonly #leases: LeasePool;
   #isDisposed = false;
+  #callsUnderWay = 0;
+  #settled: PromiseWithResolvers<void> | undefined;
+  /** One for all calls: each ends once. */
+  readonly #call: Disposable = { [Symbol.dispose]: () => this.#endCall() };
 
   /**
    * @param options - ports, or how to reach the service: default by COFFER_API_KEY and COFFER_BASE_URL, else
@@ -151,7 +157,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: EncryptOptions = {},
   ): Promise<string> {
-    this.#checkOpen();
+    using _call = this.begin();
     canonicalContext(keyContext);
     const plaintext = plaintextBytes(data);
     const aad = associatedDataBytes(associatedData);
@@ -160,7 +166,7 @@ export class Vault implements KvServiceFace {
     if (options.reuse !== undefined && options.reuse !== false) {
       const limits = options.reuse === true ? {} : options.reuse;
       const encrypt = (lease: Lease): Promise<string> => lease.encrypt(plaintext, aad, { layout });
-      return this.#leases.use(keyContext, limits, plaintext.length, encrypt, options);
+      return await this.#leases.use(keyContext, limits, plaintext.length, encrypt, options);
     }
     using key = await this.#keys.createDataKey({ context: keyContext }, options);
     return await localEncrypt(plaintext, key, aad, { layout });
@@ -191,18 +197,84 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: DecryptOptions = {},
   ): Promise<string | Uint8Array> {
-    this.#checkOpen();
+    using _call = this.begin();
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
     const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
     const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.#reading(options));
-    return this.#withKey(
+    return await this.#withKey(
       encodeBase64(envelope.keyBlob),
       (key) => {
         checkContext(key, expected);
         return decryptEnvelope(envelope satisfies Envelope, key, aad, as, options.provider);
       },
       options,
+    );
+  }
+
+  /**
+   * Encrypts many messages. Messages of the same context share one data key, so the service is asked once per context.
+   *
+   * @param items - texts or bytes, or `{ data, associatedData?, context? }` for an item's own
+   * @param keyContext - of all items that have none of their own
+   * @param associatedData - of all items that have none of their own
+   * @returns one result per item, in order; a failed item does not stop the others
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID for `keyContext`; the
+   *   signal's reason. What `encrypt` throws for one message is that item's error.
+   */
+  async encryptMany(
+    items: readonly VaultEncryptItem[],
+    keyContext: KeyContext,
+    associatedData?: AssociatedData,
+    options: EncryptOptions = {},
+  ): Promise<ItemResult<string>[]> {
+    using _call = this.begin();
+    const layout = this.#layoutToWrite(options);
+    options.signal?.throwIfAborted();
+    const { reuse } = options;
+    const useLease: UseLease = async (context, work) => {
+      if (reuse !== undefined && reuse !== false) {
+        return await this.#leases.use(context, reuse === true ? {} : reuse, 1, work, options);
+      }
+      using lease = await takeLease(this.#keys, context, { layout, signal: options.signal });
+      return await work(lease);
+    };
+    return await encryptBatch(useLease, items, keyContext, associatedData, { ...options, layout });
+  }
+
+  /**
+   * Decrypts many ciphertexts of any layouts. Each data key is asked for once.
+   *
+   * @param items - ciphertexts, or `{ ciphertext, associatedData }` for associated data of their own
+   * @param associatedData - of all items that have none of their own
+   * @returns one result per item, in order; a failed item does not stop the others
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; the signal's reason. What `decrypt` throws for one
+   *   ciphertext is that item's error.
+   */
+  async decryptMany(
+    items: readonly DecryptItem[],
+    associatedData: AssociatedData,
+    options: DecryptOptions & { readonly as: "bytes" },
+  ): Promise<ItemResult<Uint8Array>[]>;
+  async decryptMany(
+    items: readonly DecryptItem[],
+    associatedData?: AssociatedData,
+    options?: DecryptOptions & { readonly as?: "text" | undefined },
+  ): Promise<ItemResult<string>[]>;
+  async decryptMany(
+    items: readonly DecryptItem[],
+    associatedData?: AssociatedData,
+    options: DecryptOptions = {},
+  ): Promise<ItemResult<string | Uint8Array>[]> {
+    using _call = this.begin();
+    options.signal?.throwIfAborted();
+    const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
+    return await decryptBatch(
+      (encryptedKeys, work, callOptions) => this.#withKey(encryptedKeys, work, callOptions),
+      items,
+      associatedData,
+      this.#reading(options),
+      (key) => checkContext(key, expected),
     );
   }
 
@@ -223,7 +295,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: Omit<DecryptOptions, "as"> = {},
   ): Promise<string> {
-    this.#checkOpen();
+    using _call = this.begin();
     const aad = associatedDataBytes(associatedData);
     const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
     const envelope = parseEnvelope(ciphertext, this.#reading(options));
@@ -304,8 +376,8 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<NativeReader> {
-    this.#checkOpen();
-    return openNativeSource(source, this.#finder(options), associatedData, options);
+    using _call = this.begin();
+    return await openNativeSource(source, this.#finder(options), associatedData, options);
   }
 
   /**
@@ -323,8 +395,8 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<Uint8Array> {
-    this.#checkOpen();
-    return decryptRange(source, this.#finder(options), start, end, associatedData, options);
+    using _call = this.begin();
+    return await decryptRange(source, this.#finder(options), start, end, associatedData, options);
   }
 
   /**
@@ -333,9 +405,9 @@ export class Vault implements KvServiceFace {
    * @throws as `encrypt`
    */
   async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
-    this.#checkOpen();
+    using _call = this.begin();
     const { requireCommitment } = this.#reading(options);
-    return takeLease(this.#keys, context, {
+    return await takeLease(this.#keys, context, {
       ...options,
       layout: this.#layoutToWrite(options),
       requireCommitment,
@@ -344,8 +416,8 @@ export class Vault implements KvServiceFace {
 
   /** Moves a ciphertext to another context without touching its data. @throws as `rekey` of coffer/rekey */
   async rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
-    this.#checkOpen();
-    return rekey(this.#keys, ciphertext, context, this.#reading(options));
+    using _call = this.begin();
+    return await rekey(this.#keys, ciphertext, context, this.#reading(options));
   }
 
   /** Moves many ciphertexts; one result per item, in order. @throws as `rekeyMany` of coffer/rekey */
@@ -354,8 +426,8 @@ export class Vault implements KvServiceFace {
     context: KeyContext,
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
-    this.#checkOpen();
-    return rekeyMany(this.#keys, ciphertexts, context, this.#reading(options));
+    using _call = this.begin();
+    return await rekeyMany(this.#keys, ciphertexts, context, this.#reading(options));
   }
 
   /** Wraps a ciphertext's data key under the newest KEK versions. @throws as `rewrap` of coffer/rekey */
@@ -363,8 +435,8 @@ export class Vault implements KvServiceFace {
     ciphertext: string,
     options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
   ): Promise<string> {
-    this.#checkOpen();
-    return rewrap(this.#keys, ciphertext, this.#reading(options));
+    using _call = this.begin();
+    return await rewrap(this.#keys, ciphertext, this.#reading(options));
   }
 
   /**
@@ -375,8 +447,8 @@ export class Vault implements KvServiceFace {
     ciphertexts: readonly string[],
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
-    this.#checkOpen();
-    return rewrapMany(this.#keys, ciphertexts, this.#reading(options));
+    using _call = this.begin();
+    return await rewrapMany(this.#keys, ciphertexts, this.#reading(options));
   }
 
   /** Makes a data key, for use with coffer/crypto. Dispose of it. */
@@ -384,14 +456,14 @@ export class Vault implements KvServiceFace {
     request: { readonly context: KeyContext },
     options: CallOptions = {},
   ): Promise<DataKey> {
-    this.#checkOpen();
-    return this.#keys.createDataKey(request, options);
+    using _call = this.begin();
+    return await this.#keys.createDataKey(request, options);
   }
 
   /** Unwraps a data key, for use with coffer/crypto. Dispose of it. */
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
-    this.#checkOpen();
-    return this.#keys.createDecrypt(request, options);
+    using _call = this.begin();
+    return await this.#keys.createDecrypt(request, options);
   }
 
   /** The same as {@link createDecrypt}. */
@@ -404,8 +476,8 @@ export class Vault implements KvServiceFace {
     request: { readonly context: KeyContext; readonly encryptedKeys: string },
     options: CallOptions = {},
   ): Promise<DataKey> {
-    this.#checkOpen();
-    return this.#keys.createRekey(request, options);
+    using _call = this.begin();
+    return await this.#keys.createRekey(request, options);
   }
 
   /** Stores a value under a new name. @throws as `KvService.createKv` */
@@ -413,8 +485,8 @@ export class Vault implements KvServiceFace {
     request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
     options: CallOptions = {},
   ): Promise<KvMetadata> {
-    this.#checkOpen();
-    return this.#kv.createKv(request, options);
+    using _call = this.begin();
+    return await this.#kv.createKv(request, options);
   }
 
   /** Reads a stored value by id; with `versionId` an old version. @throws as `KvService.getKv` */
@@ -422,14 +494,14 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: CallOptions = {},
   ): Promise<KvObject> {
-    this.#checkOpen();
-    return this.#kv.getKv(request, options);
+    using _call = this.begin();
+    return await this.#kv.getKv(request, options);
   }
 
   /** Reads a stored value by name. @throws as `KvService.getName` */
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
-    this.#checkOpen();
-    return this.#kv.getName(request, options);
+    using _call = this.begin();
+    return await this.#kv.getName(request, options);
   }
 
   /** Writes a new version. @throws as `KvService.updateKv` */
@@ -441,8 +513,8 @@ export class Vault implements KvServiceFace {
     },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    this.#checkOpen();
-    return this.#kv.updateKv(request, options);
+    using _call = this.begin();
+    return await this.#kv.updateKv(request, options);
   }
 
   /** Hides an object and frees its name. @throws as `KvService.deleteKv` */
@@ -450,15 +522,15 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
     options: CallOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
-    this.#checkOpen();
-    return this.#kv.deleteKv(request, options);
+    using _call = this.begin();
+    return await this.#kv.deleteKv(request, options);
   }
 
   /** Lists objects: `await` it for a page, or `for await` over all. @throws as `KvService.listKv` */
   listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
     return new KvListing(async (page) => {
-      this.#checkOpen();
-      return this.#kv.listKv(page, options);
+      using _call = this.begin();
+      return await this.#kv.listKv(page, options);
     }, request);
   }
 
@@ -467,8 +539,8 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvPage<KvVersion>> {
-    this.#checkOpen();
-    return this.#kv.listKvVersions(request, options);
+    using _call = this.begin();
+    return await this.#kv.listKvVersions(request, options);
   }
 
   /** An object without its value. @throws as `KvService.listKvMetadata` */
@@ -476,8 +548,8 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    this.#checkOpen();
-    return this.#kv.listKvMetadata(request, options);
+    using _call = this.begin();
+    return await this.#kv.listKvMetadata(request, options);
   }
 
   /** Brings a deleted object back. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.undeleteKv` */
@@ -485,10 +557,10 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    this.#checkOpen();
+    using _call = this.begin();
     if (this.#kv.undeleteKv === undefined)
       throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
-    return this.#kv.undeleteKv(request, options);
+    return await this.#kv.undeleteKv(request, options);
   }
 
   /** Erases stored values for good. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.destroyKv` */
@@ -496,17 +568,17 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: CallOptions = {},
   ): Promise<{ readonly destroyedVersions: number }> {
-    this.#checkOpen();
+    using _call = this.begin();
     if (this.#kv.destroyKv === undefined)
       throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
-    return this.#kv.destroyKv(request, options);
+    return await this.#kv.destroyKv(request, options);
   }
 
   /** Lets go of every key that is held. Later calls throw ERR_DISPOSED. May be called more than once. */
   dispose(): void {
     this.#isDisposed = true;
     this.#cache.clear();
-    this.#leases.clear();
+    this.#leases.dispose();
   }
 
   [Symbol.dispose](): void {
@@ -552,6 +624,25 @@ export class Vault implements KvServiceFace {
     options: T,
   ): T & { readonly requireCommitment: boolean } {
     return { ...options, requireCommitment: options.requireCommitment ?? this.#requireCommitment };
+  }
+
+  /** A call begins, which `settled` waits for. @throws VaultError ERR_DISPOSED */
+  protected begin(): Disposable {
+    this.#checkOpen();
+    this.#callsUnderWay += 1;
+    return this.#call;
+  }
+
+  /** Resolves when no call is under way. */
+  protected async settled(): Promise<void> {
+    if (this.#callsUnderWay === 0) return;
+    this.#settled ??= Promise.withResolvers();
+    await this.#settled.promise;
+  }
+
+  #endCall(): void {
+    this.#callsUnderWay -= 1;
+    if (this.#callsUnderWay === 0) this.#settled?.resolve();
   }
 
   #checkOpen(): void {

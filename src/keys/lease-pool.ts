@@ -23,6 +23,7 @@ export class LeasePool {
   readonly #service: KeyService;
   /** In order of use, the oldest first. */
   readonly #held = new Map<string, Held>();
+  #isDisposed = false;
 
   constructor(service: KeyService) {
     this.#service = service;
@@ -68,8 +69,9 @@ export class LeasePool {
     }
   }
 
-  /** Lets go of every lease; those in use are disposed of when their calls end. */
-  clear(): void {
+  /** Lets go of every lease and holds none from now on; those in use are disposed of when their calls end. */
+  dispose(): void {
+    this.#isDisposed = true;
     for (const [id, held] of [...this.#held]) this.#drop(id, held);
   }
 
@@ -77,6 +79,11 @@ export class LeasePool {
     // The request is everybody's: no caller's signal ends it.
     const held: Held = { ready: takeLease(this.#service, context, limits), users: 0, isDropped: false };
     held.ready.catch(() => this.#drop(id, held));
+    if (this.#isDisposed) {
+      // For a call that was under way; nobody else's.
+      held.isDropped = true;
+      return held;
+    }
     this.#held.set(id, held);
     if (this.#held.size > REUSED_CONTEXTS_MAX) {
       const [oldestId, oldest] = this.#held.entries().next().value as [string, Held];

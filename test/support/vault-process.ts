@@ -121,6 +121,12 @@ const CALLS: Record<string, (...args: never[]) => unknown> = {
     raw.exec("BEGIN; SELECT count(*) FROM kek_versions");
     raw.prepare("SELECT count(*) AS n FROM kek_versions").get();
   },
+  /** What a shred writes, and nothing after it. */
+  holdLockAndErase: (path: string) => {
+    raw = new DatabaseSync(path, { timeout: 10_000 });
+    raw.exec("PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0");
+    raw.exec("UPDATE kek_versions SET state = 'destroyed', wrapped = NULL");
+  },
   letGo: () => {
     raw!.exec("ROLLBACK");
     raw!.close();
