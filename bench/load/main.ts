@@ -1,0 +1,336 @@
+/**
+ * `npm run bench:load`: a coffer server under load, beside a bare echo server and the storage engine alone.
+ *
+ * Owns the processes, the rounds and the table. Timings are never a reason to fail: only requests that fail are.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { parseArgs } from "node:util";
+import { openFileHost } from "../../src/vault/index.ts";
+import { machine, load as machineLoad, versions } from "../lib/machine.ts";
+import { quantile } from "../lib/statistics.ts";
+import { load, type MakeRequest, requestBytes } from "./client.ts";
+
+const USAGE = `npm run bench:load -- [options]
+
+  --quick        short rounds: does it run? Its numbers mean nothing
+  --soak N       N data keys at 16 connections instead, watching the server's memory
+  --name NAME    name of the result; default load
+  --out DIR      where the result goes; default bench/results
+`;
+
+const SETTINGS = {
+  quick: { rounds: 1, roundMs: 200, connections: [1, 16] },
+  default: { rounds: 5, roundMs: 1_500, connections: [1, 16, 64] },
+} as const;
+
+/** Objects in the store before reads begin. */
+const OBJECTS = 500;
+const CONTEXT = { organization_id: "org_1" };
+/** Clock ticks a second in /proc (sysconf(_SC_CLK_TCK) on Linux). */
+const TICKS_PER_SECOND = 100;
+const PAGE_BYTES = 4096;
+
+interface Cell {
+  readonly operation: string;
+  readonly connections: number;
+  readonly coffer: Measure;
+  readonly echo: Measure;
+  /** Median of the ratios of throughput within a round. */
+  readonly ratioToEcho: number;
+}
+
+interface Measure {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Processor time of the server per request. */
+  readonly cpuUs: number;
+}
+
+interface Operation {
+  readonly name: string;
+  readonly make: (server: "coffer" | "echo", key: string) => MakeRequest;
+}
+
+const children: ChildProcess[] = [];
+
+async function main(): Promise<void> {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({
+    options: { quick: { type: "boolean", default: false }, soak: text, name: text, out: text },
+  });
+  const settings = values.quick ? SETTINGS.quick : SETTINGS.default;
+  const directory = mkdtempSync(join(tmpdir(), "coffer-load-"));
+  process.once("exit", () => {
+    for (const child of children) child.kill("SIGKILL");
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const before = machineLoad();
+  const vault = join(directory, "vault.db");
+  const host = await openFileHost({ path: vault, onNotice: () => {} });
+  const environment = await host.environment("default");
+  const { key } = await host.apiKeys.create(environment.id, {
+    name: "bench",
+    permissions: ["encrypt", "decrypt", "kv:read", "kv:write"],
+  });
+  const session = host.session(environment.id, { actor: { id: "bench", name: "bench", source: "api" } });
+  const ids: string[] = [];
+  for (let i = 0; i < OBJECTS; i++) {
+    ids.push(
+      (await session.kv.createKv({ name: `object-${i}`, value: `value ${i}`, keyContext: CONTEXT })).id,
+    );
+  }
+  const blob = (await session.keys.createDataKey({ context: CONTEXT })).encryptedKeys;
+  await host.close();
+
+  const coffer = await start(["src/cli/main.ts", "server", "--vault", vault, "--port", "0", "--log", "none"]);
+  const echo = await start(["bench/load/echo.ts"]);
+  const operations = describeOperations(ids, blob);
+
+  if (values.soak !== undefined) return soak(coffer, key, Number(values.soak), operations[0]!);
+
+  const cells: Cell[] = [];
+  for (const operation of operations) {
+    for (const connections of settings.connections) {
+      console.error(`${operation.name}, ${connections} connections`);
+      cells.push(await measure(operation, connections, { coffer, echo }, key, settings));
+    }
+  }
+  const engine = enginePuts(join(directory, "engine.db"), settings.roundMs);
+  const report = {
+    schema: 1,
+    name: values.name ?? "load",
+    startedAt: new Date().toISOString(),
+    machine: machine(),
+    load: { before, after: machineLoad() },
+    versions: versions(),
+    settings,
+    enginePutsPerSecond: engine,
+    rssMiB: { coffer: rssMiB(coffer.child), echo: rssMiB(echo.child) },
+    cells,
+  };
+  const markdown = toMarkdown(report);
+  console.log(markdown);
+  const out = values.out ?? join(import.meta.dirname, "..", "results");
+  mkdirSync(out, { recursive: true });
+  const file = join(out, `${report.startedAt.slice(0, 10)}-${report.name}`);
+  writeFileSync(`${file}.json`, `${JSON.stringify(report, null, 2)}\n`);
+  writeFileSync(`${file}.md`, markdown);
+  stop();
+}
+
+function describeOperations(ids: readonly string[], blob: string): Operation[] {
+  const simple = (
+    name: string,
+    method: string,
+    path: (i: number) => string,
+    body?: (i: number) => unknown,
+    bytes = 300,
+  ) => ({
+    name,
+    make: (server: "coffer" | "echo", key: string): MakeRequest => {
+      const headers: Record<string, string> = { authorization: `Bearer ${key}` };
+      if (server === "echo") headers["x-answer-bytes"] = String(bytes);
+      return (i) =>
+        requestBytes(
+          // The echo answers anything; a body-less method stays one.
+          method,
+          path(i),
+          headers,
+          body === undefined ? undefined : JSON.stringify(body(i)),
+        );
+    },
+  });
+  let puts = 0;
+  return [
+    simple(
+      "create data key",
+      "POST",
+      () => "/vault/v1/keys/data-key",
+      () => ({ context: CONTEXT }),
+      420,
+    ),
+    simple(
+      "decrypt data key",
+      "POST",
+      () => "/vault/v1/keys/decrypt",
+      () => ({ keys: blob }),
+      110,
+    ),
+    simple("kv get", "GET", (i) => `/vault/v1/kv/${ids[(i * 7) % ids.length]}`, undefined, 400),
+    simple("kv list", "GET", () => "/vault/v1/kv?limit=10", undefined, 1_200),
+    simple(
+      "kv put",
+      "POST",
+      () => "/vault/v1/kv",
+      () => ({ name: `put-${process.pid}-${puts++}`, value: "value", key_context: CONTEXT }),
+      340,
+    ),
+  ];
+}
+
+async function measure(
+  operation: Operation,
+  connections: number,
+  servers: { readonly coffer: Server; readonly echo: Server },
+  key: string,
+  settings: { readonly rounds: number; readonly roundMs: number },
+): Promise<Cell> {
+  const rounds = { coffer: [] as Round[], echo: [] as Round[] };
+  for (let round = 0; round <= settings.rounds; round++) {
+    // In turns, and each first in turn.
+    for (const name of round % 2 === 0 ? (["coffer", "echo"] as const) : (["echo", "coffer"] as const)) {
+      const server = servers[name];
+      const cpuBefore = cpuSeconds(server.child);
+      const result = await load(server.port, connections, settings.roundMs, operation.make(name, key));
+      if (result.failures > 0) throw new Error(`${operation.name}: ${result.failures} requests failed`);
+      const cpu = cpuSeconds(server.child) - cpuBefore;
+      if (round === 0) continue; // warm-up
+      rounds[name].push({
+        perSecond: result.requests / result.seconds,
+        p50Ms: quantile(result.latencies, 0.5),
+        p99Ms: quantile(result.latencies, 0.99),
+        cpuUs: (cpu / result.requests) * 1e6,
+      });
+    }
+  }
+  const ratios = rounds.coffer.map((round, i) => round.perSecond / rounds.echo[i]!.perSecond);
+  return {
+    operation: operation.name,
+    connections,
+    coffer: median(rounds.coffer),
+    echo: median(rounds.echo),
+    ratioToEcho: quantile(
+      [...ratios].sort((a, b) => a - b),
+      0.5,
+    ),
+  };
+}
+
+type Round = Measure;
+
+function median(rounds: readonly Round[]): Measure {
+  const of = (field: keyof Round): number =>
+    quantile(
+      rounds.map((round) => round[field]).sort((a, b) => a - b),
+      0.5,
+    );
+  return { perSecond: of("perSecond"), p50Ms: of("p50Ms"), p99Ms: of("p99Ms"), cpuUs: of("cpuUs") };
+}
+
+/** What the engine alone does: one row per commit, WAL, synchronous=FULL. */
+function enginePuts(path: string, ms: number): number {
+  const database = new DatabaseSync(path);
+  database.exec(
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE puts (id TEXT PRIMARY KEY, value BLOB)",
+  );
+  const insert = database.prepare("INSERT INTO puts VALUES (?, ?)");
+  const until = performance.now() + ms;
+  let count = 0;
+  while (performance.now() < until) {
+    insert.run(`put-${count}`, new Uint8Array(200).fill(count));
+    count += 1;
+  }
+  database.close();
+  return Math.round((count / ms) * 1000);
+}
+
+/** Many requests, watching the server's memory: it must level off. */
+async function soak(server: Server, key: string, total: number, operation: Operation): Promise<void> {
+  const samples: { requests: number; rssMiB: number }[] = [];
+  let requests = 0;
+  while (requests < total) {
+    const result = await load(server.port, 16, 5_000, operation.make("coffer", key));
+    if (result.failures > 0) throw new Error(`${result.failures} requests failed`);
+    requests += result.requests;
+    samples.push({ requests, rssMiB: rssMiB(server.child) });
+    console.error(`${requests} requests, RSS ${samples[samples.length - 1]!.rssMiB} MiB`);
+  }
+  console.log(JSON.stringify({ requests, samples }));
+  stop();
+}
+
+interface Server {
+  readonly child: ChildProcess;
+  readonly port: number;
+}
+
+function start(args: readonly string[]): Promise<Server> {
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  children.push(child);
+  return new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout!.on("data", (part: Buffer) => {
+      text += part.toString();
+      const port = /listening on http:\/\/[^:]+:(\d+)/.exec(text)?.[1];
+      if (port !== undefined) resolve({ child, port: Number(port) });
+    });
+    child.once("exit", (code) => reject(new Error(`a server ended with ${code}`)));
+  });
+}
+
+function stop(): void {
+  for (const child of children.splice(0)) child.kill("SIGTERM");
+}
+
+/** Processor time of a process, user and system (proc(5), /proc/PID/stat, fields 14 and 15). */
+function cpuSeconds(child: ChildProcess): number {
+  const stat = readFileSync(`/proc/${child.pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+function rssMiB(child: ChildProcess): number {
+  const pages = Number(readFileSync(`/proc/${child.pid}/statm`, "utf8").split(" ")[1]);
+  return Math.round((pages * PAGE_BYTES) / 2 ** 20);
+}
+
+function toMarkdown(report: {
+  startedAt: string;
+  machine: ReturnType<typeof machine>;
+  versions: ReturnType<typeof versions>;
+  load: { before: number; after: number };
+  settings: { rounds: number; roundMs: number };
+  enginePutsPerSecond: number;
+  rssMiB: { coffer: number; echo: number };
+  cells: readonly Cell[];
+}): string {
+  const rows = report.cells.map(({ operation, connections, coffer, echo, ratioToEcho }) =>
+    [
+      operation,
+      connections,
+      Math.round(coffer.perSecond),
+      Math.round(echo.perSecond),
+      `${Math.round(ratioToEcho * 100)}%`,
+      coffer.p50Ms.toFixed(2),
+      coffer.p99Ms.toFixed(2),
+      Math.round(coffer.cpuUs),
+      Math.round(echo.cpuUs),
+    ].join(" | "),
+  );
+  return [
+    `# Load, ${report.startedAt.slice(0, 10)}`,
+    "",
+    `coffer ${report.versions.coffer} (commit ${report.versions.commit}), Node ${report.versions.node}; ${report.machine.cpu}, ${report.machine.cores} cores shared by server, load generator and others; load average ${report.load.before} before, ${report.load.after} after. ${report.settings.rounds} rounds of ${report.settings.roundMs} ms, coffer and echo in turns; medians.`,
+    "",
+    "| operation | connections | coffer /s | echo /s | of echo | p50 ms | p99 ms | coffer CPU µs | echo CPU µs |",
+    "|---|---|---|---|---|---|---|---|---|",
+    ...rows.map((row) => `| ${row} |`),
+    "",
+    `The engine alone (node:sqlite, one row per durable commit): ${report.enginePutsPerSecond} puts/s. Memory at the end: coffer ${report.rssMiB.coffer} MiB, echo ${report.rssMiB.echo} MiB.`,
+    "",
+  ].join("\n");
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+await main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+  process.exitCode = 1;
+  stop();
+});
