@@ -4,7 +4,9 @@
  *
  * @module
  */
+export type { DecryptItem } from "./crypto/envelope-batch.ts";
 export { type CiphertextInfo, inspect, isCiphertext, splice } from "./crypto/inspect.ts";
+export type { ItemResult } from "./crypto/item-result.ts";
 export { type KeyContext, parseKeyContext } from "./crypto/key-context.ts";
 export type { NativeReader } from "./crypto/native-range.ts";
 export type { ByteSource, RangeSource } from "./crypto/native-source.ts";
@@ -21,3 +23,4 @@ export {
 export { type FetchSourceOptions, fetchSource } from "./http/fetch-source.ts";
 export type { HttpOptions } from "./http/transport.ts";
 export { type VerifyOptions, verifyWebhook, type WebhookEvent } from "./http/webhook.ts";
+export type { VaultEncryptItem } from "./keys/batches.ts";

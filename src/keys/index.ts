@@ -3,6 +3,8 @@
  *
  * @module
  */
+export type { DecryptItem, EncryptItem } from "../crypto/envelope-batch.ts";
+export type { ItemResult } from "../crypto/item-result.ts";
 export { DataKeyCache, type DataKeyCacheOptions } from "./data-key-cache.ts";
 export type { CallOptions, KeyService } from "./key-service.ts";
 export { Lease, type LeaseEncryptOptions, type LeaseLimits, type LeaseOptions, takeLease } from "./lease.ts";

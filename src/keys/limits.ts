@@ -35,3 +35,6 @@ export const LEASE_REVOCATION_CHECK_MS = 100;
 
 /** Contexts whose data keys `reuse` holds at once; the one longest unused goes first. Ours. */
 export const REUSED_CONTEXTS_MAX = 1_000;
+
+/** Groups of a batch whose data keys are asked for at once. Ours. */
+export const BATCH_GROUPS_AT_ONCE = 8;

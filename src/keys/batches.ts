@@ -1,0 +1,190 @@
+/**
+ * Batches on a vault: many messages of some contexts, many ciphertexts of some data keys.
+ *
+ * Owns the grouping, so that each group costs one data-key call, and the way of every error to its item. Must not
+ * know key services' inside or layouts' bytes.
+ *
+ * @module
+ */
+import type { AssociatedData } from "../crypto/associated-data.ts";
+import { encodeBase64 } from "../crypto/base64.ts";
+import type { DataKey } from "../crypto/data-key.ts";
+import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope.ts";
+import {
+  type DecryptItem,
+  type EncryptItem,
+  failuresOf,
+  openMany,
+  type Prepared,
+  prepareOpens,
+  prepareSeals,
+} from "../crypto/envelope-batch.ts";
+import { envelopeKeyOf } from "../crypto/envelope-key.ts";
+import { type ItemResult, resultOf, resultOfLater } from "../crypto/item-result.ts";
+import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
+import { checkResultType, decryptEnvelope, type LocalDecryptOptions } from "../crypto/local.ts";
+import { isVaultError } from "../errors.ts";
+import type { CallOptions } from "./key-service.ts";
+import type { Lease } from "./lease.ts";
+import { BATCH_GROUPS_AT_ONCE } from "./limits.ts";
+
+/** A message of a batch: alone, or with associated data or a context of its own. */
+export type VaultEncryptItem =
+  | string
+  | Uint8Array
+  | {
+      readonly data: string | Uint8Array;
+      readonly associatedData?: AssociatedData;
+      readonly context?: KeyContext | undefined;
+    };
+
+/** Runs work with a lease of a context, and lets go of it afterwards. */
+export type UseLease = <T>(context: KeyContext, work: (lease: Lease) => Promise<T>) => Promise<T>;
+
+/** Runs work with the data key of a wrapped form, which it must not keep. */
+export type UseDataKey = <T>(
+  encryptedKeys: string,
+  work: (key: DataKey) => T | Promise<T>,
+  options: CallOptions,
+) => Promise<T>;
+
+/**
+ * Encrypts many messages, with one data key per context (more only where a lease's budget ends).
+ *
+ * @param context - of all items that have none of their own
+ * @param associatedData - of all items that have none of their own
+ * @returns one result per item, in order
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID for the shared context;
+ *   the signal's reason. A group's data key that cannot be had is the error of the group's items.
+ */
+export async function encryptBatch(
+  useLease: UseLease,
+  items: readonly VaultEncryptItem[],
+  context: KeyContext,
+  associatedData: AssociatedData,
+  options: CallOptions & { readonly layout: WritableLayout },
+): Promise<ItemResult<string>[]> {
+  canonicalContext(context);
+  const prepared = prepareSeals(items as readonly EncryptItem[], associatedData);
+  const results: ItemResult<string>[] = failuresOf(prepared) as ItemResult<string>[];
+  const groups = new Map<string, { readonly context: KeyContext; indexes: number[] }>();
+  for (const [index, item] of items.entries()) {
+    if (results[index] !== undefined) continue;
+    const own = resultOf(() => {
+      const found = ownContext(item) ?? context;
+      return { id: encodeBase64(canonicalContext(found).bytes), context: found };
+    });
+    if (!own.ok) {
+      results[index] = own;
+      continue;
+    }
+    const { id } = own.value;
+    const group = groups.get(id) ?? { context: own.value.context, indexes: [] };
+    groups.set(id, group);
+    group.indexes.push(index);
+  }
+  await eachGroup([...groups.values()], options, async (group) => {
+    // As long as a lease takes something: what its budget refuses is left for the next one.
+    for (let left = group.indexes, before = Number.POSITIVE_INFINITY; left.length < before; ) {
+      before = left.length;
+      const indexes = left;
+      const sealed = await resultOfLater(
+        useLease(group.context, (lease) =>
+          lease.encryptMany(
+            indexes.map((index) => (prepared[index] as { value: Prepared<string | Uint8Array> }).value),
+            undefined,
+            { layout: options.layout },
+          ),
+        ),
+      );
+      for (const [n, index] of indexes.entries()) results[index] = sealed.ok ? sealed.value[n]! : sealed;
+      left = indexes.filter((index) => isExhausted(results[index]!));
+      if (left.length === 0) return;
+    }
+  });
+  return results;
+}
+
+/**
+ * Decrypts many ciphertexts, with one look at the decrypt cache per data key.
+ *
+ * @param associatedData - of all items that have none of their own
+ * @param check - refuses data keys, by throwing
+ * @returns one result per item, in order
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; the signal's reason
+ */
+export async function decryptBatch(
+  useDataKey: UseDataKey,
+  items: readonly DecryptItem[],
+  associatedData: AssociatedData,
+  options: LocalDecryptOptions & CallOptions,
+  check: (key: DataKey) => void,
+): Promise<ItemResult<string | Uint8Array>[]> {
+  const as = checkResultType(options.as);
+  const prepared = prepareOpens(items, associatedData);
+  const results = failuresOf(prepared) as ItemResult<string | Uint8Array>[];
+  const envelopes = new Map<number, ParsedEnvelope>();
+  const groups = new Map<string, number[]>();
+  for (const [index, item] of prepared.entries()) {
+    if (!item.ok) continue;
+    const parsed = resultOf(() => parseEnvelope(item.value.data, options));
+    if (!parsed.ok) {
+      results[index] = parsed;
+      continue;
+    }
+    envelopes.set(index, parsed.value);
+    const id = encodeBase64(parsed.value.keyBlob);
+    const group = groups.get(id);
+    if (group === undefined) groups.set(id, [index]);
+    else group.push(index);
+  }
+  await eachGroup([...groups], options, async ([encryptedKeys, indexes]) => {
+    const opened = await resultOfLater(
+      useDataKey(
+        encryptedKeys,
+        async (key) => {
+          check(key);
+          const { layout } = envelopes.get(indexes[0]!)!;
+          const subset = indexes.map((index) => prepared[index]!);
+          const fast =
+            layout === "native" || layout === "iv32"
+              ? failuresOf(subset)
+              : openMany(envelopeKeyOf(key), subset, layout, as, options.provider);
+          for (const [n, index] of indexes.entries()) {
+            const { associatedData: aad } = (prepared[index] as { value: Prepared<string> }).value;
+            results[index] =
+              fast[n] ??
+              (await resultOfLater(decryptEnvelope(envelopes.get(index)!, key, aad, as, options.provider)));
+          }
+        },
+        options,
+      ),
+    );
+    if (!opened.ok) for (const index of indexes) results[index] = opened;
+  });
+  return results;
+}
+
+/** Some groups at once: each waits for a service. */
+async function eachGroup<T>(
+  groups: readonly T[],
+  { signal }: CallOptions,
+  work: (group: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < groups.length) {
+      signal?.throwIfAborted();
+      await work(groups[next++]!);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(BATCH_GROUPS_AT_ONCE, groups.length) }, worker));
+  signal?.throwIfAborted();
+}
+
+function ownContext(item: VaultEncryptItem): KeyContext | undefined {
+  return typeof item === "string" || item instanceof Uint8Array ? undefined : item.context;
+}
+
+const isExhausted = (result: ItemResult<unknown>): boolean =>
+  !result.ok && isVaultError(result.error, "ERR_DATA_KEY_EXHAUSTED");
