@@ -141,36 +141,6 @@ export class NodeKey implements SyncAeadKey {
     releaseMemory(plaintext);
   }
 
-  sealInto(
-    nonce: Uint8Array,
-    plaintext: Uint8Array,
-    associatedData: Uint8Array,
-    out: Uint8Array,
-    at: number,
-  ): void {
-    checkSealNonce(nonce);
-    const cipher = this.#crypto.createCipheriv(ALGORITHM, this.#held(), nonce, OPTIONS);
-    if (associatedData.length > 0) cipher.setAAD(associatedData);
-    const ciphertext = cipher.update(plaintext);
-    cipher.final();
-    out.set(ciphertext, at);
-    out.set(cipher.getAuthTag(), at + ciphertext.length);
-    releaseMemory(ciphertext);
-  }
-
-  openInto(
-    nonce: Uint8Array,
-    ciphertext: Uint8Array,
-    tag: Uint8Array,
-    associatedData: Uint8Array,
-    out: Uint8Array,
-    at: number,
-  ): void {
-    const plaintext = this.open(nonce, ciphertext, tag, associatedData);
-    out.set(plaintext, at);
-    releaseMemory(plaintext);
-  }
-
   dispose(): void {
     this.#key = undefined;
   }
