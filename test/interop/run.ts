@@ -10,7 +10,7 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { inspect } from "../../src/crypto/inspect.ts";
@@ -91,9 +91,10 @@ const SDKS: readonly Sdk[] = [
     prepare: async (directory) => {
       const python = join(directory, "venv/bin/python");
       const requirements = join(SOURCES, "python/requirements.txt");
-      if (!existsSync(python))
-        await fetchBy({ file: "python3", args: ["-m", "venv", join(directory, "venv")] });
-      await fetchBy({ file: python, args: ["-m", "pip", "install", "--quiet", "-r", requirements] });
+      await once(directory, requirements, async () => {
+        await fetchBy({ file: "python3", args: ["-m", "venv", "--clear", join(directory, "venv")] });
+        await fetchBy({ file: python, args: ["-m", "pip", "install", "--quiet", "-r", requirements] });
+      });
       return { file: python, args: [join(SOURCES, "python/driver.py")] };
     },
   },
@@ -104,10 +105,11 @@ const SDKS: readonly Sdk[] = [
     prepare: async (directory) => {
       const libraries = join(directory, "lib");
       cpSync(join(SOURCES, "java"), directory, { recursive: true });
-      if (!existsSync(libraries) || readdirSync(libraries).length === 0) {
+      await once(directory, join(SOURCES, "java/pom.xml"), () => {
+        rmSync(libraries, { recursive: true, force: true });
         const args = ["-B", "-q", "dependency:copy-dependencies", `-DoutputDirectory=${libraries}`];
-        await fetchBy({ file: "mvn", args, cwd: directory });
-      }
+        return fetchBy({ file: "mvn", args, cwd: directory });
+      });
       const classes = `${join(libraries, "*")}:${directory}`;
       await build({
         file: "javac",
@@ -297,6 +299,15 @@ async function fetchBy(command: Command): Promise<void> {
   if (problem === "") return;
   const said = `${output}\n${errors}`.trim().split("\n").at(-1)!.trim();
   throw new Unavailable(`its packages cannot be had: ${said.slice(0, REASON_CHARS) || problem}`);
+}
+
+/** Fetches what a manifest names, unless that was done to its end for the same manifest. */
+async function once(directory: string, manifest: string, fetch: () => Promise<void>): Promise<void> {
+  const marker = join(directory, ".fetched");
+  const wanted = readFileSync(manifest, "utf8");
+  if (existsSync(marker) && readFileSync(marker, "utf8") === wanted) return;
+  await fetch();
+  writeFileSync(marker, wanted);
 }
 
 async function build(command: Command, minutes = BUILD_MINUTES): Promise<void> {
