@@ -81,7 +81,7 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const last = answering.get(socket);
     // In the middle of an answer, or to nobody, nothing can be said.
-    if (!socket.writable || (last !== undefined && !last.writableFinished)) socket.destroy();
+    if (!socket.writable || (last?.headersSent === true && !last.writableFinished)) socket.destroy();
     else socket.end(unreadable(error));
   });
   server.maxHeadersCount = HEADERS_MAX;
