@@ -10,7 +10,7 @@
 import type { DataKey } from "../crypto/data-key.ts";
 import { invalidRange } from "../errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "./key-service.ts";
-import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT } from "./limits.ts";
+import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT, TIMER_MS_MAX } from "./limits.ts";
 
 export interface DataKeyCacheOptions {
   /** Milliseconds that a key is kept; default 60,000; 0 turns the cache off. */
@@ -104,9 +104,10 @@ export class DataKeyCache {
 
   #request(service: KeyService, encryptedKeys: string): Entry {
     const id = entryId(service, encryptedKeys);
+    const answer = ask(service, encryptedKeys);
     const land = async (): Promise<DataKey> => {
       try {
-        const key = await service.createDecrypt({ keys: encryptedKeys });
+        const key = await answer;
         entry.since = this.#now();
         if (this.#maxAgeMs === 0 || this.#maxEntries === 0) this.#dropIfHeld(id, entry);
         return key;
@@ -150,13 +151,19 @@ export class DataKeyCache {
   /** Old keys go even if nobody asks again; the timer does not keep a process alive. */
   #scheduleSweep(): void {
     if (this.#sweep !== undefined) return;
-    this.#sweep = setTimeout(() => {
+    const sweep = (): void => {
       this.#sweep = undefined;
       for (const [id, entry] of [...this.#entries]) if (this.#isOld(entry)) this.#drop(id);
       if (this.#entries.size > 0) this.#scheduleSweep();
-    }, this.#maxAgeMs);
+    };
+    this.#sweep = setTimeout(sweep, Math.min(this.#maxAgeMs, TIMER_MS_MAX));
     (this.#sweep as { unref?: () => void }).unref?.();
   }
+}
+
+/** The service's answer; one that throws at once has failed like any other. */
+async function ask(service: KeyService, encryptedKeys: string): Promise<DataKey> {
+  return service.createDecrypt({ keys: encryptedKeys });
 }
 
 function disposeIfUnused(entry: Entry): void {
