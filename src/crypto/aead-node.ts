@@ -86,6 +86,13 @@ export class NodeKey implements SyncAeadKey {
   }
 
   open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array {
+    const plaintext = this.openBuffer(nonce, ciphertext, tag, associatedData);
+    // A plain array: a Buffer's slice() and subarray() would surprise callers of a portable library.
+    return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength);
+  }
+
+  /** As `open`, for those who want text. */
+  openBuffer(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Buffer {
     checkOpen(nonce, tag);
     const decipher = this.#crypto.createDecipheriv(ALGORITHM, this.#held(), nonce, OPTIONS);
     if (associatedData.length > 0) decipher.setAAD(associatedData);
@@ -97,8 +104,7 @@ export class NodeKey implements SyncAeadKey {
       plaintext.fill(0); // update() decrypts before the tag is checked: nobody may see it.
       throw decryptFailed();
     }
-    // A plain array: a Buffer's slice() and subarray() would surprise callers of a portable library.
-    return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength);
+    return plaintext;
   }
 
   /**

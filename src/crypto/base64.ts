@@ -20,7 +20,7 @@ for (let i = 0; i < ALPHABET.length; i++) CODE_OF[i] = ALPHABET.charCodeAt(i);
 const CHUNK_CHARS = 8192;
 
 /** Characters up to which coding again is the cheaper check of a text; measured. */
-const RECODED_CHARS_MAX = 16384;
+const RECODED_CHARS_MAX = 4096;
 
 /** One way to code base64; there are two, which must agree (a test holds them against each other). */
 export interface Base64Codec {
@@ -62,6 +62,30 @@ export const portableBase64: Base64Codec = {
   },
 };
 
+/**
+ * Decodes strict base64 into a buffer.
+ *
+ * @param at - where the bytes go; there must be room for all that the text may hold
+ * @returns how many there are, or undefined unless the text is canonical; something may have been written then too
+ */
+export function decodeInto(target: Buffer, text: string, at: number): number | undefined {
+  const length = (text.length / 4) * 3 - paddingOf(text);
+  const written = target.write(text, at, "base64");
+  if (written !== length) return undefined;
+  if (text.length <= RECODED_CHARS_MAX) {
+    return target.toString("base64", at, at + length) === text ? length : undefined;
+  }
+  // The native decoder leaves out what it does not know, so nothing was left out if all bytes are there. It knows the
+  // digits of base64url too, and some versions look at the low byte of a character only.
+  const last = at + length - (length % 3 || 3);
+  return (target.constructor as typeof Buffer).byteLength(text, "utf8") === text.length &&
+    !text.includes("-") &&
+    !text.includes("_") &&
+    target.toString("base64", last, at + length) === text.slice(-4)
+    ? length
+    : undefined;
+}
+
 /** By the native `Buffer`, whose own decoder accepts nearly anything: the result is encoded again and compared. */
 export function bufferBase64(native: typeof globalThis.Buffer): Base64Codec {
   return {
@@ -72,17 +96,7 @@ export function bufferBase64(native: typeof globalThis.Buffer): Base64Codec {
       if (text.length % 4 !== 0) return undefined;
       // Into an array of its own: Buffer.from would place a short key in memory that all buffers share.
       const bytes = new Uint8Array((text.length / 4) * 3 - paddingOf(text));
-      const written = native.from(bytes.buffer).write(text, "base64");
-      if (text.length <= RECODED_CHARS_MAX) return this.encode(bytes) === text ? bytes : undefined;
-      // The native decoder leaves out what it does not know, so nothing was left out if all bytes are there. It knows
-      // the digits of base64url too, and has looked at the low byte of characters only in some versions.
-      const isStrict =
-        written === bytes.length &&
-        native.byteLength(text, "utf8") === text.length &&
-        !text.includes("-") &&
-        !text.includes("_") &&
-        this.encode(bytes.subarray(bytes.length - (bytes.length % 3 || 3))) === text.slice(-4);
-      return isStrict ? bytes : undefined;
+      return decodeInto(native.from(bytes.buffer), text, 0) === bytes.length ? bytes : undefined;
     },
   };
 }

@@ -14,7 +14,7 @@ import type { AeadProviderName } from "./aead.ts";
 import { NodeKey, TEXT_PIECE_BYTES } from "./aead-node.ts";
 import type { WasmKey, WasmProvider } from "./aead-wasm.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64, decodeInto, encodeBase64 } from "./base64.ts";
 import { fromUtf8, ownBytes, typeName, utf8 } from "./bytes.ts";
 import { type DataKey, keyBlobFromText } from "./data-key.ts";
 import { type EnvelopeFrame, envelopeFrame, type WritableLayout } from "./envelope.ts";
@@ -67,10 +67,7 @@ export function bufferMemory(memory: Uint8Array<ArrayBuffer>, native: typeof Buf
       return text.includes(REPLACEMENT) ? fromUtf8(memory.subarray(at, at + length)) : text;
     },
     encode: (at, length) => view.toString("base64", at, at + length),
-    decode(text, at) {
-      const length = view.write(text, at, "base64");
-      return view.toString("base64", at, at + length) === text ? length : undefined;
-    },
+    decode: (text, at) => decodeInto(view, text, at),
   };
 }
 
@@ -491,15 +488,15 @@ function openByNode(
 ): string | Uint8Array | undefined {
   const { bytes, headerAt, headerBytes, nonceAt, ciphertextAt, tagAt } = frame;
   const from = scratchOf(native);
-  const total = from.write(text, 0, "base64");
-  if (total < bytes.length || from.toString("base64", 0, total) !== text) return undefined;
+  const total = decodeInto(from, text, 0);
+  if (total === undefined || total < bytes.length) return undefined;
   const headerEnd = headerAt + headerBytes;
   if (from.compare(bytes, headerAt, headerEnd, headerAt, headerEnd) !== 0) return undefined;
   const end = ciphertextAt + total - bytes.length;
   const tag = tagAt ?? end;
-  let plaintext: Uint8Array;
+  let plaintext: Buffer;
   try {
-    plaintext = key.open(
+    plaintext = key.openBuffer(
       from.subarray(nonceAt, nonceAt + NONCE_BYTES),
       from.subarray(ciphertextAt, end),
       from.subarray(tag, tag + TAG_BYTES),
@@ -509,8 +506,11 @@ function openByNode(
     // The slow way has the error, and the last word.
     return undefined;
   }
-  const result = as === "text" ? fromUtf8(plaintext) : plaintext;
-  if (result === undefined) throw notText();
+  if (as === "bytes") return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength);
+  const result = plaintext.toString("utf8");
+  if (!result.includes(REPLACEMENT)) return result;
+  // What is not UTF-8 becomes U+FFFD, which may also have been there.
+  if (fromUtf8(plaintext) === undefined) throw notText();
   return result;
 }
 
