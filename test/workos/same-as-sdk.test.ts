@@ -282,6 +282,38 @@ describe("the SDK and the adapter", () => {
     expect(error).toMatchObject({ name: "OauthException", status: 403 });
   });
 
+  test("a rate limit", async () => {
+    const { key } = await environment("limited");
+    const limited = await listen(createApp({ host, requestsPerMinute: 1 }), { port: 0 });
+    try {
+      const options = { ...at(), port: Number(new URL(limited.url).port), maxRetries: 0 };
+      for (const vault of [new Sdk(key, options).vault, new WorkOS(key, options).vault] as SdkVault[]) {
+        const refusals = [];
+        for (let i = 0; i < 2; i++) refusals.push(await vault.listObjects().catch((error: unknown) => error));
+        expect(refusals.at(-1)).toMatchObject({ name: "RateLimitExceededException", status: 429 });
+      }
+    } finally {
+      await limited.close();
+    }
+  });
+
+  test("a wrapped key inside a ciphertext that was altered", async () => {
+    const place = await environment("blob");
+    for (const client of Object.keys(CLIENTS)) {
+      const vault = CLIENTS[client]!(place) as SdkVault;
+      const bytes = Buffer.from(await vault.encrypt("s3cret", CONTEXT), "base64");
+      // Behind nonce, tag and length, and behind what names the KEK.
+      bytes[28 + 2 + 150]! ^= 1;
+      const error = await rejectionOf(() => vault.decrypt(bytes.toString("base64")));
+      // Only a service can have told the one from the other.
+      expect(error).toMatchObject(
+        client === "adapter over an embedded vault"
+          ? { name: "OperationError" }
+          : { name: "OauthException", status: 400, message: "Error: Invalid encrypted key." },
+      );
+    }
+  });
+
   test("open each other's ciphertexts", async () => {
     const place = await environment("exchange");
     const vaults = Object.keys(CLIENTS).map((client) => CLIENTS[client]!(place) as SdkVault);
