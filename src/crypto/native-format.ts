@@ -153,7 +153,12 @@ export function cutOff(): VaultError {
   return malformed("it is cut off");
 }
 
-function checkFixedHeader(bytes: Uint8Array): void {
+/**
+ * Checks as much of the fixed header as there is.
+ *
+ * @throws VaultError ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED
+ */
+export function checkFixedHeader(bytes: Uint8Array): void {
   const known = Math.min(bytes.length, FAMILY.length);
   for (let i = 0; i < known; i++) if (bytes[i] !== FAMILY[i]) throw notNative();
   if (bytes.length <= FAMILY.length) return;

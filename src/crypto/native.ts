@@ -7,7 +7,7 @@
  * @module
  */
 import { invalidType } from "../errors.ts";
-import type { AeadKey, AeadProvider, AeadProviderName } from "./aead.ts";
+import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { toBytes, typeName } from "./bytes.ts";
 import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput } from "./data-key.ts";
@@ -23,7 +23,9 @@ import {
   sealRunSync,
 } from "./native-chunks.ts";
 import {
+  checkFixedHeader,
   encodeNativeHeader,
+  FIXED_HEADER,
   NATIVE_PREFIX_BYTES,
   type NativeShape,
   parseNativeHeader,
@@ -73,13 +75,7 @@ export function nativeEncryptSync(
   options: NativeOptions = {},
 ): Uint8Array {
   const message = prepare(data, key, associatedData);
-  const { derived, out, chunksAt } = begin(providers.sync(options.provider), key, message);
-  try {
-    sealRunSync(derived.key, 0, message.plaintext, true, out, chunksAt);
-  } finally {
-    derived.key.aead.dispose();
-  }
-  return out;
+  return sealSync(providers.sync(options.provider), key, message);
 }
 
 /**
@@ -112,6 +108,41 @@ export function nativeDecryptSync(
 ): Uint8Array {
   const aad = associatedDataBytes(associatedData);
   return openNativeSync(splitNative(envelope), key, aad, options.provider);
+}
+
+/**
+ * Encrypts one message into a native envelope whose key blob the caller keeps elsewhere: fixed header, salt,
+ * commitment, chunks (docs/spec/native-envelope.md section 8).
+ *
+ * @throws as {@link nativeEncryptSync}
+ */
+export function sealDetachedSync(
+  plaintext: Uint8Array,
+  key: DataKeyInput,
+  associatedData: Uint8Array,
+): Uint8Array {
+  const message = {
+    header: FIXED_HEADER,
+    plaintext,
+    shape: shapeOfPlaintext(plaintext.length),
+    associatedData,
+  };
+  return sealSync(providers.sync(), key, message);
+}
+
+/**
+ * Decrypts what {@link sealDetachedSync} has written.
+ *
+ * @throws VaultError ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_UNSUPPORTED or ERR_NOT_CIPHERTEXT for another fixed header or
+ *   an impossible length, before the key is used; ERR_DECRYPT_FAILED
+ */
+export function openDetachedSync(
+  envelope: Uint8Array,
+  key: DataKeyInput,
+  associatedData: Uint8Array,
+): Uint8Array {
+  checkFixedHeader(envelope);
+  return openNativeSync(splitNativeBody(envelope.subarray(FIXED_HEADER.length)), key, associatedData);
 }
 
 /** A native envelope's body, taken apart. */
@@ -207,7 +238,7 @@ function prepare(
 /** Draws the salt, derives the key and writes all that stands before the chunks. */
 function begin<K extends AeadKey>(
   provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
-  key: WrappedDataKeyInput,
+  key: DataKeyInput,
   message: Message,
 ): { derived: Derived<K>; out: Uint8Array; chunksAt: number } {
   const salt = randomBytes(NATIVE_SALT_BYTES);
@@ -218,4 +249,14 @@ function begin<K extends AeadKey>(
   out.set(salt, message.header.length);
   out.set(derived.commitment, message.header.length + NATIVE_SALT_BYTES);
   return { derived, out, chunksAt };
+}
+
+function sealSync(provider: SyncAeadProvider, key: DataKeyInput, message: Message): Uint8Array {
+  const { derived, out, chunksAt } = begin(provider, key, message);
+  try {
+    sealRunSync(derived.key, 0, message.plaintext, true, out, chunksAt);
+  } finally {
+    derived.key.aead.dispose();
+  }
+  return out;
 }

@@ -10,11 +10,10 @@ import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, toHex, utf8 }
 import { hash } from "../crypto/hash.ts";
 import { decodeKeyBlob } from "../crypto/key-blob.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
-import { NONCE_BYTES, TAG_BYTES } from "../crypto/limits.ts";
-import { providers } from "../crypto/providers.ts";
+import { openDetachedSync, sealDetachedSync } from "../crypto/native.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { uuidToText } from "../crypto/uuid.ts";
-import { VaultError } from "../errors.ts";
+import { isVaultError, VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import { Turns } from "../keys/turns.ts";
 import type {
@@ -555,7 +554,9 @@ export class EmbeddedKvStore implements KvService {
     },
   ): Promise<void> {
     const { objectId, name, versionId, key } = version;
-    const sealed = this.#seal(version.value, key.key, this.#associatedData(objectId, versionId, name));
+    const associatedData = this.#associatedData(objectId, versionId, name);
+    // The key blob has a column of its own: a rewrap changes that one only.
+    const sealed = sealDetachedSync(version.value, { dataKey: key.key }, associatedData);
     await sql.run(
       `INSERT INTO kv_versions
          (id, object_id, number, key_id, key_blob, sealed, size, etag, created_at, created_by_id, created_by_name)
@@ -575,17 +576,6 @@ export class EmbeddedKvStore implements KvService {
     await insertVersionKeks(sql, versionId, key.keks);
   }
 
-  /** nonce ‖ ciphertext ‖ tag */
-  #seal(value: Uint8Array, key: Uint8Array, associatedData: Uint8Array): Uint8Array {
-    const nonce = randomBytes(NONCE_BYTES);
-    const aead = providers.sync().importKey(key);
-    try {
-      return concatBytes(nonce, aead.seal(nonce, value, associatedData));
-    } finally {
-      aead.dispose();
-    }
-  }
-
   async #read(row: Row, options: CallOptions): Promise<KvObject> {
     const object = { ...this.#withoutValue(row), value: await this.#open(row, options) };
     this.#session.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
@@ -594,34 +584,27 @@ export class EmbeddedKvStore implements KvService {
 
   async #open(row: Row, options: CallOptions): Promise<string> {
     if (row.sealed === null) throw destroyed();
-    const sealed = row.sealed as Uint8Array;
-    const tagAt = sealed.length - TAG_BYTES;
     const damaged = new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
-    if (tagAt < NONCE_BYTES || row.key_blob === null) throw damaged;
+    if (row.key_blob === null) throw damaged;
     const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array, options);
     // The object's context is shown, and the next version is encrypted for it: it must be the one of this version.
     if (!equalBytes(context.bytes, row.canonical as Uint8Array)) {
       key.fill(0);
       throw damaged;
     }
-    const aead = providers.sync().importKey(key);
-    key.fill(0);
     const associatedData = this.#associatedData(
       row.id as string,
       row.version_id as string,
       row.name as string,
     );
     try {
-      const nonce = sealed.subarray(0, NONCE_BYTES);
-      const value = aead.open(
-        nonce,
-        sealed.subarray(NONCE_BYTES, tagAt),
-        sealed.subarray(tagAt),
-        associatedData,
-      );
+      const value = openDetachedSync(row.sealed as Uint8Array, { dataKey: key }, associatedData);
       return fromUtf8(value) as string; // Only UTF-8 is ever sealed.
+    } catch (error) {
+      // What does not even look like a sealed value was not written by anybody who had a key.
+      throw isVaultError(error, "ERR_DECRYPT_FAILED") ? error : damaged;
     } finally {
-      aead.dispose();
+      key.fill(0);
     }
   }
 

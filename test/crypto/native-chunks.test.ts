@@ -197,4 +197,21 @@ describe("chunks", () => {
     expect(errorOf(() => openRunSync(key, last + 1, room, room.slice())).code).toBe("ERR_ENVELOPE_TOO_LARGE");
     expect((await rejectionOf(() => openRun(later, last, room, room))).code).toBe("ERR_ENVELOPE_TOO_LARGE");
   });
+
+  test("in place or not, chunks are the same, also with associated data", () => {
+    const key = NODE.importKey(new Uint8Array(32).fill(1));
+    for (const aad of [new Uint8Array(0), hex("0102")]) {
+      const sealed = key.seal(new Uint8Array(12), hex("aabb"), aad);
+      const out = new Uint8Array(20);
+      key.sealInto!(new Uint8Array(12), hex("aabb"), aad, out, 1);
+      expect(out.subarray(1, 19)).toEqual(sealed);
+      key.openInto!(new Uint8Array(12), sealed.subarray(0, 2), sealed.subarray(2), aad, out, 18);
+      expect(out.subarray(18)).toEqual(hex("aabb"));
+      out.fill(0);
+      const wrong = errorOf(() =>
+        key.openInto!(new Uint8Array(12), hex("0000"), sealed.subarray(2), aad, out, 0),
+      );
+      expect([wrong.code, ...out.subarray(0, 2)]).toEqual(["ERR_DECRYPT_FAILED", 0, 0]);
+    }
+  });
 });

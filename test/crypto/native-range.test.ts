@@ -161,6 +161,9 @@ describe("sources", () => {
       const part = await range(source, 50 * CHUNK - 10, 52 * CHUNK + 10);
       expect(Buffer.compare(part, PLAINTEXT.subarray(50 * CHUNK - 10, 52 * CHUNK + 10))).toBe(0);
     }
+    // One that is shorter than it says is cut off.
+    const liar = { stat: async () => ({ size: ENVELOPE.length + 5 }), read: file.read.bind(file) };
+    expect((await rejectionOf(() => range(liar, 0, 1))).code).toBe("ERR_ENVELOPE_MALFORMED");
     await file.close();
   });
 

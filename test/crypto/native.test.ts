@@ -10,6 +10,8 @@ import {
   nativeDecryptSync,
   nativeEncrypt,
   nativeEncryptSync,
+  openDetachedSync,
+  sealDetachedSync,
 } from "../../src/crypto/native.ts";
 import { readNativeHeader, shapeOfChunks, shapeOfPlaintext } from "../../src/crypto/native-format.ts";
 import { anyAssociatedData, anyData, keyBlob } from "../support/arbitraries.ts";
@@ -485,4 +487,21 @@ describe("policy", () => {
       "ERR_LAYOUT_NOT_ALLOWED",
     );
   });
+});
+
+test("[NAT-26] a detached envelope is the envelope without length and key blob", () => {
+  const aad = utf8Bytes("aad");
+  const sealed = sealDetachedSync(PLAINTEXT, SAMPLE_1, aad);
+  const whole = concat(sealed.subarray(0, 6), lebPlain(BLOB.length), BLOB, sealed.subarray(6));
+  expect(nativeDecryptSync(whole, SAMPLE_1, aad)).toEqual(PLAINTEXT);
+  expect(openDetachedSync(sealed, SAMPLE_1, aad)).toEqual(PLAINTEXT);
+  const given = concat(ENVELOPE.subarray(0, 6), ENVELOPE.subarray(214));
+  expect(openDetachedSync(given, SAMPLE_1, aad)).toEqual(PLAINTEXT);
+  const code = (bytes: Uint8Array): string => errorOf(() => openDetachedSync(bytes, SAMPLE_1, aad)).code;
+  expect(code(sealed.with(3, 0x32))).toBe("ERR_ENVELOPE_UNSUPPORTED");
+  expect(code(sealed.with(4, 2))).toBe("ERR_ENVELOPE_UNSUPPORTED");
+  expect(code(sealed.with(0, 2))).toBe("ERR_NOT_CIPHERTEXT");
+  expect(code(sealed.subarray(0, 70))).toBe("ERR_ENVELOPE_MALFORMED");
+  expect(code(new Uint8Array(0))).toBe("ERR_ENVELOPE_MALFORMED");
+  expect(code(sealed.subarray(0, -1))).toBe("ERR_DECRYPT_FAILED");
 });

@@ -7,6 +7,8 @@
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, timingSafeEqual } from "node:crypto";
 
+import { FIXED_HEADER, partsPlain } from "./native.ts";
+
 export function joined(...parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(Buffer.concat(parts));
 }
@@ -106,16 +108,15 @@ export function uuid5(namespace: Uint8Array, name: Uint8Array): Uint8Array {
   return Uint8Array.from(out);
 }
 
-/** Section 6: AES-256-GCM as nonce, ciphertext, tag. */
-export function gcm(
+/** Section 6: a detached native envelope of one chunk. */
+export function detached(
   key: Uint8Array,
-  nonce: Uint8Array,
+  salt: Uint8Array,
   plaintext: Uint8Array,
   associatedData: Uint8Array,
 ): Uint8Array {
-  const cipher = createCipheriv("aes-256-gcm", key, nonce);
-  cipher.setAAD(associatedData);
-  return joined(nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag());
+  const { commitment, chunks } = partsPlain(key, new Uint8Array(0), salt, associatedData, plaintext);
+  return joined(FIXED_HEADER, salt, commitment, ...chunks);
 }
 
 /** A KEK as a worked example or a test gives it. */

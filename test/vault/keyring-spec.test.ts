@@ -10,7 +10,7 @@ import { openSqlite } from "../../src/vault/storage/sqlite.ts";
 import { base64, fromBase64, toHexText, utf8Bytes } from "../support/bytes.ts";
 import {
   canonicalForm,
-  gcm,
+  detached,
   hkdf,
   joined,
   kcXaes,
@@ -104,7 +104,7 @@ describe("the worked example", () => {
   test("[KEY-30] [KEY-31] the value's part is what the page says", () => {
     const aad = valueAssociatedData(ENVIRONMENT, OBJECT, VERSION, NAME);
     expect(given("associated data of the value")).toEqual(aad);
-    const sealed = gcm(DATA_KEY, counting(0x90, 12), utf8Bytes("hunter2"), aad);
+    const sealed = detached(DATA_KEY, counting(0x90, 24), utf8Bytes("hunter2"), aad);
     expect(given("sealed value")).toEqual(sealed);
     expect(page).toContain(`etag is \`${etagOf(sealed)}\``);
   });
@@ -190,7 +190,7 @@ describe("a vault built from the page", () => {
     const vault = await openTestVault({ path, rootKey: ROOT });
     expect(await vault.getName({ name: NAME })).toMatchObject({ id: OBJECT, value: "hunter2" });
     const { data } = await vault.listKvVersions({ id: OBJECT });
-    expect(data[0]).toMatchObject({ size: 35 + 172, etag: `"${etagOf(given("sealed value"))}"` });
+    expect(data[0]).toMatchObject({ size: 85 + 172, etag: `"${etagOf(given("sealed value"))}"` });
   });
 });
 
@@ -261,7 +261,7 @@ describe("what the vault writes", () => {
     const { sealed } = version;
     const aad = valueAssociatedData(vault.environmentId, id, version.id, "n");
     expect(Uint8Array.from(sealed)).toEqual(
-      gcm(dataKey, sealed.subarray(0, 12), utf8Bytes("v\u{1f511}"), aad),
+      detached(dataKey, sealed.subarray(6, 30), utf8Bytes("v\u{1f511}"), aad),
     );
     expect(version.etag).toBe(etagOf(sealed));
   });
@@ -282,7 +282,7 @@ describe("what the vault writes", () => {
         "SELECT substr(wrapped, 25, 32) FROM kek_versions",
         "SELECT substr(key_blob, 49, 24) FROM kv_versions",
         "SELECT substr(key_blob, 73, 32) FROM kv_versions",
-        "SELECT substr(sealed, 1, 12) FROM kv_versions",
+        "SELECT substr(sealed, 7, 24) FROM kv_versions",
       ]) {
         expect(new Set(starts(sql)).size, sql).toBe(30);
       }
