@@ -8,7 +8,7 @@
 import { encodeBase64 } from "../crypto/base64.ts";
 import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
 import { type CallOptions, type KeyService, untilAborted } from "./key-service.ts";
-import { type Lease, type LeaseLimits, takeLease } from "./lease.ts";
+import { checkLimits, exhausted, type Lease, type LeaseLimits, takeLease } from "./lease.ts";
 import { REUSED_CONTEXTS_MAX } from "./limits.ts";
 
 interface Held {
@@ -37,8 +37,7 @@ export class LeasePool {
   /**
    * Runs `work` with a lease of `context` that has room for one message of `bytes` bytes.
    *
-   * @throws what `takeLease` throws; the lease itself throws ERR_DATA_KEY_EXHAUSTED for a message larger than the
-   *   whole budget
+   * @throws what `takeLease` throws; VaultError ERR_DATA_KEY_EXHAUSTED for a message larger than a whole budget
    */
   async use<T>(
     context: KeyContext,
@@ -47,6 +46,8 @@ export class LeasePool {
     work: (lease: Lease) => Promise<T>,
     options: CallOptions = {},
   ): Promise<T> {
+    // No other lease would take it either.
+    if (bytes > checkLimits(limits).maxBytes) throw exhausted();
     const canonical = encodeBase64(canonicalContext(context).bytes);
     const id = `${canonical} ${limits.maxMessages} ${limits.maxBytes} ${limits.maxAgeMs}`;
     for (;;) {
@@ -56,7 +57,7 @@ export class LeasePool {
       held.users += 1;
       try {
         const lease = await untilAborted(held.ready, options.signal);
-        // Who took it comes first and uses it whatever its size, so that every round serves somebody.
+        // Who took it comes first, so that every round serves somebody.
         if (isNew || (!held.isDropped && lease.canEncrypt(bytes))) {
           if (!held.isDropped) this.#touch(id, held);
           return await work(lease);

@@ -87,7 +87,7 @@ class LeaseBudget implements Budget {
   /** Takes one message out of the budget, or throws and takes nothing. */
   spend(bytes: number): void {
     if (this.messagesLeft < 1 || this.bytesLeft < bytes) {
-      throw new VaultError("ERR_DATA_KEY_EXHAUSTED", "the lease's budget is used up: take a new lease");
+      throw exhausted();
     }
     // Invariant: messages are counted when they start. A failure overcounts, which costs one nonce; counting
     // afterwards would let concurrent calls exceed the budget.
@@ -507,7 +507,13 @@ function isPlain(options: LocalDecryptOptions): boolean {
   return options.layouts === undefined && options.requireCommitment !== true;
 }
 
-function checkLimits(limits: LeaseLimits): Required<{ [K in keyof LeaseLimits]: number }> {
+/** What a message that no budget has room for fails with. */
+export function exhausted(): VaultError {
+  return new VaultError("ERR_DATA_KEY_EXHAUSTED", "the lease's budget is used up: take a new lease");
+}
+
+/** A budget with its defaults filled in. @throws RangeError ERR_INVALID_ARGUMENT */
+export function checkLimits(limits: LeaseLimits): Required<{ [K in keyof LeaseLimits]: number }> {
   return {
     maxMessages: checkLimit(limits.maxMessages, LEASE_MESSAGES_DEFAULT, LEASE_MESSAGES_MAX, "maxMessages"),
     maxBytes: checkLimit(limits.maxBytes, LEASE_BYTES_DEFAULT, LEASE_BYTES_MAX, "maxBytes"),
