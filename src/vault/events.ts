@@ -116,22 +116,23 @@ export class EventLog {
     await this.flush();
     const limit = Math.min(request.limit, EVENTS_PAGE_MAX);
     return this.#database.read(async (sql) => {
-      let from = 0;
+      let from: readonly [writeId: number, sequence: number] = [-1, 0];
       if (request.after !== undefined) {
         const row = await sql.get(
-          "SELECT sequence FROM events WHERE environment_id = ? AND id = ?",
+          "SELECT write_id, sequence FROM events WHERE environment_id = ? AND id = ?",
           environmentId,
           request.after,
         );
         if (row === undefined)
           throw new VaultError("ERR_CURSOR_INVALID", "the cursor is not an event of this environment");
-        from = row.sequence as number;
+        from = [row.write_id as number, row.sequence as number];
       }
       const rows = await sql.all(
         `SELECT id, kind, data, created_at FROM events e
-         WHERE environment_id = ? AND sequence > ?${this.#database.settled("e")} ORDER BY sequence LIMIT ?`,
+         WHERE environment_id = ? AND (write_id, sequence) > (?, ?)${this.#database.settled("e")}
+         ORDER BY write_id, sequence LIMIT ?`,
         environmentId,
-        from,
+        ...from,
         limit + 1,
       );
       const page = rows.slice(0, limit);

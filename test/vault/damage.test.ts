@@ -86,6 +86,7 @@ describe("schema versions", () => {
     bytes: "BLOB",
     integer: "INTEGER",
     sequence: "INTEGER PRIMARY KEY",
+    write: "INTEGER NOT NULL DEFAULT 0",
   });
 
   test("[KEY-17] there is one migration per version", () => {
@@ -113,7 +114,10 @@ describe("schema versions", () => {
       db.exec("DELETE FROM counters");
       db.exec(`ATTACH '${path}' AS new`);
       for (const { name } of db.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table'").all()) {
-        db.exec(`INSERT INTO main.${name} SELECT * FROM new.${name}`);
+        // Of what there was then.
+        const columns = db.prepare("SELECT name FROM pragma_table_info(?, 'main')").all(name as string);
+        const list = columns.map((column) => column.name).join(", ");
+        db.exec(`INSERT INTO main.${name} (${list}) SELECT ${list} FROM new.${name}`);
       }
       db.close();
       const vault = await openTestVault({ path: old });

@@ -1,5 +1,6 @@
 /** PostgreSQL fulfils the contracts of databases, key services and stores. */
 import { expect, test } from "vitest";
+import type { Sql } from "../../src/vault/storage/database.ts";
 import { migratePostgres, openPostgres } from "../../src/vault/storage/postgres.ts";
 import { SCHEMA_VERSION } from "../../src/vault/storage/schema.ts";
 import { databaseContract } from "../contract/database.ts";
@@ -96,13 +97,47 @@ describePostgres("a server's database", () => {
     await database.close();
   });
 
-  test("[EVT-9] a write has its transaction id before it does anything", async () => {
-    const database = await openPostgres({ url: await freshDatabaseUrl() });
-    const row = await database.write((sql) =>
-      sql.get("SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS has"),
-    );
-    expect(row!.has).toBe(true);
-    await database.close();
+  test("[EVT-9] an event of a write that ends late is not passed over, nor one of a restored dump hidden", async () => {
+    const url = await freshDatabaseUrl();
+    const host = await openTestPostgresHost(url);
+    const database = await openPostgres({ url });
+    const { id } = await host.environment("default");
+    const insert = (sql: Sql, event: string): Promise<number> =>
+      sql.run(
+        "INSERT INTO events (id, environment_id, kind, data, created_at) VALUES (?, ?, 'vault.names.listed', '{}', 0)",
+        event,
+        id,
+      );
+    const listed = async (after?: string): Promise<string[]> =>
+      (await host.events.list(id, { after, limit: 100 })).data.map((event) => event.id);
+    // The first write has the smaller id, the second one the smaller number; the second ends last.
+    const steps = [0, 1, 2].map(() => Promise.withResolvers<void>());
+    const first = database.write(async (sql) => {
+      await sql.get("SELECT pg_current_xact_id() AS id");
+      steps[0]!.resolve();
+      await steps[1]!.promise;
+      await insert(sql, "event_first");
+    });
+    await steps[0]!.promise;
+    const second = database.write(async (sql) => {
+      await insert(sql, "event_second");
+      steps[1]!.resolve();
+      await steps[2]!.promise;
+    });
+    await first;
+    const before = await listed();
+    steps[2]!.resolve();
+    await second;
+    expect(before).toEqual(["event_first"]);
+    expect(await listed("event_first")).toEqual(["event_second"]);
+
+    await adminQuery("UPDATE events SET write_id = 1000000000000", databaseName(url));
+    expect(await listed()).toEqual([]);
+    const restored = await openTestPostgresHost(url);
+    await database.write((sql) => insert(sql, "event_third"));
+    // In the order of their numbers now.
+    expect(await listed()).toEqual(["event_second", "event_first", "event_third"]);
+    for (const open of [restored, host, database]) await open.close();
   });
 
   test("a database without tables, or with tables of a newer coffer, is refused", async () => {

@@ -52,10 +52,10 @@ export interface Database {
   readonly lockRows: string;
 
   /**
-   * A condition to add to a WHERE so that rows with smaller sequences cannot appear later: empty where writes take
-   * turns anyway.
+   * A condition to add to a WHERE so that rows that come before in the order of `write_id, sequence` cannot appear later:
+   * empty where writes take turns anyway.
    *
-   * @param alias - of the table whose rows are numbered
+   * @param alias - of the table whose rows are numbered so
    */
   settled(alias: string): string;
 

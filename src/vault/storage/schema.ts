@@ -16,13 +16,15 @@ export interface SchemaTypes {
   readonly integer: string;
   /** A primary key that counts up by itself. */
   readonly sequence: string;
+  /** A number that is the same for all rows of one write, and filled in by the database; 0 where writes take turns. */
+  readonly write: string;
 }
 
 /** The newest version. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** Statements that take a database from version index to index + 1. */
-export function migrations({ text, bytes, integer, sequence }: SchemaTypes): readonly string[] {
+export function migrations({ text, bytes, integer, sequence, write }: SchemaTypes): readonly string[] {
   return [
     // 1: KEKs, contexts, and the KV store. Context names and values are bytes: PostgreSQL's text cannot hold NUL.
     `
@@ -168,6 +170,12 @@ export function migrations({ text, bytes, integer, sequence }: SchemaTypes): rea
     PRIMARY KEY (environment_id, idempotency_key)
   );
   CREATE INDEX idempotent_answers_by_age ON idempotent_answers (created_at);
+  `,
+    // 3: events by the write that made them. Where writes run at the same time, sequences alone are no order to list by.
+    `
+  ALTER TABLE events ADD COLUMN write_id ${write};
+  DROP INDEX events_by_environment;
+  CREATE INDEX events_in_order ON events (environment_id, write_id, sequence);
   `,
   ];
 }

@@ -44,6 +44,7 @@ const SQLITE_TYPES: SchemaTypes = {
   bytes: "BLOB",
   integer: "INTEGER",
   sequence: "INTEGER PRIMARY KEY",
+  write: "INTEGER NOT NULL DEFAULT 0",
 };
 
 /** Path that means "in memory", as SQLite has it. */
