@@ -13,18 +13,19 @@ import { fileSystem, load, machine, versions } from "./lib/machine.ts";
 import { REPORT_SCHEMA, type Report, toMarkdown, writeReport } from "./lib/report.ts";
 import { envelopeCases } from "./suites/envelope.ts";
 import { kvCases } from "./suites/kv.ts";
+import { peerCases } from "./suites/peers.ts";
 
 const USAGE = `npm run bench -- [options]
 
   --quick           a few tiny samples: does it run, do outputs agree? Its numbers mean nothing
   --full            more rounds and more sizes
-  --only SUITE      envelope or kv
+  --only SUITE      envelope, kv, or peers (only then; see bench/README.md)
   --name NAME       name of the result; default quick, default or full
   --out DIRECTORY   where the result goes; default bench/results
   --disk DIRECTORY  where stores are measured; default the directory for temporary files
 `;
 
-const SUITES = ["envelope", "kv"] as const;
+const SUITES = ["envelope", "kv", "peers"] as const;
 const SETTINGS = {
   quick: { rounds: 2, sampleMs: 1, warmUpMs: 1 },
   default: { rounds: 11, sampleMs: 30, warmUpMs: 150 },
@@ -47,7 +48,10 @@ function readOptions(): Options | undefined {
     const { values } = parseArgs({
       options: { quick: flag, full: flag, only: text, name: text, out: text, disk: text },
     });
-    const suites = SUITES.filter((suite) => values.only === undefined || values.only === suite);
+    // The peers are packages that are not installed with coffer's.
+    const suites = SUITES.filter((suite) =>
+      values.only === undefined ? suite !== "peers" : values.only === suite,
+    );
     const mode = values.quick ? "quick" : values.full ? "full" : "default";
     const name = values.name ?? (values.only === undefined ? mode : `${mode}-${values.only}`);
     if (suites.length === 0 || (values.quick && values.full) || !/^[\w.-]+$/.test(name)) return undefined;
@@ -69,6 +73,7 @@ async function main({ mode, suites, name, out, disk }: Options): Promise<void> {
   };
   if (suites.includes("envelope")) for (const subject of envelopeCases(mode)) await run(subject);
   if (suites.includes("kv")) for await (const subject of kvCases(mode, disk)) await run(subject);
+  if (suites.includes("peers")) for await (const subject of peerCases()) await run(subject);
   const report: Report = {
     schema: REPORT_SCHEMA,
     name,

@@ -1,7 +1,7 @@
 /**
  * Envelopes: a string in, base64 text out, and back, with the data key at hand.
  *
- * Owns the competitors: `node:crypto` bare and by hand, coffer in its four forms, WorkOS's SDK without its network.
+ * Owns the competitors: `node:crypto` bare and by hand, coffer in its forms, WorkOS's SDK without its network.
  * All seal the same texts; all open the same ciphertexts.
  *
  * @module
@@ -22,6 +22,9 @@ import {
   localEncrypt,
   localEncryptSync,
 } from "../../src/crypto/index.ts";
+import type { ItemResult } from "../../src/crypto/item-result.ts";
+import { Lease } from "../../src/keys/lease.ts";
+import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
 import type { Case, Competitor } from "../lib/harness.ts";
 
 const SUITE = "envelope";
@@ -51,6 +54,7 @@ const SIZES: readonly Size[] = [
   { name: "64 B", bytes: 64 },
   { name: "256 B", bytes: 256 },
   { name: "1 KiB", bytes: KIB },
+  { name: "4 KiB", bytes: 4 * KIB },
   { name: "64 KiB", bytes: 64 * KIB },
   { name: "1 MiB", bytes: KIB * KIB },
 ];
@@ -58,12 +62,19 @@ const MORE_SIZES: readonly Size[] = [
   { name: "1 KiB, mixed", bytes: KIB, isMixed: true },
   { name: "64 KiB, mixed", bytes: 64 * KIB, isMixed: true },
 ];
+/** Messages of a batch, and the largest size of which batches are measured. */
+const BATCH = 1000;
+const BATCH_BYTES_MAX = KIB;
 const QUICK_SIZES: readonly Size[] = [SIZES[0]!, SIZES[3]!];
 
 export function* envelopeCases(mode: "quick" | "default" | "full"): Generator<Case> {
   const sizes = mode === "quick" ? QUICK_SIZES : mode === "full" ? [...SIZES, ...MORE_SIZES] : SIZES;
   for (const size of sizes) yield sealCase(size);
   for (const size of sizes) yield openCase(size);
+  if (mode === "quick") return;
+  const batches = sizes.filter(({ bytes }) => bytes <= BATCH_BYTES_MAX);
+  for (const size of batches) yield batchCase("seal", size);
+  for (const size of batches) yield batchCase("open", size);
 }
 
 /** The data key in every form that a competitor wants. */
@@ -82,6 +93,59 @@ class Keys {
   });
 }
 
+/** A lease of the key that no benchmark uses up. */
+function leaseOf({ held }: Keys): Lease {
+  return new Lease(held, { maxMessages: LEASE_MESSAGES_MAX, maxBytes: LEASE_BYTES_MAX });
+}
+
+/** A thousand messages at once; a call is the whole batch, so ratios are those of one message. */
+function batchCase(work: "seal" | "open", size: Size): Case {
+  const keys = new Keys();
+  const lease = leaseOf(keys);
+  const texts = Array.from({ length: BATCH }, () => makeText(size));
+  const bytes = texts.map((text) => Buffer.from(text));
+  const nonce = randomBytes(NONCE_BYTES);
+  const sealed = bytes.map((message) => bareSeal(keys.object, nonce, message));
+  const ciphertexts = texts.map((text) => handSeal(keys, text));
+  const values = (results: readonly ItemResult<string>[]): string[] =>
+    results.map((result) => {
+      if (!result.ok) throw result.error;
+      return result.value;
+    });
+  const competitors: [Competitor, ...Competitor[]] =
+    work === "seal"
+      ? [
+          syncCall("bare", () => bytes.map((message) => bareSeal(keys.object, nonce, message))),
+          syncCall("by hand", () => texts.map((text) => handSeal(keys, text))),
+          syncCall("coffer lease", () => texts.map((text) => lease.encryptSync(text))),
+          syncCall("coffer lease, many", () => lease.encryptManySync(texts)),
+        ]
+      : [
+          syncCall("bare", () => sealed.map((message) => bareOpen(keys.object, nonce, message))),
+          syncCall("by hand", () => ciphertexts.map((text) => handOpen(keys, text))),
+          syncCall("coffer lease", () => ciphertexts.map((text) => lease.decryptSync(text))),
+          syncCall("coffer lease, many", () => lease.decryptManySync(ciphertexts)),
+        ];
+  return {
+    suite: SUITE,
+    work: `${work} ${BATCH}`,
+    size: size.name,
+    clock: "cpu",
+    competitors,
+    async check() {
+      const written = values(lease.encryptManySync(texts));
+      const read = values(lease.decryptManySync(written));
+      for (const [i, text] of texts.entries()) {
+        agree("many, opened by hand", handOpen(keys, written[i]!), text);
+        agree("many", read[i], text);
+      }
+    },
+    async close() {
+      lease.dispose();
+    },
+  };
+}
+
 function sealCase(size: Size): Case {
   const keys = new Keys();
   const texts = makeTexts(size);
@@ -89,11 +153,14 @@ function sealCase(size: Size): Case {
   const at = texts.length - 1;
   const sdk = stubbedSdk(keys);
   const sdkWithKey = stubbedSdk(keys, { keyAtHand: true });
+  const lease = leaseOf(keys);
   // Bare reuses its nonce: it is a floor to divide by, never a way to encrypt.
   const nonce = randomBytes(NONCE_BYTES);
   const bare = (i: number): Bare => bareSeal(keys.object, nonce, bytes[i & at]!);
   const ciphers: Competitor[] = [
     syncCall("by hand", (i) => handSeal(keys, texts[i & at]!)),
+    syncCall("coffer lease", (i) => lease.encryptSync(texts[i & at]!)),
+    asyncCall("coffer lease, async", (i) => lease.encrypt(texts[i & at]!)),
     syncCall("coffer sync", (i) => localEncryptSync(texts[i & at]!, keys.held)),
     asyncCall("coffer async", (i) => localEncrypt(texts[i & at]!, keys.held)),
     syncCall("coffer sync, strings", (i) => localEncryptSync(texts[i & at]!, keys.strings)),
@@ -131,9 +198,12 @@ function openCase(size: Size): Case {
   const ciphertexts = texts.map((text) => handSeal(keys, text));
   const sdk = stubbedSdk(keys);
   const sdkWithKey = stubbedSdk(keys, { keyAtHand: true });
+  const lease = leaseOf(keys);
   const bare = (i: number): Buffer => bareOpen(keys.object, nonce, sealed[i & at]!);
   const openers: Competitor[] = [
     syncCall("by hand", (i) => handOpen(keys, ciphertexts[i & at]!)),
+    syncCall("coffer lease", (i) => lease.decryptSync(ciphertexts[i & at]!)),
+    asyncCall("coffer lease, async", (i) => lease.decrypt(ciphertexts[i & at]!)),
     syncCall("coffer sync", (i) => localDecryptSync(ciphertexts[i & at]!, keys.held)),
     asyncCall("coffer async", (i) => localDecrypt(ciphertexts[i & at]!, keys.held)),
     syncCall("coffer sync, strings", (i) => localDecryptSync(ciphertexts[i & at]!, keys.strings)),
@@ -171,19 +241,21 @@ function agree(who: string, got: unknown, expected: string): void {
   throw new Error(`outputs disagree: ${who}: ${fingerprint(got)} instead of ${fingerprint(expected)}`);
 }
 
-/** Random texts of exactly `bytes` bytes as UTF-8, each flat in memory as one that was read from somewhere. */
-function makeTexts({ bytes, isMixed = false }: Size): string[] {
-  return Array.from({ length: bytes >= LARGE_BYTES ? TEXTS_LARGE : TEXTS }, () => {
-    const ascii = randomBytes(bytes).toString("base64").slice(0, bytes);
-    if (!isMixed) return Buffer.from(ascii).toString();
-    const unit = "Gr\u{fc}\u{df}e, \u{65e5}\u{672c} \u{1f511} ";
-    const whole = Buffer.from(unit.repeat(Math.ceil(bytes / unit.length))).subarray(0, bytes - 8);
-    // Cut where a character begins, then filled up.
-    let end = whole.length;
-    while ((whole[end - 1]! & 0xc0) === 0x80) end--;
-    if (whole[end - 1]! >= 0xc0) end--;
-    return Buffer.concat([whole.subarray(0, end), Buffer.from(ascii.slice(0, bytes - end))]).toString();
-  });
+function makeTexts(size: Size): string[] {
+  return Array.from({ length: size.bytes >= LARGE_BYTES ? TEXTS_LARGE : TEXTS }, () => makeText(size));
+}
+
+/** A random text of exactly `bytes` bytes as UTF-8, flat in memory as one that was read from somewhere. */
+function makeText({ bytes, isMixed = false }: Size): string {
+  const ascii = randomBytes(bytes).toString("base64").slice(0, bytes);
+  if (!isMixed) return Buffer.from(ascii).toString();
+  const unit = "Gr\u{fc}\u{df}e, \u{65e5}\u{672c} \u{1f511} ";
+  const whole = Buffer.from(unit.repeat(Math.ceil(bytes / unit.length))).subarray(0, bytes - 8);
+  // Cut where a character begins, then filled up.
+  let end = whole.length;
+  while ((whole[end - 1]! & 0xc0) === 0x80) end--;
+  if (whole[end - 1]! >= 0xc0) end--;
+  return Buffer.concat([whole.subarray(0, end), Buffer.from(ascii.slice(0, bytes - end))]).toString();
 }
 
 interface Bare {
