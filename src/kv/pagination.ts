@@ -11,8 +11,8 @@ import type { KvListRequest, KvPage, KvSummary } from "./kv-service.ts";
 export type FetchPage = (request: KvListRequest) => Promise<KvPage<KvSummary>>;
 
 /**
- * A list: `await` it for the first page, or `for await` over every object on every page. Nothing is fetched
- * before; each page once, without pauses.
+ * A list: `await` it for the first page, or `for await` over every object on every page; with `before`, those before the
+ * cursor, the nearest first. Nothing is fetched before; each page once, without pauses.
  */
 export class KvListing implements PromiseLike<KvPage<KvSummary>>, AsyncIterable<KvSummary> {
   readonly #fetch: FetchPage;
@@ -36,6 +36,14 @@ export class KvListing implements PromiseLike<KvPage<KvSummary>>, AsyncIterable<
   async *[Symbol.asyncIterator](): AsyncGenerator<KvSummary, void, undefined> {
     this.#first ??= this.#fetch(this.#request);
     let page = await this.#first;
+    if (this.#request.before !== undefined) {
+      // Away from the cursor: what comes after it is no part of this list.
+      while (page.data.length > 0) {
+        yield* [...page.data].reverse();
+        page = await this.#fetch({ ...this.#request, before: page.data[0]!.id });
+      }
+      return;
+    }
     yield* page.data;
     while (page.listMetadata.after !== null) {
       page = await this.#fetch({ ...this.#request, before: undefined, after: page.listMetadata.after });

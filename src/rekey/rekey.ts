@@ -12,7 +12,7 @@ import { type ParseOptions, parseEnvelope } from "../crypto/envelope.ts";
 import { splice } from "../crypto/inspect.ts";
 import type { ItemResult } from "../crypto/item-result.ts";
 import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
-import { invalidRange, VaultError } from "../errors.ts";
+import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
 import { Turns } from "../keys/turns.ts";
 
@@ -82,7 +82,7 @@ export async function rewrap(
  * Rekeys many ciphertexts. Ciphertexts that share a wrapped key cost one request.
  *
  * @returns one result per ciphertext, in order; a failed item does not stop the others
- * @throws RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID; the signal's reason
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID; the signal's reason
  */
 export async function rekeyMany(
   service: KeyService,
@@ -113,7 +113,9 @@ type Wrap = (encryptedKeys: string) => Promise<DataKey>;
 async function move(ciphertext: string, options: RekeyOptions, wrap: Wrap): Promise<string> {
   options.signal?.throwIfAborted();
   const encryptedKeys = encodeBase64(parseEnvelope(ciphertext, options).keyBlob);
-  return splice(ciphertext, await wrappedForm(untilAborted(wrap(encryptedKeys), options.signal)), options);
+  // The key goes also where it comes after the wait for it was given up.
+  const form = untilAborted(wrappedForm(wrap(encryptedKeys)), options.signal);
+  return splice(ciphertext, await form, options);
 }
 
 async function moveMany(
@@ -125,6 +127,7 @@ async function moveMany(
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > REKEY_CONCURRENCY_MAX) {
     throw invalidRange(`concurrency must be a whole number from 1 to ${REKEY_CONCURRENCY_MAX}`);
   }
+  if (!Array.isArray(ciphertexts)) throw invalidType("ciphertexts must be an array");
   const results = new Array<ItemResult<string>>(ciphertexts.length);
   const wrapped = new Map<string, Promise<string>>();
   const turns = new Turns();

@@ -33,7 +33,7 @@ const keyOf = (text: string): string => base64(parseEnvelope(text).keyBlob);
 async function decrypt(text: string): Promise<string> {
   const { localDecrypt } = await import("../../src/crypto/local.ts");
   using key = await service.createDecrypt({ keys: keyOf(text) });
-  return localDecrypt(text, key);
+  return await localDecrypt(text, key);
 }
 
 describe("[KEY-45] the pool", () => {
