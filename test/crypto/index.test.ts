@@ -52,3 +52,18 @@ test("a message goes there and back", async () => {
   });
   expect(crypto.localDecryptSync(text, SAMPLE_1, "aad")).toBe("message");
 });
+
+test("the native format goes there and back, at once, streamed and by range", async () => {
+  const sealed = await crypto.nativeEncrypt("message", SAMPLE_1, "aad");
+  expect(Buffer.from(crypto.nativeDecryptSync(sealed, SAMPLE_1, "aad")).toString()).toBe("message");
+  expect(Buffer.from(await crypto.decryptRange(sealed, SAMPLE_1, 1, 4, "aad")).toString()).toBe("ess");
+  const source = new Blob(["message"]).stream();
+  const streamed = source
+    .pipeThrough(crypto.encryptStream(SAMPLE_1) as never)
+    .pipeThrough(crypto.decryptStream(SAMPLE_1) as never);
+  expect(await new Response(streamed).text()).toBe("message");
+  expect(crypto.nativeEncryptSync("", SAMPLE_1)).toHaveLength(214 + 56 + 16);
+  expect(Buffer.from(await crypto.nativeDecrypt(sealed, SAMPLE_1, "aad")).toString()).toBe("message");
+  using reader = await crypto.openNativeSource(sealed, SAMPLE_1, "aad");
+  expect(reader.size).toBe(7);
+});
