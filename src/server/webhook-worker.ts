@@ -11,6 +11,7 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { BlockList, isIP, type LookupFunction } from "node:net";
 import { utf8 } from "../crypto/bytes.ts";
+import { invalidRange } from "../errors.ts";
 import { SIGNATURE_HEADER, signWebhook } from "../http/webhook.ts";
 import type { Delivery, Webhooks } from "../vault/webhooks.ts";
 import { VERSION } from "../version.ts";
@@ -59,6 +60,8 @@ const NOT_PUBLIC_V6 = [
   "fec0::/10",
   "ff00::/8",
 ];
+
+const NETWORK = /^([0-9a-fA-F.:]+)\/(\d{1,3})$/;
 
 const notPublic = blockList([...NOT_PUBLIC_V4, ...NOT_PUBLIC_V6]);
 
@@ -178,7 +181,9 @@ function send(
 function blockList(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) {
-    const [address = "", prefix = ""] = network.split("/");
+    const [, address, prefix] = NETWORK.exec(network) ?? [];
+    // Without a prefix it would be taken for 0: for every address there is.
+    if (address === undefined) throw invalidRange("a network is written as address/prefix");
     list.addSubnet(address, Number(prefix), address.includes(":") ? "ipv6" : "ipv4");
   }
   return list;

@@ -82,7 +82,9 @@ export class Webhooks {
     try {
       protocol = new URL(url).protocol;
     } catch {}
-    if ((protocol !== "https:" && protocol !== "http:") || url.length > URL_CHARS_MAX) {
+    // A URL parser drops or encodes blanks and control characters: what is stored and shown should be what is asked.
+    const isPlain = /^[^\s\p{Cc}]*$/u.test(url) && url.isWellFormed();
+    if ((protocol !== "https:" && protocol !== "http:") || url.length > URL_CHARS_MAX || !isPlain) {
       throw invalidRange(`url must be an http or https URL of at most ${URL_CHARS_MAX} characters`);
     }
     for (const kind of request.kinds ?? []) {
