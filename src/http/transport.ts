@@ -221,7 +221,9 @@ async function readAll(response: Response): Promise<Uint8Array> {
 }
 
 function readAnswer(response: Response, body: Uint8Array, request: HttpRequest): unknown {
-  const requestId = response.headers.get("x-request-id") ?? undefined;
+  const { status } = response;
+  const requestId = response.headers.get("x-request-id");
+  const identified = requestId === null ? {} : { requestId };
   let json: unknown;
   try {
     json = JSON.parse(fromUtf8(body) as string);
@@ -229,17 +231,16 @@ function readAnswer(response: Response, body: Uint8Array, request: HttpRequest):
     json = undefined;
   }
   if (response.ok) {
-    if (json === undefined) throw badResponse("it is not JSON");
+    if (json === undefined) throw badResponse("it is not JSON", { status, ...identified });
     return json;
   }
-  const { status } = response;
   const code = codeOf(status, json, request);
   const isRetried = RETRIED_STATUSES.has(status);
   // The service's own text may repeat what was sent: it stays out of the error.
   const error = new VaultError(code, `the service refused the request (status ${status})`, {
     status,
     retryable: isRetried,
-    ...(requestId === undefined ? {} : { requestId }),
+    ...identified,
   });
   throw new Failure(error, isRetried, retryAfterMs(response.headers.get("retry-after")));
 }
