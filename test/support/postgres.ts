@@ -147,8 +147,8 @@ async function start(): Promise<Cluster> {
     ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
   ]);
   const server = spawn(command, args, { cwd: "/", stdio: "ignore" });
-  // A run that is cut short must not leave it behind.
-  process.once("exit", () => server.kill("SIGTERM"));
+  // A run that is cut short must not leave it behind: at once, whatever it is doing.
+  process.once("exit", () => server.kill("SIGQUIT"));
   const until = performance.now() + START_MS_MAX;
   for (;;) {
     const client = new pg.Client({ host: "127.0.0.1", port, user: "postgres", database: "postgres" });
@@ -167,7 +167,7 @@ async function start(): Promise<Cluster> {
 async function stop(server: ChildProcess): Promise<void> {
   if (server.exitCode !== null) return;
   const ended = new Promise((resolve) => server.once("exit", resolve));
-  // runuser hands the signal on. SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-  server.kill("SIGTERM");
+  // PostgreSQL's fast shutdown: it does not wait for clients.
+  server.kill("SIGINT");
   await ended;
 }
