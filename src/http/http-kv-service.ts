@@ -144,7 +144,12 @@ export class HttpKvService implements KvService {
       codes: { 400: "ERR_CURSOR_INVALID", 414: "ERR_CURSOR_INVALID", 431: "ERR_CURSOR_INVALID" },
       signal: options.signal,
     });
-    return summaryPageFromWire(body);
+    const page = summaryPageFromWire(body);
+    if (this.#transport.extensions) return page;
+    // The hosted service was seen to give the next page's cursor as `before`: whoever follows `after` alone would take
+    // its first page for the whole list.
+    const { before, after } = page.listMetadata;
+    return { ...page, listMetadata: { before, after: after ?? before } };
   }
 
   async listKvVersions(

@@ -44,10 +44,16 @@ export class KvListing implements PromiseLike<KvPage<KvSummary>>, AsyncIterable<
       }
       return;
     }
-    yield* page.data;
-    while (page.listMetadata.after !== null) {
-      page = await this.#fetch({ ...this.#request, before: undefined, after: page.listMetadata.after });
-      yield* page.data;
+    // Services differ in what their cursors mean on the last page: a page that brings nothing new ends the walk, and
+    // nothing is told twice.
+    const seen = new Set<string>();
+    for (;;) {
+      const fresh = page.data.filter(({ id }) => !seen.has(id));
+      for (const { id } of fresh) seen.add(id);
+      yield* fresh;
+      const { after } = page.listMetadata;
+      if (after === null || fresh.length === 0) return;
+      page = await this.#fetch({ ...this.#request, before: undefined, after });
     }
   }
 }

@@ -54,6 +54,18 @@ describe("a listing", () => {
     expect(await idsOf(new KvListing(fetch, { limit: 1 }))).toEqual(range(0, count));
   });
 
+  test("ends, and tells nothing twice, where the last page's cursor leads back", async () => {
+    const { fetch, requests } = source(25);
+    const backwards = async (request: KvListRequest): Promise<KvPage<KvSummary>> => {
+      const page = await fetch(request);
+      // A cursor to the page before, taken for one to the next.
+      const after = page.listMetadata.after ?? "19";
+      return { ...page, listMetadata: { before: after, after } };
+    };
+    expect(await idsOf(new KvListing(backwards, { limit: 10 }))).toEqual(range(0, 25));
+    expect(requests).toHaveLength(4);
+  });
+
   test("goes on from a cursor", async () => {
     const { fetch } = source(25);
     expect(await idsOf(new KvListing(fetch, { limit: 10, after: "7" }))).toEqual(range(8, 25));
