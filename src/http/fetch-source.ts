@@ -95,12 +95,15 @@ async function readAnswer(response: Response, offset: number, length: number): P
 async function readBody(response: Response, length: number): Promise<Uint8Array> {
   const out = new Uint8Array(length);
   let at = 0;
-  if (response.body !== null) {
-    for await (const bytes of response.body as AsyncIterable<Uint8Array>) {
-      if (bytes.length > length - at) throw badAnswer(response.status);
-      out.set(bytes, at);
-      at += bytes.length;
+  // Not by for await, which not every browser has on streams.
+  const reader = response.body?.getReader();
+  for (let piece = await reader?.read(); piece?.value !== undefined; piece = await reader?.read()) {
+    if (piece.value.length > length - at) {
+      await reader?.cancel();
+      throw badAnswer(response.status);
     }
+    out.set(piece.value, at);
+    at += piece.value.length;
   }
   return out.subarray(0, at);
 }
