@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
 import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import { migrations, SCHEMA_VERSION } from "../../src/vault/storage/schema.ts";
+import { SQLITE_TYPES } from "../../src/vault/storage/sqlite.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { freshDirectory, freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";
 
@@ -81,13 +82,7 @@ describe("a file that is no vault", () => {
 });
 
 describe("schema versions", () => {
-  const sqliteMigrations = migrations({
-    text: "TEXT",
-    bytes: "BLOB",
-    integer: "INTEGER",
-    sequence: "INTEGER PRIMARY KEY",
-    write: "INTEGER NOT NULL DEFAULT 0",
-  });
+  const sqliteMigrations = migrations(SQLITE_TYPES);
 
   test("[KEY-17] there is one migration per version", () => {
     expect(sqliteMigrations).toHaveLength(SCHEMA_VERSION);

@@ -2,12 +2,16 @@
  * docs/spec/keyring.md holds: its worked example is recomputed from the page alone, a vault is built from its numbers
  * and opened, and what the vault itself writes is taken apart again.
  */
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { inspectKeyBlob } from "../../src/crypto/key-blob.ts";
+import { SecretBytes } from "../../src/crypto/secret-bytes.ts";
+import { KekWrapper } from "../../src/vault/kek.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite.ts";
 import { base64, fromBase64, toHexText, utf8Bytes } from "../support/bytes.ts";
+import { errorOf } from "../support/errors.ts";
 import {
   canonicalForm,
   detached,
@@ -25,6 +29,7 @@ import {
   wrapAssociatedData,
   wrappingKey,
 } from "../support/keyring-reference.ts";
+import { SAMPLE_1, SAMPLE_2, TRUNCATED_SAMPLE } from "../support/samples.ts";
 import { freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";
 import { REPOSITORY_ROOT } from "../support/vectors.ts";
 
@@ -108,6 +113,37 @@ describe("the worked example", () => {
     expect(given("sealed value")).toEqual(sealed);
     expect(page).toContain(`etag is \`${etagOf(sealed)}\``);
   });
+});
+
+test("[KEY-12] the keys of webhooks' secrets and of fingerprints are derived as the page says", () => {
+  const wrapper = new KekWrapper(new SecretBytes(Uint8Array.from(ROOT)), VAULT_ID);
+  const owner = utf8Bytes("webhook_1");
+  const sealed = wrapper.sealSecret(utf8Bytes("whsec_1"), owner);
+  const key = hkdf(ROOT, VAULT_ID, "coffer/v1/webhook-secret");
+  expect(kcXaesOpened(key, sealed.subarray(0, 24), sealed.subarray(24), owner)).toEqual(utf8Bytes("whsec_1"));
+  expect(wrapper.openSecret(sealed, owner)).toEqual(utf8Bytes("whsec_1"));
+  expect(errorOf(() => wrapper.openSecret(sealed, utf8Bytes("webhook_2"))).code).toBe("ERR_STORAGE_CORRUPT");
+  const hmac = createHmac("sha256", hkdf(ROOT, VAULT_ID, "coffer/v1/idempotency"))
+    .update("request")
+    .digest();
+  expect(wrapper.fingerprint(utf8Bytes("request"))).toEqual(Uint8Array.from(hmac));
+  wrapper.dispose();
+});
+
+test("[KEY-29] of WorkOS's key blobs as much is told as can be read", () => {
+  for (const sample of [SAMPLE_1, SAMPLE_2, TRUNCATED_SAMPLE]) {
+    const blob = fromBase64(sample.encryptedKeys);
+    const expected = { format: "workos", dataKeyId: sample.dataKeyId, keks: [{ id: sample.kekId }] };
+    expect(inspectKeyBlob(blob)).toMatchObject(expected);
+    // The data key's id and its KEK's hang together as ours do.
+    if (!("dataKey" in sample)) continue;
+    expect(uuidText(uuid5(uuidBytes(sample.kekId), fromBase64(sample.dataKey)))).toBe(sample.dataKeyId);
+    // Cut off anywhere behind the magic, it is no error.
+    for (let end = 11; end < blob.length; end++) {
+      const { keks } = inspectKeyBlob(blob.subarray(0, end));
+      expect(keks).toEqual(end < 88 ? [] : [{ id: sample.kekId }]);
+    }
+  }
 });
 
 describe("a vault built from the page", () => {

@@ -39,7 +39,7 @@ const SCRUB_EVERY_MS = 1_000;
 const STATEMENTS_MAX = 200;
 
 /** The schema's types in SQLite's words; its text is compared byte by byte unless told otherwise. */
-const SQLITE_TYPES: SchemaTypes = {
+export const SQLITE_TYPES: SchemaTypes = {
   text: "TEXT",
   bytes: "BLOB",
   integer: "INTEGER",
