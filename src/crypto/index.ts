@@ -6,7 +6,7 @@
 export type { AeadProviderName } from "./aead.ts";
 export { DataKey, type DataKeyInput, type DataKeyParts, type WrappedDataKeyInput } from "./data-key.ts";
 export { LAYOUTS, type Layout, type ParseOptions, type WritableLayout } from "./envelope.ts";
-export { type CiphertextInfo, inspect, isCiphertext, splice } from "./inspect.ts";
+export { type CiphertextInfo, inspect, inspectNative, isCiphertext, splice } from "./inspect.ts";
 export type { KekReference, KeyBlobFormat, KeyBlobInfo } from "./key-blob.ts";
 export {
   type CanonicalContext,

@@ -5,12 +5,13 @@
  *
  * @module
  */
-import { isVaultError } from "../errors.ts";
+import { invalidType, isVaultError } from "../errors.ts";
 import { encodeBase64 } from "./base64.ts";
 import { keyBlobFromText } from "./data-key.ts";
 import { type Layout, type ParseOptions, parseEnvelope, serializeEnvelope } from "./envelope.ts";
 import { inspectKeyBlob, type KeyBlobInfo } from "./key-blob.ts";
-import { shapeOfChunks } from "./native-format.ts";
+import { NATIVE_SALT_BYTES } from "./limits.ts";
+import { NATIVE_PREFIX_BYTES, parseNativeHeader, shapeOfChunks } from "./native-format.ts";
 
 /** What an envelope tells without a key. */
 export interface CiphertextInfo {
@@ -43,6 +44,27 @@ export function inspect(ciphertext: string, options: ParseOptions = {}): Ciphert
       envelope.layout === "native"
         ? shapeOfChunks(envelope.ciphertext.length).plaintextBytes
         : envelope.ciphertext.length,
+  };
+}
+
+/**
+ * Tells the same of a native envelope as bytes, of which the beginning is enough.
+ *
+ * @param head - the beginning: 65,601 bytes hold the longest header, most are shorter than 1,024
+ * @param size - bytes of the whole envelope; default those of `head`
+ * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED,
+ *   ERR_ENVELOPE_MALFORMED (also if `head` does not hold the header), ERR_ENVELOPE_TOO_LARGE, ERR_KEY_BLOB_MALFORMED
+ */
+export function inspectNative(head: Uint8Array, size: number = head.length): CiphertextInfo {
+  if (!(head instanceof Uint8Array)) throw invalidType("head must be a Uint8Array");
+  const { keyBlob, bytes } = parseNativeHeader(head);
+  return {
+    layout: "native",
+    isCanonical: true,
+    keyBlob: inspectKeyBlob(keyBlob),
+    encryptedKeys: encodeBase64(keyBlob),
+    nonceBytes: NATIVE_SALT_BYTES,
+    plaintextBytes: shapeOfChunks(size - bytes - NATIVE_PREFIX_BYTES).plaintextBytes,
   };
 }
 

@@ -314,6 +314,17 @@ describe("rekey-file", () => {
   });
 });
 
+test("inspect tells of a file what it tells of a text", async () => {
+  const { json, out } = await withFile();
+  const info = await json(["inspect", "@in.coffer"]);
+  expect(info).toMatchObject({
+    layout: "native",
+    plaintextBytes: CONTENT.length,
+    keyBlob: { format: "coffer" },
+  });
+  expect(await out(["inspect", "@in.coffer"])).toContain(`plaintext bytes  ${CONTENT.length}`);
+});
+
 describe("progress", () => {
   test("bytes, rate and time left", () => {
     expect(progressLine(2 ** 29, 2 ** 30, 1)).toBe("512.0 MiB of 1.0 GiB (50%), 512.0 MiB/s, 1 s left");

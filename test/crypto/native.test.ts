@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DataKey } from "../../src/crypto/data-key.ts";
 import { parseEnvelope } from "../../src/crypto/envelope.ts";
-import { inspect, isCiphertext, splice } from "../../src/crypto/inspect.ts";
+import { inspect, inspectNative, isCiphertext, splice } from "../../src/crypto/inspect.ts";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
 import {
   nativeDecrypt,
@@ -414,6 +414,14 @@ describe("text", () => {
       plaintextBytes: 14,
     });
     expect(inspect(base64(ENVELOPE)).plaintextBytes).toBe(PLAINTEXT.length);
+    const bytes = fromBase64(EXAMPLE);
+    expect(inspectNative(bytes)).toEqual(inspect(EXAMPLE));
+    expect(inspectNative(bytes.subarray(0, 214), bytes.length)).toEqual(inspect(EXAMPLE));
+    expect(inspectNative(bytes, 214 + 56 + 3 * 16_400 + 16).plaintextBytes).toBe(3 * CHUNK);
+    expect(errorOf(() => inspectNative(bytes, 214)).code).toBe("ERR_ENVELOPE_MALFORMED");
+    expect(errorOf(() => inspectNative(bytes.subarray(0, 213))).code).toBe("ERR_ENVELOPE_MALFORMED");
+    expect(errorOf(() => inspectNative(fromBase64(SAMPLE_ENVELOPES.iv12))).code).toBe("ERR_NOT_CIPHERTEXT");
+    expect(errorOf(() => inspectNative("text" as never)).code).toBe("ERR_INVALID_ARGUMENT");
   });
 
   test("the largest text, with the largest key blob, is read and spliced", { timeout: 60_000 }, () => {

@@ -4,8 +4,10 @@
  * @module
  */
 import type { Command } from "commander";
-import { inspect } from "../../crypto/inspect.ts";
+import { type CiphertextInfo, inspect, inspectNative } from "../../crypto/inspect.ts";
+import { claimsNative, NATIVE_HEADER_BYTES_MAX } from "../../crypto/native-format.ts";
 import { addCiphertextArgument, type ReadOptions, readFlags } from "../ciphertexts.ts";
+import { openToRead } from "../file-streams.ts";
 import { type Result, record } from "../format.ts";
 import { bind } from "../options.ts";
 import type { Execute } from "../run.ts";
@@ -20,6 +22,7 @@ authenticated: only decrypting tells whether it is true.
 Examples:
   $ coffer inspect @secret.txt
   $ coffer inspect @secret.txt --field keyBlob.dataKeyId
+  $ coffer inspect @backup.tar.coffer
 `;
 
 export function addInspect(parent: Command, execute: Execute): void {
@@ -37,7 +40,7 @@ async function inspectCiphertext(
   options: ReadOptions,
   given: string | undefined,
 ): Promise<Result> {
-  const info = inspect(await readCiphertext(given), readFlags(options));
+  const info = (await inspectFile(given)) ?? inspect(await readCiphertext(given), readFlags(options));
   const { format, dataKeyId, keks, bytes } = info.keyBlob;
   return {
     view: record([
@@ -54,4 +57,21 @@ async function inspectCiphertext(
     ]),
     data: () => info,
   };
+}
+
+/** A file that encrypt-file has written: of whatever size, its beginning is enough. Undefined for anything else. */
+async function inspectFile(given: string | undefined): Promise<CiphertextInfo | undefined> {
+  if (given === undefined || !/^@[^@]/.test(given)) return undefined;
+  const file = await openToRead(given.slice(1));
+  try {
+    const stats = await file.stat();
+    // What is no plain file can be read only once.
+    if (!stats.isFile()) return undefined;
+    const head = new Uint8Array(NATIVE_HEADER_BYTES_MAX);
+    const { bytesRead } = await file.read(head, 0, head.length, 0);
+    const bytes = head.subarray(0, bytesRead);
+    return claimsNative(bytes) ? inspectNative(bytes, stats.size) : undefined;
+  } finally {
+    await file.close();
+  }
 }
