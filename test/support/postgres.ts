@@ -7,7 +7,7 @@
  * @module
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -113,25 +113,18 @@ export function freePort(): Promise<number> {
 async function start(): Promise<Cluster> {
   if (BIN === undefined) throw new Error(WHY_NOT);
   const directory = mkdtempSync(join(tmpdir(), "coffer-postgres-"));
-  // PostgreSQL refuses to run as root: it gets its own user, who must be able to enter the directory.
-  const isRoot = process.getuid?.() === 0;
-  if (isRoot) {
+  // PostgreSQL refuses to run as root: it gets its own user, who must be able to enter the directory. Not by way of
+  // runuser: that would stand between, and keep signals to itself.
+  let owner: { uid?: number; gid?: number } = {};
+  if (process.getuid?.() === 0) {
     const id = (flag: string) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
-    chmodSync(directory, 0o700);
-    chownSync(directory, id("-u"), id("-g"));
+    owner = { uid: id("-u"), gid: id("-g") };
+    chownSync(directory, owner.uid!, owner.gid!);
   }
+  const options = { ...owner, cwd: "/", stdio: "ignore" } as const;
   const data = join(directory, "data");
-  const asOwner = (program: string, args: readonly string[]): [string, string[]] =>
-    isRoot
-      ? ["runuser", ["-u", "postgres", "--", join(BIN, program), ...args]]
-      : [join(BIN, program), [...args]];
-  execFileSync(
-    ...asOwner("initdb", ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"]),
-    {
-      cwd: "/",
-      stdio: "ignore",
-    },
-  );
+  const initArgs = ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"];
+  execFileSync(join(BIN, "initdb"), initArgs, options);
   const port = await freePort();
   const settings = {
     listen_addresses: "127.0.0.1",
@@ -141,12 +134,8 @@ async function start(): Promise<Cluster> {
     // What is killed here is coffer, never PostgreSQL: its own disk writes prove nothing to us.
     fsync: "off",
   };
-  const [command, args] = asOwner("postgres", [
-    "-D",
-    data,
-    ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
-  ]);
-  const server = spawn(command, args, { cwd: "/", stdio: "ignore" });
+  const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const server = spawn(join(BIN, "postgres"), ["-D", data, ...args], options);
   // A run that is cut short must not leave it behind: at once, whatever it is doing.
   process.once("exit", () => server.kill("SIGQUIT"));
   const until = performance.now() + START_MS_MAX;
