@@ -1,6 +1,7 @@
 /** A server that is killed under load loses nothing that it has acknowledged (docs/spec/key-service-api.md, API-16). */
 import { describe, expect, test } from "vitest";
 import { describePostgres, freshDatabaseUrl } from "../support/postgres.ts";
+import type { Answer } from "../support/server.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import { freshPath, ROOT_KEY } from "../support/vaults.ts";
 
@@ -10,7 +11,13 @@ const WORKERS = 8;
 const WRITES_MIN = 40;
 const ROUNDS = 2;
 
-async function ask(url: string, key: string, method: string, path: string, body?: unknown) {
+async function ask(
+  url: string,
+  key: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Pick<Answer, "status" | "body">> {
   const response = await fetch(url + path, {
     method,
     headers: {
