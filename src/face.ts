@@ -11,12 +11,14 @@ import { equalBytes } from "./crypto/bytes.ts";
 import type { DataKey } from "./crypto/data-key.ts";
 import { type Envelope, type ParsedEnvelope, parseEnvelope, type WritableLayout } from "./crypto/envelope.ts";
 import type { DecryptItem } from "./crypto/envelope-batch.ts";
+import { envelopeKeyOf } from "./crypto/envelope-key.ts";
 import { canonicalContext, type KeyContext } from "./crypto/key-context.ts";
 import {
   type AssociatedData,
   associatedDataBytes,
   checkLayout,
   checkResultType,
+  DEFAULT_LAYOUT,
   decryptEnvelope,
   type LocalDecryptOptions,
   localEncrypt,
@@ -201,15 +203,20 @@ export class Vault implements KvServiceFace {
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
     const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
+    const fast = this.#openAtHand(ciphertext, aad, as, options);
+    if (fast !== undefined) return fast;
     const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.#reading(options));
-    return await this.#withKey(
-      encodeBase64(envelope.keyBlob),
+    const encryptedKeys = encodeBase64(envelope.keyBlob);
+    const plaintext = await this.#withKey(
+      encryptedKeys,
       (key) => {
         checkContext(key, expected);
         return decryptEnvelope(envelope satisfies Envelope, key, aad, as, options.provider);
       },
       options,
     );
+    if (envelope.layout === DEFAULT_LAYOUT) this.#cache.remember(this.#keys, ciphertext, encryptedKeys);
+    return plaintext;
   }
 
   /**
@@ -586,6 +593,22 @@ export class Vault implements KvServiceFace {
   }
 
   /** Runs `work` with an unwrapped data key, which it must not keep. */
+  /** The short way to what a key in the cache opens: nothing is asked for, and every doubt goes the long way. */
+  #openAtHand(
+    ciphertext: string,
+    associatedData: Uint8Array,
+    as: "text" | "bytes",
+    options: DecryptOptions,
+  ): string | Uint8Array | undefined {
+    const { context, layouts, signal, requireCommitment = this.#requireCommitment, provider } = options;
+    const isPlain =
+      context === undefined && layouts === undefined && signal === undefined && !requireCommitment;
+    if (!isPlain || typeof ciphertext !== "string") return undefined;
+    const key = this.#cache.atHand(this.#keys, ciphertext);
+    if (key === undefined) return undefined;
+    return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, provider);
+  }
+
   #withKey<T>(
     encryptedKeys: string,
     work: (key: DataKey) => T | Promise<T>,

@@ -64,14 +64,15 @@ export async function encryptBatch(
   associatedData: AssociatedData,
   options: CallOptions & { readonly layout: WritableLayout },
 ): Promise<ItemResult<string>[]> {
-  canonicalContext(context);
+  const shared = { id: encodeBase64(canonicalContext(context).bytes), context };
   const prepared = prepareSeals(items as readonly EncryptItem[], associatedData);
   const results: ItemResult<string>[] = failuresOf(prepared) as ItemResult<string>[];
   const groups = new Map<string, { readonly context: KeyContext; indexes: number[] }>();
   for (const [index, item] of items.entries()) {
     if (results[index] !== undefined) continue;
     const own = resultOf(() => {
-      const found = ownContext(item) ?? context;
+      const found = ownContext(item);
+      if (found === undefined) return shared;
       return { id: encodeBase64(canonicalContext(found).bytes), context: found };
     });
     if (!own.ok) {

@@ -25,6 +25,8 @@ interface Entry {
   readonly service: string;
   /** The service's answer, awaited by all who came while it was under way. */
   readonly ready: Promise<DataKey>;
+  /** The same, once it is there. */
+  key?: DataKey;
   since: number;
   /** Calls that wait for the key or use it: it is not disposed of under them. */
   users: number;
@@ -38,6 +40,10 @@ export class DataKeyCache {
   readonly #now: () => number;
   /** In order of use, the oldest first; also what is under way. */
   readonly #entries = new Map<string, Entry>();
+  /** The entry that was used last. */
+  #newest: Entry | undefined;
+  /** Entries by a few characters of ciphertexts: no text is hashed to find one. */
+  readonly #byMark = new Map<number, string>();
   readonly #revocations = new Map<string, number | undefined>();
   #sweep: ReturnType<typeof setTimeout> | undefined;
 
@@ -77,9 +83,43 @@ export class DataKeyCache {
     }
   }
 
+  /**
+   * The data key of a ciphertext like one that was decrypted before, without taking the ciphertext apart. A guess:
+   * whoever uses the key must compare the wrapped form. Must be used at once, without a wait in between.
+   *
+   * @returns undefined if there is none at hand, or any doubt about it
+   */
+  atHand(service: KeyService, ciphertext: string): DataKey | undefined {
+    const id = this.#byMark.get(markOf(ciphertext));
+    const entry = id === undefined ? undefined : this.#entries.get(id);
+    if (
+      entry?.key === undefined ||
+      entry.service !== service.id ||
+      this.#isOld(entry) ||
+      this.#revocations.get(service.id) !== service.revocations?.()
+    ) {
+      return undefined;
+    }
+    // The order of use changes only when another key is used.
+    if (this.#newest !== entry) {
+      this.#newest = entry;
+      this.#entries.delete(id as string);
+      this.#entries.set(id as string, entry);
+    }
+    return entry.key;
+  }
+
+  /** Remembers which wrapped form a ciphertext has, for `atHand`. Nothing depends on it being right. */
+  remember(service: KeyService, ciphertext: string, encryptedKeys: string): void {
+    if (this.#byMark.size > MARKS_PER_ENTRY * this.#maxEntries) this.#byMark.clear();
+    this.#byMark.set(markOf(ciphertext), entryId(service, encryptedKeys));
+  }
+
   /** Lets go of every key; those in use are disposed of when their calls end. */
   clear(): void {
     for (const id of [...this.#entries.keys()]) this.#drop(id);
+    this.#byMark.clear();
+    this.#newest = undefined;
     clearTimeout(this.#sweep);
     this.#sweep = undefined;
   }
@@ -97,6 +137,7 @@ export class DataKeyCache {
       this.#drop(id);
       return undefined;
     }
+    this.#newest = entry;
     this.#entries.delete(id);
     this.#entries.set(id, entry);
     return entry;
@@ -108,6 +149,7 @@ export class DataKeyCache {
     const land = async (): Promise<DataKey> => {
       try {
         const key = await answer;
+        entry.key = key;
         entry.since = this.#now();
         if (this.#maxAgeMs === 0 || this.#maxEntries === 0) this.#dropIfHeld(id, entry);
         return key;
@@ -123,6 +165,7 @@ export class DataKeyCache {
       users: 0,
       isDropped: false,
     };
+    this.#newest = entry;
     this.#entries.set(id, entry);
     if (this.#maxEntries > 0 && this.#entries.size > this.#maxEntries) {
       this.#drop(this.#entries.keys().next().value as string);
@@ -171,6 +214,25 @@ function disposeIfUnused(entry: Entry): void {
   entry.ready.then(
     (key) => key.dispose(),
     () => {}, // A request that failed left no key.
+  );
+}
+
+/** Marks that may be kept for each entry, before all are forgotten: ciphertexts of one key differ in layout only. */
+const MARKS_PER_ENTRY = 4;
+
+/**
+ * Where the mark stands: these characters code bytes 171 to 173 of an envelope, which in the layout that is written
+ * by default lie in the encrypted part of a wrapped key, WorkOS's or coffer's, of up to four KEKs.
+ */
+const MARK_AT = 228;
+
+/** Four characters of a text as a number; the same for all texts that are too short. */
+function markOf(text: string): number {
+  return (
+    (text.charCodeAt(MARK_AT) << 21) ^
+    (text.charCodeAt(MARK_AT + 1) << 14) ^
+    (text.charCodeAt(MARK_AT + 2) << 7) ^
+    text.charCodeAt(MARK_AT + 3)
   );
 }
 
