@@ -16,7 +16,7 @@ import type { KvActor } from "../kv/kv-service.ts";
 import type { EventMode } from "./events.ts";
 import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from "./host.ts";
 import type { KekInfo, KekSelector, KekVersionSelector, ShredOptions, ShredReport } from "./kek-lifecycle.ts";
-import type { RewrapReport } from "./kv-store.ts";
+import type { RewrapReport } from "./kv-rewrap.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 import { checkRootKey, ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
 import { openPostgres, type PostgresOptions } from "./storage/postgres.ts";

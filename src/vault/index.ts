@@ -31,7 +31,7 @@ export type {
   ShredOptions,
   ShredReport,
 } from "./kek-lifecycle.ts";
-export type { RewrapReport } from "./kv-store.ts";
+export type { RewrapReport } from "./kv-rewrap.ts";
 export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
 export { ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
 export { migratePostgres, type PostgresOptions } from "./storage/postgres.ts";

@@ -349,9 +349,8 @@ export class Keyring {
 
   /** The newest version of each KEK of a context. @throws VaultError ERR_KEY_NOT_FOUND if one does not exist yet */
   async #loadNewest(sql: Sql, context: CanonicalContext): Promise<Loaded> {
-    const missing = new VaultError("ERR_KEY_NOT_FOUND", "a KEK of the context does not exist yet");
     const contextRow = await this.#contextRow(sql, context);
-    if (contextRow === undefined) throw missing;
+    if (contextRow === undefined) throw missingKek();
     const found = [];
     for (const entry of context.entries) {
       const row = await sql.get(
@@ -363,7 +362,7 @@ export class Keyring {
         utf8(entry.name, "context name"),
         utf8(entry.value, "context value"),
       );
-      if (row === undefined) throw missing;
+      if (row === undefined) throw missingKek();
       found.push(row);
     }
     return { rows: usable(found, ["active"]), contextId: contextRow.id as string };
@@ -456,6 +455,10 @@ function usable(rows: readonly Row[], states: readonly KekState[]): KekRow[] {
       wrapped: row.wrapped as Uint8Array,
     };
   });
+}
+
+function missingKek(): VaultError {
+  return new VaultError("ERR_KEY_NOT_FOUND", "a KEK of the context does not exist yet");
 }
 
 /** The one answer for a KEK that does not exist and for one that the caller may not know of. */

@@ -8,14 +8,11 @@
  */
 import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, toHex, utf8 } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
-import { decodeKeyBlob } from "../crypto/key-blob.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { openDetachedSync, sealDetachedSync } from "../crypto/native.ts";
 import { randomBytes } from "../crypto/random.ts";
-import { uuidToText } from "../crypto/uuid.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
-import { Turns } from "../keys/turns.ts";
 import type {
   KvListRequest,
   KvMetadata,
@@ -28,8 +25,23 @@ import type {
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
 import { satisfies } from "./api-keys.ts";
-import { type Keyring, type RingDataKey, type StoredDataKey, storedContext } from "./keyring.ts";
-import { ID_BYTES, IDEMPOTENT_ANSWER_MS, OBJECT_ID_PREFIX, REWRAP_BATCH } from "./limits.ts";
+import { IdempotentAnswers } from "./idempotency.ts";
+import { type Keyring, type StoredDataKey, storedContext } from "./keyring.ts";
+import { type RewrapOptions, type RewrapReport, rewrapStored } from "./kv-rewrap.ts";
+import {
+  conflict,
+  insertVersionKeks,
+  iso,
+  isUnrevoked,
+  KvRows,
+  notFound,
+  OBJECT_COLUMNS,
+  OBJECT_TABLES,
+  REVOKED_RETRIES_MAX,
+  revokedTooFast,
+  toObject,
+} from "./kv-rows.ts";
+import { ID_BYTES, OBJECT_ID_PREFIX } from "./limits.ts";
 import { type Session, scopeCondition } from "./session.ts";
 import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
 
@@ -38,37 +50,14 @@ const VALUE_LABEL = ascii("coffer/v1/kv-value");
 /** Bytes of the fingerprint in an etag: half a SHA-256, as long as S3's. */
 const ETAG_BYTES = 16;
 
-/** How often a write starts over because keys were revoked while it was under way. */
-const REVOKED_RETRIES_MAX = 10;
-
-const OBJECT_COLUMNS = `o.id, o.name, o.environment_id, o.current_version, o.updated_at, o.deleted_at, c.canonical,
-  v.id AS version_id, v.key_id, v.key_blob, v.sealed, v.created_at AS version_created_at, v.created_by_id, v.created_by_name`;
-const OBJECT_TABLES =
-  "kv_objects o JOIN contexts c ON c.id = o.context_id JOIN kv_versions v ON v.object_id = o.id";
-
-/** What a rewrap of the store has done. */
-export interface RewrapReport {
-  /** Stored versions that were looked at. */
-  readonly checked: number;
-  /** Stored versions whose data key is now under newer KEK versions. */
-  readonly rewrapped: number;
-  /** Stored versions that could not be unwrapped, because their KEK is disabled or destroyed. */
-  readonly skipped: number;
-}
-
-/** A stored version whose data key has been wrapped anew. */
-interface MovedVersion {
-  readonly versionId: string;
-  readonly old: Uint8Array;
-  readonly made: RingDataKey;
-}
-
 export class EmbeddedKvStore implements KvService {
   readonly #database: Database;
   readonly #keyring: Keyring;
   readonly #environmentId: string;
   readonly #session: Session;
   readonly #scope: ReturnType<typeof scopeCondition>;
+  readonly #rows: KvRows;
+  readonly #answers: IdempotentAnswers;
   readonly #now: () => number;
 
   constructor(database: Database, keyring: Keyring, session: Session, now: () => number) {
@@ -77,6 +66,8 @@ export class EmbeddedKvStore implements KvService {
     this.#environmentId = session.environmentId;
     this.#session = session;
     this.#scope = scopeCondition(session, "o.context_id");
+    this.#rows = new KvRows(session);
+    this.#answers = new IdempotentAnswers(session, now);
     this.#now = now;
   }
 
@@ -94,11 +85,10 @@ export class EmbeddedKvStore implements KvService {
       );
     }
     options.signal?.throwIfAborted();
-    const exists = new VaultError("ERR_KV_EXISTS", "an object with this name exists already");
     // Early, so that a name that is taken costs no data key; a repetition finds its own object.
     if (this.#session.idempotency === undefined) {
-      const isTaken = await this.#database.read((sql) => this.#liveByName(sql, name), options);
-      if (isTaken) throw exists;
+      const isTaken = await this.#database.read((sql) => this.#rows.isNameTaken(sql, name), options);
+      if (isTaken) throw exists();
     }
     return this.#withStoredKey(context, options, async (sql, key): Promise<KvMetadata> => {
       const id = `${OBJECT_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
@@ -109,7 +99,7 @@ export class EmbeddedKvStore implements KvService {
          VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
         ...[id, this.#environmentId, name, key.contextId, versionId, now, now],
       );
-      if (inserted === 0) throw exists;
+      if (inserted === 0) throw exists();
       await this.#insertVersion(sql, { objectId: id, name, versionId, number: 1, value, key, now });
       await this.#session.events.append(sql, "vault.data.created", {
         kv_name: name,
@@ -135,7 +125,7 @@ export class EmbeddedKvStore implements KvService {
     const id = checkId(request.id, "id");
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     options.signal?.throwIfAborted();
-    const row = await this.#database.read((sql) => this.#live(sql, id, versionId), options);
+    const row = await this.#database.read((sql) => this.#rows.live(sql, id, versionId), options);
     return this.#read(row, options);
   }
 
@@ -171,9 +161,9 @@ export class EmbeddedKvStore implements KvService {
     options.signal?.throwIfAborted();
     // On one state of the database: between two, the same request may have been answered elsewhere.
     const { answered, row } = await this.#database.read(async (sql) => {
-      const before = await this.#answered<KvObjectWithoutValue>(sql);
+      const before = await this.#answers.answered<KvObjectWithoutValue>(sql);
       return before === undefined
-        ? { answered: undefined, row: await this.#live(sql, id) }
+        ? { answered: undefined, row: await this.#rows.live(sql, id) }
         : { answered: before, row: undefined };
     }, options);
     if (answered !== undefined) return answered;
@@ -184,7 +174,7 @@ export class EmbeddedKvStore implements KvService {
       const versionId = newVersionId();
       const now = this.#now();
       // One conditional statement decides, whatever other processes do (the row above may be old by now).
-      await this.#changeLive(sql, id, check, "current_version = ?, updated_at = ?", versionId, now);
+      await this.#rows.changeLive(sql, id, check, "current_version = ?, updated_at = ?", versionId, now);
       const last = await sql.get("SELECT max(number) AS n FROM kv_versions WHERE object_id = ?", id);
       const number = (last!.n as number) + 1;
       await this.#insertVersion(sql, { objectId: id, name, versionId, number, value, key, now });
@@ -193,7 +183,7 @@ export class EmbeddedKvStore implements KvService {
         key_id: key.id,
         key_context: contextObject(context),
       });
-      return this.#withoutValue(await this.#live(sql, id));
+      return toObject(await this.#rows.live(sql, id));
     });
   }
 
@@ -205,7 +195,7 @@ export class EmbeddedKvStore implements KvService {
     const check = checkVersionCheck(request.versionCheck);
     options.signal?.throwIfAborted();
     return this.#writeOnce(async (sql) => {
-      await this.#changeLive(sql, id, check, "deleted_at = ?", this.#now());
+      await this.#rows.changeLive(sql, id, check, "deleted_at = ?", this.#now());
       const row = await sql.get("SELECT name FROM kv_objects WHERE id = ?", id);
       const name = row!.name as string;
       await this.#session.events.append(sql, "vault.data.deleted", { kv_name: name });
@@ -236,7 +226,7 @@ export class EmbeddedKvStore implements KvService {
       const isForward = (order === "asc") === (before === undefined);
       if (cursor !== undefined) {
         where.push(`sequence ${isForward ? ">" : "<"} ?`);
-        parameters.push(await this.#sequenceOf(sql, cursor));
+        parameters.push(await this.#rows.sequenceOf(sql, cursor));
       }
       const rows = await sql.all(
         `SELECT id, name, updated_at FROM kv_objects o WHERE ${where.join(" AND ")}
@@ -268,7 +258,7 @@ export class EmbeddedKvStore implements KvService {
     const id = checkId(request.id, "id");
     options.signal?.throwIfAborted();
     return this.#database.read(async (sql) => {
-      const object = await this.#live(sql, id);
+      const object = await this.#rows.live(sql, id);
       const rows = await sql.all(
         `SELECT id, created_at, size, etag, sealed IS NULL AS is_destroyed FROM kv_versions WHERE object_id = ?
          ORDER BY number DESC`,
@@ -294,7 +284,7 @@ export class EmbeddedKvStore implements KvService {
   ): Promise<KvObjectWithoutValue> {
     const id = checkId(request.id, "id");
     options.signal?.throwIfAborted();
-    const object = this.#withoutValue(await this.#database.read((sql) => this.#live(sql, id), options));
+    const object = toObject(await this.#database.read((sql) => this.#rows.live(sql, id), options));
     this.#session.events.note("vault.metadata.read", { kv_name: object.name });
     return object;
   }
@@ -306,11 +296,11 @@ export class EmbeddedKvStore implements KvService {
     const id = checkId(request.id, "id");
     options.signal?.throwIfAborted();
     return this.#database.write(async (sql) => {
-      const row = await this.#any(sql, id);
+      const row = await this.#rows.any(sql, id);
       if (row.deleted_at === null)
         throw new VaultError("ERR_KV_NOT_DELETED", "the object has not been deleted");
       if (row.sealed === null) throw destroyed();
-      if (await this.#liveByName(sql, row.name as string)) {
+      if (await this.#rows.isNameTaken(sql, row.name as string)) {
         throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
       }
       await sql.run("UPDATE kv_objects SET deleted_at = NULL WHERE id = ?", id);
@@ -319,7 +309,7 @@ export class EmbeddedKvStore implements KvService {
         key_id: row.key_id as string,
         key_context: contextObject(storedContext(row.canonical)),
       });
-      return this.#withoutValue(row);
+      return toObject(row);
     }, options);
   }
 
@@ -331,7 +321,7 @@ export class EmbeddedKvStore implements KvService {
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     options.signal?.throwIfAborted();
     const destroyedVersions = await this.#database.write(async (sql) => {
-      const row = await this.#any(sql, id, versionId);
+      const row = await this.#rows.any(sql, id, versionId);
       const only = versionId === undefined ? "" : " AND id = ?";
       const parameters = versionId === undefined ? [id] : [id, versionId];
       const which = `SELECT id FROM kv_versions WHERE object_id = ?${only}`;
@@ -354,90 +344,9 @@ export class EmbeddedKvStore implements KvService {
     return { destroyedVersions };
   }
 
-  /**
-   * Wraps the data keys of all stored versions under the newest KEK versions; values are not touched.
-   *
-   * Goes on where it stopped when called again. Others may read and write meanwhile.
-   *
-   * @param onProgress - told after each batch: versions done and in all
-   * @throws the signal's reason, between two batches
-   */
-  async rewrap(
-    options: CallOptions & { onProgress?: ((done: number, total: number) => void) | undefined } = {},
-  ): Promise<RewrapReport> {
-    const inEnvironment = `FROM kv_versions v JOIN kv_objects o ON o.id = v.object_id
-      WHERE o.environment_id = ? AND v.sealed IS NOT NULL AND v.key_blob IS NOT NULL`;
-    const count = await this.#database.read(
-      (sql) => sql.get(`SELECT count(*) AS n ${inEnvironment}`, this.#environmentId),
-      options,
-    );
-    const total = count!.n as number;
-    const report = { checked: 0, rewrapped: 0, skipped: 0 };
-    for (let last = ""; ; ) {
-      options.signal?.throwIfAborted();
-      const rows = await this.#database.read(
-        (sql) =>
-          sql.all(
-            `SELECT v.id, v.key_blob ${inEnvironment} AND v.id > ? ORDER BY v.id LIMIT ?`,
-            this.#environmentId,
-            last,
-            REWRAP_BATCH,
-          ),
-        options,
-      );
-      if (rows.length === 0) return report;
-      last = rows[rows.length - 1]!.id as string;
-      const moved = await this.#rewrapBatch(rows, options);
-      report.checked += rows.length;
-      report.rewrapped += moved.rewrapped;
-      report.skipped += moved.skipped;
-      options.onProgress?.(report.checked, Math.max(total, report.checked));
-    }
-  }
-
-  async #rewrapBatch(
-    rows: readonly Row[],
-    options: CallOptions,
-  ): Promise<{ rewrapped: number; skipped: number }> {
-    for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
-      const revocations = await this.#keyring.revocations(options);
-      const { moved, skipped } = await this.#wrapAnew(rows, options);
-      if (moved.length === 0) return { rewrapped: 0, skipped };
-      const rewrapped = await this.#database.write(
-        async (sql) =>
-          (await this.#isUnrevoked(sql, revocations)) ? replaceKeyBlobs(sql, moved) : undefined,
-        options,
-      );
-      if (rewrapped !== undefined) return { rewrapped, skipped };
-      await this.#database.lookAfresh();
-    }
-    throw revokedTooFast();
-  }
-
-  /** Wraps the data keys of stored versions under the newest KEK versions; says how many cannot be. */
-  async #wrapAnew(
-    rows: readonly Row[],
-    options: CallOptions,
-  ): Promise<{ moved: MovedVersion[]; skipped: number }> {
-    const moved: MovedVersion[] = [];
-    let skipped = 0;
-    const turns = new Turns();
-    for (const row of rows) {
-      await turns.give();
-      const old = row.key_blob as Uint8Array;
-      let unwrapped: RingDataKey | undefined;
-      try {
-        unwrapped = await this.#keyring.unwrap(old, options);
-        const made = await this.#keyring.rewrap(unwrapped, this.#session.events, options);
-        if (made !== unwrapped) moved.push({ versionId: row.id as string, old, made });
-      } catch (error) {
-        if (!isUnusable(error)) throw error;
-        skipped += 1;
-      } finally {
-        unwrapped?.key.fill(0); // Both wraps are of the same bytes.
-      }
-    }
-    return { moved, skipped };
+  /** Wraps the data keys of all stored versions anew. @throws as `rewrapStored` */
+  rewrap(options: RewrapOptions = {}): Promise<RewrapReport> {
+    return rewrapStored(this.#database, this.#keyring, this.#session, options);
   }
 
   /**
@@ -453,10 +362,10 @@ export class EmbeddedKvStore implements KvService {
       const key = await this.#keyring.createStoredDataKey(context, this.#session.events, options);
       try {
         const result = await this.#database.write(async (sql) => {
-          if (!(await this.#isUnrevoked(sql, key.revocations))) return undefined;
-          const answered = await this.#claim<T>(sql);
+          if (!(await isUnrevoked(sql, this.#database, key.revocations))) return undefined;
+          const answered = await this.#answers.claim<T>(sql);
           if (answered !== undefined) return { value: answered };
-          return { value: await this.#remember(sql, await work(sql, key)) };
+          return { value: await this.#answers.remember(sql, await work(sql, key)) };
         }, options);
         if (result !== undefined) return result.value;
       } finally {
@@ -467,78 +376,13 @@ export class EmbeddedKvStore implements KvService {
     throw revokedTooFast();
   }
 
-  /** Whether no KEK has been disabled or destroyed since the counter was read, and none will be before the end. */
-  async #isUnrevoked(sql: Sql, revocations: number): Promise<boolean> {
-    const counter = `SELECT value FROM counters WHERE name = 'revocations'${this.#database.lockRows}`;
-    return (await sql.get(counter))!.value === revocations;
-  }
-
   /** A write that needs no data key, once per idempotency key. */
   #writeOnce<T>(work: (sql: Sql) => Promise<T>, options: CallOptions): Promise<T> {
     return this.#database.write(
-      async (sql) => (await this.#claim<T>(sql)) ?? (await this.#remember(sql, await work(sql))),
+      async (sql) =>
+        (await this.#answers.claim<T>(sql)) ?? (await this.#answers.remember(sql, await work(sql))),
       options,
     );
-  }
-
-  /**
-   * The answer that was given to this request before. If there is none, the idempotency key is this transaction's: the same
-   * request elsewhere waits for its end, and then gets its answer, or the key.
-   *
-   * @throws VaultError ERR_IDEMPOTENCY_CONFLICT if the key was used for another request
-   */
-  async #claim<T>(sql: Sql): Promise<T | undefined> {
-    const { idempotency } = this.#session;
-    if (idempotency === undefined) return undefined;
-    const now = this.#now();
-    await sql.run("DELETE FROM idempotent_answers WHERE created_at < ?", now - IDEMPOTENT_ANSWER_MS);
-    const claimed = await sql.run(
-      `INSERT INTO idempotent_answers (environment_id, idempotency_key, request_hash, answer, created_at)
-       VALUES (?, ?, ?, '', ?) ON CONFLICT (environment_id, idempotency_key) DO NOTHING`,
-      this.#environmentId,
-      this.#idempotencyKey(idempotency.key),
-      idempotency.fingerprint,
-      now,
-    );
-    return claimed === 1 ? undefined : this.#answered<T>(sql);
-  }
-
-  /**
-   * The answer that was given to this request before.
-   *
-   * @throws VaultError ERR_IDEMPOTENCY_CONFLICT if the key was used for another request
-   */
-  async #answered<T>(sql: Sql): Promise<T | undefined> {
-    const { idempotency } = this.#session;
-    if (idempotency === undefined) return undefined;
-    const row = await sql.get(
-      "SELECT request_hash, answer FROM idempotent_answers WHERE environment_id = ? AND idempotency_key = ?",
-      this.#environmentId,
-      this.#idempotencyKey(idempotency.key),
-    );
-    if (row === undefined) return undefined;
-    if (!equalBytes(row.request_hash as Uint8Array, idempotency.fingerprint)) {
-      throw new VaultError("ERR_IDEMPOTENCY_CONFLICT", "the idempotency key was used for another request");
-    }
-    return JSON.parse(row.answer as string) as T;
-  }
-
-  /** Keeps an answer, in the transaction of what it tells; answers of the store hold no values. */
-  async #remember<T>(sql: Sql, answer: T): Promise<T> {
-    const { idempotency } = this.#session;
-    if (idempotency === undefined) return answer;
-    await sql.run(
-      "UPDATE idempotent_answers SET answer = ? WHERE environment_id = ? AND idempotency_key = ?",
-      JSON.stringify(answer),
-      this.#environmentId,
-      this.#idempotencyKey(idempotency.key),
-    );
-    return answer;
-  }
-
-  /** One caller's keys must not meet another's. */
-  #idempotencyKey(key: string): string {
-    return `${this.#session.actor.id} ${key}`;
   }
 
   async #insertVersion(
@@ -577,20 +421,19 @@ export class EmbeddedKvStore implements KvService {
   }
 
   async #read(row: Row, options: CallOptions): Promise<KvObject> {
-    const object = { ...this.#withoutValue(row), value: await this.#open(row, options) };
+    const object = { ...toObject(row), value: await this.#open(row, options) };
     this.#session.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
     return object;
   }
 
   async #open(row: Row, options: CallOptions): Promise<string> {
     if (row.sealed === null) throw destroyed();
-    const damaged = new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
-    if (row.key_blob === null) throw damaged;
+    if (row.key_blob === null) throw damaged();
     const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array, options);
     // The object's context is shown, and the next version is encrypted for it: it must be the one of this version.
     if (!equalBytes(context.bytes, row.canonical as Uint8Array)) {
       key.fill(0);
-      throw damaged;
+      throw damaged();
     }
     const associatedData = this.#associatedData(
       row.id as string,
@@ -602,7 +445,7 @@ export class EmbeddedKvStore implements KvService {
       return fromUtf8(value) as string; // Only UTF-8 is ever sealed.
     } catch (error) {
       // What does not even look like a sealed value was not written by anybody who had a key.
-      throw isVaultError(error, "ERR_DECRYPT_FAILED") ? error : damaged;
+      throw isVaultError(error, "ERR_DECRYPT_FAILED") ? error : damaged();
     } finally {
       key.fill(0);
     }
@@ -616,129 +459,6 @@ export class EmbeddedKvStore implements KvService {
       ),
     );
   }
-
-  /** A live object with its current version, or the one asked for. */
-  async #live(sql: Sql, id: string, versionId?: string): Promise<Row> {
-    const row = await this.#any(sql, id, versionId);
-    if (row.deleted_at !== null) throw notFound();
-    return row;
-  }
-
-  /** The same, deleted or not. */
-  async #any(sql: Sql, id: string, versionId?: string): Promise<Row> {
-    const row = await sql.get(
-      `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = coalesce(?, o.current_version)
-       WHERE o.environment_id = ? AND o.id = ?${this.#scope.sql}`,
-      versionId ?? null,
-      this.#environmentId,
-      id,
-      ...this.#scope.parameters,
-    );
-    if (row === undefined) throw notFound();
-    return row;
-  }
-
-  async #liveByName(sql: Sql, name: string): Promise<boolean> {
-    const row = await sql.get(
-      "SELECT 1 AS found FROM kv_objects WHERE environment_id = ? AND name = ? AND deleted_at IS NULL",
-      this.#environmentId,
-      name,
-    );
-    return row !== undefined;
-  }
-
-  /** Changes a live object if its version is the expected one, in one statement. */
-  async #changeLive(
-    sql: Sql,
-    id: string,
-    check: string | undefined,
-    assignments: string,
-    ...values: readonly SqlValue[]
-  ): Promise<void> {
-    const changed = await sql.run(
-      `UPDATE kv_objects AS o SET ${assignments} WHERE o.id = ? AND o.environment_id = ? AND o.deleted_at IS NULL
-       AND o.current_version = coalesce(?, o.current_version)${this.#scope.sql}`,
-      ...values,
-      id,
-      this.#environmentId,
-      check ?? null,
-      ...this.#scope.parameters,
-    );
-    if (changed === 1) return;
-    await this.#live(sql, id);
-    throw conflict();
-  }
-
-  async #sequenceOf(sql: Sql, cursor: string): Promise<number> {
-    const row = await sql.get(
-      `SELECT o.sequence FROM kv_objects o WHERE o.environment_id = ? AND o.id = ?${this.#scope.sql}`,
-      this.#environmentId,
-      cursor,
-      ...this.#scope.parameters,
-    );
-    if (row === undefined) throw new VaultError("ERR_CURSOR_INVALID", "the cursor is not one of this list");
-    return row.sequence as number;
-  }
-
-  #withoutValue(row: Row): KvObjectWithoutValue {
-    return {
-      id: row.id as string,
-      name: row.name as string,
-      metadata: {
-        id: row.id as string,
-        environmentId: row.environment_id as string,
-        keyId: row.key_id as string,
-        updatedAt: iso(row.version_created_at as number),
-        updatedBy: { id: row.created_by_id as string, name: row.created_by_name as string },
-        context: contextObject(storedContext(row.canonical)),
-        versionId: row.version_id as string,
-      },
-    };
-  }
-}
-
-/** Puts new key blobs in the place of those that were read; answers how many. */
-async function replaceKeyBlobs(sql: Sql, moved: readonly MovedVersion[]): Promise<number> {
-  let done = 0;
-  for (const { versionId, old, made } of moved) {
-    // Only what is still as it was read: another rewrap, or a destroy, may have come between.
-    const changed = await sql.run(
-      "UPDATE kv_versions SET key_blob = ?, key_id = ? WHERE id = ? AND key_blob = ?",
-      made.blob,
-      made.id,
-      versionId,
-      old,
-    );
-    if (changed === 0) continue;
-    done += 1;
-    await sql.run("DELETE FROM kv_version_keks WHERE version_id = ?", versionId);
-    await insertVersionKeks(sql, versionId, decodeKeyBlob(made.blob).keks.map(kekText));
-  }
-  return done;
-}
-
-async function insertVersionKeks(
-  sql: Sql,
-  versionId: string,
-  keks: readonly { readonly id: string; readonly version: number }[],
-): Promise<void> {
-  for (const kek of keks) {
-    await sql.run(
-      "INSERT INTO kv_version_keks (version_id, kek_id, kek_version) VALUES (?, ?, ?)",
-      versionId,
-      kek.id,
-      kek.version,
-    );
-  }
-}
-
-function kekText(kek: { readonly id: Uint8Array; readonly version: number }) {
-  return { id: uuidToText(kek.id), version: kek.version };
-}
-
-function isUnusable(error: unknown): boolean {
-  const { code } = error as { code?: string };
-  return code === "ERR_KEY_DISABLED" || code === "ERR_KEY_DESTROYED";
 }
 
 function checkVersionCheck(versionCheck: string | null | undefined): string | undefined {
@@ -752,22 +472,14 @@ function newVersionId(): string {
   return toHex(randomBytes(ID_BYTES));
 }
 
-function revokedTooFast(): VaultError {
-  return new VaultError("ERR_STORAGE_BUSY", "keys are being revoked faster than values can be written");
-}
-
-function notFound(): VaultError {
-  return new VaultError("ERR_KV_NOT_FOUND", "there is no such object");
-}
-
-function conflict(): VaultError {
-  return new VaultError("ERR_KV_VERSION_CONFLICT", "the object has another current version than expected");
-}
-
 function destroyed(): VaultError {
   return new VaultError("ERR_KV_VERSION_DESTROYED", "the value of this version was destroyed");
 }
 
-function iso(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
+function exists(): VaultError {
+  return new VaultError("ERR_KV_EXISTS", "an object with this name exists already");
+}
+
+function damaged(): VaultError {
+  return new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
 }

@@ -55,6 +55,14 @@ describe("a new vault", () => {
     }
   });
 
+  test.runIf(existsSync("/proc/self"))(
+    "says so where no directory can be made, and does not try forever",
+    async () => {
+      const error = await openVault({ path: "/proc/coffer/vault.db" }).catch((e: unknown) => e);
+      expect(isVaultError(error, "ERR_STORAGE_UNAVAILABLE")).toBe(true);
+    },
+  );
+
   test("leaves a directory that is there as it is", async () => {
     const directory = freshDirectory();
     chmodSync(directory, 0o755);

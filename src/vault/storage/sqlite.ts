@@ -101,11 +101,24 @@ function prepareFile(path: string, create: boolean): void {
   }
   if (!create) throw new VaultError("ERR_VAULT_NOT_FOUND", "there is no vault at this path");
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
+    makeDirectory(dirname(path));
     closeSync(openSync(path, "a", FILE_MODE));
     syncDirectory(dirname(path));
   } catch (error) {
     throw fileError(error);
+  }
+}
+
+/** Makes a directory and those above it. Node's own recursive call never ends where one cannot be made, as in /proc. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, DIRECTORY_MODE);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    makeDirectory(dirname(path));
+    mkdirSync(path, DIRECTORY_MODE);
   }
 }
 
