@@ -37,32 +37,34 @@ export class HttpKeyService implements KeyService {
     options: CallOptions = {},
   ): Promise<DataKey> {
     const context = canonicalContext(request.context);
-    const body = await this.#transport.send({
+    return this.#transport.send({
       method: "POST",
       path: ["vault", "v1", "keys", "data-key"],
       body: { context: contextObject(context) },
       codes: CONTEXT_CODES,
       signal: options.signal,
+      read: (body) => readDataKey(body, context.bytes),
     });
-    return readDataKey(body, context.bytes);
   }
 
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     keyBlobFromText(request.keys);
     const { extensions } = this.#transport;
-    const body = await this.#transport.send({
+    return this.#transport.send({
       method: "POST",
       path: [extensions ? "coffer" : "vault", "v1", "keys", "decrypt"],
       body: { keys: request.keys },
       codes: BLOB_CODES,
       signal: options.signal,
-    });
-    const wire = objectOf(body, "data key");
-    return makeDataKey({
-      id: textOf(wire.id, "id"),
-      dataKey: textOf(wire.data_key, "data_key"),
-      encryptedKeys: request.keys,
-      context: wire.context === undefined ? undefined : contextOf(wire.context),
+      read: (body) => {
+        const wire = objectOf(body, "data key");
+        return makeDataKey({
+          id: textOf(wire.id, "id"),
+          dataKey: textOf(wire.data_key, "data_key"),
+          encryptedKeys: request.keys,
+          context: wire.context === undefined ? undefined : contextOf(wire.context),
+        });
+      },
     });
   }
 
@@ -72,35 +74,37 @@ export class HttpKeyService implements KeyService {
   ): Promise<DataKey> {
     const context = canonicalContext(request.context);
     keyBlobFromText(request.encryptedKeys);
-    const body = await this.#transport.send({
+    return this.#transport.send({
       method: "POST",
       path: ["vault", "v1", "keys", "rekey"],
       body: { context: contextObject(context), encrypted_keys: request.encryptedKeys },
       codes: { ...BLOB_CODES, ...CONTEXT_CODES },
       signal: options.signal,
+      read: (body) => readDataKey(body, context.bytes),
     });
-    return readDataKey(body, context.bytes);
   }
 
   async #rewrap(request: { readonly encryptedKeys: string }, options: CallOptions = {}): Promise<DataKey> {
     keyBlobFromText(request.encryptedKeys);
-    const body = await this.#transport.send({
+    return this.#transport.send({
       method: "POST",
       path: ["coffer", "v1", "keys", "rewraps"],
       body: { encrypted_keys: [request.encryptedKeys] },
       codes: BLOB_CODES,
       signal: options.signal,
+      read: (body) => {
+        const { results } = objectOf(body, "results");
+        if (!Array.isArray(results) || results.length !== 1) throw badResponse("it has not one result");
+        const result = objectOf(results[0], "result");
+        if (result.error !== undefined) throw itemError(result.code);
+        // The answer tells no key: whoever asked for a rewrap has it, or needs only the wrapped form.
+        return wrappedOnly(
+          textOf(result.id, "id"),
+          textOf(result.encrypted_keys, "encrypted_keys"),
+          contextOf(result.context),
+        );
+      },
     });
-    const { results } = objectOf(body, "results");
-    if (!Array.isArray(results) || results.length !== 1) throw badResponse("it has not one result");
-    const result = objectOf(results[0], "result");
-    if (result.error !== undefined) throw itemError(result.code);
-    // The answer tells no key: whoever asked for a rewrap has it, or needs only the wrapped form.
-    return wrappedOnly(
-      textOf(result.id, "id"),
-      textOf(result.encrypted_keys, "encrypted_keys"),
-      contextOf(result.context),
-    );
   }
 }
 

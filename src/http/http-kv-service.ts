@@ -48,7 +48,7 @@ export class HttpKvService implements KvService {
     options: CallOptions = {},
   ): Promise<KvMetadata> {
     checkValue(request.value);
-    const body = await this.#send({
+    return this.#send({
       method: "POST",
       // A coffer server does it once however often it is asked, even if an answer got lost.
       path: this.#writes(),
@@ -59,8 +59,8 @@ export class HttpKvService implements KvService {
       },
       codes: { 409: "ERR_KV_EXISTS", 422: "ERR_SERVICE_REJECTED" },
       signal: options.signal,
+      read: metadataFromWire,
     });
-    return metadataFromWire(body);
   }
 
   async getKv(
@@ -70,24 +70,24 @@ export class HttpKvService implements KvService {
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     if (versionId !== undefined) this.#needExtensions("read old versions");
-    const body = await this.#send({
+    return this.#send({
       method: "GET",
       path: [versionId === undefined ? "vault" : "coffer", "v1", "kv", id],
       query: { version_id: versionId },
       codes: NOT_FOUND,
       signal: options.signal,
+      read: objectFromWire,
     });
-    return objectFromWire(body);
   }
 
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
-    const body = await this.#send({
+    return this.#send({
       method: "GET",
       path: ["vault", "v1", "kv", "name", checkName(request.name)],
       codes: NOT_FOUND,
       signal: options.signal,
+      read: objectFromWire,
     });
-    return objectFromWire(body);
   }
 
   async updateKv(
@@ -99,36 +99,38 @@ export class HttpKvService implements KvService {
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
     checkValue(request.value);
-    const body = await this.#send({
+    return this.#send({
       method: "PUT",
       path: [...this.#writes(), idOf(request.id)],
       body: { value: request.value, version_check: versionCheckOf(request.versionCheck) ?? null },
       codes: CONFLICT,
       signal: options.signal,
+      read: objectWithoutValueFromWire,
     });
-    return objectWithoutValueFromWire(body);
   }
 
   async deleteKv(
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
     options: CallOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
-    const body = await this.#send({
+    return this.#send({
       method: "DELETE",
       path: [...this.#writes(), idOf(request.id)],
       query: { version_check: versionCheckOf(request.versionCheck) },
       codes: CONFLICT,
       signal: options.signal,
+      read: (body) => {
+        const wire = objectOf(body, "answer");
+        if (wire.success !== true) throw badResponse("success is not true");
+        return { success: true as const, name: textOf(wire.name, "name") };
+      },
     });
-    const wire = objectOf(body, "answer");
-    if (wire.success !== true) throw badResponse("success is not true");
-    return { success: true, name: textOf(wire.name, "name") };
   }
 
   async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
     const checked = checkListRequest(request);
     if (checked.deleted) this.#needExtensions("list deleted objects");
-    const body = await this.#send({
+    return this.#send({
       method: "GET",
       path: [checked.deleted ? "coffer" : "vault", "v1", "kv"],
       query: {
@@ -143,39 +145,41 @@ export class HttpKvService implements KvService {
       },
       codes: { 400: "ERR_CURSOR_INVALID", 414: "ERR_CURSOR_INVALID", 431: "ERR_CURSOR_INVALID" },
       signal: options.signal,
+      read: (body) => {
+        const page = summaryPageFromWire(body);
+        if (this.#transport.extensions) return page;
+        // The hosted service was seen to give the next page's cursor as `before`: whoever follows `after` alone would take
+        // its first page for the whole list.
+        const { before, after } = page.listMetadata;
+        return { ...page, listMetadata: { before, after: after ?? before } };
+      },
     });
-    const page = summaryPageFromWire(body);
-    if (this.#transport.extensions) return page;
-    // The hosted service was seen to give the next page's cursor as `before`: whoever follows `after` alone would take
-    // its first page for the whole list.
-    const { before, after } = page.listMetadata;
-    return { ...page, listMetadata: { before, after: after ?? before } };
   }
 
   async listKvVersions(
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvPage<KvVersion>> {
-    const body = await this.#send({
+    return this.#send({
       method: "GET",
       path: [...this.#writes(), idOf(request.id), "versions"],
       codes: NOT_FOUND,
       signal: options.signal,
+      read: versionPageFromWire,
     });
-    return versionPageFromWire(body);
   }
 
   async listKvMetadata(
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    const body = await this.#send({
+    return this.#send({
       method: "GET",
       path: ["vault", "v1", "kv", idOf(request.id), "metadata"],
       codes: NOT_FOUND,
       signal: options.signal,
+      read: objectWithoutValueFromWire,
     });
-    return objectWithoutValueFromWire(body);
   }
 
   async undeleteKv(
@@ -183,13 +187,13 @@ export class HttpKvService implements KvService {
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
     this.#needExtensions("undelete");
-    const body = await this.#send({
+    return this.#send({
       method: "POST",
       path: ["coffer", "v1", "kv", idOf(request.id), "undelete"],
       codes: NOT_FOUND,
       signal: options.signal,
+      read: objectWithoutValueFromWire,
     });
-    return objectWithoutValueFromWire(body);
   }
 
   async destroyKv(
@@ -198,16 +202,18 @@ export class HttpKvService implements KvService {
   ): Promise<{ readonly destroyedVersions: number }> {
     this.#needExtensions("destroy versions");
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-    const body = await this.#send({
+    return this.#send({
       method: "POST",
       path: ["coffer", "v1", "kv", idOf(request.id), "destroy"],
       body: versionId === undefined ? {} : { version_id: versionId },
       codes: NOT_FOUND,
       signal: options.signal,
+      read: (body) => {
+        const count = objectOf(body, "answer").destroyed_versions;
+        if (typeof count !== "number") throw badResponse("destroyed_versions is not a number");
+        return { destroyedVersions: count };
+      },
     });
-    const count = objectOf(body, "answer").destroyed_versions;
-    if (typeof count !== "number") throw badResponse("destroyed_versions is not a number");
-    return { destroyedVersions: count };
   }
 
   #writes(): string[] {
@@ -219,7 +225,7 @@ export class HttpKvService implements KvService {
     throw new VaultError("ERR_UNSUPPORTED", `this service cannot ${what}`);
   }
 
-  #send(request: HttpRequest): Promise<unknown> {
+  #send<T>(request: HttpRequest<T>): Promise<T> {
     return this.#transport.send(request);
   }
 }

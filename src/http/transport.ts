@@ -51,7 +51,7 @@ export interface HttpOptions {
   readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
-export interface HttpRequest {
+export interface HttpRequest<T = unknown> {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Segments of the path; each is encoded, so that a name with a slash stays one segment. */
   readonly path: readonly string[];
@@ -60,6 +60,8 @@ export interface HttpRequest {
   /** What statuses mean for this operation, where the service gives no code of ours. */
   readonly codes?: Readonly<Partial<Record<number, VaultErrorCode>>> | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Makes of the answer's JSON what is wanted; what it throws is told with the request's id. Default: the JSON. */
+  readonly read?: ((body: unknown) => T) | undefined;
 }
 
 const RETRIED_STATUSES = new Set([408, 429, 500, 502, 503, 504]);
@@ -102,12 +104,12 @@ export class Transport {
   /**
    * Sends one logical request, as often as it takes.
    *
-   * @returns the JSON of the answer
+   * @returns the JSON of the answer, or what `read` makes of it
    * @throws VaultError with the service's own code where it gives one, else ERR_SERVICE_UNAUTHENTICATED,
    *   ERR_SERVICE_FORBIDDEN, ERR_SERVICE_RATE_LIMITED, ERR_SERVICE_REJECTED, ERR_SERVICE_UNAVAILABLE, ERR_SERVICE_TIMEOUT,
    *   ERR_SERVICE_BAD_RESPONSE, or what `codes` says; the signal's reason
    */
-  async send(request: HttpRequest): Promise<unknown> {
+  async send<T = unknown>(request: HttpRequest<T>): Promise<T> {
     const url = this.#url(request);
     const headers: Record<string, string> = {
       accept: "application/json",
@@ -143,7 +145,7 @@ export class Transport {
     return { baseUrl: this.#baseUrl.href };
   }
 
-  async #attempt(url: URL, init: RequestInit, request: HttpRequest): Promise<unknown> {
+  async #attempt<T>(url: URL, init: RequestInit, request: HttpRequest<T>): Promise<T> {
     const timeout = AbortSignal.timeout(this.#timeoutMs);
     const signal = request.signal === undefined ? timeout : AbortSignal.any([request.signal, timeout]);
     try {
@@ -172,7 +174,7 @@ export class Transport {
     }
   }
 
-  #url(request: HttpRequest): URL {
+  #url(request: HttpRequest<unknown>): URL {
     const path = request.path.map((segment) => {
       if (typeof segment !== "string")
         throw invalidType(`a path segment must be text, got ${typeName(segment)}`);
@@ -220,7 +222,7 @@ async function readAll(response: Response): Promise<Uint8Array> {
   }
 }
 
-function readAnswer(response: Response, body: Uint8Array, request: HttpRequest): unknown {
+function readAnswer<T>(response: Response, body: Uint8Array, request: HttpRequest<T>): T {
   const { status } = response;
   const requestId = response.headers.get("x-request-id");
   const identified = requestId === null ? {} : { requestId };
@@ -231,8 +233,14 @@ function readAnswer(response: Response, body: Uint8Array, request: HttpRequest):
     json = undefined;
   }
   if (response.ok) {
-    if (json === undefined) throw badResponse("it is not JSON", { status, ...identified });
-    return json;
+    try {
+      if (json === undefined) throw badResponse("it is not JSON");
+      return request.read === undefined ? (json as T) : request.read(json);
+    } catch (error) {
+      if (!isVaultError(error)) throw error;
+      const { retryable } = error;
+      throw new VaultError(error.code, error.message, { status, retryable, ...identified });
+    }
   }
   const code = codeOf(status, json, request);
   const isRetried = RETRIED_STATUSES.has(status);

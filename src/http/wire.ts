@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { VaultError, type VaultErrorOptions } from "../errors.ts";
+import { VaultError } from "../errors.ts";
 import type {
   KvMetadata,
   KvObject,
@@ -161,7 +161,6 @@ export function contextOf(value: unknown): Readonly<Record<string, string>> {
   );
 }
 
-export function badResponse(problem: string, options: VaultErrorOptions = {}): VaultError {
-  const message = `the service's answer does not make sense: ${problem}`;
-  return new VaultError("ERR_SERVICE_BAD_RESPONSE", message, options);
+export function badResponse(problem: string): VaultError {
+  return new VaultError("ERR_SERVICE_BAD_RESPONSE", `the service's answer does not make sense: ${problem}`);
 }
