@@ -199,12 +199,20 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: DecryptOptions = {},
   ): Promise<string | Uint8Array> {
-    using _call = this.begin();
+    this.#checkOpen();
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
+    return this.#openAtHand(ciphertext, aad, as, options) ?? this.#decrypt(ciphertext, aad, as, options);
+  }
+
+  async #decrypt(
+    ciphertext: string,
+    aad: Uint8Array,
+    as: "text" | "bytes",
+    options: DecryptOptions,
+  ): Promise<string | Uint8Array> {
+    using _call = this.begin();
     const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
-    const fast = this.#openAtHand(ciphertext, aad, as, options);
-    if (fast !== undefined) return fast;
     const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.#reading(options));
     const encryptedKeys = encodeBase64(envelope.keyBlob);
     const plaintext = await this.#withKey(
