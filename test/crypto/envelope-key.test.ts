@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AeadProviderName } from "../../src/crypto/aead.ts";
 import { TEXT_PIECE_BYTES } from "../../src/crypto/aead-node.ts";
+import { decodeInto } from "../../src/crypto/base64.ts";
 import { DataKey } from "../../src/crypto/data-key.ts";
 import { envelopeFrame, parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope.ts";
 import { prepareSeals, sealMany } from "../../src/crypto/envelope-batch.ts";
@@ -239,6 +240,8 @@ describe("other runtimes", () => {
     expect(key.open(sealed, Buffer.from("aad"), "iv12", "text", undefined)).toBe(data);
     expect(key.open(sealed, Buffer.from("aae"), "iv12", "text", undefined)).toBeUndefined();
     expect(key.seal("x".repeat(5000), "aad", "iv12", undefined, free)).toBeUndefined();
+    const large = localEncryptSync("x".repeat(5000), newKey(), "aad");
+    expect(key.open(large, Buffer.from("aad"), "iv12", "text", undefined)).toBeUndefined();
   });
 
   test("a batch there: large items are left to the slow way", () => {
@@ -396,6 +399,30 @@ describe("bad input", () => {
     );
     expect(results.every(Boolean)).toBe(true);
   });
+});
+
+test("[ENV-4] long base64 is held to the same rules as short: each wrong spelling of it is refused", () => {
+  const target = Buffer.alloc(20_000);
+  for (const bytes of [3072, 3073, 3074, 3075, 3076, 9000, 9001, 9002]) {
+    const text = Buffer.alloc(bytes, 0xfb).toString("base64");
+    expect(decodeInto(target, text, 3)).toBe(bytes);
+    expect(target.subarray(3, 3 + bytes).every((byte) => byte === 0xfb)).toBe(true);
+    for (const at of [0, 100, text.length - 5]) {
+      for (const wrong of ["-", "_", " ", "\n", "=", "*", "\u0141", "\u00e9", "\u{1f511}"]) {
+        expect(
+          decodeInto(target, text.slice(0, at) + wrong + text.slice(at + wrong.length), 3),
+        ).toBeUndefined();
+        expect(decodeInto(target, text.slice(0, at) + wrong + text.slice(at), 3)).toBeUndefined();
+      }
+    }
+    expect(decodeInto(target, text.replaceAll("+", "-"), 3)).toBeUndefined();
+    expect(decodeInto(target, text.replaceAll("/", "_"), 3)).toBeUndefined();
+    expect(decodeInto(target, text.slice(0, -1), 3)).toBeUndefined();
+    if (bytes % 3 !== 0) {
+      const stray = text.replace(/.(=+)$/, "/$1");
+      expect(decodeInto(target, stray, 3)).toBeUndefined();
+    }
+  }
 });
 
 describe.each([
