@@ -24,9 +24,6 @@ export const SHRED_SAMPLE_MAX = 20;
 /** Contexts whose KEKs are kept unwrapped at once. Ours. */
 export const CONTEXT_CACHE_MAX = 10_000;
 
-/** KEK versions that are kept unwrapped at once. Ours. */
-export const KEK_CACHE_MAX = 10_000;
-
 /** Characters of an environment's name. Ours. */
 export const ENVIRONMENT_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 

@@ -367,7 +367,7 @@ describe("many ciphertexts", () => {
     })();
     await rekeyMany(
       service,
-      Array.from({ length: 2_000 }, () => text),
+      Array.from({ length: 6_000 }, () => text),
       TO,
     );
     isOver = true;
