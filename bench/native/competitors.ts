@@ -89,7 +89,7 @@ function bare(): FileCompetitor {
     isOneShot: false,
     async encrypt(fd, _, take) {
       let index = 0;
-      for (const piece of pieces(fd)) {
+      for (const piece of copies(fd)) {
         for (let at = 0; at < piece.length; at += CHUNK_BYTES) {
           const cipher = createCipheriv("aes-256-gcm", key, count(index++), { authTagLength: TAG_BYTES });
           take(cipher.update(piece.subarray(at, at + CHUNK_BYTES)));
@@ -101,7 +101,7 @@ function bare(): FileCompetitor {
     async decrypt(fd, _, take) {
       let index = 0;
       const sealed = CHUNK_BYTES + TAG_BYTES;
-      for (const piece of pieces(fd, 4 * sealed)) {
+      for (const piece of copies(fd, 4 * sealed)) {
         for (let at = 0; at < piece.length; at += sealed) {
           const end = Math.min(at + sealed, piece.length) - TAG_BYTES;
           const decipher = createDecipheriv("aes-256-gcm", key, count(index++), { authTagLength: TAG_BYTES });
@@ -202,13 +202,13 @@ function* pieces(fd: number, size = PIECE_BYTES): Generator<Uint8Array> {
     const read = readSync(fd, buffer, 0, size, at);
     if (read === 0) return;
     at += read;
-    yield buffer.subarray(0, read);
+    yield new Uint8Array(buffer.buffer, buffer.byteOffset, read);
   }
 }
 
-/** The same, each piece in memory of its own: for streams that keep pieces while they read on. */
-function* copies(fd: number): Generator<Uint8Array> {
-  for (const piece of pieces(fd)) yield Uint8Array.from(piece);
+/** The same, each piece in memory of its own, as streams hand them on: all competitors read these. */
+function* copies(fd: number, size = PIECE_BYTES): Generator<Uint8Array> {
+  for (const piece of pieces(fd, size)) yield piece.slice();
 }
 
 function webStream(fd: number): ReadableStream<Uint8Array> {
