@@ -120,6 +120,11 @@ export class EmbeddedVault extends Vault {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+
+  /** `using` cannot wait: the file is let go a moment later. Prefer `await using`. */
+  override [Symbol.dispose](): void {
+    void this.close();
+  }
 }
 
 /**

@@ -162,6 +162,14 @@ export class VaultHost {
     await this.#database.read((sql) => sql.get("SELECT 1 AS one"));
   }
 
+  /**
+   * Destroys KEKs whose delayed destruction is due. Done when a vault is opened; a process that holds it for long calls
+   * this from time to time. @throws VaultError the storage's codes
+   */
+  async destroyDue(): Promise<void> {
+    await destroyDueKeks(this.#database, this.#now());
+  }
+
   /** Writes what events are noted, then lets go of database and keys, after what is under way. */
   async close(): Promise<void> {
     try {

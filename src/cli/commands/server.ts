@@ -41,6 +41,8 @@ Examples:
   $ coffer server --database postgres://coffer@db/coffer --root-key-file /run/secrets/root-key
 `;
 
+/** Milliseconds between two looks at whether a delayed shred is due. Ours. */
+const HOUSEKEEPING_MS = 60_000;
 const PORT_MAX = 65_535;
 const RATE_MAX = 10_000_000;
 
@@ -94,8 +96,14 @@ async function serve(session: Session, options: ServerOptions): Promise<Result> 
   const worker = new WebhookWorker({ webhooks: host.webhooks, allow: options.webhookAllow });
   const listening = await listen(app, { host: options.host, port: options.port });
   worker.start();
+  const housekeeping = setInterval(() => {
+    // What fails now, because the storage is away, is due the next time as well.
+    host.destroyDue().catch(() => {});
+  }, HOUSEKEEPING_MS);
+  housekeeping.unref();
   const ended = Promise.withResolvers<void>();
   session.onInterrupt = async () => {
+    clearInterval(housekeeping);
     await listening.close();
     await worker.stop();
     if (isDev) await host.close();
