@@ -6,14 +6,7 @@
  * @module
  */
 import type { DataKey } from "../crypto/data-key.ts";
-import {
-  metadataToWire,
-  objectToWire,
-  objectWithoutValueToWire,
-  summaryPageToWire,
-  versionPageToWire,
-  type Wire,
-} from "../http/wire.ts";
+import { objectToWire, objectWithoutValueToWire, summaryPageToWire, type Wire } from "../http/wire.ts";
 import { KV_LIST_LIMIT_DEFAULT } from "../kv/rules.ts";
 import type { KekInfo, KekSelector, ShredReport } from "../vault/kek-lifecycle.ts";
 import type { WebhookInfo } from "../vault/webhooks.ts";
@@ -21,7 +14,7 @@ import { VERSION } from "../version.ts";
 import { type Operation, operation } from "./operations.ts";
 import { invalidRequest, toProblem } from "./problems.ts";
 import * as schemas from "./schemas.ts";
-import { dataKeyToWire, listRequest } from "./vault-api.ts";
+import { dataKeyToWire, listRequest, VAULT_OPERATIONS } from "./vault-api.ts";
 
 const KEYS: readonly Operation[] = [
   operation({
@@ -121,20 +114,10 @@ const KV: readonly Operation[] = [
     run: async ({ session, query, signal }) =>
       summaryPageToWire(await session.kv.listKv(listRequest(query), { signal })),
   }),
-  operation({
+  ofVaultApi("createKv", {
     id: "cofferCreateKv",
-    method: "POST",
-    path: "/coffer/v1/kv",
     summary: "Store a value under a new name, once per Idempotency-Key",
-    permissions: ["kv:write"],
-    bodySchema: schemas.createObjectBody,
-    answerSchema: schemas.metadata,
-    status: 201,
     isIdempotent: true,
-    run: async ({ session, body, signal }) => {
-      const request = { name: body.name, value: body.value, keyContext: body.key_context };
-      return metadataToWire(await session.kv.createKv(request, { signal }));
-    },
   }),
   operation({
     id: "cofferGetKv",
@@ -149,48 +132,17 @@ const KV: readonly Operation[] = [
     run: async ({ session, path, query, signal }) =>
       objectToWire(await session.kv.getKv({ id: path.id, versionId: query.version_id }, { signal })),
   }),
-  operation({
+  ofVaultApi("updateKv", {
     id: "cofferUpdateKv",
-    method: "PUT",
-    path: "/coffer/v1/kv/{id}",
     summary: "Write a new version, once per Idempotency-Key",
-    permissions: ["kv:write"],
-    pathSchema: schemas.idPath,
-    bodySchema: schemas.updateObjectBody,
-    answerSchema: schemas.objectWithoutValue,
-    status: 201,
     isIdempotent: true,
-    run: async ({ session, path, body, signal }) => {
-      const request = { id: path.id, value: body.value, versionCheck: body.version_check };
-      return objectWithoutValueToWire(await session.kv.updateKv(request, { signal }));
-    },
   }),
-  operation({
+  ofVaultApi("deleteKv", {
     id: "cofferDeleteKv",
-    method: "DELETE",
-    path: "/coffer/v1/kv/{id}",
     summary: "Delete an object, once per Idempotency-Key",
-    permissions: ["kv:write"],
-    pathSchema: schemas.idPath,
-    querySchema: schemas.versionCheckQuery,
-    answerSchema: schemas.deleteAnswer,
-    status: 200,
     isIdempotent: true,
-    run: ({ session, path, query, signal }) =>
-      session.kv.deleteKv({ id: path.id, versionCheck: query.version_check }, { signal }),
   }),
-  operation({
-    id: "cofferListKvVersions",
-    method: "GET",
-    path: "/coffer/v1/kv/{id}/versions",
-    summary: "List the versions of an object",
-    permissions: ["kv:read"],
-    pathSchema: schemas.idPath,
-    answerSchema: schemas.versionList,
-    status: 200,
-    run: async ({ session, path, signal }) =>
-      versionPageToWire(await session.kv.listKvVersions({ id: path.id }, { signal })),
-  }),
+  ofVaultApi("listKvVersions", { id: "cofferListKvVersions" }),
   operation({
     id: "undeleteKv",
     method: "POST",
@@ -404,6 +356,12 @@ const OTHERS: readonly Operation[] = [
 ];
 
 export const COFFER_OPERATIONS: readonly Operation[] = [...KEYS, ...KV, ...KEKS, ...WEBHOOKS, ...OTHERS];
+
+/** An operation of /vault/v1 under /coffer/v1, the same but for what is given. */
+function ofVaultApi(id: string, differences: Partial<Operation>): Operation {
+  const original = VAULT_OPERATIONS.find((known) => known.id === id) as Operation;
+  return { ...original, path: original.path.replace("/vault/", "/coffer/"), ...differences };
+}
 
 /** One result per item, at its index; a failed item does not stop the others. */
 async function perItem<T>(
