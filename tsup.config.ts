@@ -1,5 +1,7 @@
+import { writeFileSync } from "node:fs";
 import { defineConfig } from "tsup";
 import manifest from "./package.json" with { type: "json" };
+import { buildModule } from "./tools/wasm/aes-gcm.ts";
 
 // One entry per file that package.json names, so that a new subpath is entered there only. Shared code becomes
 // chunks: an error class or a cache exists once whatever subpaths an application imports.
@@ -8,6 +10,17 @@ const built = [
   ...Object.values(manifest.bin),
 ];
 const names = built.flatMap((path) => /^\.\/dist\/(.+)\.js$/.exec(path)?.[1] ?? []);
+
+/** Where the AES-GCM module lies by itself, for runtimes that forbid compiling it out of the code. */
+const WASM = manifest.exports["./aes-gcm.wasm"];
+
+/** A module compiled ahead of time has no type that all libraries share (src/crypto/providers.ts: WasmModule). */
+const WASM_TYPES = [
+  "/** A `WebAssembly.Module` where imports of .wasm files give one: pass it to `useWasmModule`. */",
+  "declare const module: object;",
+  "export default module;",
+  "",
+].join("\n");
 
 export default defineConfig({
   entry: Object.fromEntries(names.map((name) => [name, `src/${name}.ts`])),
@@ -24,4 +37,9 @@ export default defineConfig({
   // because nothing but the tests depends on them.
   skipNodeModulesBundle: true,
   external: [/^node:/],
+  onSuccess: async () => {
+    writeFileSync(WASM.default, buildModule());
+    // Declarations are built beside the code, and when they are written, those that lie there are removed.
+    process.once("exit", () => writeFileSync(WASM.types, WASM_TYPES));
+  },
 });

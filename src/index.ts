@@ -11,6 +11,7 @@ export { type KeyContext, parseKeyContext } from "./crypto/key-context.ts";
 export type { NativeReader } from "./crypto/native-range.ts";
 export type { ByteSource, RangeSource } from "./crypto/native-source.ts";
 export type { ByteTransform } from "./crypto/native-stream.ts";
+export { useWasmModule, type WasmModule } from "./crypto/providers.ts";
 export { isVaultError, VaultError, type VaultErrorCode } from "./errors.ts";
 export {
   type DecryptOptions,

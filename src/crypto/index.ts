@@ -47,3 +47,4 @@ export {
   type MakeDataKey,
   type NativeStreamOptions,
 } from "./native-stream.ts";
+export { useWasmModule, type WasmModule } from "./providers.ts";

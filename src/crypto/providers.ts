@@ -8,8 +8,9 @@
  * - else, where a call can wait, `webcrypto`;
  * - else `wasm`, of whatever size: its AES does not look up memory by secret addresses, which noble's does;
  * - else `noble`.
- * A caller who names a provider gets that one or an error. A provider proves itself on a known answer before its
- * first use. Must not know keys' origin or envelopes.
+ * Where WebAssembly may not be compiled at run time, `wasm` is there once it was given its module
+ * ({@link useWasmModule}). A caller who names a provider gets that one or an error. A provider proves itself on a
+ * known answer before its first use. Must not know keys' origin or envelopes.
  *
  * @module
  */
@@ -42,13 +43,22 @@ export const CROSSOVER_BYTES: Readonly<Record<RuntimeName, number>> = {
   other: 1024,
 };
 
+/**
+ * A `WebAssembly.Module`, whose type belongs to libraries that an application may not have loaded; there it has no
+ * members either.
+ */
+export type WasmModule = object;
+
+/** The class of a module, also of one that another realm made (WebAssembly JavaScript Interface, section 5.1). */
+const WASM_MODULE_TAG = "[object WebAssembly.Module]";
+
 /** The providers of one runtime. */
 export class AeadProviders {
   readonly #node: SyncAeadProvider | undefined;
   readonly #webcrypto: AeadProvider | undefined;
   readonly #wasmRuntime: Runtime["wasm"];
   readonly #crossover: number;
-  /** Null until somebody asks: where it is never used it is never compiled. */
+  /** Null until somebody asks: where it is never used it is never compiled. Undefined where it cannot be. */
   #wasm: WasmProvider | undefined | null = null;
   readonly #proven = new Set<AeadProviderName>();
 
@@ -130,6 +140,28 @@ export class AeadProviders {
     return this.#wasm;
   }
 
+  /**
+   * Starts the WebAssembly provider from a module that was compiled ahead of time; see the function of this name.
+   *
+   * @throws as the function
+   */
+  useWasmModule(module: WasmModule): void {
+    if (Object.prototype.toString.call(module) !== WASM_MODULE_TAG) {
+      throw invalidType("module must be a WebAssembly.Module");
+    }
+    // Keys and envelopes may lie in the memory of the engine that runs.
+    if (this.#wasm) return;
+    const engine =
+      this.#wasmRuntime === undefined ? undefined : WasmEngine.fromModule(this.#wasmRuntime, module);
+    if (engine === undefined) {
+      throw new VaultError(
+        "ERR_UNSUPPORTED",
+        "the WebAssembly module is not the one of this version of coffer, or computes AES-256-GCM wrongly here",
+      );
+    }
+    this.#wasm = wasmProvider(engine);
+  }
+
   #syncChoice(): AeadProviderName {
     if (this.#node !== undefined) return "node";
     return this.wasm === undefined ? "noble" : "wasm";
@@ -172,3 +204,27 @@ export const providers: AeadProviders = new AeadProviders(
   runtime,
   runtimeName(globalThis as unknown as RuntimeGlobals),
 );
+
+/**
+ * Gives coffer its WebAssembly module compiled ahead of time, for runtimes that forbid compiling at run time
+ * (workerd, pages whose content security policy lacks `wasm-unsafe-eval`). Without it synchronous calls there are
+ * served by @noble/ciphers, which is slower and not constant in time.
+ *
+ * Call it once, before anything else of coffer. It tests the module on a known answer. Where the provider runs
+ * already, nothing changes. On workerd, Cloudflare Workers and whatever else gives modules by import:
+ *
+ * ```ts
+ * import module from "coffer/aes-gcm.wasm";
+ * import { localEncryptSync, useWasmModule } from "coffer/crypto";
+ *
+ * useWasmModule(module);
+ * const text = localEncryptSync("s3cret", dataKey);
+ * ```
+ *
+ * @param module - `coffer/aes-gcm.wasm` of the same version, compiled
+ * @throws TypeError ERR_INVALID_ARGUMENT unless it is a `WebAssembly.Module`; VaultError ERR_UNSUPPORTED if it is not
+ *   coffer's of this version, or cannot be started, or computes wrongly
+ */
+export function useWasmModule(module: WasmModule): void {
+  providers.useWasmModule(module);
+}

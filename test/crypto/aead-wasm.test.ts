@@ -7,10 +7,12 @@ import { runInNewContext } from "node:vm";
 import { gcm } from "@noble/ciphers/aes.js";
 import { describe, expect, test } from "vitest";
 import { type WasmProvider, wasmProvider } from "../../src/crypto/aead-wasm.ts";
-import { AeadProviders } from "../../src/crypto/providers.ts";
+import { AeadProviders, providers, useWasmModule } from "../../src/crypto/providers.ts";
 import { runtime, type WebAssemblyApi } from "../../src/crypto/runtime.ts";
 import { PIECE_BYTES, WasmEngine } from "../../src/crypto/wasm/engine.ts";
 import * as layout from "../../src/crypto/wasm/layout.ts";
+import { VaultError } from "../../src/errors.ts";
+import { buildModule } from "../../tools/wasm/aes-gcm.ts";
 import { checkModuleFile } from "../../tools/wasm/build.ts";
 import { subByte } from "../../tools/wasm/tables.ts";
 import { seededStream } from "../support/bytes.ts";
@@ -279,6 +281,113 @@ describe("starting", () => {
   });
 });
 
+describe("a module compiled ahead of time", () => {
+  const module = compiled(buildModule());
+  /** A runtime that forbids compiling, but starts what is compiled. */
+  const forbidding: WebAssemblyApi = {
+    ...api(),
+    Module: class {
+      constructor() {
+        throw new EvalError("code generation disallowed");
+      }
+    },
+  };
+  const edge = { crypto: undefined, webcrypto: runtime.webcrypto, wasm: forbidding };
+
+  test("serves where compiling is forbidden, also after the provider was looked for in vain", async () => {
+    const available = new AeadProviders(edge, "other");
+    expect(available.wasm).toBeUndefined();
+    expect(available.sync().name).toBe("noble");
+    available.useWasmModule(module);
+    expect(available.sync().name).toBe("wasm");
+    expect(available.sync(undefined, 1 << 20).name).toBe("wasm");
+    expect(available.small(16)?.name).toBe("wasm");
+    expect((await available.async(undefined, 16)).name).toBe("wasm");
+    expect((await available.async(undefined, 1 << 20)).name).toBe("webcrypto");
+    agree(
+      available.wasm!,
+      new Uint8Array(32),
+      new Uint8Array(12),
+      new Uint8Array(99),
+      new Uint8Array(5),
+      true,
+    );
+  });
+
+  test("is taken rather than compiling one", () => {
+    let compilations = 0;
+    const counting = {
+      ...api(),
+      validate: () => {
+        compilations++;
+        return false;
+      },
+    };
+    const available = new AeadProviders({ ...edge, wasm: counting });
+    available.useWasmModule(module);
+    expect(available.wasm?.engine.isRelaxed).toBe(false);
+    expect(compilations).toBe(0);
+  });
+
+  test("changes nothing where the provider runs already", () => {
+    const available = new AeadProviders({ ...edge, wasm });
+    const running = available.wasm;
+    expect(running).toBeDefined();
+    available.useWasmModule(module);
+    expect(available.wasm).toBe(running);
+    // Nor does the function of this name, for this runtime's own providers.
+    const here = providers.wasm;
+    useWasmModule(module);
+    expect(providers.wasm).toBe(here);
+  });
+
+  test("may come from another realm", () => {
+    const other = runInNewContext("new WebAssembly.Module(bytes)", { bytes: buildModule() }) as object;
+    expect(other).not.toBeInstanceOf(wasm.Module);
+    const available = new AeadProviders(edge);
+    available.useWasmModule(other);
+    expect(available.sync().name).toBe("wasm");
+  });
+
+  test.each([
+    ["bytes", buildModule()],
+    ["an instance", new wasm.Instance(module as never)],
+    ["its functions", new wasm.Instance(module as never).exports],
+    ["a promise of it", Promise.resolve(module)],
+    ["a namespace", { default: module }],
+    ["nothing", undefined],
+    ["null", null],
+  ])("%s is none", (_, value) => {
+    for (const give of [(it: never) => new AeadProviders(edge).useWasmModule(it), useWasmModule]) {
+      const error = errorOf(() => give(value as never));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.code).toBe("ERR_INVALID_ARGUMENT");
+    }
+  });
+
+  test.each([
+    ["exports nothing", forbidding, compiled(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0))],
+    ["lacks a function", { ...forbidding, Instance: lyingInstance({ openWith: undefined }) }, module],
+    ["has no memory", { ...forbidding, Instance: lyingInstance({ memory: undefined }) }, module],
+    [
+      "has a memory of another size",
+      { ...forbidding, Instance: lyingInstance({ memory: { buffer: new ArrayBuffer(65536) } }) },
+      module,
+    ],
+    ["seals wrongly", { ...forbidding, Instance: lyingInstance({ seal: () => {} }) }, module],
+    ["opens wrongly", { ...forbidding, Instance: lyingInstance({ open: () => 0 }) }, module],
+    ["is only called a module", forbidding, { [Symbol.toStringTag]: "WebAssembly.Module" }],
+    ["comes where there is no WebAssembly", undefined, module],
+  ] as const)("one that %s is refused, and what served before goes on", (_, described, given) => {
+    const available = new AeadProviders({ ...edge, wasm: described });
+    const error = errorOf(() => available.useWasmModule(given));
+    expect(error).toBeInstanceOf(VaultError);
+    expect(error.code).toBe("ERR_UNSUPPORTED");
+    expect(available.sync().name).toBe("noble");
+    expect(errorOf(() => available.sync("wasm")).code).toBe("ERR_UNSUPPORTED");
+  });
+});
+
 function agree(
   provider: WasmProvider,
   rawKey: Uint8Array,
@@ -299,6 +408,11 @@ function agree(
   const opened = key.open(nonce, sealed.subarray(0, length), sealed.subarray(length), aad);
   if (!Buffer.from(opened).equals(plaintext)) throw new Error(`opened wrongly: ${what}`);
   key.dispose();
+}
+
+/** What a runtime makes of a file that was compiled before the program ran. */
+function compiled(bytes: Uint8Array): object {
+  return new wasm.Module(Uint8Array.from(bytes));
 }
 
 /** An instance in which some functions are others. */

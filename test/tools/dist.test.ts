@@ -11,6 +11,7 @@ import ts from "typescript";
 import { beforeEach, describe, expect, test } from "vitest";
 import { BROWSER_ENTRIES } from "../../tools/imports/rooms.ts";
 import { ROOT } from "../../tools/root.ts";
+import { SAMPLE_1 } from "../support/samples.ts";
 
 interface Manifest {
   readonly name: string;
@@ -25,6 +26,8 @@ const MANIFEST = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as
 const MODULES = Object.entries(MANIFEST.exports).flatMap(([subpath, target]) =>
   typeof target === "string" ? [] : [{ subpath, specifier: specifierOf(subpath), ...target }],
 );
+/** Without the WebAssembly module, which not every Node imports. */
+const SCRIPTS = MODULES.filter((entry) => entry.default.endsWith(".js"));
 const PORTABLE = MODULES.filter(({ subpath }) => BROWSER_ENTRIES.some((entry) => entry.subpath === subpath));
 
 function specifierOf(subpath: string): string {
@@ -52,7 +55,7 @@ describe("the built package", () => {
     expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
-  test.each(MODULES)("$specifier loads under plain Node", ({ specifier }) => {
+  test.each(SCRIPTS)("$specifier loads under plain Node", ({ specifier }) => {
     const script = `console.log(Object.keys(await import(${JSON.stringify(specifier)})).length)`;
     expect(Number(node("--input-type=module", "--eval", script))).toBeGreaterThan(0);
   });
@@ -64,6 +67,21 @@ describe("the built package", () => {
       const error = await localDecrypt("", { dataKey: "" }).catch((e) => e);
       console.log(error instanceof VaultError, error.code);`;
     expect(node("--input-type=module", "--eval", script)).toMatch(/^true ERR_/);
+  });
+
+  test("has the WebAssembly module by itself, which the providers take", () => {
+    const script = `
+      import { readFileSync } from "node:fs";
+      const { localEncryptSync, useWasmModule } = await import("coffer/crypto");
+      const file = new URL(import.meta.resolve("coffer/aes-gcm.wasm"));
+      const { Module } = WebAssembly;
+      WebAssembly.validate = () => false;
+      const key = ${JSON.stringify(SAMPLE_1)};
+      const seal = () => localEncryptSync("text", key, "", { provider: "wasm" });
+      try { seal() } catch (error) { console.log(error.code) }
+      useWasmModule(new Module(readFileSync(file)));
+      console.log(seal().length > 0);`;
+    expect(node("--input-type=module", "--eval", script)).toBe("ERR_UNSUPPORTED\ntrue\n");
   });
 
   test("prints its version", () => {

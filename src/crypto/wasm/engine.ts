@@ -1,5 +1,5 @@
 /**
- * The AES-GCM module of WebAssembly, running: compiled once, when first asked for.
+ * The AES-GCM module of WebAssembly, running: compiled once, when first asked for, or given compiled.
  *
  * Owns the instance, its linear memory and the slots in which expanded keys lie there. Keys are wiped from the
  * memory when they are let go of, and opened messages as soon as they were copied out. Must not know providers
@@ -65,6 +65,22 @@ interface Exports {
     tag: number,
   ): number;
 }
+
+/** Every function of {@link Exports}: a module without one of them is another, or of another version. */
+const FUNCTIONS: readonly Exclude<keyof Exports, "memory">[] = [
+  "expand",
+  "seal",
+  "open",
+  "start",
+  "absorb",
+  "crypt",
+  "tag",
+  "encipher",
+  "equal",
+  "counters",
+  "sealWith",
+  "openWith",
+];
 
 /** Bytes of a message that go through the memory at once: whole groups of 4 blocks, so that the counter goes on. */
 export const PIECE_BYTES = 96 * 1024;
@@ -133,14 +149,37 @@ export class WasmEngine {
       try {
         const bytes = isRelaxed ? withRelaxedSwizzle(plain) : plain;
         if (!wasm.validate(bytes)) continue;
-        const { exports } = new wasm.Instance(new wasm.Module(bytes) as never);
-        const engine = new WasmEngine(exports as Exports, isRelaxed);
-        if (engine.#isRight()) return engine;
+        const engine = WasmEngine.#start(wasm, new wasm.Module(bytes), isRelaxed);
+        if (engine !== undefined) return engine;
       } catch {
         // Compiling at run time is forbidden, or something in the way it was tested failed: as good as absent.
       }
     }
     return undefined;
+  }
+
+  /**
+   * Starts a module that was compiled ahead of time, and tests it. It is the one without relaxed SIMD.
+   *
+   * @param module - a `WebAssembly.Module`
+   * @returns undefined if it is not this version's, cannot be started or computes wrongly
+   */
+  static fromModule(wasm: WebAssemblyApi, module: object): WasmEngine | undefined {
+    try {
+      return WasmEngine.#start(wasm, module, false);
+    } catch {
+      // It wants imports, or what was called like a function of ours failed.
+      return undefined;
+    }
+  }
+
+  static #start(wasm: WebAssemblyApi, module: object, isRelaxed: boolean): WasmEngine | undefined {
+    const exports = new wasm.Instance(module as never).exports as Exports;
+    if (FUNCTIONS.some((name) => typeof exports[name] !== "function")) return undefined;
+    // Addresses are not checked in the module: all must lie inside its memory.
+    if (exports.memory.buffer.byteLength !== layout.MEMORY_BYTES) return undefined;
+    const engine = new WasmEngine(exports, isRelaxed);
+    return engine.#isRight() ? engine : undefined;
   }
 
   /** Takes a key of 32 bytes into custody. Copies it. */

@@ -16,6 +16,9 @@ const PAGE_BYTES = 65536;
 /** Pages of the memory: 320 KiB, room for two pieces of a message. */
 export const MEMORY_PAGES = 5;
 
+/** The same in bytes. */
+export const MEMORY_BYTES = MEMORY_PAGES * PAGE_BYTES;
+
 /** A raw key on its way into a slot; the module zeroes it as soon as it is expanded. 32 bytes. */
 export const KEY_AT = 0;
 
@@ -53,7 +56,7 @@ export const SLOT_COUNT = 96;
 export const DATA_AT = SLOTS_AT + SLOT_COUNT * SLOT_BYTES + 4 * BLOCK;
 
 /** Bytes that messages and associated data may take in one call. Whole blocks; two blocks are left behind it. */
-export const DATA_BYTES = MEMORY_PAGES * PAGE_BYTES - DATA_AT - 2 * BLOCK;
+export const DATA_BYTES = MEMORY_BYTES - DATA_AT - 2 * BLOCK;
 
 /** Where an envelope is put together (src/crypto/envelope-key.ts): at most one area's bytes. */
 export const WRITE_AT = DATA_AT + BLOCK;
