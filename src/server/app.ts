@@ -6,13 +6,13 @@
  *
  * @module
  */
-import { Hono } from "hono";
 import { toHex } from "../crypto/bytes.ts";
 import { randomBytes } from "../crypto/random.ts";
 import type { ApiKeyInfo } from "../vault/api-keys.ts";
 import type { EventMode } from "../vault/events.ts";
-import type { VaultHost } from "../vault/host.ts";
+import type { HostSession, Principal, VaultHost } from "../vault/host.ts";
 import { COFFER_OPERATIONS } from "./coffer-api.ts";
+import { type Answer, type Asked, askedOf, responseOf } from "./exchange.ts";
 import { URL_CHARS_MAX } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -20,6 +20,7 @@ import type { Operation } from "./operations.ts";
 import { invalidRequest, Problem, problemBody, toProblem } from "./problems.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import { authenticate, idempotencyOf, queryOf, readBody, validate } from "./request.ts";
+import { type Parameters, Router } from "./router.ts";
 import { parseStrictJson } from "./strict-json.ts";
 import { VAULT_OPERATIONS } from "./vault-api.ts";
 
@@ -61,7 +62,16 @@ export interface App {
    *
    * @param refusal - what a listener has found wrong with it already
    */
+  answer(asked: Asked, refusal?: Problem): Promise<Answer>;
+
+  /** The same for a web-standard request. */
   fetch(request: Request, refusal?: Problem): Promise<Response>;
+
+  /**
+   * Runs `work`, which begins to answer requests that have all come already: what they have to look at together is looked at
+   * once.
+   */
+  atOnce(work: () => void): void;
 }
 
 /** What is known of a request while it is answered. */
@@ -83,59 +93,66 @@ const KNOWN_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", 
 const NO_ROUTE = "(none)";
 const REQUEST_ID_BYTES = 12;
 
+/** Answers a request of one route; what it throws is refused. */
+type Handle = (asked: Asked, parameters: Parameters, trace: Trace) => Promise<Answer>;
+
+interface Route {
+  /** The pattern, for log and metrics. */
+  readonly path: string;
+  readonly handle: Handle;
+}
+
 /** Builds the core over a host. */
 export function createApp(options: AppOptions): App {
   const { host } = options;
   const metrics = new Metrics();
   const limiter =
     options.requestsPerMinute === undefined ? undefined : new RateLimiter(options.requestsPerMinute);
-  const router = new Hono<{ Bindings: Trace }>();
-  const allowed = new Map<string, string[]>();
-
+  const router = new Router<Route>();
+  const add = (method: string, path: string, handle: Handle): void =>
+    router.add(method, path, { path, handle });
   for (const operation of OPERATIONS) {
-    const pattern = operation.path.replace(/\{(\w+)\}/g, ":$1");
-    allowed.set(pattern, [...(allowed.get(pattern) ?? []), operation.method]);
-    router.on(operation.method, pattern, async (c) => {
-      c.env.route = operation.path;
-      const answer = await run(operation, c.req.raw, c.req.param() as Record<string, string>, c.env);
-      return json(operation.status, JSON.stringify(answer), c.env);
+    add(operation.method, operation.path, async (asked, parameters, trace) => {
+      const answer = await run(operation, asked, parameters, trace);
+      return json(operation.status, JSON.stringify(answer), trace);
     });
   }
   const document = JSON.stringify(openApiDocument(OPERATIONS));
-  const open: Record<string, () => Promise<[body: string, type?: string]>> = {
-    "/openapi.json": async () => [document],
-    "/healthz": async () => ['{"status":"ok"}'],
-    "/readyz": async () => {
-      await host.check();
-      return ['{"status":"ready"}'];
-    },
-    "/metrics": async () => [metrics.render(), "text/plain; version=0.0.4; charset=utf-8"],
-  };
-  for (const [path, answer] of Object.entries(open)) {
-    allowed.set(path, ["GET"]);
-    router.get(path, async (c) => {
-      c.env.route = path;
-      const [body, type] = await answer();
-      return json(200, body, c.env, type === undefined ? {} : { "content-type": type });
-    });
-  }
-  // Patterns in the order of their operations: the first that matches tells the methods.
-  for (const [pattern, methods] of allowed) {
-    router.all(pattern, (c) => {
-      if (methods.includes(c.req.method)) throw new Problem(404, "ERR_ROUTE_NOT_FOUND", "Not Found");
-      throw new Problem(405, "ERR_METHOD_NOT_ALLOWED", "Method not allowed", { allow: methods.join(", ") });
-    });
-  }
-  router.notFound((c) => refuse(new Problem(404, "ERR_ROUTE_NOT_FOUND", "Not Found"), c.env));
-  router.onError((error, c) => refuse(error, c.env));
+  add("GET", "/openapi.json", async (_, __, trace) => json(200, document, trace));
+  add("GET", "/healthz", async (_, __, trace) => json(200, '{"status":"ok"}', trace));
+  add("GET", "/readyz", async (_, __, trace) => {
+    await host.check();
+    return json(200, '{"status":"ready"}', trace);
+  });
+  add("GET", "/metrics", async (_, __, trace) =>
+    json(200, metrics.render(), trace, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
+  );
 
+  /** Sessions of API keys as long as these are known: a session without an idempotency key is like every other. */
+  const sessions = new WeakMap<ApiKeyInfo, HostSession>();
+
+  function openSession(apiKey: ApiKeyInfo, idempotency: Principal["idempotency"]): HostSession {
+    const known = idempotency === undefined ? sessions.get(apiKey) : undefined;
+    if (known !== undefined) return known;
+    const session = host.session(apiKey.environmentId, {
+      actor: { id: apiKey.id, name: apiKey.name, source: "api" },
+      constraints: apiKey.constraints,
+      events: options.events ?? "all",
+      idempotency,
+    });
+    if (idempotency === undefined) sessions.set(apiKey, session);
+    return session;
+  }
+
+  /** Awaits only what is not there yet: what can be answered at once is carried out before this returns. */
   async function run(
     operation: Operation,
-    request: Request,
-    parameters: Record<string, string>,
+    asked: Asked,
+    parameters: Parameters,
     trace: Trace,
   ): Promise<unknown> {
-    const apiKey = await authenticate(host, request);
+    const found = authenticate(host, asked);
+    const apiKey = found instanceof Promise ? await found : found;
     trace.apiKey = apiKey;
     limiter?.take(apiKey.id);
     const lacking = operation.permissions.find((permission) => !apiKey.permissions.includes(permission));
@@ -143,26 +160,30 @@ export function createApp(options: AppOptions): App {
       throw new Problem(403, "ERR_FORBIDDEN", `This API key lacks the permission ${lacking}.`);
     }
     const path = validate(operation.pathSchema, parameters, 400);
-    const query = validate(operation.querySchema, queryOf(request), 400);
-    const bytes = operation.bodySchema === undefined ? undefined : await readBody(request);
-    const body =
-      bytes === undefined ? undefined : validate(operation.bodySchema, parseStrictJson(bytes), 422);
-    const session = host.session(apiKey.environmentId, {
-      actor: { id: apiKey.id, name: apiKey.name, source: "api" },
-      constraints: apiKey.constraints,
-      events: options.events ?? "all",
-      idempotency: operation.isIdempotent ? idempotencyOf(operation.id, request, bytes) : undefined,
-    });
+    const query =
+      operation.querySchema === undefined
+        ? undefined
+        : validate(operation.querySchema, queryOf(asked.target), 400);
+    let bytes: Uint8Array | undefined;
+    let body: unknown;
+    if (operation.bodySchema !== undefined) {
+      const read = readBody(asked);
+      bytes = read instanceof Promise ? await read : read;
+      body = validate(operation.bodySchema, parseStrictJson(bytes), 422);
+    }
+    const idempotency = operation.isIdempotent ? idempotencyOf(operation.id, asked, bytes) : undefined;
+    const session = openSession(apiKey, idempotency);
+    const { signal } = asked;
     try {
-      return await operation.run({ path, query, body, session, apiKey, host, signal: request.signal });
+      return await operation.run({ path, query, body, session, apiKey, host, signal });
     } catch (error) {
-      if (request.signal.aborted) throw new Problem(499, "ERR_REQUEST_ABORTED", "The client has gone.");
+      if (signal.aborted) throw new Problem(499, "ERR_REQUEST_ABORTED", "The client has gone.");
       // What an error may tell depends on what was asked.
       throw Object.assign(toProblem(error, operation.isKeyBlobCall === true), { thrown: error });
     }
   }
 
-  function refuse(error: unknown, trace: Trace): Response {
+  function refuse(error: unknown, trace: Trace): Answer {
     const problem = toProblem(error, false);
     const thrown = (error as { thrown?: unknown }).thrown ?? error;
     trace.code = problem.code;
@@ -170,41 +191,67 @@ export function createApp(options: AppOptions): App {
     return json(problem.status, problemBody(problem), trace, problem.headers);
   }
 
-  async function fetch(request: Request, refusal?: Problem): Promise<Response> {
-    const end = metrics.begin();
-    const startedAt = performance.now();
+  async function dispatch(asked: Asked, trace: Trace): Promise<Answer> {
+    const path = pathOf(asked.target);
+    const found = router.find(asked.method === "HEAD" ? "GET" : asked.method, path);
+    if (found.target !== undefined) {
+      trace.route = found.target.path;
+      return found.target.handle(asked, found.parameters, trace);
+    }
+    if (found.methods.length === 0) throw new Problem(404, "ERR_ROUTE_NOT_FOUND", "Not Found");
+    const allow = found.methods.join(", ");
+    throw new Problem(405, "ERR_METHOD_NOT_ALLOWED", "Method not allowed", { allow });
+  }
+
+  async function answer(asked: Asked, refusal?: Problem): Promise<Answer> {
+    const startedAt = metrics.begin();
     const trace: Trace = { requestId: newRequestId(), route: NO_ROUTE };
-    const problem = refusal ?? problemOfUrl(request.url);
-    const response = problem === undefined ? await router.fetch(request, trace) : refuse(problem, trace);
-    const method = KNOWN_METHODS.has(request.method) ? request.method : "OTHER";
-    end(method, trace.route, response.status);
+    let answer: Answer;
+    try {
+      const problem = refusal ?? problemOfTarget(asked.target);
+      if (problem !== undefined) throw problem;
+      answer = await dispatch(asked, trace);
+    } catch (error) {
+      answer = refuse(error, trace);
+    }
+    const method = KNOWN_METHODS.has(asked.method) ? asked.method : "OTHER";
+    const milliseconds = metrics.end(startedAt, method, trace.route, answer.status);
     options.log?.({
-      level: response.status >= 500 ? "error" : "info",
+      level: answer.status >= 500 ? "error" : "info",
       at: new Date().toISOString(),
       requestId: trace.requestId,
       method,
       route: trace.route,
-      status: response.status,
-      durationMs: Math.round((performance.now() - startedAt) * 1000) / 1000,
+      status: answer.status,
+      durationMs: Math.round(milliseconds * 1000) / 1000,
       ...(trace.apiKey === undefined
         ? {}
         : { apiKeyId: trace.apiKey.id, environmentId: trace.apiKey.environmentId }),
       ...(trace.code === undefined ? {} : { code: trace.code }),
       ...(trace.cause === undefined ? {} : { cause: trace.cause }),
     });
-    return response;
+    return answer;
   }
 
-  return { fetch };
+  return {
+    answer,
+    fetch: async (request, refusal) => responseOf(await answer(askedOf(request), refusal), request.method),
+    atOnce: (work) => host.atOnce(work),
+  };
 }
 
-/** What is wrong with a URL before any route is looked for. */
-function problemOfUrl(url: string): Problem | undefined {
-  if (url.length > URL_CHARS_MAX) return new Problem(414, "ERR_REQUEST_TOO_LARGE", "The URL is too long.");
-  if (!url.includes("%")) return undefined;
+/** The path of a target, without its query. */
+function pathOf(target: string): string {
+  const mark = target.indexOf("?");
+  return mark < 0 ? target : target.slice(0, mark);
+}
+
+/** What is wrong with a target before any route is looked for. */
+function problemOfTarget(target: string): Problem | undefined {
+  if (target.length > URL_CHARS_MAX) return new Problem(414, "ERR_REQUEST_TOO_LARGE", "The URL is too long.");
+  if (!target.includes("%")) return undefined;
   try {
-    // The router would leave such a segment as it is, so that two paths would mean the same name.
-    decodeURIComponent(url.split("?", 1)[0] as string);
+    decodeURIComponent(pathOf(target));
     return undefined;
   } catch {
     return invalidRequest("The path is not percent-encoded UTF-8.");
@@ -216,11 +263,8 @@ function json(
   body: string,
   trace: Trace,
   headers: Readonly<Record<string, string>> = {},
-): Response {
-  return new Response(body, {
-    status,
-    headers: { ...JSON_HEADERS, ...headers, "x-request-id": trace.requestId },
-  });
+): Answer {
+  return { status, headers: { ...JSON_HEADERS, ...headers, "x-request-id": trace.requestId }, body };
 }
 
 /** An id that no other answer has. */

@@ -42,6 +42,9 @@ export const CONNECTIONS_MAX = 10_000;
 /** Milliseconds that a shutdown waits for requests under way. Ours. */
 export const SHUTDOWN_MS = 10_000;
 
+/** Milliseconds that what still comes of a body is taken after its request was refused. Ours. */
+export const DRAIN_MS = 500;
+
 /** Items of a batch on /coffer/v1. Ours. */
 export const BATCH_ITEMS_MAX = 100;
 

@@ -22,14 +22,18 @@ export class Metrics {
   readonly #startedAtSeconds = Date.now() / 1000;
   #inFlight = 0;
 
-  /** Counts a request that has begun; the result is called when it has ended. */
-  begin(): (method: string, route: string, status: number) => void {
-    const startedAt = performance.now();
+  /** Counts a request that has begun. @returns when, for `end` */
+  begin(): number {
     this.#inFlight += 1;
-    return (method, route, status) => {
-      this.#inFlight -= 1;
-      this.#record(method, route, status, (performance.now() - startedAt) / 1000);
-    };
+    return performance.now();
+  }
+
+  /** Counts a request that has ended. @returns the milliseconds that it took */
+  end(startedAt: number, method: string, route: string, status: number): number {
+    const milliseconds = performance.now() - startedAt;
+    this.#inFlight -= 1;
+    this.#record(method, route, status, milliseconds / 1000);
+    return milliseconds;
   }
 
   /** The exposition text. */

@@ -1,14 +1,13 @@
 /**
  * The listener on Node: sockets, timeouts, limits, graceful shutdown.
  *
- * Owns what lies below a `Request`. Must not know the API.
+ * Owns what lies below a request, and when its answer is begun. Must not know the API.
  *
  * @module
  */
 import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { getRequestListener } from "@hono/node-server";
 import { VaultError } from "../errors.ts";
 import { type App, JSON_HEADERS, newRequestId } from "./app.ts";
 import {
@@ -21,6 +20,7 @@ import {
   REQUESTS_PER_SOCKET_MAX,
   SHUTDOWN_MS,
 } from "./limits.ts";
+import { NodeAsked, send } from "./node-exchange.ts";
 import { invalidRequest, Problem, problemBody } from "./problems.ts";
 
 export interface ListenOptions {
@@ -55,13 +55,10 @@ const MISREAD = /[\\#]/;
  * @throws VaultError ERR_UNSUPPORTED if the address is taken or not allowed
  */
 export async function listen(app: App, options: ListenOptions = {}): Promise<Listening> {
-  const answer = getRequestListener((request) => app.fetch(request), { overrideGlobalObjects: false });
   const misleading = invalidRequest('A path segment must not be "." or "..", nor hold "\\" or "#".');
-  const refuse = getRequestListener((request) => app.fetch(request, misleading), {
-    overrideGlobalObjects: false,
-  });
   /** What is being answered on a connection. */
   const answering = new WeakMap<Duplex, ServerResponse>();
+  const begin = inTurns(app.atOnce);
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -69,13 +66,20 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: 1_000,
+      // Node would drop the second of two Authorization headers: others may have read the first.
+      joinDuplicateHeaders: true,
     },
     (request, response) => {
       answering.set(request.socket, response);
+      const asked = new NodeAsked(request, response);
       // A URL parser turns these into other paths: what was asked for must be refused as it was asked.
-      const target = request.url as string;
+      const { target } = asked;
       const path = target.split("?", 1)[0] as string;
-      (DOT_SEGMENT.test(path) || MISREAD.test(target) ? refuse : answer)(request, response);
+      const refusal = DOT_SEGMENT.test(path) || MISREAD.test(target) ? misleading : undefined;
+      begin(() => {
+        // Never rejects.
+        void app.answer(asked, refusal).then((answer) => send(answer, request, response));
+      });
     },
   );
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
@@ -122,6 +126,23 @@ function unreadable(error: NodeJS.ErrnoException): string {
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join("")}\r\n${body}`;
+}
+
+/**
+ * Begins together what has come in one turn of the event loop: behind its reading of sockets, so that whole bodies are there.
+ */
+function inTurns(atOnce: (work: () => void) => void): (begin: () => void) => void {
+  let waiting: (() => void)[] = [];
+  const run = (): void => {
+    const turn = waiting;
+    waiting = [];
+    atOnce(() => {
+      for (const begin of turn) begin();
+    });
+  };
+  return (begin) => {
+    if (waiting.push(begin) === 1) setImmediate(run);
+  };
 }
 
 function shutDown(server: Server): Promise<void> {

@@ -10,58 +10,54 @@ import type { z } from "zod";
 import { concatBytes, utf8 } from "../crypto/bytes.ts";
 import type { ApiKeyInfo } from "../vault/api-keys.ts";
 import type { VaultHost } from "../vault/host.ts";
+import { type Asked, bodyTooLarge } from "./exchange.ts";
 import { BODY_BYTES_MAX, IDEMPOTENCY_KEY_CHARS_MAX } from "./limits.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
 const JSON_CONTENT_TYPE = /^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
 const BEARER = /^Bearer ([\x21-\x7e]{1,200})$/i;
 
-/** The API key's owner. An absent, malformed, unknown and revoked key get the same answer. */
-export async function authenticate(host: VaultHost, request: Request): Promise<ApiKeyInfo> {
-  const match = BEARER.exec(request.headers.get("authorization") ?? "");
-  const apiKey = match === null ? undefined : await host.apiKeys.authenticate(match[1]!);
-  if (apiKey === undefined) {
-    throw new Problem(401, "ERR_UNAUTHENTICATED", "Unauthorized", { "www-authenticate": "Bearer" });
-  }
+/**
+ * The API key's owner, at once if the key was seen before and none was revoked since. An absent, malformed, unknown and
+ * revoked key get the same answer.
+ *
+ * @throws Problem 401
+ */
+export function authenticate(host: VaultHost, asked: Asked): ApiKeyInfo | Promise<ApiKeyInfo> {
+  const key = BEARER.exec(asked.header("authorization") ?? "")?.[1];
+  if (key === undefined) throw unauthenticated();
+  return host.apiKeys.recall(key) ?? lookUp(host, key);
+}
+
+async function lookUp(host: VaultHost, key: string): Promise<ApiKeyInfo> {
+  const apiKey = await host.apiKeys.authenticate(key);
+  if (apiKey === undefined) throw unauthenticated();
   return apiKey;
 }
 
+function unauthenticated(): Problem {
+  return new Problem(401, "ERR_UNAUTHENTICATED", "Unauthorized", { "www-authenticate": "Bearer" });
+}
+
 /** The query's parameters. One that is given twice is refused: two readers could take it differently. */
-export function queryOf(request: Request): Record<string, string> {
+export function queryOf(target: string): Record<string, string> {
   const query: Record<string, string> = Object.create(null);
-  const mark = request.url.indexOf("?");
+  const mark = target.indexOf("?");
   if (mark < 0) return query;
-  for (const [name, value] of new URLSearchParams(request.url.slice(mark + 1))) {
+  for (const [name, value] of new URLSearchParams(target.slice(mark + 1))) {
     if (name in query) throw invalidRequest("A query parameter is given twice.");
     query[name] = value;
   }
   return query;
 }
 
-/** The body's bytes. @throws Problem 415, 413, 400 */
-export async function readBody(request: Request): Promise<Uint8Array> {
-  if (!JSON_CONTENT_TYPE.test(request.headers.get("content-type") ?? "")) {
+/** The body's bytes, at once if they have all come. @throws Problem 415, 413, 400 */
+export function readBody(asked: Asked): Uint8Array | Promise<Uint8Array> {
+  if (!JSON_CONTENT_TYPE.test(asked.header("content-type") ?? "")) {
     throw new Problem(415, "ERR_CONTENT_TYPE", "The body must be application/json in UTF-8.");
   }
-  const tooLarge = (): Problem =>
-    new Problem(413, "ERR_REQUEST_TOO_LARGE", `The body has more than ${BODY_BYTES_MAX} bytes.`);
-  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
-  if (declared > BODY_BYTES_MAX) throw tooLarge();
-  try {
-    // A declared length is kept by the HTTP parser underneath.
-    if (!Number.isNaN(declared)) return new Uint8Array(await request.arrayBuffer());
-    const parts: Uint8Array[] = [];
-    let length = 0;
-    for await (const part of (request.body ?? []) as AsyncIterable<Uint8Array>) {
-      length += part.length;
-      if (length > BODY_BYTES_MAX) throw tooLarge();
-      parts.push(part);
-    }
-    return concatBytes(...parts);
-  } catch (error) {
-    if (error instanceof Problem) throw error;
-    throw invalidRequest("The body could not be read.");
-  }
+  if (Number(asked.header("content-length") ?? Number.NaN) > BODY_BYTES_MAX) throw bodyTooLarge();
+  return asked.body();
 }
 
 /**
@@ -82,17 +78,16 @@ export function validate(schema: z.ZodType | undefined, value: unknown, status: 
 /** The Idempotency-Key and everything that a repeated request must have in common. */
 export function idempotencyOf(
   operationId: string,
-  request: Request,
+  asked: Asked,
   body: Uint8Array | undefined,
 ): { key: string; request: Uint8Array } | undefined {
-  const key = request.headers.get("idempotency-key");
-  if (key === null) return undefined;
+  const key = asked.header("idempotency-key");
+  if (key === undefined) return undefined;
   if (key === "" || key.length > IDEMPOTENCY_KEY_CHARS_MAX) {
     throw invalidRequest(`An Idempotency-Key has 1 to ${IDEMPOTENCY_KEY_CHARS_MAX} characters.`);
   }
-  const { pathname, search } = new URL(request.url);
   return {
     key,
-    request: concatBytes(utf8(`${operationId}\n${pathname}${search}\n`, "URL"), body ?? new Uint8Array(0)),
+    request: concatBytes(utf8(`${operationId}\n${asked.target}\n`, "URL"), body ?? new Uint8Array(0)),
   };
 }

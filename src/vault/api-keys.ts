@@ -7,7 +7,7 @@
  * @module
  */
 import { encodeBase64 } from "../crypto/base64.ts";
-import { equalBytes, toHex, utf8 } from "../crypto/bytes.ts";
+import { equalBytes, utf8 } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import {
   type ContextEntry,
@@ -17,13 +17,13 @@ import {
 } from "../crypto/key-context.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
+import { hexOf, newId } from "./ids.ts";
 import {
   API_KEY_BYTES,
   API_KEY_CHECKSUM_CHARS,
   API_KEY_ID_PREFIX,
   API_KEY_NAME_CHARS_MAX,
   API_KEY_PREFIX,
-  ID_BYTES,
 } from "./limits.ts";
 import type { Database, Row } from "./storage/database.ts";
 
@@ -99,7 +99,7 @@ export class ApiKeys {
     }
     const secret = toBase64Url(randomBytes(API_KEY_BYTES));
     const key = `${API_KEY_PREFIX}${secret}${checksum(secret)}`;
-    const id = `${API_KEY_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
+    const id = newId(API_KEY_ID_PREFIX);
     const now = this.#now();
     await this.#database.write((sql) =>
       sql.run(
@@ -145,19 +145,25 @@ export class ApiKeys {
   }
 
   /**
+   * Who a key belongs to, if it was looked up before and no key was revoked since; answers at once.
+   *
+   * @param key - as a caller sent it
+   */
+  recall(key: string): ApiKeyInfo | undefined {
+    this.#forgetOutdated();
+    return this.#known.size === 0 || !KEY_FORM.test(key) ? undefined : this.#known.get(hexOf(digestOf(key)));
+  }
+
+  /**
    * Who a key belongs to. An unknown, a revoked and a malformed key are the same: undefined.
    *
    * @param key - as a caller sent it
    */
   async authenticate(key: string): Promise<ApiKeyInfo | undefined> {
     if (!isWellFormedKey(key)) return undefined;
-    const { apiKeys: at } = this.#database.changes();
-    if (at !== this.#knownAt) {
-      this.#known.clear();
-      this.#knownAt = at;
-    }
+    const at = this.#forgetOutdated();
     const digest = digestOf(key);
-    const id = toHex(digest);
+    const id = hexOf(digest);
     const known = this.#known.get(id);
     if (known !== undefined) return known;
     const row = await this.#database.read((sql) =>
@@ -169,6 +175,16 @@ export class ApiKeys {
     const info = toInfo(row);
     if (this.#knownAt === at && this.#database.changes().apiKeys === at) this.#known.set(id, info);
     return info;
+  }
+
+  /** Lets go of what was known before a key was revoked. @returns the counter that all that is left is true for */
+  #forgetOutdated(): number {
+    const { apiKeys } = this.#database.changes();
+    if (apiKeys !== this.#knownAt) {
+      this.#known.clear();
+      this.#knownAt = apiKeys;
+    }
+    return apiKeys;
   }
 }
 
@@ -212,5 +228,5 @@ function isWellFormedKey(key: string): boolean {
 }
 
 function digestOf(key: string): Uint8Array {
-  return Uint8Array.from(hash.sha256(utf8(key, "API key")));
+  return hash.sha256(utf8(key, "API key"));
 }

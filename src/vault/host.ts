@@ -6,19 +6,18 @@
  *
  * @module
  */
-import { toHex } from "../crypto/bytes.ts";
 import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/key-context.ts";
-import { randomBytes } from "../crypto/random.ts";
 import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/uuid.ts";
 import { VaultError } from "../errors.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { type EventActor, EventLog, type EventMode } from "./events.ts";
+import { newId } from "./ids.ts";
 import { KekWrapper } from "./kek.ts";
 import { destroyDueKeks, KekLifecycle } from "./kek-lifecycle.ts";
 import { EmbeddedKeyService } from "./key-service.ts";
 import { Keyring } from "./keyring.ts";
 import { EmbeddedKvStore } from "./kv-store.ts";
-import { ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME, ID_BYTES } from "./limits.ts";
+import { ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
 import { findRootKey, type RootKeyRequest } from "./root-key.ts";
 import type { Session } from "./session.ts";
 import type { Database } from "./storage/database.ts";
@@ -46,12 +45,53 @@ export interface Principal {
   readonly idempotency?: { readonly key: string; readonly request: Uint8Array } | undefined;
 }
 
-/** The services of one session. */
+/** The services of one session; each is made when it is first asked for. */
 export interface HostSession {
   readonly environmentId: string;
   readonly keys: EmbeddedKeyService;
   readonly kv: EmbeddedKvStore;
   readonly keks: KekLifecycle;
+}
+
+class OpenSession implements HostSession {
+  readonly environmentId: string;
+  readonly #keys: () => EmbeddedKeyService;
+  readonly #kv: () => EmbeddedKvStore;
+  readonly #keks: () => KekLifecycle;
+
+  constructor(
+    vaultId: string,
+    database: Database,
+    wrapper: KekWrapper,
+    keyring: Keyring,
+    session: Session,
+    now: () => number,
+  ) {
+    this.environmentId = session.environmentId;
+    this.#keys = once(() => new EmbeddedKeyService(vaultId, keyring, database, session));
+    this.#kv = once(() => new EmbeddedKvStore(database, keyring, session, now));
+    this.#keks = once(() => new KekLifecycle(database, wrapper, session, now));
+  }
+
+  get keys(): EmbeddedKeyService {
+    return this.#keys();
+  }
+
+  get kv(): EmbeddedKvStore {
+    return this.#kv();
+  }
+
+  get keks(): KekLifecycle {
+    return this.#keks();
+  }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 export interface HostOptions extends Omit<RootKeyRequest, "create"> {
@@ -113,12 +153,12 @@ export class VaultHost {
           }),
     };
     const keyring = this.#keyring(environmentId);
-    return {
-      environmentId,
-      keys: new EmbeddedKeyService(this.vaultId, keyring, this.#database, session),
-      kv: new EmbeddedKvStore(this.#database, keyring, session, this.#now),
-      keks: new KekLifecycle(this.#database, this.#wrapper, session, this.#now),
-    };
+    return new OpenSession(this.vaultId, this.#database, this.#wrapper, keyring, session, this.#now);
+  }
+
+  /** Runs `work` as `Database.atOnce` does. */
+  atOnce<T>(work: () => T): T {
+    return this.#database.atOnce(work);
   }
 
   /** All environments by name. */
@@ -148,7 +188,7 @@ export class VaultHost {
     await this.#database.write((sql) =>
       sql.run(
         "INSERT INTO environments (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
-        `${ENVIRONMENT_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`,
+        newId(ENVIRONMENT_ID_PREFIX),
         name,
         this.#now(),
       ),

@@ -187,6 +187,7 @@ describe("races with a shred", () => {
         return database.write(work, options);
       },
       changes: () => database.changes(),
+      atOnce: (work) => database.atOnce(work),
       lookAfresh: () => database.lookAfresh(),
       scrub: () => database.scrub(),
       close: () => database.close(),

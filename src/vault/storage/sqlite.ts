@@ -169,6 +169,8 @@ class SqliteDatabase implements Database {
   #queue: Promise<unknown> = Promise.resolve();
   #changes: Changes = { keks: 0, revocations: 0, apiKeys: 0 };
   #changesAt: number | undefined;
+  /** Within `atOnce`: whether to look once, or whether that was done. */
+  #lookedAt: "once" | "now" | undefined;
   #isInTransaction = false;
   #isWriting = false;
   #isOpen = true;
@@ -257,6 +259,23 @@ class SqliteDatabase implements Database {
     this.#checkUsable();
     // Nobody else can commit now, and what could be read is not committed.
     if (this.#isWriting) return this.#changes;
+    if (this.#lookedAt !== "now") {
+      this.#look();
+      if (this.#lookedAt === "once") this.#lookedAt = "now";
+    }
+    return this.#changes;
+  }
+
+  atOnce<T>(work: () => T): T {
+    this.#lookedAt = "once";
+    try {
+      return work();
+    } finally {
+      this.#lookedAt = undefined;
+    }
+  }
+
+  #look(): void {
     // data_version changes when another connection has committed; our own commits reset #changesAt.
     const version = translating(() => this.#dataVersion.get())!.data_version as number;
     if (version !== this.#changesAt) {
@@ -274,7 +293,6 @@ class SqliteDatabase implements Database {
       // Within a transaction of ours the state may be an old one: look again afterwards.
       this.#changesAt = this.#isInTransaction ? undefined : version;
     }
-    return this.#changes;
   }
 
   async lookAfresh(): Promise<void> {}
