@@ -1,10 +1,11 @@
 /**
  * The harness: several competitors at the same work, in turns, within one process.
  *
- * Owns how time is taken. On a shared machine neighbours come and go, so no competitor is measured alone: each
- * round takes one short sample of every competitor in a random order, and ratios are of samples of the same round.
- * Every sample is taken by two clocks, the wall's and the processor's: the second does not run while a neighbour has
- * the core.
+ * Owns how samples are taken and compared. On a shared machine neighbours come and go, so no competitor is measured
+ * alone: each round takes one short sample of every competitor in a random order, and ratios are of samples of the
+ * same round. Every sample is taken by two clocks, the wall's and the processor's: the second does not run while a
+ * neighbour has the core. Where the competitors run is the sampler's affair: this process here, another runtime in
+ * bench/runtimes.
  * The event loop turns before each sample, so that what a competitor left to be cleaned up is not charged to the
  * next one. The garbage collector is never forced: that would throw optimised code away. Must not know what the
  * competitors do.
@@ -12,6 +13,7 @@
  * @module
  */
 import { setImmediate as turn } from "node:timers/promises";
+import { repeat, repeatAsync } from "./repeat.ts";
 import { type Summary, shuffled, summarize } from "./statistics.ts";
 
 const NS_PER_US = 1e3;
@@ -35,8 +37,15 @@ export interface Competitor {
  */
 export type Clock = "wall" | "cpu";
 
-/** Competitors at the same work. */
-export interface Case {
+/** One competitor as the harness sees it. */
+export interface Sampler {
+  readonly name: string;
+  /** Lets the event loop turn, does the work `calls` times, and tells the nanoseconds that took by both clocks. */
+  run(calls: number): Promise<Readonly<Record<Clock, number>>>;
+}
+
+/** What a result is of. */
+export interface Subject {
   readonly suite: string;
   /** The work, like "seal". */
   readonly work: string;
@@ -44,6 +53,10 @@ export interface Case {
   readonly size: string;
   /** Which clock's ratios are told first. */
   readonly clock: Clock;
+}
+
+/** Competitors at the same work. */
+export interface Case extends Subject {
   /** The competitor that the others are divided by: the first. */
   readonly competitors: readonly [Competitor, ...Competitor[]];
   /** Prepares, and proves that all competitors answer the same. Runs before the clock. @throws if they do not */
@@ -75,16 +88,9 @@ export interface CompetitorResult extends Readonly<Record<Clock, Timing>> {
   readonly calls: number;
 }
 
-export interface CaseResult {
-  readonly suite: string;
-  readonly work: string;
-  readonly size: string;
-  readonly clock: Clock;
+export interface CaseResult extends Subject {
   readonly competitors: readonly CompetitorResult[];
 }
-
-/** The last answer. Where nobody keeps an answer, an optimiser may leave out the work. */
-export let lastAnswer: unknown;
 
 /**
  * Checks a case and measures it.
@@ -94,31 +100,46 @@ export let lastAnswer: unknown;
 export async function measure(subject: Case, settings: Settings): Promise<CaseResult> {
   try {
     await subject.check();
-    const runners: Runner[] = [];
-    for (const competitor of subject.competitors) {
-      const runner = new Runner(competitor, subject.clock);
-      await runner.warmUp(settings);
-      runners.push(runner);
-    }
-    for (let round = 0; round < settings.rounds; round++) {
-      for (const runner of shuffled(runners)) await runner.sample();
-    }
-    const { suite, work, size, clock } = subject;
-    return { suite, work, size, clock, competitors: runners.map((runner) => runner.result(runners[0]!)) };
+    return await compare(
+      subject,
+      subject.competitors.map((competitor) => new InProcess(competitor)),
+      settings,
+    );
   } finally {
     await subject.close?.();
   }
 }
 
+/**
+ * Measures samplers against each other; the first is the one that the others are divided by.
+ *
+ * @throws what a sampler throws
+ */
+export async function compare(
+  { suite, work, size, clock }: Subject,
+  samplers: readonly Sampler[],
+  settings: Settings,
+): Promise<CaseResult> {
+  const runners: Runner[] = [];
+  for (const sampler of samplers) {
+    const runner = new Runner(sampler, clock);
+    await runner.warmUp(settings);
+    runners.push(runner);
+  }
+  for (let round = 0; round < settings.rounds; round++) {
+    for (const runner of shuffled(runners)) await runner.sample();
+  }
+  return { suite, work, size, clock, competitors: runners.map((runner) => runner.result(runners[0]!)) };
+}
+
 class Runner {
   readonly #samples: Record<Clock, number[]> = { wall: [], cpu: [] };
-  readonly #competitor: Competitor;
+  readonly #sampler: Sampler;
   readonly #clock: Clock;
-  #index = 0;
   #calls = 1;
 
-  constructor(competitor: Competitor, clock: Clock) {
-    this.#competitor = competitor;
+  constructor(sampler: Sampler, clock: Clock) {
+    this.#sampler = sampler;
     this.#clock = clock;
   }
 
@@ -127,7 +148,7 @@ class Runner {
     let spentMs = 0;
     let lastMs: number;
     do {
-      lastMs = (await this.#run(this.#calls))[this.#clock] / NS_PER_MS;
+      lastMs = (await this.#sampler.run(this.#calls))[this.#clock] / NS_PER_MS;
       spentMs += lastMs;
       const wanted = Math.max(1, Math.round((sampleMs * this.#calls) / lastMs));
       // At most doubled, so that one slow start does not decide, nor one lucky one overshoot.
@@ -136,8 +157,7 @@ class Runner {
   }
 
   async sample(): Promise<void> {
-    await turn();
-    const { wall, cpu } = await this.#run(this.#calls);
+    const { wall, cpu } = await this.#sampler.run(this.#calls);
     this.#samples.wall.push(wall / this.#calls);
     this.#samples.cpu.push(cpu / this.#calls);
   }
@@ -148,18 +168,29 @@ class Runner {
       const ratios = samples.map((sample, round) => sample / baseline.#samples[clock][round]!);
       return { ns: summarize(samples), ratio: summarize(ratios), samples };
     };
-    return { name: this.#competitor.name, calls: this.#calls, wall: timing("wall"), cpu: timing("cpu") };
+    return { name: this.#sampler.name, calls: this.#calls, wall: timing("wall"), cpu: timing("cpu") };
+  }
+}
+
+/** A competitor of this process. */
+class InProcess implements Sampler {
+  readonly name: string;
+  readonly #competitor: Competitor;
+  #index = 0;
+
+  constructor(competitor: Competitor) {
+    this.name = competitor.name;
+    this.#competitor = competitor;
   }
 
-  /** @returns nanoseconds by both clocks */
-  async #run(calls: number): Promise<Record<Clock, number>> {
+  async run(calls: number): Promise<Readonly<Record<Clock, number>>> {
+    await turn();
     const { call, isAsync } = this.#competitor;
     const end = this.#index + calls;
     const cpuStart = process.cpuUsage();
     const start = process.hrtime.bigint();
-    // Two loops: an await in the loop would charge synchronous competitors for the promise.
-    if (isAsync) for (let i = this.#index; i < end; i++) lastAnswer = await call(i);
-    else for (let i = this.#index; i < end; i++) lastAnswer = call(i);
+    if (isAsync) await repeatAsync(call, this.#index, end);
+    else repeat(call, this.#index, end);
     const wall = Number(process.hrtime.bigint() - start);
     const { user, system } = process.cpuUsage(cpuStart);
     this.#index = end;

@@ -6,14 +6,7 @@
  *
  * @module
  */
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createSecretKey,
-  type KeyObject,
-  randomBytes,
-} from "node:crypto";
+import * as nodeCrypto from "node:crypto";
 import { WorkOS } from "workos-node-11";
 import {
   DataKey,
@@ -25,16 +18,13 @@ import {
 import type { ItemResult } from "../../src/crypto/item-result.ts";
 import { Lease } from "../../src/keys/lease.ts";
 import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
+import { type Bare, ByHand, KEY_BLOB_BYTES, KEY_BLOB_MAGIC, NONCE_BYTES } from "../lib/by-hand.ts";
 import type { Case, Competitor } from "../lib/harness.ts";
 
-const SUITE = "envelope";
-const ALGORITHM = "aes-256-gcm";
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
-const CONTEXT = { organization_id: "org_1" };
+const { createHash, randomBytes } = nodeCrypto;
 
-/** Bytes of the wrapped key: what WorkOS's has for a context of one entry. */
-const KEY_BLOB_BYTES = 206;
+const SUITE = "envelope";
+const CONTEXT = { organization_id: "org_1" };
 
 /** Texts that are taken in turn: more than a cache of one, few enough to stay in the processor's. A power of 2. */
 const TEXTS = 16;
@@ -81,10 +71,10 @@ export function* envelopeCases(mode: "quick" | "default" | "full"): Generator<Ca
 class Keys {
   readonly raw = randomBytes(32);
   readonly blob = Buffer.concat([
-    Buffer.from("WOS.EKM.v1\0", "latin1"),
-    randomBytes(KEY_BLOB_BYTES - "WOS.EKM.v1\0".length),
+    Buffer.from(KEY_BLOB_MAGIC, "latin1"),
+    randomBytes(KEY_BLOB_BYTES - KEY_BLOB_MAGIC.length),
   ]);
-  readonly object: KeyObject = createSecretKey(this.raw);
+  readonly hand = new ByHand(nodeCrypto, this.raw, this.blob);
   readonly strings = { dataKey: this.raw.toString("base64"), encryptedKeys: this.blob.toString("base64") };
   readonly held = new DataKey({
     id: "bench",
@@ -105,8 +95,8 @@ function batchCase(work: "seal" | "open", size: Size): Case {
   const texts = Array.from({ length: BATCH }, () => makeText(size));
   const bytes = texts.map((text) => Buffer.from(text));
   const nonce = randomBytes(NONCE_BYTES);
-  const sealed = bytes.map((message) => bareSeal(keys.object, nonce, message));
-  const ciphertexts = texts.map((text) => handSeal(keys, text));
+  const sealed = bytes.map((message) => keys.hand.bareSeal(nonce, message));
+  const ciphertexts = texts.map((text) => keys.hand.seal(text));
   const values = (results: readonly ItemResult<string>[]): string[] =>
     results.map((result) => {
       if (!result.ok) throw result.error;
@@ -115,14 +105,14 @@ function batchCase(work: "seal" | "open", size: Size): Case {
   const competitors: [Competitor, ...Competitor[]] =
     work === "seal"
       ? [
-          syncCall("bare", () => bytes.map((message) => bareSeal(keys.object, nonce, message))),
-          syncCall("by hand", () => texts.map((text) => handSeal(keys, text))),
+          syncCall("bare", () => bytes.map((message) => keys.hand.bareSeal(nonce, message))),
+          syncCall("by hand", () => texts.map((text) => keys.hand.seal(text))),
           syncCall("coffer lease", () => texts.map((text) => lease.encryptSync(text))),
           syncCall("coffer lease, many", () => lease.encryptManySync(texts)),
         ]
       : [
-          syncCall("bare", () => sealed.map((message) => bareOpen(keys.object, nonce, message))),
-          syncCall("by hand", () => ciphertexts.map((text) => handOpen(keys, text))),
+          syncCall("bare", () => sealed.map((message) => keys.hand.bareOpen(nonce, message))),
+          syncCall("by hand", () => ciphertexts.map((text) => keys.hand.open(text))),
           syncCall("coffer lease", () => ciphertexts.map((text) => lease.decryptSync(text))),
           syncCall("coffer lease, many", () => lease.decryptManySync(ciphertexts)),
         ];
@@ -136,7 +126,7 @@ function batchCase(work: "seal" | "open", size: Size): Case {
       const written = values(lease.encryptManySync(texts));
       const read = values(lease.decryptManySync(written));
       for (const [i, text] of texts.entries()) {
-        agree("many, opened by hand", handOpen(keys, written[i]!), text);
+        agree("many, opened by hand", keys.hand.open(written[i]!), text);
         agree("many", read[i], text);
       }
     },
@@ -156,9 +146,9 @@ function sealCase(size: Size): Case {
   const lease = leaseOf(keys);
   // Bare reuses its nonce: it is a floor to divide by, never a way to encrypt.
   const nonce = randomBytes(NONCE_BYTES);
-  const bare = (i: number): Bare => bareSeal(keys.object, nonce, bytes[i & at]!);
+  const bare = (i: number): Bare => keys.hand.bareSeal(nonce, bytes[i & at]!);
   const ciphers: Competitor[] = [
-    syncCall("by hand", (i) => handSeal(keys, texts[i & at]!)),
+    syncCall("by hand", (i) => keys.hand.seal(texts[i & at]!)),
     syncCall("coffer lease", (i) => lease.encryptSync(texts[i & at]!)),
     asyncCall("coffer lease, async", (i) => lease.encrypt(texts[i & at]!)),
     syncCall("coffer sync", (i) => localEncryptSync(texts[i & at]!, keys.held)),
@@ -176,11 +166,11 @@ function sealCase(size: Size): Case {
     competitors: [syncCall("bare", bare), ...ciphers],
     async check() {
       for (const [i, text] of texts.entries()) {
-        agree("bare", bareOpen(keys.object, nonce, bare(i)).toString(), text);
+        agree("bare", keys.hand.bareOpen(nonce, bare(i)).toString(), text);
         for (const { name, call } of ciphers) {
           const ciphertext = (await call(i)) as string;
           // Each is opened by three implementations, so by two at least that did not write it.
-          agree(`${name}, opened by hand`, handOpen(keys, ciphertext), text);
+          agree(`${name}, opened by hand`, keys.hand.open(ciphertext), text);
           agree(`${name}, opened by coffer`, localDecryptSync(ciphertext, keys.held), text);
           agree(`${name}, opened by WorkOS 11`, await sdk.decrypt(ciphertext), text);
         }
@@ -194,14 +184,14 @@ function openCase(size: Size): Case {
   const texts = makeTexts(size);
   const at = texts.length - 1;
   const nonce = randomBytes(NONCE_BYTES);
-  const sealed = texts.map((text) => bareSeal(keys.object, nonce, Buffer.from(text)));
-  const ciphertexts = texts.map((text) => handSeal(keys, text));
+  const sealed = texts.map((text) => keys.hand.bareSeal(nonce, Buffer.from(text)));
+  const ciphertexts = texts.map((text) => keys.hand.seal(text));
   const sdk = stubbedSdk(keys);
   const sdkWithKey = stubbedSdk(keys, { keyAtHand: true });
   const lease = leaseOf(keys);
-  const bare = (i: number): Buffer => bareOpen(keys.object, nonce, sealed[i & at]!);
+  const bare = (i: number): Buffer => keys.hand.bareOpen(nonce, sealed[i & at]!);
   const openers: Competitor[] = [
-    syncCall("by hand", (i) => handOpen(keys, ciphertexts[i & at]!)),
+    syncCall("by hand", (i) => keys.hand.open(ciphertexts[i & at]!)),
     syncCall("coffer lease", (i) => lease.decryptSync(ciphertexts[i & at]!)),
     asyncCall("coffer lease, async", (i) => lease.decrypt(ciphertexts[i & at]!)),
     syncCall("coffer sync", (i) => localDecryptSync(ciphertexts[i & at]!, keys.held)),
@@ -256,45 +246,6 @@ function makeText({ bytes, isMixed = false }: Size): string {
   while ((whole[end - 1]! & 0xc0) === 0x80) end--;
   if (whole[end - 1]! >= 0xc0) end--;
   return Buffer.concat([whole.subarray(0, end), Buffer.from(ascii.slice(0, bytes - end))]).toString();
-}
-
-interface Bare {
-  readonly body: Buffer;
-  readonly tag: Buffer;
-}
-
-function bareSeal(key: KeyObject, nonce: Uint8Array, bytes: Uint8Array): Bare {
-  const cipher = createCipheriv(ALGORITHM, key, nonce);
-  const body = cipher.update(bytes);
-  cipher.final();
-  return { body, tag: cipher.getAuthTag() };
-}
-
-function bareOpen(key: KeyObject, nonce: Uint8Array, sealed: Bare): Buffer {
-  const decipher = createDecipheriv(ALGORITHM, key, nonce);
-  decipher.setAuthTag(sealed.tag);
-  const bytes = decipher.update(sealed.body);
-  decipher.final();
-  return bytes;
-}
-
-/** What a careful programmer writes with `node:crypto` in ten lines: the same envelope, no checks, no options. */
-function handSeal(keys: Keys, text: string): string {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(ALGORITHM, keys.object, nonce);
-  const body = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
-  const { length } = keys.blob;
-  const prefix = Buffer.from([(length & 0x7f) | 0x80, length >> 7]);
-  return Buffer.concat([nonce, cipher.getAuthTag(), prefix, keys.blob, body]).toString("base64");
-}
-
-function handOpen(keys: Keys, ciphertext: string): string {
-  const bytes = Buffer.from(ciphertext, "base64");
-  const tagEnd = NONCE_BYTES + TAG_BYTES;
-  const blobEnd = tagEnd + 2 + ((bytes[tagEnd]! & 0x7f) | (bytes[tagEnd + 1]! << 7));
-  const decipher = createDecipheriv(ALGORITHM, keys.object, bytes.subarray(0, NONCE_BYTES));
-  decipher.setAuthTag(bytes.subarray(NONCE_BYTES, tagEnd));
-  return Buffer.concat([decipher.update(bytes.subarray(blobEnd)), decipher.final()]).toString("utf8");
 }
 
 /**
