@@ -17,16 +17,13 @@ import { typeName } from "./bytes.ts";
 import {
   ASSOCIATED_BYTES_FAST,
   type BatchMeans,
-  type Budget,
-  checkPlaintext,
   type EnvelopeKey,
   type FrameLayout,
-  notText,
   placeFrame,
-  roomFor,
 } from "./envelope-key.ts";
 import { type ItemResult, resultOf } from "./item-result.ts";
 import { NONCE_BYTES } from "./limits.ts";
+import { type Budget, checkPlaintext, notText, roomFor } from "./plaintext.ts";
 import { randomBytes } from "./random.ts";
 import { AREA_BYTES, READ_AT, WRITE_AT } from "./wasm/layout.ts";
 

@@ -3,33 +3,28 @@
  *
  * Owns the fast way, taken wherever a provider answers at once: the envelope's header lies ready in reused memory,
  * each call writes nonce, body and tag around it, and one base64 pass makes the text. Small messages go through
- * the WebAssembly module's own memory, larger ones from the string straight into `node:crypto`. What it does not
+ * the WebAssembly module's own memory, larger ones through `node:crypto` (envelope-node.ts). What it does not
  * do (other layouts, other key blobs, lenient reading, errors of reading) it leaves to local.ts, which must give
  * the same answers. Must not know budgets' meaning or where data keys come from.
  *
  * @module
  */
-import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
-import { NodeKey, TEXT_PIECE_BYTES } from "./aead-node.ts";
+import { NodeKey } from "./aead-node.ts";
 import type { WasmKey, WasmProvider } from "./aead-wasm.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { decodeBase64, decodeInto, encodeBase64 } from "./base64.ts";
-import { fromUtf8, ownBytes, typeName, utf8 } from "./bytes.ts";
+import { decodedLength } from "./base64.ts";
 import { type DataKey, keyBlobFromText } from "./data-key.ts";
 import { type EnvelopeFrame, envelopeFrame, type WritableLayout } from "./envelope.ts";
+import { FRAME_BYTES_MAX, openByNode, sealByNode } from "./envelope-node.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
+import { type Budget, checkPlaintext, notText, roomFor } from "./plaintext.ts";
 import { type AeadProviders, providers } from "./providers.ts";
 import { fillRandom } from "./random.ts";
 import { runtime } from "./runtime.ts";
+import { bufferMemory, portableMemory, type TextMemory } from "./text-memory.ts";
 import type { WasmEngine } from "./wasm/engine.ts";
 import { AREA_BYTES, READ_AT, WRITE_AT } from "./wasm/layout.ts";
-
-/** What must agree before a message of some bytes is sealed. */
-export interface Budget {
-  /** Takes a message out of the budget, or throws and takes nothing. Must not run code of the application. */
-  spend(bytes: number): void;
-}
 
 /** Layouts of the fast way: those of WorkOS that are written. */
 export type FrameLayout = Exclude<WritableLayout, "native">;
@@ -37,54 +32,8 @@ export type FrameLayout = Exclude<WritableLayout, "native">;
 /** Bytes of associated data on the fast way; more is rare, and then its own cost decides. */
 export const ASSOCIATED_BYTES_FAST = 4096;
 
-/** Bytes of a header on the fast way: WorkOS's has 208. */
-const HEADER_BYTES_FAST = 4096;
-
-/** Characters of the longest text that is taken apart in the module's memory. */
-const AREA_TEXT_CHARS = ((AREA_BYTES - 64) / 3) * 4;
-
-/** Text in and out of the module's memory, by `Buffer` where there is one. */
-export interface TextMemory {
-  /** @returns bytes written */
-  write(text: string, at: number, room: number): number;
-  /** @returns undefined unless it is UTF-8 */
-  read(at: number, length: number): string | undefined;
-  encode(at: number, length: number): string;
-  /** @returns bytes written, or undefined unless the text is canonical base64 */
-  decode(text: string, at: number): number | undefined;
-}
-
-const REPLACEMENT = "\ufffd";
-
-/** @internal exported for tests, which run both */
-export function bufferMemory(memory: Uint8Array<ArrayBuffer>, native: typeof Buffer): TextMemory {
-  const view = native.from(memory.buffer);
-  return {
-    write: (text, at, room) => view.write(text, at, room, "utf8"),
-    read(at, length) {
-      const text = view.toString("utf8", at, at + length);
-      // What is not UTF-8 becomes U+FFFD, which may also have been there.
-      return text.includes(REPLACEMENT) ? fromUtf8(memory.subarray(at, at + length)) : text;
-    },
-    encode: (at, length) => view.toString("base64", at, at + length),
-    decode: (text, at) => decodeInto(view, text, at),
-  };
-}
-
-/** @internal exported for tests, which run both */
-export function portableMemory(memory: Uint8Array<ArrayBuffer>): TextMemory {
-  const encoder = new TextEncoder();
-  return {
-    write: (text, at, room) => encoder.encodeInto(text, memory.subarray(at, at + room)).written,
-    read: (at, length) => fromUtf8(memory.subarray(at, at + length)),
-    encode: (at, length) => encodeBase64(memory.subarray(at, at + length)),
-    decode(text, at) {
-      const bytes = decodeBase64(text);
-      if (bytes !== undefined) memory.set(bytes, at);
-      return bytes?.length;
-    },
-  };
-}
+/** Bytes of the largest message, with its frame, that is put together in an area of the module's memory. */
+const AREA_MESSAGE_BYTES = AREA_BYTES - ASSOCIATED_BYTES_FAST - 4 * TAG_BYTES;
 
 /** What the runtime offers; a parameter so that tests can describe other runtimes. */
 export class Means {
@@ -107,12 +56,6 @@ export class Means {
 
 const HERE = new Means(providers, runtime.Buffer);
 
-// Where larger envelopes are put together: a head with the first piece, and a piece after it. Holds nothing secret.
-const HEAD_BYTES = HEADER_BYTES_FAST + NONCE_BYTES + TAG_BYTES + TEXT_PIECE_BYTES + TAG_BYTES;
-const PIECE_AT = HEAD_BYTES + 64;
-const SCRATCH_BYTES = Math.max(PIECE_AT + TEXT_PIECE_BYTES + 64, AREA_BYTES);
-let scratch: Buffer | undefined;
-
 /** What lays out a batch (envelope-batch.ts). */
 export interface BatchMeans {
   readonly engine: WasmEngine;
@@ -124,13 +67,23 @@ export interface BatchMeans {
   readonly node: NodeKey | undefined;
 }
 
+/** A data key in the WebAssembly module. */
+interface Small {
+  readonly provider: WasmProvider;
+  readonly key: WasmKey;
+  readonly texts: TextMemory;
+}
+
 /** A data key with the frames of its envelopes. */
 export class EnvelopeKey {
   readonly #key: DataKey;
   readonly #means: Means;
   readonly #frames = new Map<FrameLayout, EnvelopeFrame>();
+  /** The frame of the layout that was asked for last. */
+  #frameNow: EnvelopeFrame | undefined;
+  #frameLayout: FrameLayout | undefined;
   #isBlobMissing = false;
-  #wasmKey: { readonly provider: WasmProvider; readonly key: WasmKey } | undefined;
+  #started: Small | undefined;
 
   constructor(key: DataKey, means: Means = HERE) {
     this.#key = key;
@@ -154,20 +107,18 @@ export class EnvelopeKey {
     nonce?: Uint8Array,
   ): string | undefined {
     const plaintext = checkPlaintext(data);
-    // The UTF-16 length of a text is the least number of bytes it can have.
-    const wasm = this.#wasm(provider, plaintext.length);
     const frame = this.#frame(layout);
-    if (frame.bytes.length > HEADER_BYTES_FAST) return undefined;
+    const frameBytes = frame.bytes.length;
+    if (frameBytes > FRAME_BYTES_MAX) return undefined;
+    const aad = associatedDataBytes(associatedData);
+    // The UTF-16 length of a text is the least number of bytes it can have.
+    const small = this.#small(provider, plaintext.length);
     if (
-      wasm !== undefined &&
-      roomFor(plaintext) + frame.bytes.length <= AREA_BYTES - ASSOCIATED_BYTES_FAST - 64
+      small !== undefined &&
+      aad.length <= ASSOCIATED_BYTES_FAST &&
+      roomFor(plaintext) + frameBytes <= AREA_MESSAGE_BYTES
     ) {
-      const aad =
-        typeof associatedData === "string"
-          ? utf8(associatedData, "associatedData")
-          : associatedDataBytes(associatedData);
-      if (aad.length <= ASSOCIATED_BYTES_FAST)
-        return this.#sealSmall(wasm, frame, plaintext, aad, budget, nonce);
+      return sealSmall(small, frame, plaintext, aad, budget, nonce);
     }
     const { native } = this.#means;
     const key = native === undefined ? undefined : this.#nodeKey(provider);
@@ -176,15 +127,7 @@ export class EnvelopeKey {
       typeof plaintext === "string"
         ? plaintext
         : new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength);
-    return sealByNode(
-      native as typeof Buffer,
-      key,
-      frame,
-      bytes,
-      associatedDataBytes(associatedData),
-      budget,
-      nonce,
-    );
+    return sealByNode(native as typeof Buffer, key, frame, bytes, aad, budget, nonce);
   }
 
   /**
@@ -202,14 +145,18 @@ export class EnvelopeKey {
     as: "text" | "bytes",
     provider: AeadProviderName | undefined,
   ): string | Uint8Array | undefined {
-    if (typeof text !== "string" || text.length > AREA_TEXT_CHARS || text.length % 4 !== 0) return undefined;
+    if (typeof text !== "string" || text.length % 4 !== 0) return undefined;
     const frame = this.#frameIfAny(layout);
     if (frame === undefined) return undefined;
-    const size = (text.length / 4) * 3 - frame.bytes.length;
-    if (size < 0) return undefined;
-    const wasm = this.#wasm(provider, size);
-    if (wasm !== undefined && associatedData.length <= ASSOCIATED_BYTES_FAST) {
-      return this.#openSmall(wasm, frame, text, associatedData, as);
+    const size = decodedLength(text) - frame.bytes.length;
+    if (size < 0 || size > PLAINTEXT_BYTES_MAX || frame.bytes.length > FRAME_BYTES_MAX) return undefined;
+    const small = this.#small(provider, size);
+    if (
+      small !== undefined &&
+      associatedData.length <= ASSOCIATED_BYTES_FAST &&
+      size + frame.bytes.length <= AREA_MESSAGE_BYTES
+    ) {
+      return openSmall(small, frame, text, associatedData, as);
     }
     const { native } = this.#means;
     const key = native === undefined ? undefined : this.#nodeKey(provider);
@@ -225,112 +172,32 @@ export class EnvelopeKey {
    * @throws as `seal`
    */
   batch(layout: FrameLayout, provider: AeadProviderName | undefined): BatchMeans | undefined {
-    const wasm =
-      provider === undefined
-        ? this.#means.providers.wasm
-        : provider === "wasm"
-          ? this.#wasm(provider, 0)
-          : undefined;
+    const small = this.#small(provider, 0);
     const frame = this.#frameIfAny(layout);
-    if (wasm === undefined || frame === undefined || frame.bytes.length > HEADER_BYTES_FAST) return undefined;
+    if (small === undefined || frame === undefined || frame.bytes.length > FRAME_BYTES_MAX) return undefined;
     return {
-      engine: wasm.engine,
-      texts: this.#means.memoryOf(wasm.engine),
+      engine: small.provider.engine,
+      texts: small.texts,
       frame,
-      slot: this.#slot(wasm),
+      slot: small.key.slot(),
       node: provider === undefined ? this.#nodeKey(undefined) : undefined,
     };
   }
 
-  #sealSmall(
-    wasm: WasmProvider,
-    frame: EnvelopeFrame,
-    plaintext: string | Uint8Array,
-    associatedData: Uint8Array,
-    budget: Budget,
-    nonce: Uint8Array | undefined,
-  ): string {
-    const { engine } = wasm;
-    const { exports, memory } = engine;
-    const texts = this.#means.memoryOf(engine);
-    const slot = this.#slot(wasm);
-    // From here to the end nothing runs code of the application: whatever lies in the memory is this call's.
-    let { length } = plaintext;
-    if (engine.headerOwner !== frame) placeFrame(engine, frame);
-    const at = WRITE_AT + frame.ciphertextAt;
-    if (typeof plaintext === "string") length = texts.write(plaintext, at, 3 * length);
-    else memory.set(plaintext, at);
-    try {
-      budget.spend(length);
-      if (nonce === undefined) fillRandom(memory, WRITE_AT + frame.nonceAt, NONCE_BYTES);
-      else memory.set(nonce, WRITE_AT + frame.nonceAt);
-    } catch (error) {
-      memory.fill(0, at, at + length);
-      throw error;
-    }
-    let aadAt = at;
-    if (associatedData.length > 0) {
-      aadAt = at + length + 2 * TAG_BYTES;
-      memory.set(associatedData, aadAt);
-    }
-    const tagAt = frame.tagAt === undefined ? at + length : WRITE_AT + frame.tagAt;
-    exports.seal(slot, at, length, aadAt, associatedData.length, WRITE_AT + frame.nonceAt, tagAt);
-    return texts.encode(WRITE_AT, frame.bytes.length + length);
-  }
-
-  #openSmall(
-    wasm: WasmProvider,
-    frame: EnvelopeFrame,
-    text: string,
-    associatedData: Uint8Array,
-    as: "text" | "bytes",
-  ): string | Uint8Array | undefined {
-    const { engine } = wasm;
-    const { exports, memory } = engine;
-    const texts = this.#means.memoryOf(engine);
-    const slot = this.#slot(wasm);
-    const total = texts.decode(text, READ_AT);
-    if (total === undefined || total < frame.bytes.length) return undefined;
-    if (engine.headerOwner !== frame) placeFrame(engine, frame);
-    const { headerAt, headerBytes } = frame;
-    if (exports.equal(READ_AT + headerAt, WRITE_AT + headerAt, headerBytes) !== 1) return undefined;
-    const at = READ_AT + frame.ciphertextAt;
-    const length = total - frame.bytes.length;
-    let aadAt = at;
-    if (associatedData.length > 0) {
-      aadAt = READ_AT + total + TAG_BYTES;
-      memory.set(associatedData, aadAt);
-    }
-    const isRight = exports.open(
-      slot,
-      at,
-      length,
-      aadAt,
-      associatedData.length,
-      READ_AT + frame.nonceAt,
-      NONCE_BYTES,
-      frame.tagAt === undefined ? at + length : READ_AT + frame.tagAt,
-    );
-    if (isRight !== 1) return undefined;
-    const result = as === "text" ? texts.read(at, length) : memory.slice(at, at + length);
-    memory.fill(0, at, at + length);
-    if (result === undefined) throw notText();
-    return result;
-  }
-
-  /** Where the expanded key lies. */
-  #slot(provider: WasmProvider): number {
-    if (this.#wasmKey?.provider !== provider) {
-      this.#wasmKey = { provider, key: this.#key.aead(provider) as WasmKey };
-    }
-    return this.#wasmKey.key.slot();
-  }
-
-  /** The WebAssembly provider if it is the one for a message of this size. */
-  #wasm(name: AeadProviderName | undefined, bytes: number): WasmProvider | undefined {
+  /** The WebAssembly module's key if that is the provider for a message of this size. */
+  #small(name: AeadProviderName | undefined, bytes: number): Small | undefined {
     const { providers: available } = this.#means;
-    if (name === undefined) return available.small(bytes);
-    return name === "wasm" ? (available.sync(name) as WasmProvider) : undefined;
+    if (name === undefined ? bytes > available.smallBytesMax : name !== "wasm") return undefined;
+    return this.#started ?? this.#start(name);
+  }
+
+  #start(name: AeadProviderName | undefined): Small | undefined {
+    const { providers: available } = this.#means;
+    const provider = name === undefined ? available.wasm : (available.sync(name) as WasmProvider);
+    if (provider === undefined) return undefined;
+    const key = this.#key.aead(provider) as WasmKey;
+    this.#started = { provider, key, texts: this.#means.memoryOf(provider.engine) };
+    return this.#started;
   }
 
   /** The key by `node:crypto` if that is the choice for larger messages. */
@@ -352,11 +219,14 @@ export class EnvelopeKey {
   }
 
   #frame(layout: FrameLayout): EnvelopeFrame {
+    if (layout === this.#frameLayout) return this.#frameNow as EnvelopeFrame;
     let frame = this.#frames.get(layout);
     if (frame === undefined) {
       frame = envelopeFrame(layout, keyBlobFromText(this.#key.encryptedKeys));
       this.#frames.set(layout, frame);
     }
+    this.#frameLayout = layout;
+    this.#frameNow = frame;
     return frame;
   }
 }
@@ -373,148 +243,82 @@ export function envelopeKeyOf(key: DataKey): EnvelopeKey {
   return made;
 }
 
-/** @throws VaultError for authenticated bytes that are not UTF-8 where text was asked for */
-export function notText(): VaultError {
-  return new VaultError(
-    "ERR_PLAINTEXT_NOT_TEXT",
-    'the decrypted data is not UTF-8 text; ask for it with as: "bytes"',
-  );
-}
-
-/** @throws VaultError for a plaintext over 64 MiB */
-export function tooLarge(): VaultError {
-  return new VaultError("ERR_PLAINTEXT_TOO_LARGE", `data has more than ${PLAINTEXT_BYTES_MAX} bytes`);
-}
-
-/** A plaintext that can be encrypted; its bytes, if it is text, are counted later. */
-export function checkPlaintext(data: string | Uint8Array): string | Uint8Array {
-  if (typeof data === "string") {
-    if (data.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
-    if (!data.isWellFormed()) utf8(data, "data");
-    return data;
-  }
-  if (!(data instanceof Uint8Array)) {
-    throw invalidType(`data must be a string or a Uint8Array, got ${typeName(data)}`);
-  }
-  const bytes = ownBytes(data, "data");
-  if (bytes.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
-  return bytes;
-}
-
-/** Bytes that a plaintext may take. */
-export const roomFor = (plaintext: string | Uint8Array): number =>
-  typeof plaintext === "string" ? 3 * plaintext.length : plaintext.length;
-
 export function placeFrame(engine: WasmEngine, frame: EnvelopeFrame): void {
   engine.memory.set(frame.bytes, WRITE_AT);
   engine.headerOwner = frame;
 }
 
-function sealByNode(
-  native: typeof Buffer,
-  key: NodeKey,
+/** In the module's memory, where the frame may lie ready. */
+function sealSmall(
+  { provider, key, texts }: Small,
   frame: EnvelopeFrame,
-  data: string | Uint8Array,
+  plaintext: string | Uint8Array,
   associatedData: Uint8Array,
   budget: Budget,
-  givenNonce: Uint8Array | undefined,
+  nonce: Uint8Array | undefined,
 ): string {
-  const out = scratchOf(native);
-  let plaintext = data;
-  let { length } = data;
-  const isShort = typeof data === "string" && 3 * length <= TEXT_PIECE_BYTES;
-  // A short text is coded where pieces go; of a longer one the bytes are only counted.
-  if (typeof data === "string") {
-    length = isShort ? out.write(data, PIECE_AT, "utf8") : native.byteLength(data, "utf8");
-    if (isShort) plaintext = out.subarray(PIECE_AT, PIECE_AT + length);
-    if (length > PLAINTEXT_BYTES_MAX) throw tooLarge();
-  }
-  const isAscii = length === data.length;
-  let tag: Uint8Array;
-  let headEnd = -1;
-  let carried = 0;
-  let body = "";
+  const { engine } = provider;
+  const { exports, memory } = engine;
+  const slot = key.slot();
+  // From here to the end nothing runs code of the application: whatever lies in the memory is this call's.
+  let { length } = plaintext;
+  if (engine.headerOwner !== frame) placeFrame(engine, frame);
+  const at = WRITE_AT + frame.ciphertextAt;
+  if (typeof plaintext === "string") length = texts.write(plaintext, at, 3 * length);
+  else memory.set(plaintext, at);
   try {
     budget.spend(length);
-    out.set(frame.bytes);
-    const nonce = out.subarray(frame.nonceAt, frame.nonceAt + NONCE_BYTES);
-    if (givenNonce === undefined) fillRandom(out, frame.nonceAt, NONCE_BYTES);
-    else nonce.set(givenNonce);
-    // The head holds the frame and the first piece, and waits for the tag. Base64 is coded in groups of 3 bytes: what
-    // a piece has more is carried over to the next.
-    tag = key.sealPieces(nonce, plaintext, isAscii, associatedData, (ciphertext) => {
-      if (headEnd < 0) {
-        out.set(ciphertext, frame.ciphertextAt);
-        headEnd = frame.ciphertextAt + ciphertext.length;
-        return;
-      }
-      if (carried === 0 && body === "") {
-        // There is a second piece: the head is cut where a group ends.
-        carried = headEnd % 3;
-        out.copyWithin(PIECE_AT, headEnd - carried, headEnd);
-        headEnd -= carried;
-      } else {
-        const whole = carried - (carried % 3);
-        body += out.toString("base64", PIECE_AT, PIECE_AT + whole);
-        out.copyWithin(PIECE_AT, PIECE_AT + whole, PIECE_AT + carried);
-        carried -= whole;
-      }
-      out.set(ciphertext, PIECE_AT + carried);
-      carried += ciphertext.length;
-    });
-  } finally {
-    if (isShort) out.fill(0, PIECE_AT, PIECE_AT + length);
+    if (nonce === undefined) fillRandom(memory, WRITE_AT + frame.nonceAt, NONCE_BYTES);
+    else memory.set(nonce, WRITE_AT + frame.nonceAt);
+  } catch (error) {
+    memory.fill(0, at, at + length);
+    throw error;
   }
-  if (frame.tagAt !== undefined) {
-    out.set(tag, frame.tagAt);
-  } else if (carried === 0) {
-    out.set(tag, headEnd);
-    headEnd += TAG_BYTES;
-  } else {
-    out.set(tag, PIECE_AT + carried);
-    carried += TAG_BYTES;
+  let aadAt = at;
+  if (associatedData.length > 0) {
+    aadAt = at + length + 2 * TAG_BYTES;
+    memory.set(associatedData, aadAt);
   }
-  const head = out.toString("base64", 0, headEnd);
-  return carried === 0 ? head : head + body + out.toString("base64", PIECE_AT, PIECE_AT + carried);
+  const tagAt = frame.tagAt === undefined ? at + length : WRITE_AT + frame.tagAt;
+  exports.seal(slot, at, length, aadAt, associatedData.length, WRITE_AT + frame.nonceAt, tagAt);
+  return texts.encode(WRITE_AT, frame.bytes.length + length);
 }
 
-function openByNode(
-  native: typeof Buffer,
-  key: NodeKey,
+function openSmall(
+  { provider, key, texts }: Small,
   frame: EnvelopeFrame,
   text: string,
   associatedData: Uint8Array,
   as: "text" | "bytes",
 ): string | Uint8Array | undefined {
-  const { bytes, headerAt, headerBytes, nonceAt, ciphertextAt, tagAt } = frame;
-  const from = scratchOf(native);
-  const total = decodeInto(from, text, 0);
-  if (total === undefined || total < bytes.length) return undefined;
-  const headerEnd = headerAt + headerBytes;
-  if (from.compare(bytes, headerAt, headerEnd, headerAt, headerEnd) !== 0) return undefined;
-  const end = ciphertextAt + total - bytes.length;
-  const tag = tagAt ?? end;
-  let plaintext: Buffer;
-  try {
-    plaintext = key.openBuffer(
-      from.subarray(nonceAt, nonceAt + NONCE_BYTES),
-      from.subarray(ciphertextAt, end),
-      from.subarray(tag, tag + TAG_BYTES),
-      associatedData,
-    );
-  } catch {
-    // The slow way has the error, and the last word.
-    return undefined;
+  const { engine } = provider;
+  const { exports, memory } = engine;
+  const slot = key.slot();
+  const total = texts.decode(text, READ_AT);
+  if (total === undefined || total < frame.bytes.length) return undefined;
+  if (engine.headerOwner !== frame) placeFrame(engine, frame);
+  const { headerAt, headerBytes } = frame;
+  if (exports.equal(READ_AT + headerAt, WRITE_AT + headerAt, headerBytes) !== 1) return undefined;
+  const at = READ_AT + frame.ciphertextAt;
+  const length = total - frame.bytes.length;
+  let aadAt = at;
+  if (associatedData.length > 0) {
+    aadAt = READ_AT + total + TAG_BYTES;
+    memory.set(associatedData, aadAt);
   }
-  if (as === "bytes") return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength);
-  const result = plaintext.toString("utf8");
-  if (!result.includes(REPLACEMENT)) return result;
-  // What is not UTF-8 becomes U+FFFD, which may also have been there.
-  if (fromUtf8(plaintext) === undefined) throw notText();
+  const isRight = exports.open(
+    slot,
+    at,
+    length,
+    aadAt,
+    associatedData.length,
+    READ_AT + frame.nonceAt,
+    NONCE_BYTES,
+    frame.tagAt === undefined ? at + length : READ_AT + frame.tagAt,
+  );
+  if (isRight !== 1) return undefined;
+  const result = as === "text" ? texts.read(at, length) : memory.slice(at, at + length);
+  memory.fill(0, at, at + length);
+  if (result === undefined) throw notText();
   return result;
-}
-
-function scratchOf(native: typeof Buffer): Buffer {
-  scratch ??= native.alloc(SCRATCH_BYTES);
-  return scratch;
 }

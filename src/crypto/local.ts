@@ -28,9 +28,10 @@ import {
   serializeEnvelope,
   type WritableLayout,
 } from "./envelope.ts";
-import { type Budget, envelopeKeyOf, type FrameLayout, notText, tooLarge } from "./envelope-key.ts";
+import { envelopeKeyOf, type FrameLayout } from "./envelope-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
 import { nativeEncrypt, nativeEncryptSync, openNative, openNativeSync } from "./native.ts";
+import { type Budget, notText, tooLarge } from "./plaintext.ts";
 import { providers } from "./providers.ts";
 import { randomBytes } from "./random.ts";
 

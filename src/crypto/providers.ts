@@ -57,7 +57,8 @@ export class AeadProviders {
   readonly #node: SyncAeadProvider | undefined;
   readonly #webcrypto: AeadProvider | undefined;
   readonly #wasmRuntime: Runtime["wasm"];
-  readonly #crossover: number;
+  /** Bytes of the largest message that is the WebAssembly provider's, where it is there. */
+  readonly smallBytesMax: number;
   /** Null until somebody asks: where it is never used it is never compiled. Undefined where it cannot be. */
   #wasm: WasmProvider | undefined | null = null;
   readonly #proven = new Set<AeadProviderName>();
@@ -72,7 +73,7 @@ export class AeadProviders {
     const subtle = available.webcrypto?.subtle;
     this.#webcrypto = subtle === undefined ? undefined : webCryptoProvider(subtle);
     this.#wasmRuntime = available.wasm;
-    this.#crossover = CROSSOVER_BYTES[name];
+    this.smallBytesMax = CROSSOVER_BYTES[name];
   }
 
   /**
@@ -128,7 +129,7 @@ export class AeadProviders {
 
   /** The WebAssembly provider if a message of `bytes` bytes is small enough for it and it is there. */
   small(bytes: number): WasmProvider | undefined {
-    return bytes <= this.#crossover ? this.wasm : undefined;
+    return bytes <= this.smallBytesMax ? this.wasm : undefined;
   }
 
   /** The WebAssembly provider, started when first asked for; undefined where it cannot run. It tests itself. */

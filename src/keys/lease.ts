@@ -20,7 +20,7 @@ import {
   prepareSeals,
   sealMany,
 } from "../crypto/envelope-batch.ts";
-import { type Budget, type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope-key.ts";
+import { type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope-key.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../crypto/item-result.ts";
 import type { KeyContext } from "../crypto/key-context.ts";
 import {
@@ -35,6 +35,7 @@ import {
   localEncryptSync,
   plaintextBytes,
 } from "../crypto/local.ts";
+import type { Budget } from "../crypto/plaintext.ts";
 import { INSPECT } from "../crypto/secret-bytes.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import type { CallOptions, KeyService } from "./key-service.ts";

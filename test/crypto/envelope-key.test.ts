@@ -4,22 +4,17 @@ import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AeadProviderName } from "../../src/crypto/aead.ts";
-import { TEXT_PIECE_BYTES } from "../../src/crypto/aead-node.ts";
 import { decodeInto } from "../../src/crypto/base64.ts";
+import { codingBuffer } from "../../src/crypto/coding-buffer.ts";
 import { DataKey } from "../../src/crypto/data-key.ts";
 import { envelopeFrame, parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope.ts";
 import { prepareSeals, sealMany } from "../../src/crypto/envelope-batch.ts";
-import {
-  bufferMemory,
-  EnvelopeKey,
-  envelopeKeyOf,
-  type FrameLayout,
-  Means,
-  portableMemory,
-} from "../../src/crypto/envelope-key.ts";
+import { EnvelopeKey, envelopeKeyOf, type FrameLayout, Means } from "../../src/crypto/envelope-key.ts";
+import { PIECE_CHARS, PIECE_DIGITS } from "../../src/crypto/envelope-node.ts";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
 import { AeadProviders } from "../../src/crypto/providers.ts";
 import { runtime } from "../../src/crypto/runtime.ts";
+import { bufferMemory, portableMemory } from "../../src/crypto/text-memory.ts";
 import { AREA_BYTES } from "../../src/crypto/wasm/layout.ts";
 import { seededStream } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
@@ -53,13 +48,11 @@ function outcome(call: () => string): string {
 
 const sizes = [
   ...[0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 255, 256, 257, 511, 512, 513, 1000, 1024, 4096],
-  ...[TEXT_PIECE_BYTES, 2 * TEXT_PIECE_BYTES, TEXT_PIECE_BYTES / 3, AREA_BYTES].flatMap((n) => [
-    n - 2,
-    n - 1,
-    n,
-    n + 1,
-    n + 2,
-  ]),
+  ...[PIECE_CHARS, 2 * PIECE_CHARS, AREA_BYTES].flatMap((n) => [n - 2, n - 1, n, n + 1, n + 2]),
+  // Around the ends of pieces of base64, with the frame in the first.
+  ...[1, 2, 3].flatMap((pieces) =>
+    Array.from({ length: 44 }, (_, n) => (pieces * PIECE_DIGITS * 3) / 4 - 260 + n * 6 + (n % 5)),
+  ),
   300_000,
 ];
 
@@ -90,7 +83,7 @@ describe.each(FRAME_LAYOUTS)("%s", (layout) => {
   test("text of all kinds of characters, cut nowhere inside of one", () => {
     const key = newKey();
     const pair = "\u{1f511}";
-    const chars = TEXT_PIECE_BYTES / 3;
+    const chars = PIECE_CHARS;
     const texts = [
       ...["\ufeff", "\ufeffx", "\ufffd", "a\ufffdb", "\u0000", "\u00e9", "\u20ac", pair],
       ...[-2, -1, 0, 1].map((shift) => "x".repeat(chars + shift) + pair.repeat(chars)),
@@ -401,8 +394,95 @@ describe("bad input", () => {
   });
 });
 
+describe.each(FRAME_LAYOUTS)("long ciphertexts, %s", (layout) => {
+  const key = newKey();
+  const text = "0123456789abcdef".repeat((3 * PIECE_DIGITS) / 16);
+  const sealed = localEncryptSync(text, key, "aad", { layout });
+  const open = (ciphertext: string): unknown =>
+    envelopeKeyOf(key).open(ciphertext, Buffer.from("aad"), layout, "text", undefined);
+
+  test("open", () => {
+    expect(open(sealed)).toBe(text);
+    const blobOfAnother = envelopeKeyOf(newKey(Buffer.from("WOS.EKM.v1\0another").toString("base64")));
+    expect(blobOfAnother.open(sealed, Buffer.from("aad"), layout, "text", undefined)).toBeUndefined();
+  });
+
+  test("[ENV-4] are refused for a wrong character, and for padding in the middle, in any piece", () => {
+    for (const piece of [0, 1, 2, 3]) {
+      const at = piece * PIECE_DIGITS + (piece === 0 ? 1000 : 0);
+      for (const wrong of ["-", "*", "\u0141", "\u{1f511}"]) {
+        const altered = sealed.slice(0, at) + wrong + sealed.slice(at + wrong.length);
+        expect(open(altered)).toBeUndefined();
+        expect(errorOf(() => localDecryptSync(altered, key, "aad")).code).toBe("ERR_NOT_CIPHERTEXT");
+      }
+      for (const padding of ["=", "=="]) {
+        const end = Math.min((piece + 1) * PIECE_DIGITS, sealed.length - 4);
+        const group = `AAAA`.slice(padding.length) + padding;
+        const altered = sealed.slice(0, end - 4) + group + sealed.slice(end);
+        expect(open(altered)).toBeUndefined();
+        expect(errorOf(() => localDecryptSync(altered, key, "aad")).code).toBe("ERR_NOT_CIPHERTEXT");
+      }
+    }
+  });
+
+  test("[ENV-34] are refused if one bit is wrong, in any piece", () => {
+    const bytes = Buffer.from(sealed, "base64");
+    for (const at of [400, bytes.length / 3, bytes.length / 2, bytes.length - 1].map(Math.floor)) {
+      bytes[at]! ^= 1;
+      expect(open(bytes.toString("base64"))).toBeUndefined();
+      expect(errorOf(() => localDecryptSync(bytes.toString("base64"), key, "aad")).code).toBe(
+        "ERR_DECRYPT_FAILED",
+      );
+      bytes[at]! ^= 1;
+    }
+    expect(open(bytes.toString("base64"))).toBe(text);
+  });
+
+  test("[ENV-9] that are not text are refused as text", () => {
+    const bytes = Buffer.alloc(3 * PIECE_DIGITS, 0x61);
+    bytes[2 * PIECE_DIGITS] = 0xff;
+    const wrong = localEncryptSync(bytes, key, undefined, { layout });
+    const { code } = errorOf(() => envelopeKeyOf(key).open(wrong, Buffer.alloc(0), layout, "text", "node"));
+    expect(code).toBe("ERR_PLAINTEXT_NOT_TEXT");
+    expect(localDecryptSync(wrong, key, undefined, { as: "bytes" })).toEqual(Uint8Array.from(bytes));
+  });
+
+  test("nothing of a long message is spent or comes out if the budget refuses it", () => {
+    let asked = 0;
+    const refusing = {
+      spend: (bytes: number) => {
+        asked = bytes;
+        throw new Error("used up");
+      },
+    };
+    const attempt = (): unknown => envelopeKeyOf(key).seal(text, "aad", layout, undefined, refusing);
+    expect(errorOf(attempt).message).toBe("used up");
+    expect(asked).toBe(text.length);
+  });
+});
+
+test("a Buffer without coders by name is coded by the documented ones", () => {
+  const bare = (): Buffer => {
+    const buffer = Buffer.alloc(64);
+    for (const name of ["utf8Write", "base64Write", "utf8Slice", "base64Slice"]) {
+      Object.defineProperty(buffer, name, { value: undefined, writable: true });
+    }
+    return buffer;
+  };
+  const [bareOne, native] = [codingBuffer(bare()), codingBuffer(Buffer.alloc(64))];
+  for (const buffer of [bareOne, native]) {
+    expect(buffer.utf8Write("a\u00e9\u{1f511}", 3, 6)).toBe(3);
+    expect(buffer.utf8Write("a\u00e9\u{1f511}", 3, 7)).toBe(7);
+    expect(buffer.utf8Slice(3, 10)).toBe("a\u00e9\u{1f511}");
+    expect(buffer.base64Slice(3, 10)).toBe("YcOp8J+UkQ==");
+    expect(buffer.base64Write("YcOp8J+UkQ==", 20, 7)).toBe(7);
+    expect(buffer.utf8Slice(20, 27)).toBe("a\u00e9\u{1f511}");
+  }
+  expect(bareOne.equals(native)).toBe(true);
+});
+
 test("[ENV-4] long base64 is held to the same rules as short: each wrong spelling of it is refused", () => {
-  const target = Buffer.alloc(20_000);
+  const target = codingBuffer(Buffer.alloc(20_000));
   for (const bytes of [3072, 3073, 3074, 3075, 3076, 9000, 9001, 9002]) {
     const text = Buffer.alloc(bytes, 0xfb).toString("base64");
     expect(decodeInto(target, text, 3)).toBe(bytes);
