@@ -7,17 +7,18 @@
  *
  * @module
  */
-import { toHex } from "../crypto/bytes.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { VaultError } from "../errors.ts";
 import type { KvActor } from "../kv/kv-service.ts";
+import { newOrderedId } from "./ids.ts";
 import {
   EVENT_FLUSH_MS,
   EVENT_ID_PREFIX,
   EVENTS_BUFFERED_MAX,
   EVENTS_KEPT_MAX,
   EVENTS_PAGE_MAX,
-  ID_BYTES,
+  EVENTS_PER_INSERT,
+  ORDERED_ID_RANDOM_BYTES,
 } from "./limits.ts";
 import type { Database, Sql } from "./storage/database.ts";
 
@@ -95,7 +96,7 @@ export class EventLog {
     const who = { actor_id: actor.id, actor_source: actor.source, actor_name: actor.name };
     return {
       append: (sql, kind, data) =>
-        insert(sql, { environmentId, kind, data: { ...who, ...data }, at: this.#now() }),
+        insert(sql, [{ environmentId, kind, data: { ...who, ...data }, at: this.#now() }]),
       note: (kind, data) => {
         if (mode === "all") this.#note({ environmentId, kind, data: { ...who, ...data }, at: this.#now() });
       },
@@ -156,9 +157,7 @@ export class EventLog {
     this.#flushing = (async () => {
       await previous.catch(() => {});
       try {
-        await this.#database.write(async (sql) => {
-          for (const event of noted) await insert(sql, event);
-        });
+        await this.#database.write((sql) => insert(sql, noted));
       } catch (error) {
         this.#keep(noted);
         throw error;
@@ -200,23 +199,43 @@ export function toEvent(id: string, kind: EventKind, data: string, createdAt: nu
   };
 }
 
-async function insert(sql: Sql, event: Noted): Promise<void> {
-  const id = `${EVENT_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
-  await sql.run(
-    "INSERT INTO events (id, environment_id, kind, data, created_at) VALUES (?, ?, ?, ?, ?)",
-    id,
-    event.environmentId,
-    event.kind,
-    JSON.stringify(event.data),
-    event.at,
-  );
-  // Kinds are stored between blanks, so that one cannot match within another.
-  await sql.run(
-    `INSERT INTO webhook_deliveries (webhook_id, event_id, state, attempts, due_at)
-     SELECT w.id, e.id, 'pending', 0, e.created_at FROM webhooks w JOIN events e ON e.id = ?
-     WHERE w.environment_id = ? AND w.disabled_at IS NULL AND (w.kinds = '*' OR replace(w.kinds, ?, '') <> w.kinds)`,
-    id,
-    event.environmentId,
-    ` ${event.kind} `,
-  );
+const COLUMNS = "(?, ?, ?, ?, ?)";
+
+function insertText(rows: number): string {
+  const values = Array(rows).fill(COLUMNS).join(", ");
+  return `INSERT INTO events (id, environment_id, kind, data, created_at) VALUES ${values}`;
+}
+const INSERT_ONE = insertText(1);
+const INSERT_MANY = insertText(EVENTS_PER_INSERT);
+
+/** Records events in their order, and what webhooks are owed of them. */
+async function insert(sql: Sql, events: readonly Noted[]): Promise<void> {
+  // One read of the kernel's for the ids of all.
+  const random = randomBytes(events.length * ORDERED_ID_RANDOM_BYTES);
+  const rows = events.map((event, i) => {
+    const id = newOrderedId(
+      EVENT_ID_PREFIX,
+      random.subarray(i * ORDERED_ID_RANDOM_BYTES, (i + 1) * ORDERED_ID_RANDOM_BYTES),
+    );
+    return [id, event.environmentId, event.kind, JSON.stringify(event.data), event.at];
+  });
+  let at = 0;
+  for (; at + EVENTS_PER_INSERT <= rows.length; at += EVENTS_PER_INSERT) {
+    await sql.run(INSERT_MANY, ...rows.slice(at, at + EVENTS_PER_INSERT).flat());
+  }
+  for (; at < rows.length; at++) await sql.run(INSERT_ONE, ...rows[at]!);
+  // Most vaults have no webhook.
+  if ((await sql.get("SELECT 1 AS found FROM webhooks WHERE disabled_at IS NULL LIMIT 1")) === undefined)
+    return;
+  for (const [i, event] of events.entries()) {
+    // Kinds are stored between blanks, so that one cannot match within another.
+    await sql.run(
+      `INSERT INTO webhook_deliveries (webhook_id, event_id, state, attempts, due_at)
+       SELECT w.id, e.id, 'pending', 0, e.created_at FROM webhooks w JOIN events e ON e.id = ?
+       WHERE w.environment_id = ? AND w.disabled_at IS NULL AND (w.kinds = '*' OR replace(w.kinds, ?, '') <> w.kinds)`,
+      rows[i]![0]!,
+      event.environmentId,
+      ` ${event.kind} `,
+    );
+  }
 }

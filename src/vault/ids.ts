@@ -7,7 +7,10 @@
  * @module
  */
 import { randomBytes } from "../crypto/random.ts";
-import { ID_BYTES } from "./limits.ts";
+import { ID_BYTES, ORDERED_ID_RANDOM_BYTES } from "./limits.ts";
+
+/** Hexadecimal digits of the time in an ordered id. */
+const TIME_DIGITS = 2 * (ID_BYTES - ORDERED_ID_RANDOM_BYTES);
 
 /** Lowercase hexadecimal. */
 export function hexOf(bytes: Uint8Array): string {
@@ -15,6 +18,22 @@ export function hexOf(bytes: Uint8Array): string {
 }
 
 /** A prefix and 128 random bits in uppercase hexadecimal, as WorkOS's ids look. */
-export function newId(prefix: string, random: Uint8Array = randomBytes(ID_BYTES)): string {
-  return `${prefix}${hexOf(random).toUpperCase()}`;
+export function newId(prefix: string): string {
+  return prefix + hexOf(randomBytes(ID_BYTES)).toUpperCase();
+}
+
+/**
+ * An id of rows that are made often: as long as {@link newId}'s, but its first 48 bits are the milliseconds since 1970, the
+ * other 80 random. Rows made one after another so lie side by side in indexes, and a commit writes a few pages where random
+ * ids would make it write one for each row.
+ *
+ * @param random - 10 bytes, fresh; default from the kernel
+ */
+export function orderedId(random: Uint8Array = randomBytes(ORDERED_ID_RANDOM_BYTES)): string {
+  return Date.now().toString(16).padStart(TIME_DIGITS, "0") + hexOf(random);
+}
+
+/** {@link orderedId} in uppercase with a prefix. */
+export function newOrderedId(prefix: string, random?: Uint8Array): string {
+  return prefix + orderedId(random).toUpperCase();
 }

@@ -9,12 +9,7 @@
 import { encodeBase64 } from "../crypto/base64.ts";
 import { DataKey, keyBlobFromText } from "../crypto/data-key.ts";
 import { decodeKeyBlob } from "../crypto/key-blob.ts";
-import {
-  type CanonicalContext,
-  canonicalContext,
-  contextObject,
-  type KeyContext,
-} from "../crypto/key-context.ts";
+import { type CanonicalContext, canonicalContext, type KeyContext } from "../crypto/key-context.ts";
 import { VaultError } from "../errors.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
 import { satisfies } from "./api-keys.ts";
@@ -104,12 +99,12 @@ export class EmbeddedKeyService implements KeyService {
   #noteRead(made: RingDataKey): void {
     this.#session.events.note("vault.dek.read", {
       key_ids: [made.id],
-      key_context: contextObject(made.context),
+      key_context: made.keyContext,
     });
   }
 }
 
 function toDataKey(made: RingDataKey): DataKey {
-  const context = contextObject(made.context);
-  return new DataKey({ id: made.id, key: made.key, encryptedKeys: encodeBase64(made.blob), context });
+  const { id, key, keyContext } = made;
+  return new DataKey({ id, key, encryptedKeys: encodeBase64(made.blob), context: keyContext });
 }

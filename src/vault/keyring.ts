@@ -14,7 +14,6 @@ import {
   equalBytes,
   fromUtf8,
   lengthPrefixed,
-  toHex,
   u32,
   utf8,
 } from "../crypto/bytes.ts";
@@ -24,14 +23,15 @@ import {
   type CanonicalContext,
   type ContextEntry,
   canonicalEntries,
+  contextObject,
+  type KeyContext,
   parseCanonicalContext,
 } from "../crypto/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { providers } from "../crypto/providers.ts";
 import { randomBytes } from "../crypto/random.ts";
-import { SecretBytes } from "../crypto/secret-bytes.ts";
 import { uuidFromText, uuidToText, uuidV4, uuidV5 } from "../crypto/uuid.ts";
-import { kcXaesOpen, kcXaesSeal } from "../crypto/xaes.ts";
+import { KcXaesKey } from "../crypto/xaes.ts";
 import { decryptFailed, isVaultError, VaultError } from "../errors.ts";
 import type { EventSink } from "./events.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
@@ -46,6 +46,8 @@ export interface RingDataKey {
   readonly id: string;
   readonly blob: Uint8Array;
   readonly context: CanonicalContext;
+  /** The same context as callers see it; frozen. */
+  readonly keyContext: KeyContext;
 }
 
 /** A data key for something that is stored in the same vault. */
@@ -61,7 +63,10 @@ export interface StoredDataKey extends RingDataKey {
 interface Ring {
   readonly keks: CofferKeyBlob["keks"];
   readonly context: CanonicalContext;
-  readonly wrappingKey: SecretBytes;
+  readonly keyContext: KeyContext;
+  readonly wrappingKey: KcXaesKey;
+  /** What all wraps under it authenticate: everything but the data key's id. */
+  readonly associatedData: Uint8Array;
   /** The context's row; known only to rings of newest versions. */
   readonly contextId: string | undefined;
 }
@@ -110,7 +115,7 @@ export class Keyring {
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<RingDataKey> {
-    return this.#withNewestRing(context, events, options, (ring) => this.#wrap(ring, randomBytes(KEY_BYTES)));
+    return this.#withNewestRing(context, events, options, makeDataKey);
   }
 
   /** The same for something that is to be stored in this vault. */
@@ -121,7 +126,7 @@ export class Keyring {
   ): Promise<StoredDataKey> {
     const revocations = await this.revocations(options);
     const made = await this.#withNewestRing(context, events, options, (ring) => ({
-      ...this.#wrap(ring, randomBytes(KEY_BYTES)),
+      ...makeDataKey(ring),
       contextId: ring.contextId as string,
       keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
     }));
@@ -151,7 +156,7 @@ export class Keyring {
       referencesKey(parts.keks),
       (sql) => this.#loadVersions(sql, parts.keks),
       options,
-      (ring) => this.#unwrap(ring, parts, blob),
+      (ring) => unwrap(ring, parts, blob),
     );
   }
 
@@ -184,7 +189,7 @@ export class Keyring {
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<RingDataKey> {
-    return this.#withNewestRing(context, events, options, (ring) => this.#wrap(ring, old.key));
+    return this.#withNewestRing(context, events, options, (ring) => wrap(ring, old.key));
   }
 
   /**
@@ -196,7 +201,7 @@ export class Keyring {
   async rewrap(old: RingDataKey, events: EventSink, options: WaitOptions = {}): Promise<RingDataKey> {
     const references = referencesKey(decodeKeyBlob(old.blob).keks);
     return this.#withNewestRing(old.context, events, options, (ring) =>
-      referencesKey(ring.keks) === references ? old : this.#wrap(ring, old.key),
+      referencesKey(ring.keks) === references ? old : wrap(ring, old.key),
     );
   }
 
@@ -213,7 +218,9 @@ export class Keyring {
     options: WaitOptions,
     work: (ring: Ring) => T,
   ): Promise<T> {
-    const key = toHex(context.bytes);
+    const key = contextKey(context);
+    const kept = this.#kept(key);
+    if (kept !== undefined) return work(kept);
     const load = (sql: Sql): Promise<Loaded> => this.#loadNewest(sql, context);
     try {
       return await this.#withRing(key, load, options, work);
@@ -240,13 +247,9 @@ export class Keyring {
     options: WaitOptions,
     work: (ring: Ring) => T,
   ): Promise<T> {
-    const { keks: at } = this.#database.changes();
-    if (at !== this.#ringsAt) {
-      this.dispose();
-      this.#ringsAt = at;
-    }
-    const kept = this.#rings.get(key);
+    const kept = this.#kept(key);
     if (kept !== undefined) return work(kept);
+    const at = this.#ringsAt;
     const ring = this.#assemble(await this.#database.read(load, options));
     // Only what was loaded for the state that the others belong to may join them.
     const isCurrent = this.#ringsAt === at && this.#database.changes().keks === at;
@@ -256,6 +259,16 @@ export class Keyring {
       if (isCurrent) this.#keep(key, ring);
       else ring.wrappingKey.dispose();
     }
+  }
+
+  /** A ring that is kept, after a look whether all of them are still true. */
+  #kept(key: string): Ring | undefined {
+    const { keks: at } = this.#database.changes();
+    if (at !== this.#ringsAt) {
+      this.dispose();
+      this.#ringsAt = at;
+    }
+    return this.#rings.get(key);
   }
 
   #keep(key: string, ring: Ring): void {
@@ -279,44 +292,23 @@ export class Keyring {
     const input = concatBytes(...kekBytes);
     const wrappingKey = hash.hkdf("sha256", input, EMPTY, WRAPPING_KEY_INFO, KEY_BYTES);
     for (const secret of [input, ...kekBytes]) secret.fill(0);
-    return {
-      keks: rows.map((row) => ({ id: kekIdBytes(row.id), version: row.version })),
-      context: canonicalEntries(rows.map((row) => row.entry)),
-      wrappingKey: new SecretBytes(wrappingKey),
+    const keks = rows.map((row) => ({ id: kekIdBytes(row.id), version: row.version }));
+    const context = canonicalEntries(rows.map((row) => row.entry));
+    const ring = {
+      keks,
+      context,
+      keyContext: contextObject(context),
+      wrappingKey: new KcXaesKey(providers.sync(undefined, KEY_BYTES), wrappingKey),
+      associatedData: concatBytes(
+        WRAP_LABEL,
+        lengthPrefixed(context.bytes),
+        lengthPrefixed(utf8(this.#environmentId, "environment id")),
+        lengthPrefixed(referencesBytes(keks)),
+      ),
       contextId,
     };
-  }
-
-  #wrap(ring: Ring, key: Uint8Array): RingDataKey {
-    const id = uuidV5(ring.keks[0]!.id, key);
-    const nonce = randomBytes(WRAP_NONCE_BYTES);
-    const associatedData = this.#associatedData(ring, id);
-    const wrapped = kcXaesSeal(providers.sync(), ring.wrappingKey.bytes, nonce, key, associatedData);
-    const blob = encodeKeyBlob({ dataKeyId: id, keks: ring.keks, nonce, wrapped });
-    return { key, id: uuidToText(id), blob, context: ring.context };
-  }
-
-  #unwrap(ring: Ring, parts: CofferKeyBlob, blob: Uint8Array): RingDataKey {
-    const associatedData = this.#associatedData(ring, parts.dataKeyId);
-    const key = kcXaesOpen(
-      providers.sync(),
-      ring.wrappingKey.bytes,
-      parts.nonce,
-      parts.wrapped,
-      associatedData,
-    );
-    if (!equalBytes(uuidV5(ring.keks[0]!.id, key), parts.dataKeyId)) throw decryptFailed();
-    return { key, id: uuidToText(parts.dataKeyId), blob, context: ring.context };
-  }
-
-  #associatedData(ring: Ring, dataKeyId: Uint8Array): Uint8Array {
-    return concatBytes(
-      WRAP_LABEL,
-      lengthPrefixed(ring.context.bytes),
-      lengthPrefixed(utf8(this.#environmentId, "environment id")),
-      lengthPrefixed(referencesBytes(ring.keks)),
-      lengthPrefixed(dataKeyId),
-    );
+    wrappingKey.fill(0);
+    return ring;
   }
 
   /** The KEK versions that a blob names, in its order, which must be the canonical one. */
@@ -430,6 +422,34 @@ export class Keyring {
   }
 }
 
+/** A random data key, wrapped. Its bytes and the wrap's nonce come from one read of the kernel's, at this moment. */
+function makeDataKey(ring: Ring): RingDataKey {
+  const random = randomBytes(KEY_BYTES + WRAP_NONCE_BYTES);
+  // Copies, because each has an owner of its own.
+  const key = random.slice(0, KEY_BYTES);
+  const nonce = random.slice(KEY_BYTES);
+  random.fill(0);
+  return wrap(ring, key, nonce);
+}
+
+function wrap(ring: Ring, key: Uint8Array, nonce: Uint8Array = randomBytes(WRAP_NONCE_BYTES)): RingDataKey {
+  const dataKeyId = uuidV5(ring.keks[0]!.id, key);
+  const wrapped = ring.wrappingKey.seal(nonce, key, associatedData(ring, dataKeyId));
+  const blob = encodeKeyBlob({ dataKeyId, keks: ring.keks, nonce, wrapped });
+  return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext };
+}
+
+function unwrap(ring: Ring, parts: CofferKeyBlob, blob: Uint8Array): RingDataKey {
+  const { dataKeyId, nonce, wrapped } = parts;
+  const key = ring.wrappingKey.open(nonce, wrapped, associatedData(ring, dataKeyId));
+  if (!equalBytes(uuidV5(ring.keks[0]!.id, key), dataKeyId)) throw decryptFailed();
+  return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext };
+}
+
+function associatedData(ring: Ring, dataKeyId: Uint8Array): Uint8Array {
+  return concatBytes(ring.associatedData, lengthPrefixed(dataKeyId));
+}
+
 /** Rows whose KEKs may be used, in `states` only. A destroyed one is told before a disabled one: it is final. */
 function usable(rows: readonly Row[], states: readonly KekState[]): KekRow[] {
   const inState = (...wanted: KekState[]): Row | undefined =>
@@ -507,6 +527,17 @@ function referencesBytes(keks: CofferKeyBlob["keks"]): Uint8Array {
   return concatBytes(...keks.flatMap((kek) => [kek.id, u32(kek.version)]));
 }
 
+/** What names the ring of a blob's KEK versions. The first letter keeps it apart from a context's. */
 function referencesKey(keks: CofferKeyBlob["keks"]): string {
-  return keks.map((kek) => `${uuidToText(kek.id)}/${kek.version}`).join(" ");
+  return `k:${latin1(referencesBytes(keks))}`;
+}
+
+/** What names the ring of a context's newest KEK versions. */
+function contextKey(context: CanonicalContext): string {
+  return `c:${latin1(context.bytes)}`;
+}
+
+/** One character for each byte: for keys of maps. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }

@@ -6,11 +6,10 @@
  *
  * @module
  */
-import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, toHex, utf8 } from "../crypto/bytes.ts";
+import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, utf8 } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { openDetachedSync, sealDetachedSync } from "../crypto/native.ts";
-import { randomBytes } from "../crypto/random.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type {
@@ -26,6 +25,7 @@ import type {
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
 import { satisfies } from "./api-keys.ts";
 import { IdempotentAnswers } from "./idempotency.ts";
+import { hexOf, newOrderedId, orderedId } from "./ids.ts";
 import { type Keyring, type StoredDataKey, storedContext } from "./keyring.ts";
 import { type RewrapOptions, type RewrapReport, rewrapStored } from "./kv-rewrap.ts";
 import {
@@ -41,7 +41,7 @@ import {
   revokedTooFast,
   toObject,
 } from "./kv-rows.ts";
-import { ID_BYTES, OBJECT_ID_PREFIX } from "./limits.ts";
+import { OBJECT_ID_PREFIX } from "./limits.ts";
 import { type Session, scopeCondition } from "./session.ts";
 import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
 
@@ -91,8 +91,8 @@ export class EmbeddedKvStore implements KvService {
       if (isTaken) throw exists();
     }
     return this.#withStoredKey(context, options, async (sql, key): Promise<KvMetadata> => {
-      const id = `${OBJECT_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
-      const versionId = newVersionId();
+      const id = newOrderedId(OBJECT_ID_PREFIX);
+      const versionId = orderedId();
       const now = this.#now();
       const inserted = await sql.run(
         `INSERT INTO kv_objects (id, environment_id, name, context_id, current_version, created_at, updated_at)
@@ -171,7 +171,7 @@ export class EmbeddedKvStore implements KvService {
     const context = storedContext(row.canonical);
     const name = row.name as string;
     return this.#withStoredKey(context, options, async (sql, key) => {
-      const versionId = newVersionId();
+      const versionId = orderedId();
       const now = this.#now();
       // One conditional statement decides, whatever other processes do (the row above may be old by now).
       await this.#rows.changeLive(sql, id, check, "current_version = ?, updated_at = ?", versionId, now);
@@ -412,7 +412,7 @@ export class EmbeddedKvStore implements KvService {
       key.blob,
       sealed,
       sealed.length + key.blob.length,
-      toHex(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
+      hexOf(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
       version.now,
       this.#session.actor.id,
       this.#session.actor.name,
@@ -465,11 +465,6 @@ function checkVersionCheck(versionCheck: string | null | undefined): string | un
   return versionCheck === null || versionCheck === undefined
     ? undefined
     : checkId(versionCheck, "versionCheck");
-}
-
-/** 128 random bits, as opaque as S3's version ids. */
-function newVersionId(): string {
-  return toHex(randomBytes(ID_BYTES));
 }
 
 function destroyed(): VaultError {
