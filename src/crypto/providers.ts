@@ -40,6 +40,8 @@ export const CROSSOVER_BYTES: Readonly<Record<RuntimeName, number>> = {
   node: 1024,
   bun: 96,
   deno: Number.POSITIVE_INFINITY,
+  workerd: 1024,
+  browser: 1024,
   other: 1024,
 };
 

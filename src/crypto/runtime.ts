@@ -73,14 +73,23 @@ export function detectRuntime(globals: RuntimeGlobals): Runtime {
 }
 
 /** The runtimes whose speeds differ although they offer the same modules. */
-export type RuntimeName = "node" | "bun" | "deno" | "other";
+export type RuntimeName = "node" | "bun" | "deno" | "workerd" | "browser" | "other";
+
+/** With what every browser's user agent begins (HTML, the `navigator.userAgent` compatibility rules). */
+const BROWSER_USER_AGENT = "Mozilla/";
 
 /** Which runtime it is, as far as its speed is known; never asked for what it can do. */
 export function runtimeName(globals: RuntimeGlobals): RuntimeName {
-  const { process } = globals;
-  if (process?.versions === undefined) return "other";
-  if (process.versions.bun !== undefined) return "bun";
-  return process.versions.deno !== undefined ? "deno" : "node";
+  const agent = globals.navigator?.userAgent;
+  // First: with its Node compatibility workerd has Node's versions as well.
+  if (agent === WORKERD_USER_AGENT) return "workerd";
+  const versions = globals.process?.versions;
+  // Before browsers: Node with a page's globals around it is still Node.
+  if (versions !== undefined) {
+    if (versions.bun !== undefined) return "bun";
+    return versions.deno !== undefined ? "deno" : "node";
+  }
+  return agent?.startsWith(BROWSER_USER_AGENT) === true ? "browser" : "other";
 }
 
 /** The runtime that this module was loaded in. */

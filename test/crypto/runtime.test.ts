@@ -66,9 +66,23 @@ test.each([
   expect(runtimeName({ process: { versions } })).toBe(name);
 });
 
+test("workerd and browsers are told by their user agents", () => {
+  const browser = { userAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0" };
+  expect(runtimeName({ navigator: browser })).toBe("browser");
+  expect(runtimeName({ navigator: { userAgent: "Cloudflare-Workers" } })).toBe("workerd");
+  // With its Node compatibility workerd has versions too; and tests put a page's globals around Node.
+  const versions: Record<string, string> = { node: "22.19.0" };
+  expect(runtimeName({ process: { versions }, navigator: { userAgent: "Cloudflare-Workers" } })).toBe(
+    "workerd",
+  );
+  expect(runtimeName({ process: { versions }, navigator: browser })).toBe("node");
+});
+
 test("any other runtime has no name here, also one with half of a process", () => {
   expect(runtimeName({})).toBe("other");
   expect(runtimeName({ process: {} })).toBe("other");
+  expect(runtimeName({ navigator: {} })).toBe("other");
+  expect(runtimeName({ navigator: { userAgent: "some edge/1.0" } })).toBe("other");
 });
 
 test("an environment variable is read where there is an environment, and an empty one is none", () => {
