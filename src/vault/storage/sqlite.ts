@@ -214,9 +214,12 @@ class SqliteDatabase implements Database {
       }
       this.#connection.exec("PRAGMA journal_mode = WAL");
     });
+    // secure_delete: what is overwritten or deleted is zeroed in the file, or a shredded KEK would linger in it.
+    // temp_store: what a savepoint may have to take back is kept in memory, not in a file elsewhere (and 64 KiB of it, which
+    // two writes together exceed, would be written there for each).
     this.#exec(
-      // secure_delete: what is overwritten or deleted is zeroed in the file, or a shredded KEK would linger in it.
-      "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
+      `PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;
+       PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY`,
     );
     if (this.#pragma("user_version") < SCHEMA_VERSION) {
       await this.#exclusively(() => this.#transaction("BEGIN IMMEDIATE", async () => this.#migrate()));
@@ -324,8 +327,11 @@ class SqliteDatabase implements Database {
     );
   }
 
+  /** Not before this turn of the event loop ends: what else has come in it would otherwise miss the commit. */
   #takeTurnToWrite(): void {
-    this.#exclusively(() => this.#writeTogether()).catch((error) => this.#refuse(error));
+    setImmediate(() => {
+      this.#exclusively(() => this.#writeTogether()).catch((error) => this.#refuse(error));
+    });
   }
 
   async #writeTogether(): Promise<void> {
