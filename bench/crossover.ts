@@ -1,81 +1,90 @@
 /**
- * `bench/crossover.ts`: from which size on a native call is faster than the WebAssembly module, on the runtime that
- * runs it (`node`, `bun`, `deno run -A`). What src/crypto/providers.ts decides by was measured with it.
+ * `node bench/crossover.ts`: up to which size the WebAssembly module is faster than what the runtime has natively, on
+ * each runtime that is installed (bench/runtimes). What src/crypto/providers.ts decides by is measured with it.
  *
- * Owns nothing but this table. Needs nothing beside the runtime, so that it runs on all of them.
+ * Owns the table of crossovers. It writes nothing but its result and decides nothing: a person enters the numbers
+ * there.
  *
  * @module
  */
-import { DataKey, localDecryptSync, localEncryptSync } from "../src/crypto/index.ts";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { CaseResult } from "./lib/harness.ts";
+import { caseTables, headLines, table, writeReport } from "./lib/report.ts";
+import { measureRuntimes, runtimeNames } from "./runtimes/main.ts";
+import type { RuntimesReport } from "./runtimes/report.ts";
+import { CROSSOVER_SIZES } from "./runtimes/suite.ts";
 
-const SIZES = [16, 64, 96, 128, 256, 512, 768, 1024, 1280, 1536, 2048, 4096, 16384];
-const ROUNDS = 21;
-const SAMPLE_US = 4000;
-const WARM_UP_US = 80_000;
+/** Who meets whom. Sync calls compare with sync ones, async with async, since an await costs by itself. */
+const DUELS = [
+  { ours: "wasm", native: "node" },
+  { ours: "wasm, async", native: "node, async" },
+  { ours: "wasm, async", native: "webcrypto, async" },
+  { ours: "node, async", native: "webcrypto, async" },
+] as const;
 
-const { process } = globalThis;
-/** Microseconds of this thread where the runtime tells, else of the clock on the wall. */
-const now = (): number => {
-  const used = process.threadCpuUsage?.();
-  return used === undefined ? performance.now() * 1e3 : used.user + used.system;
-};
-
-let sink: unknown;
-
-/** Microseconds a call. */
-function sample(call: () => unknown, least: number): number {
-  for (let calls = 1; ; calls *= 2) {
-    const start = now();
-    for (let i = 0; i < calls; i++) sink = call();
-    const used = now() - start;
-    if (used >= least) return used / calls;
-  }
-}
-
-const median = (samples: number[]): number => samples.sort((a, b) => a - b)[samples.length >> 1]!;
-
-const blob = new Uint8Array(206).fill(7);
-blob.set(new TextEncoder().encode("WOS.EKM.v1\0"));
-const key = new DataKey({
-  id: "bench",
-  key: crypto.getRandomValues(new Uint8Array(32)),
-  encryptedKeys: btoa(String.fromCharCode(...blob)),
-});
-const { versions } = process;
-console.log(
-  versions.bun ? `bun ${versions.bun}` : versions.deno ? `deno ${versions.deno}` : `node ${versions.node}`,
-);
-console.log("bytes | seal: node, wasm (µs, median/best) | open: node, wasm");
-for (const size of SIZES) {
-  const text = "The quick brown fox. ".repeat(Math.ceil(size / 21)).slice(0, size);
-  const runs = (["node", "wasm"] as const).flatMap((provider) => {
-    const ciphertext = localEncryptSync(text, key, undefined, { provider });
-    return [
-      {
-        work: "seal",
-        samples: [] as number[],
-        call: () => localEncryptSync(text, key, undefined, { provider }),
-      },
-      {
-        work: "open",
-        samples: [] as number[],
-        call: () => localDecryptSync(ciphertext, key, undefined, { provider }),
-      },
-    ];
-  });
-  for (const { call } of runs) sample(call, WARM_UP_US);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const { call, samples } of runs) {
-      await new Promise((done) => setTimeout(done, 0));
-      samples.push(sample(call, SAMPLE_US));
+/**
+ * The largest size at which `ours` is no slower, all smaller ones included.
+ *
+ * @returns bytes as text; "none" or "all" of those measured
+ */
+export function crossover(
+  cases: readonly CaseResult[],
+  work: string,
+  ours: string,
+  native: string,
+): string | undefined {
+  let last: string | undefined;
+  let isAll = true;
+  for (const { competitors } of cases.filter((result) => result.work === work)) {
+    const best = (name: string): number | undefined =>
+      competitors.find((competitor) => competitor.name === name)?.cpu.ns.min;
+    const [a, b] = [best(ours), best(native)];
+    if (a === undefined || b === undefined) return undefined;
+    if (a > b) {
+      isAll = false;
+      break;
     }
+    last = cases.find((result) => result.competitors === competitors)?.size;
   }
-  const cell = (work: string): string =>
-    runs
-      .filter((run) => run.work === work)
-      .map(({ samples }) => `${median(samples).toFixed(2)}/${Math.min(...samples).toFixed(2)}`)
-      .join(", ");
-  console.log(`${size} | ${cell("seal")} | ${cell("open")}`);
+  return isAll ? `all up to ${last}` : (last ?? "none");
 }
 
-export { sink };
+function markdown(report: RuntimesReport): string {
+  const rows = report.runtimes.flatMap(({ name, cases }) =>
+    DUELS.flatMap(({ ours, native }) => {
+      const [seal, open] = (["seal", "open"] as const).map((work) => crossover(cases, work, ours, native));
+      return seal === undefined || open === undefined ? [] : [[name, ours, native, seal, open]];
+    }),
+  );
+  return [
+    ...headLines(report, []),
+    ...report.runtimes.map(({ name, about }) => `- ${name}: ${about.engine}`),
+    ...report.skipped.map(({ name, why }) => `- not measured: ${name}, ${why}`),
+    "",
+    "## Up to which size one is faster than the other",
+    "",
+    "By the best samples of processor time.",
+    "",
+    ...table([["", "this", "than this", "seal", "open"], ...rows]),
+    "",
+    ...report.runtimes.flatMap(({ name, cases }) => [`## ${name}`, "", ...caseTables(cases, "###")]),
+  ].join("\n");
+}
+
+if (import.meta.main) {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({ options: { runtimes: text, name: text, out: text } });
+  const names = values.runtimes?.split(",");
+  if (names?.some((name) => !runtimeNames().includes(name))) {
+    process.stderr.write(`node bench/crossover.ts [--runtimes ${runtimeNames().join(",")}]\n`);
+    process.exitCode = 2;
+  } else {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+    const log = (line: string): void => console.error(line);
+    const report = await measureRuntimes("crossover", values.name ?? "crossover", names, log);
+    console.log(`\n${markdown(report)}`);
+    const path = writeReport(report, markdown(report), values.out ?? join(import.meta.dirname, "results"));
+    console.error(`written to ${path}; ${CROSSOVER_SIZES.length} sizes`);
+  }
+}

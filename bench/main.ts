@@ -10,7 +10,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type CaseResult, measure, type Settings } from "./lib/harness.ts";
 import { fileSystem, load, machine, versions } from "./lib/machine.ts";
-import { REPORT_SCHEMA, type Report, toMarkdown, writeReport } from "./lib/report.ts";
+import { type Header, REPORT_SCHEMA, type Report, toMarkdown, writeReport } from "./lib/report.ts";
+import { measureRuntimes, runtimeNames } from "./runtimes/main.ts";
+import { runtimesMarkdown } from "./runtimes/report.ts";
 import { envelopeCases } from "./suites/envelope.ts";
 import { kvCases } from "./suites/kv.ts";
 import { peerCases } from "./suites/peers.ts";
@@ -18,14 +20,21 @@ import { peerCases } from "./suites/peers.ts";
 const USAGE = `npm run bench -- [options]
 
   --quick           a few tiny samples: does it run, do outputs agree? Its numbers mean nothing
-  --full            more rounds and more sizes
-  --only SUITE      envelope, kv, or peers (only then; see bench/README.md)
+  --full            more rounds, more sizes, and all runtimes that are installed
+  --only SUITE      envelope, kv, runtimes, or peers (only then; see bench/README.md)
+  --runtimes LIST   which of them: ${runtimeNames().join(",")}
   --name NAME       name of the result; default quick, default or full
   --out DIRECTORY   where the result goes; default bench/results
   --disk DIRECTORY  where stores are measured; default the directory for temporary files
 `;
 
-const SUITES = ["envelope", "kv", "peers"] as const;
+const SUITES = ["envelope", "kv", "runtimes", "peers"] as const;
+/** Without `--only`, in each mode: peers and runtimes are packages that are not installed with coffer's. */
+const SUITES_OF = {
+  quick: ["envelope", "kv"],
+  default: ["envelope", "kv"],
+  full: ["envelope", "kv", "runtimes"],
+} as const;
 const SETTINGS = {
   quick: { rounds: 2, sampleMs: 1, warmUpMs: 1 },
   default: { rounds: 11, sampleMs: 30, warmUpMs: 150 },
@@ -38,6 +47,7 @@ interface Options {
   readonly name: string;
   readonly out: string;
   readonly disk: string;
+  readonly runtimes: readonly string[] | undefined;
 }
 
 /** @returns undefined if the arguments are wrong */
@@ -46,23 +56,49 @@ function readOptions(): Options | undefined {
     const text = { type: "string" } as const;
     const flag = { type: "boolean", default: false } as const;
     const { values } = parseArgs({
-      options: { quick: flag, full: flag, only: text, name: text, out: text, disk: text },
+      options: { quick: flag, full: flag, only: text, name: text, out: text, disk: text, runtimes: text },
     });
-    // The peers are packages that are not installed with coffer's.
-    const suites = SUITES.filter((suite) =>
-      values.only === undefined ? suite !== "peers" : values.only === suite,
-    );
     const mode = values.quick ? "quick" : values.full ? "full" : "default";
-    const name = values.name ?? (values.only === undefined ? mode : `${mode}-${values.only}`);
+    const only = SUITES.filter((suite) => suite === values.only);
+    const suites = values.only === undefined ? SUITES_OF[mode] : only;
+    const byDefault =
+      values.only === undefined
+        ? mode
+        : mode === "default" && values.only === "runtimes"
+          ? "runtimes"
+          : `${mode}-${values.only}`;
+    const name = values.name ?? byDefault;
+    const runtimes = values.runtimes?.split(",");
     if (suites.length === 0 || (values.quick && values.full) || !/^[\w.-]+$/.test(name)) return undefined;
+    if (runtimes?.some((runtime) => !runtimeNames().includes(runtime))) return undefined;
     const out = values.out ?? join(import.meta.dirname, "results");
-    return { mode, suites, name, out, disk: values.disk ?? tmpdir() };
+    return { mode, suites, name, out, disk: values.disk ?? tmpdir(), runtimes };
   } catch {
     return undefined;
   }
 }
 
-async function main({ mode, suites, name, out, disk }: Options): Promise<void> {
+async function main(options: Options): Promise<void> {
+  const { mode, suites, name, out, runtimes } = options;
+  if (suites.some((suite) => suite !== "runtimes")) {
+    const report = await measureHere(options);
+    publish(report, toMarkdown(report), out);
+  }
+  if (suites.includes("runtimes")) {
+    // Beside others it is a result of its own: its cases have another floor on each runtime.
+    const own = suites.length > 1 ? `${name}-runtimes` : name;
+    const report = await measureRuntimes(mode, own, runtimes, (text) => console.error(text));
+    publish(report, runtimesMarkdown(report), out);
+  }
+}
+
+function publish(report: Header, markdown: string, out: string): void {
+  console.log(`\n${markdown}`);
+  console.error(`written to ${writeReport(report, markdown, out)}`);
+}
+
+/** The suites that run in this process. */
+async function measureHere({ mode, suites, name, disk }: Options): Promise<Report> {
   const settings = SETTINGS[mode];
   const startedAt = new Date();
   const before = load();
@@ -74,7 +110,7 @@ async function main({ mode, suites, name, out, disk }: Options): Promise<void> {
   if (suites.includes("envelope")) for (const subject of envelopeCases(mode)) await run(subject);
   if (suites.includes("kv")) for await (const subject of kvCases(mode, disk)) await run(subject);
   if (suites.includes("peers")) for await (const subject of peerCases()) await run(subject);
-  const report: Report = {
+  return {
     schema: REPORT_SCHEMA,
     name,
     startedAt: startedAt.toISOString(),
@@ -86,8 +122,6 @@ async function main({ mode, suites, name, out, disk }: Options): Promise<void> {
     settings,
     cases,
   };
-  console.log(`\n${toMarkdown(report)}`);
-  console.error(`written to ${writeReport(report, out)}`);
 }
 
 const options = readOptions();

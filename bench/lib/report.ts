@@ -13,7 +13,8 @@ import type { Machine, Versions } from "./machine.ts";
 /** Changes when a reader of the files would have to. */
 export const REPORT_SCHEMA = 1;
 
-export interface Report {
+/** What every result says of itself. */
+export interface Header {
   readonly schema: typeof REPORT_SCHEMA;
   readonly name: string;
   /** RFC 3339. */
@@ -22,10 +23,13 @@ export interface Report {
   readonly machine: Machine;
   /** Load average of a minute. */
   readonly load: { readonly before: number; readonly after: number };
-  /** Of the directory in which stores were measured. */
-  readonly fileSystem: string;
   readonly versions: Versions;
   readonly settings: Settings;
+}
+
+export interface Report extends Header {
+  /** Of the directory in which stores were measured. */
+  readonly fileSystem: string;
   readonly cases: readonly CaseResult[];
 }
 
@@ -36,21 +40,47 @@ const SPREAD_DOUBTFUL = 0.25;
 
 /** Everything, as Markdown. */
 export function toMarkdown(report: Report): string {
-  const { machine, versions, load, settings } = report;
+  const { versions } = report;
   const peers = Object.entries(versions.peers).map(([name, version]) => `${name} ${version}`);
-  const commit = `${versions.commit ?? "unknown"}${versions.isDirty === true ? " with changes" : ""}`;
+  return [
+    ...headLines(report, [`OpenSSL ${versions.openssl}`, `SQLite ${versions.sqlite}`, ...peers], {
+      place: `; stores on ${report.fileSystem}`,
+    }),
+    ...caseTables(report.cases, "##"),
+  ].join("\n");
+}
+
+/**
+ * The title, and on what it was measured.
+ *
+ * @param versions - beside those of coffer and Node
+ */
+export function headLines(
+  { name, startedAt, seconds, machine, load, versions: { coffer, commit, isDirty, node }, settings }: Header,
+  versions: readonly string[],
+  { place = "" } = {},
+): string[] {
+  const state = `${commit ?? "unknown"}${isDirty === true ? " with changes" : ""}`;
   const busy = Math.max(load.before, load.after) > machine.cores / 2;
-  const head = [
-    `# Benchmark ${report.name}, ${report.startedAt.slice(0, 10)}`,
+  return [
+    `# Benchmark ${name}, ${startedAt.slice(0, 10)}`,
     "",
-    `coffer ${versions.coffer} (commit ${commit}), Node ${versions.node}, OpenSSL ${versions.openssl}, SQLite ${versions.sqlite}, ${peers.join(", ")}.`,
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}; stores on ${report.fileSystem}.`,
+    `coffer ${coffer} (commit ${state}), ${[`Node ${node}`, ...versions].join(", ")}.`,
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}${place}.`,
     `Load average ${load.before} before, ${load.after} after${busy ? ": others were working too, trust ratios and the best samples only" : ""}.`,
-    `${settings.rounds} rounds of ${settings.sampleMs} ms samples, ${report.seconds} s in all.`,
+    `${settings.rounds} rounds of ${settings.sampleMs} ms samples, ${seconds} s in all.`,
     "",
   ];
-  const works = Map.groupBy(report.cases, (result) => `${result.suite}: ${result.work}`);
-  const tables = [...works].flatMap(([title, results]) => {
+}
+
+/**
+ * Two tables for each work: ratios, and what a caller waits.
+ *
+ * @param level - of the titles
+ */
+export function caseTables(cases: readonly CaseResult[], level: "##" | "###"): string[] {
+  const works = Map.groupBy(cases, (result) => `${result.suite}: ${result.work}`);
+  return [...works].flatMap(([title, results]) => {
     const [{ clock, competitors }] = results as [CaseResult];
     const names = competitors.map(({ name }) => name);
     const row = (result: CaseResult, cell: (competitor: CompetitorResult) => string): string[] => [
@@ -58,7 +88,7 @@ export function toMarkdown(report: Report): string {
       ...result.competitors.map(cell),
     ];
     return [
-      `## ${title}`,
+      `${level} ${title}`,
       "",
       `Times ${names[0]}, in ${CLOCKS[clock]}: median of the ratios within a round (~ where the middle half of them spreads over more than ${SPREAD_DOUBTFUL * 100}%); in brackets the ratio of the best samples.`,
       "",
@@ -73,7 +103,6 @@ export function toMarkdown(report: Report): string {
       "",
     ];
   });
-  return [...head, ...tables].join("\n");
 }
 
 /**
@@ -81,14 +110,14 @@ export function toMarkdown(report: Report): string {
  *
  * @returns the path of the JSON file
  */
-export function writeReport(report: Report, directory: string): string {
+export function writeReport(report: Header, markdown: string, directory: string): string {
   mkdirSync(directory, { recursive: true });
   const base = join(directory, `${report.startedAt.slice(0, 10)}-${report.name}`);
   // More digits than were measured would only make the file long.
   const rounded = (_key: string, value: unknown): unknown =>
     typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value;
   writeFileSync(`${base}.json`, `${JSON.stringify(report, rounded, 1)}\n`);
-  writeFileSync(`${base}.md`, toMarkdown(report));
+  writeFileSync(`${base}.md`, markdown);
   return `${base}.json`;
 }
 
@@ -103,18 +132,19 @@ function time({ wall: { ns } }: CompetitorResult): string {
   return `${duration(ns.median)} (${duration(ns.min)})`;
 }
 
-function duration(ns: number): string {
+/** Nanoseconds, for people. */
+export function duration(ns: number): string {
   if (ns < 1e6) return `${digits(ns / 1e3)} µs`;
   return `${digits(ns / 1e6)} ms`;
 }
 
 /** Three digits at most say as much as these measurements can. */
-function digits(value: number): string {
+export function digits(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
 /** Markdown that is aligned as plain text as well; the first row is the head. */
-function table(rows: readonly string[][]): string[] {
+export function table(rows: readonly string[][]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join(" | ")} |`;

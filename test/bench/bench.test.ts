@@ -6,13 +6,21 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
+import * as nodeCrypto from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { type Case, measure } from "../../bench/lib/harness.ts";
+import { crossover } from "../../bench/crossover.ts";
+import { ByHand, KEY_BLOB_MAGIC } from "../../bench/lib/by-hand.ts";
+import { type Case, type CaseResult, measure } from "../../bench/lib/harness.ts";
 import type { Report } from "../../bench/lib/report.ts";
 import { quantile, shuffled, summarize } from "../../bench/lib/statistics.ts";
+import { processorTimeBetween, readProcessorTime } from "../../bench/runtimes/processor-time.ts";
+import { Program } from "../../bench/runtimes/program.ts";
+import type { Material } from "../../bench/runtimes/protocol.ts";
+import type { RuntimesReport } from "../../bench/runtimes/report.ts";
+import { WebCryptoByHand } from "../../bench/runtimes/webcrypto-by-hand.ts";
 import { REPOSITORY_ROOT } from "../support/vectors.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "coffer-bench-test-"));
@@ -73,8 +81,52 @@ describe("npm run bench", () => {
     expect(new Set(report.cases.map(({ suite }) => suite))).toEqual(new Set(["kv"]));
   });
 
+  test("-- --quick --only runtimes measures the Node that runs it, which is installed everywhere", () => {
+    const out = join(directory, "runtimes");
+    const run = bench("--quick", "--only", "runtimes", "--out", out);
+    expect(run.stderr).toContain("written to");
+    expect(run.status).toBe(0);
+    const [json, markdown] = readdirSync(out).sort();
+    expect(json).toMatch(/^\d{4}-\d{2}-\d{2}-quick-runtimes\.json$/);
+    expect(run.stdout.trim()).toBe(readFileSync(join(out, markdown!), "utf8").trim());
+    const text = readFileSync(join(out, json!), "utf8");
+    expect(text).not.toContain(directory);
+    expect(text).not.toContain(REPOSITORY_ROOT);
+    const { runtimes, skipped } = JSON.parse(text) as RuntimesReport;
+    expect(skipped).toEqual([]);
+    expect(runtimes.map(({ about }) => about)).toEqual([
+      {
+        engine: `Node ${process.versions.node}`,
+        runtimeName: "node",
+        hasNodeCrypto: true,
+        hasBuffer: true,
+        hasWasm: true,
+      },
+    ]);
+    const { cases } = runtimes[0]!;
+    expect(cases.map(({ work, size }) => `${work} ${size}`)).toEqual([
+      "seal 16 B",
+      "seal 1 KiB",
+      "open 16 B",
+      "open 1 KiB",
+      "seal 1000 16 B",
+      "seal 1000 1 KiB",
+      "open 1000 16 B",
+      "open 1000 1 KiB",
+    ]);
+    const names = cases[0]!.competitors.map(({ name }) => name);
+    expect(names).toEqual(
+      expect.arrayContaining(["bare", "by hand", "node", "wasm", "webcrypto, async", "noble"]),
+    );
+    for (const { ns, samples } of cases.flatMap(({ competitors }) => competitors.map(({ wall }) => wall))) {
+      expect(samples).toHaveLength(2);
+      expect(ns.min).toBeGreaterThan(0);
+    }
+  });
+
   test.each([
     { args: ["--nonsense"] },
+    { args: ["--runtimes", "netscape"] },
     { args: ["--only", "nothing"] },
     { args: ["--quick", "--full"] },
     { args: ["--name", "../x"] },
@@ -141,5 +193,87 @@ describe("statistics", () => {
     const mixed = shuffled(items);
     expect(mixed).not.toEqual(items);
     expect(mixed.toSorted((a, b) => a - b)).toEqual(items);
+  });
+});
+
+describe("the program that runs in other runtimes", () => {
+  const rawKey = nodeCrypto.randomBytes(32);
+  const blob = Buffer.from(KEY_BLOB_MAGIC.padEnd(206, "k"), "latin1");
+  const hand = new ByHand(nodeCrypto, rawKey, blob);
+  const texts = ["one", "tw\u00f6"];
+  const material = (ciphertexts: readonly string[]): Material => ({
+    set: "message",
+    dataKey: rawKey.toString("base64"),
+    encryptedKeys: blob.toString("base64"),
+    texts,
+    ciphertexts,
+  });
+
+  test("answers with what each competitor sealed, after it opened what it was given", async () => {
+    const program = new Program();
+    const ciphertexts = texts.map((text) => hand.seal(text));
+    const prepared = await program.answer({ op: "prepare", material: material(ciphertexts) });
+    expect(prepared.map(({ name }) => name)).toContain("wasm");
+    for (const { name, sealed } of prepared.filter((competitor) => competitor.name !== "bare")) {
+      expect([name, hand.open(sealed![0]!)]).toEqual([name, texts[0]]);
+    }
+    await program.answer({ op: "run", work: "seal", name: "wasm", calls: 3 });
+    await expect(
+      Promise.resolve().then(() => program.answer({ op: "run", work: "seal", name: "rot13", calls: 1 })),
+    ).rejects.toThrow("rot13");
+  });
+
+  test("refuses to compare competitors that do not agree", async () => {
+    const ciphertexts = [hand.seal(texts[0]!), hand.seal("something else")];
+    await expect(new Program().answer({ op: "prepare", material: material(ciphertexts) })).rejects.toThrow(
+      "outputs disagree: bare",
+    );
+  });
+
+  test("Web Crypto by hand writes what node:crypto by hand reads, and back", async () => {
+    const other = await WebCryptoByHand.create(crypto.subtle, Uint8Array.from(rawKey), blob);
+    for (const text of ["", ...texts, "x".repeat(20_000)]) {
+      expect(hand.open(await other.seal(text))).toBe(text);
+      expect(await other.open(hand.seal(text))).toBe(text);
+    }
+  });
+});
+
+describe("processor time", () => {
+  test("counts what threads used in between, new ones from their start; ended ones are left out", () => {
+    const before = new Map([
+      ["a", 5],
+      ["ended", 7],
+    ]);
+    const after = new Map([
+      ["a", 9],
+      ["new", 2],
+    ]);
+    expect(processorTimeBetween(before, after)).toBe(6);
+  });
+
+  test("of a process that is not there is not told", () => {
+    expect(readProcessorTime([2 ** 30])).toBeUndefined();
+  });
+});
+
+describe("crossovers", () => {
+  const cases = (times: readonly (readonly [string, number, number])[]): CaseResult[] =>
+    times.map(([size, a, b]) => {
+      const of = (name: string, min: number) => ({ name, cpu: { ns: { min } } });
+      return { work: "seal", size, competitors: [of("a", a), of("b", b)] } as unknown as CaseResult;
+    });
+
+  test("lie at the last size before the first at which the other is faster", () => {
+    const measured = cases([
+      ["16 B", 1, 2],
+      ["64 B", 2, 2],
+      ["96 B", 3, 2],
+      ["128 B", 1, 2],
+    ]);
+    expect(crossover(measured, "seal", "a", "b")).toBe("64 B");
+    expect(crossover(measured, "seal", "b", "a")).toBe("none");
+    expect(crossover(measured.slice(0, 2), "seal", "a", "b")).toBe("all up to 64 B");
+    expect(crossover(measured, "seal", "a", "absent")).toBeUndefined();
   });
 });
