@@ -39,6 +39,7 @@ import {
   type MakeDataKey,
   type NativeStreamOptions,
 } from "./crypto/native-stream.ts";
+import { checkPlaintext, roomFor } from "./crypto/plaintext.ts";
 import { decryptFailed, VaultError } from "./errors.ts";
 import { HttpKeyService } from "./http/http-key-service.ts";
 import { HttpKvService } from "./http/http-kv-service.ts";
@@ -160,16 +161,18 @@ export class Vault implements KvServiceFace {
     options: EncryptOptions = {},
   ): Promise<string> {
     using _call = this.begin();
-    canonicalContext(keyContext);
-    const plaintext = plaintextBytes(data);
     const aad = associatedDataBytes(associatedData);
     const layout = this.#layoutToWrite(options);
     options.signal?.throwIfAborted();
     if (options.reuse !== undefined && options.reuse !== false) {
       const limits = options.reuse === true ? {} : options.reuse;
+      // A byte budget of the caller's is kept to the byte. Of the default one, 64 GiB, a few may stay unused.
+      const plaintext = limits.maxBytes === undefined ? checkPlaintext(data) : plaintextBytes(data);
       const encrypt = (lease: Lease): Promise<string> => lease.encrypt(plaintext, aad, { layout });
-      return await this.#leases.use(keyContext, limits, plaintext.length, encrypt, options);
+      return await this.#leases.use(keyContext, limits, roomFor(plaintext), encrypt, options);
     }
+    canonicalContext(keyContext);
+    const plaintext = plaintextBytes(data);
     using key = await this.#keys.createDataKey({ context: keyContext }, options);
     return await localEncrypt(plaintext, key, aad, { layout });
   }

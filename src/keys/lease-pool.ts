@@ -5,8 +5,7 @@
  *
  * @module
  */
-import { encodeBase64 } from "../crypto/base64.ts";
-import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
+import { canonicalContext, contextObject, identifyContext, type KeyContext } from "../crypto/key-context.ts";
 import { type CallOptions, type KeyService, untilAborted } from "./key-service.ts";
 import { checkLimits, exhausted, type Lease, type LeaseLimits, takeLease } from "./lease.ts";
 import { REUSED_CONTEXTS_MAX } from "./limits.ts";
@@ -37,7 +36,8 @@ export class LeasePool {
   /**
    * Runs `work` with a lease of `context` that has room for one message of `bytes` bytes.
    *
-   * @throws what `takeLease` throws; VaultError ERR_DATA_KEY_EXHAUSTED for a message larger than a whole budget
+   * @throws what `takeLease` throws; VaultError ERR_KEY_CONTEXT_INVALID, and ERR_DATA_KEY_EXHAUSTED for a message
+   *   larger than a whole budget, both before any request
    */
   async use<T>(
     context: KeyContext,
@@ -48,12 +48,12 @@ export class LeasePool {
   ): Promise<T> {
     // No other lease would take it either.
     if (bytes > checkLimits(limits).maxBytes) throw exhausted();
-    const canonical = encodeBase64(canonicalContext(context).bytes);
-    const id = `${canonical} ${limits.maxMessages} ${limits.maxBytes} ${limits.maxAgeMs}`;
+    const identified = identifyContext(context);
+    const id = `${limits.maxMessages} ${limits.maxBytes} ${limits.maxAgeMs} ${identified.id}`;
     for (;;) {
       let held = this.#held.get(id);
       const isNew = held === undefined;
-      if (held === undefined) held = this.#take(id, context, limits);
+      if (held === undefined) held = this.#take(id, identified.context, limits);
       held.users += 1;
       try {
         const lease = await untilAborted(held.ready, options.signal);
@@ -76,7 +76,9 @@ export class LeasePool {
     for (const [id, held] of [...this.#held]) this.#drop(id, held);
   }
 
-  #take(id: string, context: KeyContext, limits: LeaseLimits): Held {
+  /** @param read - the context as it was read, not yet checked: those equal to one that is held were, with it */
+  #take(id: string, read: KeyContext, limits: LeaseLimits): Held {
+    const context = contextObject(canonicalContext(read));
     // The request is everybody's: no caller's signal ends it.
     const held: Held = { ready: takeLease(this.#service, context, limits), users: 0, isDropped: false };
     held.ready.catch(() => this.#drop(id, held));

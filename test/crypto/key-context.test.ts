@@ -8,6 +8,7 @@ import {
   canonicalContext,
   canonicalEntries,
   contextObject,
+  identifyContext,
   type KeyContext,
   parseCanonicalContext,
   parseKeyContext,
@@ -48,6 +49,53 @@ function form(entries: [name: string, value: string][], magic = "ctx1", count = 
   head.writeUInt32BE(count);
   return Uint8Array.from(Buffer.concat([Buffer.from(magic), head, ...entries.flat().flatMap(field)]));
 }
+
+describe("the identity of a context", () => {
+  const shuffled = (context: KeyContext): KeyContext =>
+    Object.fromEntries(Object.entries(context).sort(() => Math.random() - 0.5));
+
+  test("is shared by contexts exactly if they are equal", () => {
+    fc.assert(
+      fc.property(keyContext, keyContext, (a, b) => {
+        expect(identifyContext(shuffled(a)).id).toBe(identifyContext(a).id);
+        expect(identifyContext(a).id === identifyContext(b).id).toBe(bytesOf(a) === bytesOf(b));
+        expect(bytesOf(identifyContext(a).context)).toBe(bytesOf(a));
+      }),
+    );
+    const alike: KeyContext[] = [{ a: "1:b1:c" }, { a: "1", b: "c" }, { "a1:": "1:bc" }, { a1: "1:b1:c" }];
+    expect(new Set(alike.map((context) => identifyContext(context).id)).size).toBe(alike.length);
+  });
+
+  test("keeps a name that would be lost by copying, so that it can be refused", () => {
+    const { id, context } = identifyContext(JSON.parse('{"__proto__":"x","a":"b"}'));
+    expect(id).not.toBe(identifyContext({ a: "b" }).id);
+    expectRefused(() => canonicalContext(context));
+  });
+
+  test.each([
+    [null],
+    [undefined],
+    ["a"],
+    [["a"]],
+    [{ a: 1 }],
+    [{ a: null }],
+    [{ a: "b", [Symbol("c")]: "d" }],
+  ])("[CTX-16] %j has none", (context) => {
+    expectRefused(() => identifyContext(context as never));
+  });
+
+  test("shows one face of a getter", () => {
+    let reads = 0;
+    const { id, context } = identifyContext({
+      get a() {
+        reads += 1;
+        return `${reads}`;
+      },
+    });
+    expect([id, context]).toEqual([identifyContext({ a: "1" }).id, { a: "1" }]);
+    expect(reads).toBe(1);
+  });
+});
 
 describe("what a context is", () => {
   class Holder {

@@ -146,7 +146,13 @@ describe("[KEY-45] the pool", () => {
   );
 
   test("refuses bad contexts before any request", async () => {
-    expect((await rejectionOf(() => encrypt("x", {}))).code).toBe("ERR_KEY_CONTEXT_INVALID");
+    await encrypt("x", context(1));
+    service.requests.length = 0;
+    const bad = [{}, null, [], { a: 1 }, { a: "" }, { a: "\ud800" }, { ...context(1), [Symbol("x")]: "y" }];
+    for (const wrong of bad) {
+      const { code } = await rejectionOf(() => encrypt("x", wrong as never));
+      expect(code).toBe("ERR_KEY_CONTEXT_INVALID");
+    }
     expect(service.requests).toEqual([]);
   });
 });
