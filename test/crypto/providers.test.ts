@@ -1,7 +1,8 @@
 /** Which AEAD provider serves a call, in runtimes that are described here, and that each proves itself first. */
 import { describe, expect, test, vi } from "vitest";
 import { nobleProvider } from "../../src/crypto/aead-noble.ts";
-import { AeadProviders, providers } from "../../src/crypto/providers.ts";
+import { PLAINTEXT_BYTES_MAX } from "../../src/crypto/limits.ts";
+import { AeadProviders, CROSSOVER_BYTES, providers } from "../../src/crypto/providers.ts";
 import { type Runtime, runtime } from "../../src/crypto/runtime.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 
@@ -25,6 +26,35 @@ describe("the choice", () => {
     const found = new AeadProviders(available);
     expect(found.sync().name).toBe(sync);
     expect((await found.async()).name).toBe(async);
+  });
+
+  describe.each([
+    { name: "node", has: NODE, sync: "node", async: "node" },
+    { name: "bun", has: NODE, sync: "node", async: "node" },
+    { name: "workerd", has: NODE, sync: "node", async: "node" },
+    { name: "workerd", has: EDGE, sync: "wasm", async: "webcrypto" },
+    { name: "browser", has: EDGE, sync: "wasm", async: "webcrypto" },
+    { name: "other", has: EDGE, sync: "wasm", async: "webcrypto" },
+  ] as const)("by size on $name, natively $async", ({ name, has, sync, async }) => {
+    const found = new AeadProviders({ ...has, wasm: runtime.wasm }, name);
+    const crossover = CROSSOVER_BYTES[name];
+
+    test("the module up to the crossover, also where a call could wait", async () => {
+      expect(found.sync(undefined, crossover).name).toBe("wasm");
+      expect((await found.async(undefined, crossover)).name).toBe("wasm");
+    });
+
+    test("what is native above it, and where the size is not known", async () => {
+      expect(found.sync(undefined, crossover + 1).name).toBe(sync);
+      expect((await found.async(undefined, crossover + 1)).name).toBe(async);
+      expect((await found.async()).name).toBe(async);
+    });
+  });
+
+  test("on Deno the module is the faster one at every size that is told", async () => {
+    const found = new AeadProviders({ ...NODE, wasm: runtime.wasm }, "deno");
+    expect(found.sync(undefined, PLAINTEXT_BYTES_MAX).name).toBe("wasm");
+    expect((await found.async(undefined, PLAINTEXT_BYTES_MAX)).name).toBe("wasm");
   });
 
   test("this runtime", async () => {
