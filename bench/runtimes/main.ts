@@ -11,7 +11,7 @@ import { load, machine, versions } from "../lib/machine.ts";
 import { REPORT_SCHEMA } from "../lib/report.ts";
 import { DISAGREEMENT } from "./protocol.ts";
 import type { RuntimesReport } from "./report.ts";
-import { starters } from "./starters.ts";
+import { HERE, starters } from "./starters.ts";
 import {
   CROSSOVER_SIZES,
   MESSAGE_SIZES,
@@ -57,8 +57,9 @@ export async function measureRuntimes(
   const before = load();
   const runtimes: RuntimeResult[] = [];
   const skipped: { name: string; why: string }[] = [];
-  const all = [...starters()];
-  const chosen = all.filter(([key], i) => names?.includes(key) ?? (mode !== "quick" || i === 0));
+  const chosen = [...starters()].filter(
+    ([key]) => names?.includes(key) ?? (mode !== "quick" || key === HERE),
+  );
   await withBundles(async (bundles) => {
     for (const [, starter] of chosen) {
       if (starter.missing !== undefined) {

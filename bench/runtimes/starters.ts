@@ -14,6 +14,10 @@ import type { Starter } from "./hosts/host.ts";
 import { processStarter } from "./hosts/process.ts";
 import { workerdStarter } from "./hosts/workerd.ts";
 
+const [MAJOR] = process.versions.node.split(".");
+/** The Node that runs this. */
+export const HERE = `node-${MAJOR}`;
+
 /** By the name under which one can be chosen. */
 export function starters(): ReadonlyMap<string, Starter> {
   const require = createRequire(new URL("package.json", import.meta.url));
@@ -28,11 +32,13 @@ export function starters(): ReadonlyMap<string, Starter> {
   const bun = at(`@oven/bun-linux-${arch() === "arm64" ? "aarch64" : arch()}`, "bin/bun");
   const deno = at(`@deno/linux-${arch()}-glibc`, "deno");
   const workerd = at(`@cloudflare/workerd-linux-${arch() === "x64" ? "64" : arch()}`, "bin/workerd");
-  const [major] = process.versions.node.split(".");
-  return new Map([
-    [`node-${major}`, processStarter(`Node ${major}`, process.execPath)],
+  const nodes = new Map([
     ["node-22", processStarter("Node 22", at("node-22", "bin/node"))],
     ["node-26", processStarter("Node 26", at("node-26", "bin/node"))],
+    [HERE, processStarter(`Node ${MAJOR}`, process.execPath)],
+  ]);
+  return new Map([
+    ...[...nodes].sort(([a], [b]) => a.localeCompare(b)),
     ["bun", processStarter("Bun", bun)],
     ["deno", processStarter("Deno", deno, ["run", "--allow-all", "--no-config"])],
     ["workerd", workerdStarter("workerd", workerd, ["no_nodejs_compat", "no_nodejs_compat_v2"])],
