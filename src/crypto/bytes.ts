@@ -132,7 +132,7 @@ export function fromUtf8(bytes: Uint8Array): string | undefined {
  * Bytes of an argument that may be text or bytes.
  *
  * @param what - names the argument in errors
- * @returns the argument itself if it is a `Uint8Array`, else the UTF-8 of the string
+ * @returns the bytes as `ownBytes` gives them, or the UTF-8 of the string
  * @throws TypeError ERR_INVALID_ARGUMENT for anything else; VaultError ERR_TEXT_MALFORMED for a lone surrogate
  */
 export function toBytes(value: string | Uint8Array, what: string): Uint8Array {
@@ -144,21 +144,34 @@ export function toBytes(value: string | Uint8Array, what: string): Uint8Array {
 // Not everywhere: browsers have it only on isolated pages.
 const Shared = globalThis.SharedArrayBuffer as typeof SharedArrayBuffer | undefined;
 
+/** What an array really is; its own properties and its class may say something else, or run code. */
+function intrinsic<K extends "buffer" | "byteOffset" | "length">(
+  name: K,
+): (bytes: Uint8Array) => Uint8Array[K] {
+  const get = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)?.get;
+  return (bytes) => Reflect.apply(get as () => Uint8Array[K], bytes, []);
+}
+const bufferOf = intrinsic("buffer");
+const offsetOf = intrinsic("byteOffset");
+const lengthOf = intrinsic("length");
+
 /**
- * Bytes that no other thread can change: shared memory is copied first, so that what is authenticated is what is
- * encrypted or decrypted.
+ * The bytes of an argument as an array of the class `Uint8Array` itself, which runs no code of the caller's while it
+ * is read, and which no other thread can change: shared memory is copied first, so that what is authenticated is what
+ * is encrypted or decrypted.
  *
  * @param what - names the argument in errors
- * @returns the argument itself unless its memory is shared
+ * @returns a view of the same memory, or a copy of shared memory
  * @throws TypeError ERR_INVALID_ARGUMENT if its memory was transferred: it would look like no bytes at all
  */
 export function ownBytes(bytes: Uint8Array, what: string): Uint8Array {
-  const { buffer } = bytes;
-  if (Shared !== undefined && buffer instanceof Shared) return Uint8Array.from(bytes);
-  if ((buffer as { readonly detached?: boolean }).detached === true) {
+  const buffer = bufferOf(bytes);
+  if (Shared !== undefined && buffer instanceof Shared) return new Uint8Array(bytes);
+  try {
+    return new Uint8Array(buffer, offsetOf(bytes), lengthOf(bytes));
+  } catch {
     throw invalidType(`${what} lies in memory that was transferred elsewhere`);
   }
-  return bytes;
 }
 
 /** What kind of thing an argument is, for error messages; never its content. */

@@ -16,7 +16,7 @@ import {
   type SyncAeadProvider,
 } from "./aead.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
-import { typeName } from "./bytes.ts";
+import { ownBytes, typeName } from "./bytes.ts";
 import { expandSha512, hash } from "./hash.ts";
 import { keyBlobFormatAt } from "./key-blob.ts";
 import type { KeyContext } from "./key-context.ts";
@@ -47,10 +47,12 @@ export class DataKey {
   /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes */
   constructor(parts: DataKeyParts) {
     checkKey(parts.key);
+    const key = ownBytes(parts.key, "data key");
+    checkKey(key);
     this.id = parts.id;
     this.encryptedKeys = parts.encryptedKeys;
     this.#context = parts.context;
-    this.#secret = new SecretBytes(parts.key);
+    this.#secret = new SecretBytes(key);
   }
 
   /** The key context, where the service told it. Not printed: contexts name tenants. */
@@ -163,7 +165,7 @@ export function expandDataKey(input: DataKeyInput, info: Uint8Array, length: num
 
 function rawDataKey(input: Exclude<DataKeyInput, DataKey>): { bytes: Uint8Array; isOurs: boolean } {
   const key: unknown = (input as { dataKey?: unknown } | null | undefined)?.dataKey;
-  if (key instanceof Uint8Array) return { bytes: key, isOurs: false };
+  if (key instanceof Uint8Array) return { bytes: ownBytes(key, "dataKey"), isOurs: false };
   if (typeof key !== "string")
     throw invalidType(`dataKey must be base64 text or bytes, got ${typeName(key)}`);
   const bytes = decodeBase64(key);

@@ -123,11 +123,7 @@ export class EnvelopeKey {
     const { native } = this.#means;
     const key = native === undefined ? undefined : this.#nodeKey(provider);
     if (key === undefined) return undefined;
-    const bytes =
-      typeof plaintext === "string"
-        ? plaintext
-        : new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength);
-    return sealByNode(native as typeof Buffer, key, frame, bytes, aad, budget, nonce);
+    return sealByNode(native as typeof Buffer, key, frame, plaintext, aad, budget, nonce);
   }
 
   /**

@@ -10,7 +10,7 @@ import { invalidType } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { encodeBase64 } from "./base64.ts";
-import { concatBytes, typeName } from "./bytes.ts";
+import { concatBytes, ownBytes, typeName } from "./bytes.ts";
 import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput } from "./data-key.ts";
 import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "./limits.ts";
 import {
@@ -302,6 +302,6 @@ class HeadReader {
 }
 
 function checkBytes(bytes: unknown): Uint8Array {
-  if (bytes instanceof Uint8Array) return bytes;
+  if (bytes instanceof Uint8Array) return ownBytes(bytes, "a chunk");
   throw invalidType(`a stream of bytes takes Uint8Arrays, got ${typeName(bytes)}`);
 }

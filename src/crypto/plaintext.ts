@@ -18,7 +18,7 @@ export interface Budget {
 /**
  * A plaintext that can be encrypted; its bytes, if it is text, are counted later.
  *
- * @returns the argument, or a copy of shared memory
+ * @returns the text, or the bytes as `ownBytes` gives them
  * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED (lone surrogate), ERR_PLAINTEXT_TOO_LARGE
  */
 export function checkPlaintext(data: string | Uint8Array): string | Uint8Array {

@@ -103,9 +103,12 @@ describe("bytes", () => {
     },
   );
 
-  test("toBytes takes text and arrays as they are, and nothing else", () => {
-    const array = Uint8Array.of(1, 2);
-    expect(toBytes(array, "data")).toBe(array);
+  test("toBytes takes text, arrays in their place, and nothing else", () => {
+    const array = Uint8Array.of(0, 1, 2, 3).subarray(1, 3);
+    expect(toBytes(array, "data")).toEqual(array);
+    expect([toBytes(array, "data").buffer, toBytes(array, "data").byteOffset]).toEqual([array.buffer, 1]);
+    const buffer = toBytes(Buffer.from([1, 2]), "data");
+    expect([Object.getPrototypeOf(buffer), buffer.length]).toEqual([Uint8Array.prototype, 2]);
     expect([...toBytes("é", "data")]).toEqual([0xc3, 0xa9]);
     for (const wrong of [null, undefined, 1, {}, [1], new ArrayBuffer(1), new DataView(new ArrayBuffer(1))]) {
       const error = errorOf(() => toBytes(wrong as never, "data"));

@@ -151,7 +151,7 @@ describe("withAeadKey", () => {
     const { seen, key, provider } = recordingProvider();
     expect(withAeadKey({ dataKey: raw }, provider, (given) => given === key)).toBe(true);
     expect(seen).toEqual({ raw, atImport: RAW_KEY, disposed: 1 });
-    expect(seen.raw).toBe(raw);
+    expect(seen.raw?.buffer).toBe(raw.buffer);
     expect(raw).toEqual(RAW_KEY);
   });
 

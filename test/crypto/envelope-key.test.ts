@@ -366,6 +366,50 @@ describe("bad input", () => {
     }
   });
 
+  test.each([
+    [10, 100],
+    [10, 2000],
+    [200_000, 10],
+    [400_000, 10],
+    [20, -1],
+    [20, Number.NaN],
+  ])("an array of %i bytes that says it has %i is taken for what it is", async (real, claimed) => {
+    localEncryptSync("y".repeat(3000), key);
+    const lying = (): Uint8Array => {
+      const bytes = new Uint8Array(real).fill(0x61);
+      Object.defineProperty(bytes, "length", { get: () => claimed });
+      Object.defineProperty(bytes, "buffer", { get: () => new ArrayBuffer(5) });
+      return bytes;
+    };
+    const truth = Buffer.alloc(real, 0x61);
+    for (const layout of [...FRAME_LAYOUTS, "native"] as const) {
+      for (const provider of PROVIDERS) {
+        const sealed = localEncryptSync(lying(), key, lying(), { provider, layout });
+        const opened = localDecryptSync(sealed, key, truth, { as: "bytes" });
+        if (!truth.equals(opened)) throw new Error(`${layout}, ${provider}`);
+      }
+    }
+    const sealed = await localEncrypt(lying(), key, undefined, { provider: "webcrypto" });
+    expect(truth.equals(await localDecrypt(sealed, key, undefined, { as: "bytes" }))).toBe(true);
+    const [one] = sealMany(envelopeKeyOf(key), prepareSeals([lying()], lying()), "iv12", undefined, free);
+    expect(openByHand((one as { value: string }).value, truth.toString()).equals(truth)).toBe(true);
+  });
+
+  test("a data key that says it has 32 bytes and does not is refused", () => {
+    for (const real of [10, 31, 33, 200_000]) {
+      const lying = new Uint8Array(real);
+      Object.defineProperty(lying, "length", { value: 32 });
+      const { encryptedKeys } = SAMPLE_1;
+      for (const provider of PROVIDERS) {
+        const use = (): unknown => localEncryptSync("x", { dataKey: lying, encryptedKeys }, "", { provider });
+        expect(errorOf(use).code).toBe("ERR_INVALID_ARGUMENT");
+      }
+      expect(errorOf(() => new DataKey({ id: "", key: lying, encryptedKeys })).code).toBe(
+        "ERR_INVALID_ARGUMENT",
+      );
+    }
+  });
+
   test("nothing of a long message comes out with a short one", () => {
     for (const provider of ["node", "wasm"] as const) {
       for (const layout of FRAME_LAYOUTS) {
