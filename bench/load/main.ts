@@ -43,6 +43,9 @@ interface Cell {
   readonly echo: Measure;
   /** Median of the ratios of throughput within a round. */
   readonly ratioToEcho: number;
+  /** For writes: rows a second that the storage engine alone stores, each durably, in the same rounds. */
+  readonly enginePerSecond?: number;
+  readonly ratioToEngine?: number;
 }
 
 interface Measure {
@@ -56,6 +59,8 @@ interface Measure {
 interface Operation {
   readonly name: string;
   readonly make: (server: "coffer" | "echo", key: string) => MakeRequest;
+  /** It ends in a commit: the engine alone is measured beside it. */
+  readonly isWrite: boolean;
 }
 
 const children: ChildProcess[] = [];
@@ -95,23 +100,23 @@ async function main(): Promise<void> {
 
   if (values.soak !== undefined) return soak(coffer, key, Number(values.soak), operations[0]!);
 
+  const engine = new Engine(join(directory, "engine.db"));
   const cells: Cell[] = [];
   for (const operation of operations) {
     for (const connections of settings.connections) {
       console.error(`${operation.name}, ${connections} connections`);
-      cells.push(await measure(operation, connections, { coffer, echo }, key, settings));
+      cells.push(await measure(operation, connections, { coffer, echo }, engine, key, settings));
     }
   }
-  const engine = enginePuts(join(directory, "engine.db"), settings.roundMs);
+  engine.close();
   const report = {
-    schema: 1,
+    schema: 2,
     name: values.name ?? "load",
     startedAt: new Date().toISOString(),
     machine: machine(),
     load: { before, after: machineLoad() },
     versions: versions(),
     settings,
-    enginePutsPerSecond: engine,
     rssMiB: { coffer: rssMiB(coffer.child), echo: rssMiB(echo.child) },
     cells,
   };
@@ -134,6 +139,7 @@ function describeOperations(ids: readonly string[], blob: string): Operation[] {
     bytes = 300,
   ) => ({
     name,
+    isWrite: name === "kv put",
     make: (server: "coffer" | "echo", key: string): MakeRequest => {
       const headers: Record<string, string> = { authorization: `Bearer ${key}` };
       if (server === "echo") headers["x-answer-bytes"] = String(bytes);
@@ -179,10 +185,12 @@ async function measure(
   operation: Operation,
   connections: number,
   servers: { readonly coffer: Server; readonly echo: Server },
+  engine: Engine,
   key: string,
   settings: { readonly rounds: number; readonly roundMs: number },
 ): Promise<Cell> {
   const rounds = { coffer: [] as Round[], echo: [] as Round[] };
+  const engineRounds: number[] = [];
   for (let round = 0; round <= settings.rounds; round++) {
     // In turns, and each first in turn.
     for (const name of round % 2 === 0 ? (["coffer", "echo"] as const) : (["echo", "coffer"] as const)) {
@@ -199,46 +207,62 @@ async function measure(
         cpuUs: (cpu / result.requests) * 1e6,
       });
     }
+    if (operation.isWrite && round > 0) engineRounds.push(engine.putsPerSecond(settings.roundMs / 3));
   }
   const ratios = rounds.coffer.map((round, i) => round.perSecond / rounds.echo[i]!.perSecond);
+  const engineRatios = engineRounds.map((perSecond, i) => rounds.coffer[i]!.perSecond / perSecond);
   return {
     operation: operation.name,
     connections,
     coffer: median(rounds.coffer),
     echo: median(rounds.echo),
-    ratioToEcho: quantile(
-      [...ratios].sort((a, b) => a - b),
-      0.5,
-    ),
+    ratioToEcho: middle(ratios),
+    ...(operation.isWrite
+      ? { enginePerSecond: middle(engineRounds), ratioToEngine: middle(engineRatios) }
+      : {}),
   };
 }
 
 type Round = Measure;
 
+function middle(values: readonly number[]): number {
+  return quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
+}
+
 function median(rounds: readonly Round[]): Measure {
-  const of = (field: keyof Round): number =>
-    quantile(
-      rounds.map((round) => round[field]).sort((a, b) => a - b),
-      0.5,
-    );
+  const of = (field: keyof Round): number => middle(rounds.map((round) => round[field]));
   return { perSecond: of("perSecond"), p50Ms: of("p50Ms"), p99Ms: of("p99Ms"), cpuUs: of("cpuUs") };
 }
 
-/** What the engine alone does: one row per commit, WAL, synchronous=FULL. */
-function enginePuts(path: string, ms: number): number {
-  const database = new DatabaseSync(path);
-  database.exec(
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE puts (id TEXT PRIMARY KEY, value BLOB)",
-  );
-  const insert = database.prepare("INSERT INTO puts VALUES (?, ?)");
-  const until = performance.now() + ms;
-  let count = 0;
-  while (performance.now() < until) {
-    insert.run(`put-${count}`, new Uint8Array(200).fill(count));
-    count += 1;
+/** The engine alone: one row per commit, WAL, synchronous=FULL. */
+class Engine {
+  readonly #database: DatabaseSync;
+  #count = 0;
+
+  constructor(path: string) {
+    this.#database = new DatabaseSync(path);
+    this.#database.exec(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE puts (id TEXT PRIMARY KEY, value BLOB)",
+    );
   }
-  database.close();
-  return Math.round((count / ms) * 1000);
+
+  putsPerSecond(ms: number): number {
+    const insert = this.#database.prepare("INSERT INTO puts VALUES (?, ?)");
+    const startedAt = performance.now();
+    const before = this.#count;
+    while (performance.now() < startedAt + ms) {
+      insert.run(`put-${this.#count}`, new Uint8Array(200).fill(this.#count));
+      this.#count += 1;
+    }
+    return ((this.#count - before) / (performance.now() - startedAt)) * 1000;
+  }
+
+  close(): void {
+    this.#database.close();
+  }
 }
 
 /** Many requests, watching the server's memory: it must level off. */
@@ -297,7 +321,6 @@ function toMarkdown(report: {
   versions: ReturnType<typeof versions>;
   load: { before: number; after: number };
   settings: { rounds: number; roundMs: number };
-  enginePutsPerSecond: number;
   rssMiB: { coffer: number; echo: number };
   cells: readonly Cell[];
 }): string {
@@ -323,7 +346,14 @@ function toMarkdown(report: {
     "|---|---|---|---|---|---|---|---|---|",
     ...rows.map((row) => `| ${row} |`),
     "",
-    `The engine alone (node:sqlite, one row per durable commit): ${report.enginePutsPerSecond} puts/s. Memory at the end: coffer ${report.rssMiB.coffer} MiB, echo ${report.rssMiB.echo} MiB.`,
+    ...report.cells
+      .filter((cell) => cell.ratioToEngine !== undefined)
+      .map(
+        ({ operation, connections, enginePerSecond, ratioToEngine }) =>
+          `- ${operation}, ${connections} connections: ${Math.round(ratioToEngine! * 100)}% of the engine alone (node:sqlite, one row per durable commit, in the same rounds: ${Math.round(enginePerSecond!)}/s)`,
+      ),
+    "",
+    `Memory at the end: coffer ${report.rssMiB.coffer} MiB, echo ${report.rssMiB.echo} MiB.`,
     "",
   ].join("\n");
 }

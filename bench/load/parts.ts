@@ -1,7 +1,7 @@
 /**
  * What one request costs, part by part: the engine without HTTP, the app without sockets.
  *
- * Owns the loops. Run as `node bench/load/parts.ts [seconds]`; microseconds of wall and of processor time per call. Its numbers
+ * Owns the loops. Run as `node bench/load/parts.ts [seconds] [part of a name]`; microseconds of wall and of processor time per call. Its numbers
  * are for finding out where time goes; results that are kept come from main.ts.
  *
  * @module

@@ -119,24 +119,31 @@ export class Keyring {
   }
 
   /** The same for something that is to be stored in this vault. */
-  async createStoredDataKey(
+  createStoredDataKey(
     context: CanonicalContext,
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<StoredDataKey> {
-    const revocations = await this.revocations(options);
-    const made = await this.#withNewestRing(context, events, options, (ring) => ({
-      ...makeDataKey(ring),
-      contextId: ring.contextId as string,
-      keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
-    }));
-    return { ...made, revocations };
+    // The counter and the KEKs that are kept are looked at at once.
+    return this.#database.atOnce(async () => {
+      const seen = this.#database.changes().revocations;
+      const revocations = Number.isNaN(seen) ? await this.#storedRevocations(options) : seen;
+      return this.#withNewestRing(context, events, options, (ring) => ({
+        ...makeDataKey(ring),
+        contextId: ring.contextId as string,
+        keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
+        revocations,
+      }));
+    });
   }
 
   /** The counter of revocations; what is wrapped after it was read and stored while it stays the same is good. */
   async revocations(options: WaitOptions): Promise<number> {
     const { revocations } = this.#database.changes();
-    if (!Number.isNaN(revocations)) return revocations;
+    return Number.isNaN(revocations) ? this.#storedRevocations(options) : revocations;
+  }
+
+  async #storedRevocations(options: WaitOptions): Promise<number> {
     const row = await this.#database.read(
       (sql) => sql.get("SELECT value FROM counters WHERE name = 'revocations'"),
       options,

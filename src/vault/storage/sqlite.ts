@@ -270,6 +270,7 @@ class SqliteDatabase implements Database {
   }
 
   atOnce<T>(work: () => T): T {
+    if (this.#lookedAt !== undefined) return work(); // Part of a larger one.
     this.#lookedAt = "once";
     try {
       return work();
