@@ -1,6 +1,7 @@
 /**
- * `npm run bench:crossover -- [--runtimes LIST]`: up to which size the WebAssembly module is faster than what the runtime has natively, on
- * each runtime that is installed (bench/runtimes). What src/crypto/providers.ts decides by is measured with it.
+ * `npm run bench:crossover -- [--runtimes LIST]`: up to which size the WebAssembly module is faster than what the
+ * runtime has natively, on each runtime that is installed (bench/runtimes). What src/crypto/providers.ts decides by is
+ * measured with it.
  *
  * Owns the table of crossovers. It writes nothing but its result and decides nothing: a person enters the numbers
  * there.
