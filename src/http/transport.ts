@@ -123,7 +123,8 @@ export class Transport {
     const init: RequestInit = {
       method: request.method,
       headers,
-      redirect: "error", // Another host must not get the API key.
+      // Another host must not get the API key. workerd knows no mode that fails by itself.
+      redirect: "manual",
       cache: "no-store",
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
     };
@@ -150,6 +151,11 @@ export class Transport {
     const signal = request.signal === undefined ? timeout : AbortSignal.any([request.signal, timeout]);
     try {
       const response = await this.#fetch(url, { ...init, signal });
+      // Browsers show the type only, all others the status.
+      if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
+        await response.body?.cancel();
+        throw new TypeError("the service answered with a redirect");
+      }
       // Under the same signal: a body that never ends is a timeout too.
       const body = await readAll(response);
       return readAnswer(response, body, request);

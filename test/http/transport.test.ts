@@ -271,6 +271,32 @@ describe("waits end", () => {
 });
 
 describe("answers", () => {
+  // workerd refuses the mode that fails by itself, browsers hide what a redirect was.
+  test.each([
+    [
+      "as servers see it",
+      () => new Response("{}", { status: 307, headers: { location: "http://127.0.0.1:1" } }),
+    ],
+    [
+      "as browsers see it",
+      () => Object.defineProperty(Response.error(), "type", { value: "opaqueredirect" }),
+    ],
+  ])("a redirect is asked for by hand, and is a failure: %s", async (_, respond) => {
+    const modes: unknown[] = [];
+    const transport = new Transport({
+      apiKey: "sk_1",
+      baseUrl: "http://127.0.0.1:1",
+      maxRetries: 0,
+      fetch: async (_input, init) => {
+        modes.push(init?.redirect);
+        return respond();
+      },
+    });
+    const error = await rejectionOf(() => transport.send({ method: "GET", path: ["x"] }));
+    expect(error.code).toBe("ERR_SERVICE_UNAVAILABLE");
+    expect(modes).toEqual(["manual"]);
+  });
+
   test("a redirect is not followed: the API key stays here", async () => {
     let strangers = 0;
     const stranger = createServer((_, response) => {
