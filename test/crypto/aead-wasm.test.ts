@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { gcm } from "@noble/ciphers/aes.js";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { type WasmProvider, wasmProvider } from "../../src/crypto/aead-wasm.ts";
 import { AeadProviders, providers, useWasmModule } from "../../src/crypto/providers.ts";
 import { runtime, type WebAssemblyApi } from "../../src/crypto/runtime.ts";
@@ -339,6 +339,21 @@ describe("a module compiled ahead of time", () => {
     const here = providers.wasm;
     useWasmModule(module);
     expect(providers.wasm).toBe(here);
+  });
+
+  test("serves where nothing tells what was forgotten: there keys are wiped by dispose alone", () => {
+    vi.stubGlobal("FinalizationRegistry", undefined);
+    try {
+      const available = new AeadProviders(edge);
+      available.useWasmModule(module);
+      const key = available.wasm!.importKey(new Uint8Array(32).fill(7));
+      const slot = key.slot();
+      key.dispose();
+      const { memory } = available.wasm!.engine;
+      expect(isZero(memory.subarray(slot, slot + layout.SLOT_BYTES))).toBe(true);
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   test("may come from another realm", () => {

@@ -127,7 +127,11 @@ export class WasmEngine {
   headerOwner: object | undefined;
   readonly #owners = new Array<Custody | undefined>(layout.SLOT_COUNT).fill(undefined);
   #hand = 0;
-  readonly #forgotten = new FinalizationRegistry<Custody>((custody) => this.#wipe(custody));
+  /** Absent on workerd with a compatibility date before 2025-05-05: forgotten keys stay until their slot is needed. */
+  readonly #forgotten =
+    typeof FinalizationRegistry === "undefined"
+      ? undefined
+      : new FinalizationRegistry<Custody>((custody) => this.#wipe(custody));
 
   private constructor(exports: Exports, isRelaxed: boolean) {
     this.exports = exports;
@@ -185,13 +189,13 @@ export class WasmEngine {
   /** Takes a key of 32 bytes into custody. Copies it. */
   hold(rawKey: Uint8Array): HeldKey {
     const key = new HeldKey(rawKey);
-    this.#forgotten.register(key, key.custody, key);
+    this.#forgotten?.register(key, key.custody, key);
     return key;
   }
 
   /** Wipes a key. */
   release(key: HeldKey): void {
-    this.#forgotten.unregister(key);
+    this.#forgotten?.unregister(key);
     this.#wipe(key.custody);
   }
 
