@@ -108,7 +108,8 @@ describe("bytes", () => {
     expect(toBytes(array, "data")).toEqual(array);
     expect([toBytes(array, "data").buffer, toBytes(array, "data").byteOffset]).toEqual([array.buffer, 1]);
     const buffer = toBytes(Buffer.from([1, 2]), "data");
-    expect([Object.getPrototypeOf(buffer), buffer.length]).toEqual([Uint8Array.prototype, 2]);
+    expect(Object.getPrototypeOf(buffer) === Uint8Array.prototype).toBe(true);
+    expect([...buffer]).toEqual([1, 2]);
     expect([...toBytes("é", "data")]).toEqual([0xc3, 0xa9]);
     for (const wrong of [null, undefined, 1, {}, [1], new ArrayBuffer(1), new DataView(new ArrayBuffer(1))]) {
       const error = errorOf(() => toBytes(wrong as never, "data"));
