@@ -16,6 +16,7 @@ import { ByHand, KEY_BLOB_MAGIC } from "../../bench/lib/by-hand.ts";
 import { type Case, type CaseResult, measure } from "../../bench/lib/harness.ts";
 import type { Report } from "../../bench/lib/report.ts";
 import { quantile, shuffled, summarize } from "../../bench/lib/statistics.ts";
+import { processStarter } from "../../bench/runtimes/hosts/process.ts";
 import { processorTimeBetween, readProcessorTime } from "../../bench/runtimes/processor-time.ts";
 import { Program } from "../../bench/runtimes/program.ts";
 import type { Material } from "../../bench/runtimes/protocol.ts";
@@ -236,6 +237,20 @@ describe("the program that runs in other runtimes", () => {
       expect(hand.open(await other.seal(text))).toBe(text);
       expect(await other.open(hand.seal(text))).toBe(text);
     }
+  });
+});
+
+describe("a runtime as a process", () => {
+  test("that is not installed says so", () => {
+    expect(processStarter("X", join(directory, "absent")).missing).toContain("not installed");
+    expect(processStarter("X", process.execPath).missing).toBeUndefined();
+  });
+
+  test("that ends instead of answering is told with what it said", async () => {
+    const script = 'console.error("no such option"); process.exit(3)';
+    const host = await processStarter("X", process.execPath, ["-e", script]).start("unused", directory);
+    await expect(host.ask({ op: "about" })).rejects.toThrow("X ended: no such option");
+    await host.close();
   });
 });
 

@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Answer, Question } from "../protocol.ts";
-import { ANSWER_MS_MAX, type Host, type Starter, unwrap, within } from "./host.ts";
+import { ANSWER_MS_MAX, type Host, START_MS_MAX, type Starter, unwrap, within } from "./host.ts";
 
 /** @param args - before the program's path */
 export function processStarter(name: string, command: string, args: readonly string[] = []): Starter {
@@ -36,7 +36,7 @@ class ProcessHost implements Host {
     this.#child = child;
     this.pids = child.pid === undefined ? [] : [child.pid];
     this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    this.#ended = once(child, "exit").catch(() => {});
+    this.#ended = once(child, "close").catch(() => {});
     child.stderr.on("data", (chunk) => {
       this.#errors += chunk;
     });
@@ -47,7 +47,11 @@ class ProcessHost implements Host {
   async ask<Q extends Question>(question: Q): Promise<Answer<Q>> {
     this.#child.stdin.write(`${JSON.stringify(question)}\n`);
     const line = await within(ANSWER_MS_MAX, `${this.name}: an answer`, this.#lines.next());
-    if (line.done === true) throw new Error(`${this.name} ended: ${this.#errors.trim()}`);
+    if (line.done === true) {
+      // What it had to say may come after the end of its answers.
+      await within(START_MS_MAX, `${this.name}: its end`, this.#ended);
+      throw new Error(`${this.name} ended: ${this.#errors.trim()}`);
+    }
     return unwrap<Q>(this.name, JSON.parse(line.value));
   }
 

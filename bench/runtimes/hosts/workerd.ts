@@ -92,12 +92,15 @@ class WorkerdHost implements Host {
   readonly #child: ChildProcess;
   readonly #port: number;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  readonly #kill: () => void;
 
   constructor(name: string, child: ChildProcess, port: number) {
     this.name = name;
     this.#child = child;
     this.pids = child.pid === undefined ? [] : [child.pid];
     this.#port = port;
+    this.#kill = () => void child.kill("SIGKILL");
+    process.once("exit", this.#kill);
   }
 
   async ask<Q extends Question>(question: Q): Promise<Answer<Q>> {
@@ -117,10 +120,11 @@ class WorkerdHost implements Host {
   }
 
   async close(): Promise<void> {
+    process.removeListener("exit", this.#kill);
     this.#agent.destroy();
     if (this.#child.exitCode !== null) return;
     const ended = once(this.#child, "exit");
-    this.#child.kill("SIGKILL");
+    this.#kill();
     await ended;
   }
 }
