@@ -7,7 +7,9 @@
  * @module
  */
 import { toHex } from "../crypto/bytes.ts";
-import { randomBytes } from "../crypto/random.ts";
+import { WRAP_NONCE_BYTES } from "../crypto/key-blob.ts";
+import { KEY_BYTES } from "../crypto/limits.ts";
+import { randomBytes, withOneRead } from "../crypto/random.ts";
 import type { ApiKeyInfo } from "../vault/api-keys.ts";
 import type { EventMode } from "../vault/events.ts";
 import type { HostSession, Principal, VaultHost } from "../vault/host.ts";
@@ -58,7 +60,7 @@ export interface AppOptions {
 /** A server's core. */
 export interface App {
   /**
-   * Answers a request. Never rejects.
+   * Answers a request. Rejects only where there is no randomness.
    *
    * @param refusal - what a listener has found wrong with it already
    */
@@ -92,6 +94,8 @@ export const JSON_HEADERS = {
 const KNOWN_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 const NO_ROUTE = "(none)";
 const REQUEST_ID_BYTES = 12;
+/** Random bytes of a request for a data key: its id, the key, and the nonce under which it is wrapped. */
+const REQUEST_RANDOM_BYTES = REQUEST_ID_BYTES + KEY_BYTES + WRAP_NONCE_BYTES;
 
 /** Answers a request of one route; what it throws is refused. */
 type Handle = (asked: Asked, parameters: Parameters, trace: Trace) => Promise<Answer>;
@@ -204,6 +208,10 @@ export function createApp(options: AppOptions): App {
   }
 
   async function answer(asked: Asked, refusal?: Problem): Promise<Answer> {
+    return withOneRead(REQUEST_RANDOM_BYTES, () => answerOne(asked, refusal));
+  }
+
+  async function answerOne(asked: Asked, refusal: Problem | undefined): Promise<Answer> {
     const startedAt = metrics.begin();
     const trace: Trace = { requestId: newRequestId(), route: NO_ROUTE };
     let answer: Answer;

@@ -77,8 +77,10 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
       const path = target.split("?", 1)[0] as string;
       const refusal = DOT_SEGMENT.test(path) || MISREAD.test(target) ? misleading : undefined;
       begin(() => {
-        // Never rejects.
-        void app.answer(asked, refusal).then((answer) => send(answer, request, response));
+        app.answer(asked, refusal).then(
+          (answer) => send(answer, request, response),
+          () => request.destroy(),
+        );
       });
     },
   );
