@@ -31,6 +31,7 @@ const SCRIPTS: readonly Script[] = [
   },
   { name: "soak: processes killed while they write", file: "test/soak/kill-nine.ts", args: ["--short"] },
   { name: "interop: WorkOS's own SDKs", file: "test/interop/run.ts", args: [], counts: true },
+  { name: "runtimes: the portable core everywhere", file: "test/runtimes/run.ts", args: [], counts: true },
 ];
 
 const TESTS_TIMEOUT_MINUTES = 30;

