@@ -23,11 +23,17 @@ const CHUNK_CHARS = 8192;
 /** Characters up to which coding again is the cheaper check of a text; measured. */
 const RECODED_CHARS_MAX = 4096;
 
-/** One way to code base64; there are two, which must agree (a test holds them against each other). */
+/** One way to code base64; there are three, which must agree (a test holds them against each other). */
 export interface Base64Codec {
   encode(bytes: Uint8Array): string;
-  /** Strict: the exact canonical text of some bytes, else undefined. */
-  decode(text: string): Uint8Array | undefined;
+  /**
+   * Decodes strictly: only the exact canonical text of some bytes.
+   *
+   * @param text - its length is a multiple of 4
+   * @param target - has room for exactly {@link decodedLength} bytes
+   * @returns whether it was canonical; something may have been written if it was not
+   */
+  decodeTo(text: string, target: Uint8Array): boolean;
 }
 
 /** Table-driven, for runtimes without `Buffer`. */
@@ -53,13 +59,35 @@ export const portableBase64: Base64Codec = {
     }
     let text = "";
     for (let start = 0; start < out.length; start += CHUNK_CHARS) {
-      text += String.fromCharCode(...out.subarray(start, start + CHUNK_CHARS));
+      text += String.fromCharCode.apply(
+        null,
+        out.subarray(start, start + CHUNK_CHARS) as unknown as number[],
+      );
     }
     return text;
   },
-  decode(text) {
-    if (text.length % 4 !== 0) return undefined;
-    return decodeGroups(text.slice(0, text.length - paddingOf(text)), true);
+  decodeTo(text, target) {
+    return decodeGroups(text.slice(0, text.length - paddingOf(text)), true, target);
+  },
+};
+
+/** What arrays have since ECMAScript 2026 (section 23.3.3, "Uint8Array.prototype.toBase64"), as far as it is used. */
+interface Base64Array extends Uint8Array {
+  toBase64(): string;
+  setFromBase64(text: string, options: { lastChunkHandling: "strict" }): { read: number; written: number };
+}
+
+/** By the language's own coders, where there is no `Buffer`. */
+export const builtinBase64: Base64Codec = {
+  encode: (bytes) => (bytes as Base64Array).toBase64(),
+  decodeTo(text, target) {
+    try {
+      // It passes over white space, and then does not fill the room that the text should.
+      const { read, written } = (target as Base64Array).setFromBase64(text, { lastChunkHandling: "strict" });
+      return read === text.length && written === target.length;
+    } catch {
+      return false;
+    }
   },
 };
 
@@ -113,20 +141,20 @@ export function bufferBase64(native: typeof globalThis.Buffer): Base64Codec {
       const view = codingBuffer(native.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
       return view.base64Slice(0, view.length);
     },
-    decode(text) {
-      if (text.length % 4 !== 0) return undefined;
-      // Into an array of its own: Buffer.from would place a short key in memory that all buffers share.
-      const bytes = new Uint8Array(decodedLength(text));
-      return decodeInto(codingBuffer(native.from(bytes.buffer)), text, 0) === bytes.length
-        ? bytes
-        : undefined;
+    decodeTo(text, target) {
+      const view = native.from(target.buffer, target.byteOffset, target.byteLength);
+      return decodeInto(codingBuffer(view), text, 0) === target.length;
     },
   };
 }
 
-/** The faster of the two that a runtime can use. */
-export function selectBase64(native: typeof globalThis.Buffer | undefined): Base64Codec {
-  return native === undefined ? portableBase64 : bufferBase64(native);
+/** The fastest that a runtime can use. */
+export function selectBase64(
+  native: typeof globalThis.Buffer | undefined,
+  prototype: object = Uint8Array.prototype,
+): Base64Codec {
+  if (native !== undefined) return bufferBase64(native);
+  return "toBase64" in prototype && "setFromBase64" in prototype ? builtinBase64 : portableBase64;
 }
 
 const selected = selectBase64(runtime.Buffer);
@@ -137,9 +165,13 @@ export const encodeBase64 = (bytes: Uint8Array): string => selected.encode(bytes
 /**
  * Bytes of strict base64: standard alphabet, exact padding, zero trailing bits, no white space.
  *
- * @returns undefined for anything else
+ * @returns an array with memory of its own; undefined for anything else
  */
-export const decodeBase64 = (text: string): Uint8Array | undefined => selected.decode(text);
+export function decodeBase64(text: string, codec: Base64Codec = selected): Uint8Array | undefined {
+  if (text.length % 4 !== 0) return undefined;
+  const bytes = new Uint8Array(decodedLength(text));
+  return codec.decodeTo(text, bytes) ? bytes : undefined;
+}
 
 /**
  * Bytes of base64 as lenient peers accept it: ASCII white space anywhere, padding missing, trailing bits not
@@ -148,7 +180,9 @@ export const decodeBase64 = (text: string): Uint8Array | undefined => selected.d
  * @returns undefined for anything else
  */
 export function decodeBase64Lenient(text: string): Uint8Array | undefined {
-  return decodeGroups(text.replace(/[\t\n\f\r ]/g, "").replace(/={1,2}$/, ""), false);
+  const digits = text.replace(/[\t\n\f\r ]/g, "").replace(/={1,2}$/, "");
+  const bytes = new Uint8Array(Math.floor((digits.length * 3) / 4));
+  return decodeGroups(digits, false, bytes) ? bytes : undefined;
 }
 
 /** Bytes that a padded text has if it is base64; its length is a multiple of 4. */
@@ -160,18 +194,16 @@ function paddingOf(text: string): number {
   return text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
 }
 
-/** Decodes digits without padding; `strict` refuses trailing bits that are not zero. */
-function decodeGroups(digits: string, strict: boolean): Uint8Array | undefined {
-  const left = digits.length % 4;
-  if (left === 1) return undefined;
-  const out = new Uint8Array(Math.floor((digits.length * 3) / 4));
+/** Decodes digits without padding, which fill `out`; `strict` refuses trailing bits that are not zero. */
+function decodeGroups(digits: string, strict: boolean, out: Uint8Array): boolean {
+  if (digits.length % 4 === 1) return false;
   let bits = 0;
   let held = 0;
   let at = 0;
   for (let i = 0; i < digits.length; i++) {
     const code = digits.charCodeAt(i);
     const value = code < 128 ? VALUE_OF[code]! : INVALID;
-    if (value === INVALID) return undefined;
+    if (value === INVALID) return false;
     bits = ((bits << 6) | value) & 0xffffff;
     held += 6;
     if (held >= 8) {
@@ -179,6 +211,5 @@ function decodeGroups(digits: string, strict: boolean): Uint8Array | undefined {
       out[at++] = bits >> held;
     }
   }
-  if (strict && (bits & ((1 << held) - 1)) !== 0) return undefined;
-  return out;
+  return !strict || (bits & ((1 << held) - 1)) === 0;
 }

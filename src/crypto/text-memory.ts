@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { decodeBase64, decodeInto, encodeBase64 } from "./base64.ts";
+import { decodedLength, decodeInto, selectBase64 } from "./base64.ts";
 import { fromUtf8 } from "./bytes.ts";
 import { type CodingBuffer, codingBuffer } from "./coding-buffer.ts";
 
@@ -52,15 +52,16 @@ export function bufferMemory(memory: Uint8Array<ArrayBuffer>, native: typeof Buf
 
 /** Without `Buffer`. */
 export function portableMemory(memory: Uint8Array<ArrayBuffer>): TextMemory {
+  const codec = selectBase64(undefined);
   const encoder = new TextEncoder();
   return {
     write: (text, at, room) => encoder.encodeInto(text, memory.subarray(at, at + room)).written,
     read: (at, length) => fromUtf8(memory.subarray(at, at + length)),
-    encode: (at, length) => encodeBase64(memory.subarray(at, at + length)),
+    encode: (at, length) => codec.encode(memory.subarray(at, at + length)),
     decode(text, at) {
-      const bytes = decodeBase64(text);
-      if (bytes !== undefined) memory.set(bytes, at);
-      return bytes?.length;
+      if (text.length % 4 !== 0) return undefined;
+      const length = decodedLength(text);
+      return codec.decodeTo(text, memory.subarray(at, at + length)) ? length : undefined;
     },
   };
 }
