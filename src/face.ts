@@ -617,7 +617,7 @@ export class Vault implements KvServiceFace {
     if (!isPlain || typeof ciphertext !== "string") return undefined;
     const key = this.#cache.atHand(this.#keys, ciphertext);
     if (key === undefined) return undefined;
-    return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, provider);
+    return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, provider, true);
   }
 
   #withKey<T>(

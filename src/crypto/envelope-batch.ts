@@ -148,7 +148,7 @@ export function sealMany(
       if (needed > SHARED_BYTES_MAX || associatedData.length > ASSOCIATED_BYTES_FAST) {
         // Alone, and after what is in the memory already.
         if (placed.length > 0) break;
-        const alone = resultOf(() => key.seal(data, associatedData, layout, provider, budget, nonce));
+        const alone = resultOf(() => key.seal(data, associatedData, layout, provider, budget, false, nonce));
         results[next] = alone.ok && alone.value === undefined ? undefined : (alone as ItemResult<string>);
         increment(nonce);
         placeFrame(engine, frame);

@@ -94,6 +94,7 @@ export class EnvelopeKey {
    * Seals one message.
    *
    * @param provider - overrides the choice
+   * @param canWait - that the call is one that can wait for Web Crypto; default false
    * @param nonce - 12 bytes, never used before with this key; default fresh ones from the kernel
    * @returns undefined where no provider answers at once, or the fast way cannot: nothing was spent then
    * @throws as `localEncrypt`, and what the budget throws
@@ -104,9 +105,13 @@ export class EnvelopeKey {
     layout: FrameLayout,
     provider: AeadProviderName | undefined,
     budget: Budget,
+    canWait = false,
     nonce?: Uint8Array,
   ): string | undefined {
     const plaintext = checkPlaintext(data);
+    if (canWait && provider === undefined && this.#means.providers.isWorthWaiting(plaintext.length)) {
+      return undefined;
+    }
     const frame = this.#frame(layout);
     const frameBytes = frame.bytes.length;
     if (frameBytes > FRAME_BYTES_MAX) return undefined;
@@ -130,6 +135,7 @@ export class EnvelopeKey {
    * Opens an envelope of this key's blob.
    *
    * @param text - any text
+   * @param canWait - as for `seal`
    * @returns undefined where the fast way cannot tell: another layout or blob, not canonical, a wrong tag. The
    *   caller then reads it the slow way, which has the errors.
    * @throws VaultError ERR_DISPOSED, ERR_PLAINTEXT_NOT_TEXT
@@ -140,12 +146,14 @@ export class EnvelopeKey {
     layout: FrameLayout,
     as: "text" | "bytes",
     provider: AeadProviderName | undefined,
+    canWait = false,
   ): string | Uint8Array | undefined {
     if (typeof text !== "string" || text.length % 4 !== 0) return undefined;
     const frame = this.#frameIfAny(layout);
     if (frame === undefined) return undefined;
     const size = decodedLength(text) - frame.bytes.length;
     if (size < 0 || size > PLAINTEXT_BYTES_MAX || frame.bytes.length > FRAME_BYTES_MAX) return undefined;
+    if (canWait && provider === undefined && this.#means.providers.isWorthWaiting(size)) return undefined;
     const small = this.#small(provider, size);
     if (
       small !== undefined &&

@@ -77,7 +77,7 @@ export async function localEncrypt(
   if (layout === "native") {
     return encodeBase64(await nativeEncrypt(plaintextBytes(data), key, associatedData, options));
   }
-  const fast = sealFast(data, key, associatedData, layout, options);
+  const fast = sealFast(data, key, associatedData, layout, options, true);
   if (fast !== undefined) return fast;
   const message = prepare(data, key, associatedData, layout);
   const provider = await providers.async(options.provider, message.plaintext.length);
@@ -100,7 +100,7 @@ export function localEncryptSync(
   if (layout === "native") {
     return encodeBase64(nativeEncryptSync(plaintextBytes(data), key, associatedData, options));
   }
-  const fast = sealFast(data, key, associatedData, layout, options);
+  const fast = sealFast(data, key, associatedData, layout, options, false);
   if (fast !== undefined) return fast;
   const message = prepare(data, key, associatedData, layout);
   const provider = providers.sync(options.provider, message.plaintext.length);
@@ -140,7 +140,7 @@ export async function localDecrypt(
 ): Promise<string | Uint8Array> {
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
-  const fast = openFast(ciphertext, key, aad, result, options);
+  const fast = openFast(ciphertext, key, aad, result, options, true);
   if (fast !== undefined) return fast;
   return decryptEnvelope(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
 }
@@ -166,7 +166,7 @@ export function localDecryptSync(
 ): string | Uint8Array {
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
-  const fast = openFast(ciphertext, key, aad, result, options);
+  const fast = openFast(ciphertext, key, aad, result, options, false);
   if (fast !== undefined) return fast;
   return decryptEnvelopeSync(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
 }
@@ -184,7 +184,9 @@ export async function decryptEnvelope(
     const body = { salt: nonce, commitment: tag, chunks: ciphertext };
     return result(await openNative(body, key, associatedData, providerName), as);
   }
-  const provider = await providers.async(providerName, ciphertext.length);
+  // Deno's Web Crypto takes no nonces of 32 bytes: for these no size is told, by which it might be chosen.
+  const size = nonce.length === NONCE_BYTES ? ciphertext.length : undefined;
+  const provider = await providers.async(providerName, size);
   return result(
     await withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
     as,
@@ -221,9 +223,10 @@ function sealFast(
   associatedData: AssociatedData,
   layout: FrameLayout,
   options: LocalEncryptOptions,
+  canWait: boolean,
 ): string | undefined {
   if (!(key instanceof DataKey)) return undefined;
-  return envelopeKeyOf(key).seal(data, associatedData, layout, options.provider, NO_BUDGET);
+  return envelopeKeyOf(key).seal(data, associatedData, layout, options.provider, NO_BUDGET, canWait);
 }
 
 /** By a data key that is held, where a provider answers at once and nothing is special; else undefined. */
@@ -233,11 +236,12 @@ function openFast(
   associatedData: Uint8Array,
   as: "text" | "bytes",
   options: LocalDecryptOptions,
+  canWait: boolean,
 ): string | Uint8Array | undefined {
   if (!(key instanceof DataKey) || options.layouts !== undefined || options.requireCommitment === true) {
     return undefined;
   }
-  return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, options.provider);
+  return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, options.provider, canWait);
 }
 
 interface Message {

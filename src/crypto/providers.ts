@@ -6,7 +6,8 @@
  *   runtime, {@link CROSSOVER_BYTES}), on calls that tell how large the message is;
  * - else `node` where there is `node:crypto`: its calls take microseconds, Web Crypto's hop threads;
  * - else, where a call can wait, `webcrypto`: asynchronous calls on workerd and in browsers are `wasm` inside, too, up
- *   to the crossover, since 0.5 to 30 µs at once are sooner than Web Crypto's answer;
+ *   to the crossover, since 0.5 to 30 µs at once are sooner than Web Crypto's answer. On Deno large messages of such
+ *   calls are `webcrypto` ({@link WAITING_BYTES_MIN}), although the others are there;
  * - else `wasm`, of whatever size: its AES does not look up memory by secret addresses, which noble's does;
  * - else `noble`.
  * Where WebAssembly may not be compiled at run time, `wasm` is there once it was given its module
@@ -49,6 +50,13 @@ export const CROSSOVER_BYTES: Readonly<Record<RuntimeName, number>> = {
 };
 
 /**
+ * Bytes of the smallest message for which a call that can wait is left to Web Crypto although others answer at once.
+ * Measured by bench/crossover.ts: only on Deno 2.9, whose `node:crypto` is slow, the thread hop is worth it, from 8 to
+ * 16 KiB on.
+ */
+const WAITING_BYTES_MIN: Partial<Readonly<Record<RuntimeName, number>>> = { deno: 16 * 1024 };
+
+/**
  * A `WebAssembly.Module`, whose type belongs to libraries that an application may not have loaded; there it has no
  * members either.
  */
@@ -64,6 +72,7 @@ export class AeadProviders {
   readonly #wasmRuntime: Runtime["wasm"];
   /** Bytes of the largest message that is the WebAssembly provider's, where it is there. */
   readonly smallBytesMax: number;
+  readonly #waitingBytesMin: number;
   /** Null until somebody asks: where it is never used it is never compiled. Undefined where it cannot be. */
   #wasm: WasmProvider | undefined | null = null;
   readonly #proven = new Set<AeadProviderName>();
@@ -79,6 +88,7 @@ export class AeadProviders {
     this.#webcrypto = subtle === undefined ? undefined : webCryptoProvider(subtle);
     this.#wasmRuntime = available.wasm;
     this.smallBytesMax = CROSSOVER_BYTES[name];
+    this.#waitingBytesMin = WAITING_BYTES_MIN[name] ?? Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -112,7 +122,11 @@ export class AeadProviders {
    * @throws VaultError ERR_UNSUPPORTED if the named one is not there or gives wrong answers
    */
   async async(name?: AeadProviderName, bytes?: number): Promise<AeadProvider> {
-    return this.now(name, bytes) ?? this.#provenWebCrypto();
+    const provider =
+      name === undefined && bytes !== undefined && this.isWorthWaiting(bytes)
+        ? undefined
+        : this.now(name, bytes);
+    return provider ?? this.#provenWebCrypto();
   }
 
   /**
@@ -130,6 +144,15 @@ export class AeadProviders {
       return undefined;
     }
     return this.sync(name, bytes);
+  }
+
+  /**
+   * Whether a call that can wait is left to Web Crypto although somebody answers at once, if its caller names nobody.
+   *
+   * @param bytes - about the size of the message
+   */
+  isWorthWaiting(bytes: number): boolean {
+    return bytes >= this.#waitingBytesMin && this.#webcrypto !== undefined;
   }
 
   /** The WebAssembly provider if a message of `bytes` bytes is small enough for it and it is there. */

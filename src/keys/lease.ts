@@ -173,7 +173,7 @@ export class Lease {
     options: LeaseEncryptOptions = {},
   ): Promise<string> {
     // An async function without an await: one promise, and the input is read before the call returns.
-    return this.#seal(data, associatedData, options) ?? this.#sealLater(data, associatedData, options);
+    return this.#seal(data, associatedData, options, true) ?? this.#sealLater(data, associatedData, options);
   }
 
   /** The same at once; not where Web Crypto is the provider. */
@@ -182,7 +182,7 @@ export class Lease {
     associatedData?: AssociatedData,
     options: LeaseEncryptOptions = {},
   ): string {
-    const fast = this.#seal(data, associatedData, options);
+    const fast = this.#seal(data, associatedData, options, false);
     if (fast !== undefined) return fast;
     const plaintext = this.#spendFor(data);
     return localEncryptSync(plaintext, this.#key, associatedData, this.#encryptOptions(options));
@@ -210,7 +210,7 @@ export class Lease {
   ): Promise<string | Uint8Array> {
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
-    const fast = this.#open(ciphertext, aad, as, options);
+    const fast = this.#open(ciphertext, aad, as, options, true);
     if (fast !== undefined) return fast;
     const envelope = this.#ours(ciphertext, options);
     return decryptEnvelope(envelope, this.#key, aad, as, options.provider ?? this.#provider);
@@ -234,7 +234,7 @@ export class Lease {
   ): string | Uint8Array {
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
-    const fast = this.#open(ciphertext, aad, as, options);
+    const fast = this.#open(ciphertext, aad, as, options, false);
     if (fast !== undefined) return fast;
     const envelope = this.#ours(ciphertext, options);
     return decryptEnvelopeSync(envelope, this.#key, aad, as, options.provider ?? this.#provider);
@@ -364,12 +364,13 @@ export class Lease {
     data: string | Uint8Array,
     associatedData: AssociatedData,
     options: LeaseEncryptOptions,
+    canWait: boolean,
   ): string | undefined {
     this.#checkAlive();
     const layout =
       options.layout === undefined ? this.#layout : checkLayout(options.layout, this.#requireCommitment);
     if (layout === "native") return undefined;
-    return this.#envelopes.seal(data, associatedData, layout, this.#provider, this.#budget);
+    return this.#envelopes.seal(data, associatedData, layout, this.#provider, this.#budget, canWait);
   }
 
   #sealMany(
@@ -409,11 +410,12 @@ export class Lease {
     associatedData: Uint8Array,
     as: "text" | "bytes",
     options: LocalDecryptOptions,
+    canWait: boolean,
   ): string | Uint8Array | undefined {
     this.#checkAlive();
     if (this.#layout === "native" || !isPlain(options)) return undefined;
     const provider = options.provider ?? this.#provider;
-    return this.#envelopes.open(ciphertext, associatedData, this.#layout, as, provider);
+    return this.#envelopes.open(ciphertext, associatedData, this.#layout, as, provider, canWait);
   }
 
   #encryptOptions(options: LeaseEncryptOptions) {

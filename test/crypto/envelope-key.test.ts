@@ -256,6 +256,26 @@ describe("other runtimes", () => {
     expect(key.seal("x", "aad", "iv12", "noble", free)).toBeUndefined();
   });
 
+  test("Deno: the module at every size, but for large messages of calls that can wait", () => {
+    const { crypto, webcrypto } = runtime;
+    const key = new EnvelopeKey(
+      newKey(),
+      new Means(new AeadProviders({ crypto, webcrypto, wasm }, "deno"), Buffer),
+    );
+    const aad = new Uint8Array(0);
+    for (const size of [16 * 1024 - 1, 16 * 1024, 20_000]) {
+      const text = "x".repeat(size);
+      const sealed = key.seal(text, undefined, "iv12", undefined, free, false) as string;
+      expect(openByHand(sealed, "").toString()).toBe(text);
+      expect(key.open(sealed, aad, "iv12", "text", undefined, false)).toBe(text);
+      const isLeft = size >= 16 * 1024;
+      expect(key.seal(text, undefined, "iv12", undefined, free, true) === undefined).toBe(isLeft);
+      expect(key.open(sealed, aad, "iv12", "text", undefined, true) === undefined).toBe(isLeft);
+      expect(key.seal(text, undefined, "iv12", "node", free, true)).toBeDefined();
+      expect(key.open(sealed, aad, "iv12", "text", "node", true)).toBe(text);
+    }
+  });
+
   test("without WebAssembly: node:crypto for everything", () => {
     const node = new AeadProviders({ crypto: runtime.crypto, webcrypto: undefined }, "node");
     const key = new EnvelopeKey(newKey(), new Means(node, Buffer));

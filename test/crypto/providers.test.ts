@@ -51,10 +51,17 @@ describe("the choice", () => {
     });
   });
 
-  test("on Deno the module is the faster one at every size that is told", async () => {
+  test("on Deno the module at every size that is told, but for large messages of calls that can wait", async () => {
     const found = new AeadProviders({ ...NODE, wasm: runtime.wasm }, "deno");
     expect(found.sync(undefined, PLAINTEXT_BYTES_MAX).name).toBe("wasm");
-    expect((await found.async(undefined, PLAINTEXT_BYTES_MAX)).name).toBe("wasm");
+    expect((await found.async(undefined, 16 * 1024 - 1)).name).toBe("wasm");
+    expect((await found.async(undefined, 16 * 1024)).name).toBe("webcrypto");
+    expect((await found.async("node", 16 * 1024)).name).toBe("node");
+    const without = new AeadProviders(
+      { crypto: NODE.crypto, webcrypto: undefined, wasm: runtime.wasm },
+      "deno",
+    );
+    expect((await without.async(undefined, PLAINTEXT_BYTES_MAX)).name).toBe("wasm");
   });
 
   test("this runtime", async () => {

@@ -5,9 +5,11 @@
  *
  * @module
  */
+import { gcm } from "@noble/ciphers/aes.js";
 import type { AeadProviderName } from "../../../src/crypto/aead.ts";
 import { decodeBase64, encodeBase64 } from "../../../src/crypto/base64.ts";
 import { utf8 } from "../../../src/crypto/bytes.ts";
+import { serializeEnvelope } from "../../../src/crypto/envelope.ts";
 import {
   type AssociatedData,
   inspect,
@@ -28,6 +30,9 @@ import {
 } from "../../support/samples.ts";
 import { codeOf } from "./checks.ts";
 import { byteStream, type Context, flipped, lacksLongNonces, sampleKey } from "./context.ts";
+
+/** Bytes that no runtime takes for small. */
+const LARGE_LEGACY_BYTES = 40_000;
 
 const LAYOUTS: readonly WritableLayout[] = ["iv12", "leb-first", "dotnet", "native"];
 
@@ -69,6 +74,7 @@ type Choice = AeadProviderName | undefined;
 export async function checkEnvelopes(context: Context): Promise<void> {
   const choices: Choice[] = [undefined, ...context.available.map(({ name }) => name)];
   await checkPublished(context, choices);
+  await checkLargeLegacy(context);
   for (const layout of LAYOUTS) {
     for (const provider of choices) {
       await checkRoundTrips(context, layout, provider);
@@ -105,6 +111,26 @@ async function checkPublished(context: Context, choices: readonly Choice[]): Pro
       const wrong = (): unknown => localDecrypt(text, SAMPLE_2, aad, { provider });
       await checks.refuses("ERR_DECRYPT_FAILED", wrong, `${what}, wrong key`);
     }
+  }
+}
+
+/** Whoever is chosen for a large message must be able to read nonces of 32 bytes too. */
+async function checkLargeLegacy({ checks }: Context): Promise<void> {
+  const text = "x".repeat(LARGE_LEGACY_BYTES);
+  const nonce = new Uint8Array(32).fill(9);
+  const raw = decodeBase64(SAMPLE_1.dataKey) as Uint8Array;
+  const sealed = gcm(raw, nonce).encrypt(utf8(text, "text"));
+  const envelope = serializeEnvelope({
+    layout: "iv32",
+    keyBlob: decodeBase64(SAMPLE_1.encryptedKeys) as Uint8Array,
+    nonce,
+    ciphertext: sealed.subarray(0, LARGE_LEGACY_BYTES),
+    tag: sealed.subarray(LARGE_LEGACY_BYTES),
+  });
+  using held = sampleKey();
+  for (const key of [SAMPLE_1, held]) {
+    checks.same(await localDecrypt(envelope, key), text, "a large iv32");
+    checks.same(localDecryptSync(envelope, key), text, "a large iv32, at once");
   }
 }
 

@@ -108,7 +108,11 @@ export function checkBase64({ checks, input }: Context): void {
   const { accept, reject } = input.vectors.base64;
   const known = BASE64.map(([plain, text]) => ({ text, hex: toHex(new TextEncoder().encode(plain)) }));
   for (const { text, hex } of [...known, ...accept]) {
-    for (const decode of [decodeBase64, (text: string) => decodeBase64(text, portableBase64), decodeBase64Lenient]) {
+    for (const decode of [
+      decodeBase64,
+      (text: string) => decodeBase64(text, portableBase64),
+      decodeBase64Lenient,
+    ]) {
       checks.same(toHex(decode(text) ?? Uint8Array.of(1, 2, 3)), hex, `"${text}"`);
     }
     for (const encode of [encodeBase64, portableBase64.encode]) checks.same(encode(fromHex(hex)), text, hex);
