@@ -51,12 +51,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "server",
     portable: false,
-    packages: [
-      { name: "hono" },
-      { name: "zod" },
-      // The application answers requests on any runtime; only the listener is Node's.
-      { name: "@hono/node-server", files: /^server\/node\.ts$/ },
-    ],
+    packages: [{ name: "zod" }],
   },
   { name: "cli", portable: false, packages: [{ name: "commander" }] },
 ];
