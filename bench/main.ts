@@ -20,8 +20,8 @@ import { peerCases } from "./suites/peers.ts";
 const USAGE = `npm run bench -- [options]
 
   --quick           a few tiny samples: does it run, do outputs agree? Its numbers mean nothing
-  --full            more rounds, more sizes, and all runtimes that are installed
-  --only SUITE      envelope, kv, runtimes, or peers (only then; see bench/README.md)
+  --full            more rounds, more sizes, and all peers and runtimes that are installed
+  --only SUITE      envelope, kv, peers or runtimes (see bench/README.md)
   --runtimes LIST   which of them: ${runtimeNames().join(",")}
   --name NAME       name of the result; default quick, default or full
   --out DIRECTORY   where the result goes; default bench/results
@@ -29,11 +29,11 @@ const USAGE = `npm run bench -- [options]
 `;
 
 const SUITES = ["envelope", "kv", "runtimes", "peers"] as const;
-/** Without `--only`, in each mode: peers and runtimes are packages that are not installed with coffer's. */
+/** Without `--only`, in each mode. Peers and runtimes are packages that are not installed with coffer's. */
 const SUITES_OF = {
   quick: ["envelope", "kv"],
   default: ["envelope", "kv"],
-  full: ["envelope", "kv", "runtimes"],
+  full: ["envelope", "kv", "peers", "runtimes"],
 } as const;
 const SETTINGS = {
   quick: { rounds: 2, sampleMs: 1, warmUpMs: 1 },
