@@ -11,7 +11,7 @@ import { type Answer, type Asked, bodyTooLarge, bodyUnreadable } from "./exchang
 import { BODY_BYTES_MAX, DRAIN_MS } from "./limits.ts";
 
 /** A target that names a server too: `http://host:port/path` (RFC 9112 section 3.2.2). */
-const ABSOLUTE = /^https?:\/\/[^/?]*/i;
+const ABSOLUTE = /^https?:\/\/[^/?]+/i;
 
 const NO_BODY = new Uint8Array(0);
 
@@ -52,7 +52,11 @@ export class NodeAsked implements Asked {
 
   body(): Uint8Array | Promise<Uint8Array> {
     const request = this.#request;
-    if (!request.complete) return collect(request);
+    if (!request.complete) {
+      // It has told all that it will ever tell.
+      if (request.destroyed) throw bodyUnreadable();
+      return collect(request);
+    }
     // All of it lies in the stream's buffer, which `read` empties at once.
     if (request.readableLength > BODY_BYTES_MAX) throw bodyTooLarge();
     return request.readableLength === 0 ? NO_BODY : ((request.read() as Buffer | null) ?? NO_BODY);

@@ -6,12 +6,12 @@
  * @module
  */
 import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
-import type { AddressInfo } from "node:net";
-import type { Duplex } from "node:stream";
+import type { AddressInfo, Socket } from "node:net";
 import { VaultError } from "../errors.ts";
 import { type App, JSON_HEADERS, newRequestId } from "./app.ts";
 import {
   CONNECTIONS_MAX,
+  DRAIN_MS,
   HEADER_BYTES_MAX,
   HEADERS_MAX,
   HEADERS_TIMEOUT_MS,
@@ -46,8 +46,8 @@ export const HOST_DEFAULT = "127.0.0.1";
 
 /** A path segment that means "this" or "up", written in any way that a URL parser would collapse. */
 const DOT_SEGMENT = /\/(\.|%2e){1,2}(?=\/|\?|$)/i;
-/** A URL parser takes the first for a slash and cuts at the second. */
-const MISREAD = /[\\#]/;
+/** A URL parser takes the first for a slash, cuts at the second, and drops or rewrites what is not printable ASCII. */
+const MISREAD = /[\\#]|[^\x21-\x7e]/;
 
 /**
  * Serves an app.
@@ -55,9 +55,13 @@ const MISREAD = /[\\#]/;
  * @throws VaultError ERR_UNSUPPORTED if the address is taken or not allowed
  */
 export async function listen(app: App, options: ListenOptions = {}): Promise<Listening> {
-  const misleading = invalidRequest('A path segment must not be "." or "..", nor hold "\\" or "#".');
+  const misleading = invalidRequest(
+    'A path segment must not be "." or "..", nor hold "\\", "#" or anything but printable ASCII.',
+  );
   /** What is being answered on a connection. */
-  const answering = new WeakMap<Duplex, ServerResponse>();
+  const answering = new WeakMap<Socket, ServerResponse>();
+  /** Connections on which something was not HTTP. */
+  const refused = new WeakSet<Socket>();
   const begin = inTurns(app.atOnce);
   const server = createServer(
     {
@@ -73,22 +77,31 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
       answering.set(request.socket, response);
       const asked = new NodeAsked(request, response);
       // A URL parser turns these into other paths: what was asked for must be refused as it was asked.
-      const { target } = asked;
-      const path = target.split("?", 1)[0] as string;
-      const refusal = DOT_SEGMENT.test(path) || MISREAD.test(target) ? misleading : undefined;
+      const path = asked.target.split("?", 1)[0] as string;
+      const refusal = DOT_SEGMENT.test(path) || MISREAD.test(request.url as string) ? misleading : undefined;
       begin(() => {
         app.answer(asked, refusal).then(
-          (answer) => send(answer, request, response),
+          (answer) => {
+            // A server that is shutting down says so in the last answer of a connection.
+            if (!server.listening && answering.get(request.socket) === response)
+              response.shouldKeepAlive = false;
+            send(answer, request, response);
+          },
           () => request.destroy(),
         );
       });
     },
   );
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (refused.has(socket)) return; // What comes behind is as little understood.
+    refused.add(socket);
+    const text = unreadable(error);
     const last = answering.get(socket);
-    // In the middle of an answer, or to nobody, nothing can be said.
-    if (!socket.writable || (last?.headersSent === true && !last.writableFinished)) socket.destroy();
-    else socket.end(unreadable(error));
+    if (last === undefined || (last.req.complete && last.writableFinished)) hangUp(socket, text);
+    // It came behind a whole request, which would take this for its answer.
+    else if (last.req.complete) last.once("finish", () => hangUp(socket, text));
+    // It broke off: this is its answer, unless it has one, or others wait for theirs before it.
+    else hangUp(socket, last.headersSent || last.socket === null ? "" : text);
   });
   server.maxHeadersCount = HEADERS_MAX;
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET_MAX;
@@ -128,6 +141,12 @@ function unreadable(error: NodeJS.ErrnoException): string {
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join("")}\r\n${body}`;
+}
+
+/** Says the last on a connection. A client that does not hang up in time is cut off. */
+function hangUp(socket: Socket, text: string): void {
+  if (socket.writable) socket.end(text);
+  setTimeout(() => socket.destroy(), DRAIN_MS).unref();
 }
 
 /**

@@ -243,6 +243,13 @@ describe("paths", () => {
       "/vault/v1/kv/name/%ff",
       "/vault/v1/kv/name/%c0%ae",
       "/vault/v1/kv/name/%ed%a0%80",
+      // Which bytes a client's text is, only it knows.
+      "/vault/v1/kv/name/é",
+      "/vault/v1/kv?search=é",
+      "/vault/v1/k\tv",
+      // A URL parser finds another path behind these than one that looks for the first slash.
+      "http://elsewhere\\x/vault/v1/kv",
+      "http://elsewhere#/vault/v1/kv",
     ]) {
       const answer = await server.rawTarget("GET", target);
       expect([target, answer.status]).toEqual([target, 400]);
@@ -279,6 +286,11 @@ describe("paths", () => {
   test("other targets: absolute, asterisk, authority", async () => {
     expect((await server.rawTarget("GET", "http://elsewhere/vault/v1/kv")).status).toBeLessThan(500);
     expect((await server.rawTarget("GET", "http://elsewhere/vault/v1/kv/..")).status).toBe(400);
+    // A URL parser takes "vault" for the server.
+    expect(refused(await server.rawTarget("GET", "http:///vault/v1/kv"))).toEqual([
+      404,
+      "ERR_ROUTE_NOT_FOUND",
+    ]);
     for (const [method, target] of [
       ["OPTIONS", "*"],
       ["CONNECT", "elsewhere:443"],

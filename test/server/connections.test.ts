@@ -1,0 +1,147 @@
+/**
+ * Connections: what a client that leaves, half-closes, pipelines or lingers does to its own requests and to nobody else's
+ * (docs/spec/key-service-api.md 1.2 and 1.3).
+ */
+import { connect, type Socket } from "node:net";
+import { DatabaseSync } from "node:sqlite";
+import { expect, test, vi } from "vitest";
+import { parseAnswer, startServer, type TestServer } from "../support/server.ts";
+import { eventually, freshPath, openTestHost } from "../support/vaults.ts";
+
+// Short, so that a test can wait for them.
+vi.mock("../../src/server/limits.ts", async (original) => ({
+  ...(await original<object>()),
+  HEADERS_TIMEOUT_MS: 500,
+  REQUEST_TIMEOUT_MS: 1_000,
+  DRAIN_MS: 100,
+}));
+
+const DATA_KEY = "/vault/v1/keys/data-key";
+const BODY = JSON.stringify({ context: { organization_id: "org_1" } });
+
+function post(key: string, length = BODY.length, connection = "keep-alive"): string {
+  return (
+    `POST ${DATA_KEY} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\nconnection: ${connection}\r\n` +
+    `content-type: application/json\r\ncontent-length: ${length}\r\n\r\n`
+  );
+}
+
+function open(server: TestServer): Socket {
+  const socket = connect({ host: "127.0.0.1", port: Number(new URL(server.url).port), allowHalfOpen: true });
+  socket.on("error", () => {}); // A reset is one way of being closed.
+  return socket;
+}
+
+/** All that a socket receives until it is closed. */
+function received(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    socket.setEncoding("utf8");
+    socket.on("data", (part: string) => {
+      text += part;
+    });
+    socket.once("end", () => resolve(text));
+    socket.once("close", () => resolve(text));
+  });
+}
+
+const statuses = (text: string): number[] =>
+  [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => Number(match[1]));
+
+async function inFlight(server: TestServer): Promise<number> {
+  const { text } = await server.call("GET", "/metrics");
+  return Number(/^coffer_http_requests_in_flight (\d+)$/m.exec(text)![1]);
+}
+
+test("a request whose client leaves before its body is waited for is ended", async () => {
+  const path = freshPath();
+  const server = await startServer({ host: await openTestHost({ path }) });
+  const key = await server.apiKey(["encrypt"]);
+  // Somebody else has the file, so that the key is looked up behind a write that waits.
+  const other = new DatabaseSync(path);
+  other.exec("BEGIN IMMEDIATE");
+  const write = server.apiKey();
+  const socket = open(server);
+  socket.write(`${post(key)}{`);
+  await eventually(async () => (await inFlight(server)) === 2, "it has begun");
+  socket.resetAndDestroy();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  other.exec("ROLLBACK");
+  other.close();
+  await write;
+  await eventually(async () => (await inFlight(server)) === 1, "it has ended");
+  expect(server.log.find(({ route }) => route === DATA_KEY)).toMatchObject({ status: 400, level: "info" });
+});
+
+test("what is not HTTP does not take the place of the answer to the request before it", async () => {
+  const server = await startServer();
+  const text = await received(
+    open(server).on("connect", function (this: Socket) {
+      this.write(`${post(server.key)}${BODY}nonsense\r\n\r\n`);
+    }),
+  );
+  expect(statuses(text)).toEqual([200, 400]);
+  expect(text).toContain("data_key");
+});
+
+test("an answer that waits for others is not overtaken by the refusal of a body that breaks off", async () => {
+  const server = await startServer();
+  const path = "/vault/v1/kv/name/x";
+  const slow = `GET ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${server.key}\r\n\r\n`;
+  const broken = post(server.key).replace(/content-length: \d+/, "transfer-encoding: chunked");
+  const text = await received(
+    open(server).on("connect", function (this: Socket) {
+      this.write(`${slow}${broken}zz\r\n`);
+    }),
+  );
+  // Nothing, or the first one's answer.
+  expect([[], [404]]).toContainEqual(statuses(text));
+  // By itself it gets one, and only one.
+  const alone = await received(
+    open(server).on("connect", function (this: Socket) {
+      this.write(`${broken}zz\r\n`);
+    }),
+  );
+  expect(statuses(alone)).toEqual([400]);
+  const refused = await received(
+    open(server).on("connect", function (this: Socket) {
+      this.write(broken.replace("Bearer ", "Bearer x"));
+      this.once("data", () => this.write("zz\r\n"));
+    }),
+  );
+  expect(statuses(refused)).toEqual([401]);
+});
+
+test("a client that is refused and does not hang up is hung up on", async () => {
+  const server = await startServer();
+  for (const bytes of ["nonsense\r\n\r\n", "GET /healthz HTTP/1.1\r\nhost: x\r\nx: "]) {
+    const socket = open(server);
+    socket.write(bytes);
+    const text = await received(socket);
+    expect([400, 408]).toContain(parseAnswer(text).status);
+    // It has said nothing since: a write finds out that nobody listens.
+    await expect
+      .poll(
+        () => {
+          if (!socket.destroyed) socket.write("x");
+          return socket.destroyed;
+        },
+        { timeout: 3_000, interval: 100 },
+      )
+      .toBe(true);
+  }
+});
+
+test("a server that closes lets the requests under way be answered, and their connections go", async () => {
+  const server = await startServer();
+  const socket = open(server);
+  const all = received(socket);
+  socket.write(`${post(server.key)}${BODY.slice(0, 5)}`);
+  await eventually(async () => (await inFlight(server)) === 2, "it has begun");
+  const closing = server.close();
+  socket.write(BODY.slice(5));
+  const text = await all;
+  expect(statuses(text)).toEqual([200]);
+  expect(parseAnswer(text).headers.get("connection")).toBe("close");
+  await closing;
+});
