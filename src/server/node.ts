@@ -46,8 +46,8 @@ export const HOST_DEFAULT = "127.0.0.1";
 
 /** A path segment that means "this" or "up", written in any way that a URL parser would collapse. */
 const DOT_SEGMENT = /\/(\.|%2e){1,2}(?=\/|\?|$)/i;
-/** A URL parser takes the first for a slash, cuts at the second, and drops or rewrites what is not printable ASCII. */
-const MISREAD = /[\\#]|[^\x21-\x7e]/;
+/** A URL parser takes the first for a slash and cuts at the second. (What is not ASCII, Node's parser refuses.) */
+const MISREAD = /[\\#]/;
 
 /**
  * Serves an app.
@@ -55,9 +55,7 @@ const MISREAD = /[\\#]|[^\x21-\x7e]/;
  * @throws VaultError ERR_UNSUPPORTED if the address is taken or not allowed
  */
 export async function listen(app: App, options: ListenOptions = {}): Promise<Listening> {
-  const misleading = invalidRequest(
-    'A path segment must not be "." or "..", nor hold "\\", "#" or anything but printable ASCII.',
-  );
+  const misleading = invalidRequest('A path segment must not be "." or "..", nor hold "\\" or "#".');
   /** What is being answered on a connection. */
   const answering = new WeakMap<Socket, ServerResponse>();
   /** Connections on which something was not HTTP. */
@@ -77,8 +75,9 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
       answering.set(request.socket, response);
       const asked = new NodeAsked(request, response);
       // A URL parser turns these into other paths: what was asked for must be refused as it was asked.
-      const path = asked.target.split("?", 1)[0] as string;
-      const refusal = DOT_SEGMENT.test(path) || MISREAD.test(request.url as string) ? misleading : undefined;
+      const { target } = asked;
+      const path = target.split("?", 1)[0] as string;
+      const refusal = DOT_SEGMENT.test(path) || MISREAD.test(target) ? misleading : undefined;
       begin(() => {
         app.answer(asked, refusal).then(
           (answer) => {
