@@ -35,13 +35,13 @@ const GROUP = 3;
 class Scratch {
   /** Where an envelope is put together or taken apart. Holds nothing secret. */
   readonly envelope: CodingBuffer;
-  /** Where a text is encoded, behind what the piece before left over. Wiped after each call. */
+  /** Where a text is encoded, behind what the piece before left over; and its end coded. Wiped after each call. */
   readonly plaintext: CodingBuffer;
   readonly nonce = new Uint8Array(NONCE_BYTES);
 
   constructor(native: typeof Buffer) {
     this.envelope = codingBuffer(native.alloc(FRAME_BYTES_MAX + PIECE_BYTES + TAG_BYTES));
-    this.plaintext = codingBuffer(native.alloc(GROUP + PIECE_BYTES));
+    this.plaintext = codingBuffer(native.alloc(GROUP + PIECE_BYTES + TAG_BYTES));
   }
 }
 
@@ -228,6 +228,8 @@ export function openByNode(
     if (tagAt === undefined) decipher.setAuthTag(envelope.subarray(end, total));
     plaintext = decipher.update(envelope.subarray(ciphertextAt, end));
   } else {
+    // Padding here would leave bytes out; the pieces that follow are looked at there.
+    if (total !== PIECE_DECODED_BYTES) return undefined;
     plaintext = decipherLong(native, envelope, decipher, frame, text);
     if (plaintext === undefined) return undefined;
   }
@@ -258,10 +260,11 @@ function decipherLong(
 ): Buffer | undefined {
   // A tag at the end may be cut in two: as many bytes are held back from each piece.
   const behind = tagAt === undefined ? TAG_BYTES : 0;
-  const plaintext = native.allocUnsafeSlow(decodedLength(text) - bytes.length);
+  // Zeroed: were a byte ever left out, it would be none of somebody else's.
+  const plaintext = native.alloc(decodedLength(text) - bytes.length);
   let written = 0;
   let start = ciphertextAt;
-  let have = decodedLength(text.slice(0, PIECE_DIGITS));
+  let have = PIECE_DECODED_BYTES;
   for (let at = PIECE_DIGITS; ; at += PIECE_DIGITS) {
     const end = have - behind;
     const part = decipher.update(envelope.subarray(start, end));
