@@ -157,20 +157,23 @@ const lengthOf = intrinsic("length");
 
 /**
  * The bytes of an argument as an array of the class `Uint8Array` itself, which runs no code of the caller's while it
- * is read, and which no other thread can change: shared memory is copied first, so that what is authenticated is what
- * is encrypted or decrypted.
+ * is read. Memory that another thread can change, or that can shrink, is copied first, so that what is authenticated is
+ * what is encrypted or decrypted.
  *
  * @param what - names the argument in errors
- * @returns a view of the same memory, or a copy of shared memory
- * @throws TypeError ERR_INVALID_ARGUMENT if its memory was transferred: it would look like no bytes at all
+ * @returns a view of the same memory, or a copy of shared or resizable memory
+ * @throws TypeError ERR_INVALID_ARGUMENT if it only looks like an array (a proxy), or if its memory was transferred or
+ *   shrank so that it lies outside: it would look like no bytes at all
  */
 export function ownBytes(bytes: Uint8Array, what: string): Uint8Array {
-  const buffer = bufferOf(bytes);
-  if (Shared !== undefined && buffer instanceof Shared) return new Uint8Array(bytes);
   try {
+    const buffer = bufferOf(bytes);
+    const isShared = Shared !== undefined && buffer instanceof Shared;
+    // The constructor refuses arrays outside of their memory, and transferred memory.
+    if (isShared || (buffer as ArrayBuffer).resizable) return new Uint8Array(bytes);
     return new Uint8Array(buffer, offsetOf(bytes), lengthOf(bytes));
   } catch {
-    throw invalidType(`${what} lies in memory that was transferred elsewhere`);
+    throw invalidType(`${what} is no Uint8Array, or lies in memory that was transferred elsewhere or shrank`);
   }
 }
 

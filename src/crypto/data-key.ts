@@ -46,8 +46,7 @@ export class DataKey {
 
   /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes */
   constructor(parts: DataKeyParts) {
-    checkKey(parts.key);
-    const key = ownBytes(parts.key, "data key");
+    const key = parts.key instanceof Uint8Array ? ownBytes(parts.key, "data key") : parts.key;
     checkKey(key);
     this.id = parts.id;
     this.encryptedKeys = parts.encryptedKeys;

@@ -7,6 +7,7 @@
  */
 import { invalidType, isVaultError } from "../errors.ts";
 import { encodeBase64 } from "./base64.ts";
+import { ownBytes } from "./bytes.ts";
 import { keyBlobFromText } from "./data-key.ts";
 import { type Layout, type ParseOptions, parseEnvelope, serializeEnvelope } from "./envelope.ts";
 import { inspectKeyBlob, type KeyBlobInfo } from "./key-blob.ts";
@@ -55,16 +56,17 @@ export function inspect(ciphertext: string, options: ParseOptions = {}): Ciphert
  * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED,
  *   ERR_ENVELOPE_MALFORMED (also if `head` does not hold the header), ERR_ENVELOPE_TOO_LARGE, ERR_KEY_BLOB_MALFORMED
  */
-export function inspectNative(head: Uint8Array, size: number = head.length): CiphertextInfo {
+export function inspectNative(head: Uint8Array, size?: number): CiphertextInfo {
   if (!(head instanceof Uint8Array)) throw invalidType("head must be a Uint8Array");
-  const { keyBlob, bytes } = parseNativeHeader(head);
+  const own = ownBytes(head, "head");
+  const { keyBlob, bytes } = parseNativeHeader(own);
   return {
     layout: "native",
     isCanonical: true,
     keyBlob: inspectKeyBlob(keyBlob),
     encryptedKeys: encodeBase64(keyBlob),
     nonceBytes: NATIVE_SALT_BYTES,
-    plaintextBytes: shapeOfChunks(size - bytes - NATIVE_PREFIX_BYTES).plaintextBytes,
+    plaintextBytes: shapeOfChunks((size ?? own.length) - bytes - NATIVE_PREFIX_BYTES).plaintextBytes,
   };
 }
 

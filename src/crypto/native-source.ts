@@ -7,7 +7,7 @@
  * @module
  */
 import { invalidType } from "../errors.ts";
-import { typeName } from "./bytes.ts";
+import { ownBytes, typeName } from "./bytes.ts";
 import { cutOff } from "./native-format.ts";
 
 /** Bytes at rest that can be read at any place. */
@@ -48,7 +48,8 @@ export type RangeSource = Uint8Array | BlobLike | FileHandleLike | ByteSource;
  */
 export async function toByteSource(source: RangeSource): Promise<ByteSource> {
   if (source instanceof Uint8Array) {
-    return { size: source.length, read: (offset, length) => source.subarray(offset, offset + length) };
+    const bytes = ownBytes(source, "source");
+    return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
   }
   // Whatever was given is looked at before it is trusted to be one of these.
   const given = (source ?? {}) as Partial<Record<"size" | "slice" | "stat" | "read", unknown>>;

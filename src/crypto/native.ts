@@ -9,7 +9,7 @@
 import { invalidType } from "../errors.ts";
 import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { toBytes, typeName } from "./bytes.ts";
+import { ownBytes, toBytes, typeName } from "./bytes.ts";
 import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput } from "./data-key.ts";
 import { NATIVE_SALT_BYTES } from "./limits.ts";
 import {
@@ -201,8 +201,9 @@ export function splitNative(envelope: Uint8Array): NativeBody {
   if (!(envelope instanceof Uint8Array)) {
     throw invalidType(`envelope must be a Uint8Array, got ${typeName(envelope)}`);
   }
-  const { bytes: saltAt } = parseNativeHeader(envelope);
-  return splitNativeBody(envelope.subarray(saltAt));
+  const own = ownBytes(envelope, "envelope");
+  const { bytes: saltAt } = parseNativeHeader(own);
+  return splitNativeBody(own.subarray(saltAt));
 }
 
 /** The same of what follows the header. */

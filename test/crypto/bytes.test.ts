@@ -19,8 +19,14 @@ import {
   u32,
   utf8,
 } from "../../src/crypto/bytes.ts";
+import { DataKey } from "../../src/crypto/data-key.ts";
+import { inspectNative } from "../../src/crypto/inspect.ts";
+import { localEncryptSync } from "../../src/crypto/local.ts";
+import { nativeDecryptSync, nativeEncryptSync } from "../../src/crypto/native.ts";
+import { toByteSource } from "../../src/crypto/native-source.ts";
 import { wellFormedText } from "../support/arbitraries.ts";
-import { errorOf } from "../support/errors.ts";
+import { errorOf, rejectionOf } from "../support/errors.ts";
+import { SAMPLE_1 } from "../support/samples.ts";
 
 const bytes = fc.uint8Array({ maxLength: 12 });
 /** Pairs that often share a beginning. */
@@ -139,4 +145,72 @@ test("releaseMemory gives memory back that is the array's own, and only that", (
   const part = shared.subarray(2, 5);
   releaseMemory(part);
   expect([part.length, shared.length]).toEqual([3, 10]);
+});
+
+describe("the bytes of an argument", () => {
+  const resizable = (): Uint8Array & { buffer: ArrayBuffer } =>
+    new Uint8Array(new ArrayBuffer(100, { maxByteLength: 200 }), 50, 50).fill(7) as never;
+
+  test("are refused where they only look like an array, or their memory is gone", () => {
+    const shrunk = resizable();
+    shrunk.buffer.resize(99);
+    const transferred = new Uint8Array(5);
+    transferred.buffer.transfer();
+    for (const wrong of [
+      new Proxy(new Uint8Array(3), {}),
+      Object.create(Uint8Array.prototype),
+      shrunk,
+      transferred,
+    ]) {
+      const error = errorOf(() => toBytes(wrong, "data"));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.code).toBe("ERR_INVALID_ARGUMENT");
+    }
+  });
+
+  test("are a copy where another thread could change them, or they could shrink", () => {
+    const given = resizable();
+    const own = toBytes(given, "data");
+    given.fill(1);
+    given.buffer.resize(0);
+    expect(own).toEqual(new Uint8Array(50).fill(7));
+    const shared = new Uint8Array(new SharedArrayBuffer(4, { maxByteLength: 9 }));
+    const copy = toBytes(shared, "data");
+    shared.fill(1);
+    expect(copy).toEqual(new Uint8Array(4));
+    const tracking = new Uint8Array(new ArrayBuffer(3, { maxByteLength: 9 }));
+    tracking.buffer.resize(5);
+    expect(toBytes(tracking, "data")).toHaveLength(5);
+  });
+
+  test("are a view of all other memory", () => {
+    const given = Buffer.alloc(40).subarray(3, 9);
+    const own = toBytes(given, "data");
+    given.fill(2);
+    expect(own).toEqual(new Uint8Array(6).fill(2));
+    expect(Object.getPrototypeOf(own)).toBe(Uint8Array.prototype);
+  });
+});
+
+test("whatever takes bytes refuses what only looks like them, with a code", async () => {
+  const { encryptedKeys } = SAMPLE_1;
+  const fake = (length: number): Uint8Array =>
+    new Proxy(new Uint8Array(length), { get: (target, name) => Reflect.get(target, name, target) });
+  const key = { dataKey: new Uint8Array(32), encryptedKeys };
+  const envelope = nativeEncryptSync("x", key);
+  for (const call of [
+    () => new DataKey({ id: "id", key: fake(32), encryptedKeys }),
+    () => new DataKey({ id: "id", key: Object.create(Uint8Array.prototype), encryptedKeys }),
+    () => localEncryptSync(fake(3), key),
+    () => localEncryptSync("x", key, fake(3)),
+    () => localEncryptSync("x", { dataKey: fake(32), encryptedKeys }),
+    () => nativeDecryptSync(Object.create(Uint8Array.prototype), key),
+    () => nativeDecryptSync(new Proxy(envelope, {}), key),
+    () => inspectNative(new Proxy(envelope, {})),
+    () => inspectNative(null as never),
+    () => toByteSource(new Proxy(envelope, {})),
+  ]) {
+    const error = await rejectionOf(call);
+    expect(`${call} ${error.code}`).toBe(`${call} ERR_INVALID_ARGUMENT`);
+  }
 });
