@@ -4,6 +4,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { parseAnswer, startServer, type TestServer } from "../support/server.ts";
 import { eventually, freshPath, openTestHost } from "../support/vaults.ts";
@@ -144,4 +145,72 @@ test("a server that closes lets the requests under way be answered, and their co
   expect(statuses(text)).toEqual([200]);
   expect(parseAnswer(text).headers.get("connection")).toBe("close");
   await closing;
+});
+
+test("whatever connections do, nothing is left of them", { timeout: 60_000 }, async () => {
+  const path = freshPath();
+  const server = await startServer({ host: await openTestHost({ path }) });
+  const create = JSON.stringify({ name: "n", value: "v", key_context: { organization_id: "org_1" } });
+  const creation = `${post(server.key, create.length).replace(DATA_KEY, "/vault/v1/kv")}${create}`;
+  const chunked = post(server.key).replace(/content-length: \d+/, "transfer-encoding: chunked");
+  const pieces = [
+    ...[`${post(server.key)}${BODY}`, `${post("sk_wrong")}${BODY}`, creation, post(server.key), BODY],
+    ...[
+      `${chunked}${BODY.length.toString(16)}\r\n${BODY}\r\n0\r\n\r\n`,
+      `${chunked}zz\r\n`,
+      "nonsense\r\n\r\n",
+    ],
+    ...[
+      `${post(server.key, 200_000)}${" ".repeat(200_000)}`,
+      post(server.key, 2_000_000),
+      " ".repeat(70_000),
+    ],
+    ...[
+      "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+      "GET /metrics HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n\r\n",
+    ],
+    ...[
+      "GET /openapi.json HTTP/1.0\r\n\r\n",
+      `HEAD /vault/v1/kv HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(17_000)}\r\n\r\n`,
+    ],
+  ];
+  const connections = fc.array(
+    fc.record({
+      sent: fc.array(
+        fc.record({ piece: fc.constantFrom(...pieces), pauseMs: fc.constantFrom(0, 0, 0, 1, 5) }),
+        {
+          minLength: 1,
+          maxLength: 4,
+        },
+      ),
+      end: fc.constantFrom("destroy", "reset", "half-close", "cut"),
+    }),
+    { minLength: 1, maxLength: 12 },
+  );
+  const run = async ({ sent, end }: { sent: { piece: string; pauseMs: number }[]; end: string }) => {
+    const socket = open(server);
+    await new Promise((resolve) => socket.once("connect", resolve));
+    socket.resume();
+    for (const { piece, pauseMs } of sent) {
+      const isCut = end === "cut" && piece === sent.at(-1)!.piece;
+      socket.write(isCut ? piece.slice(0, piece.length >> 1) : piece);
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+    if (end === "reset") socket.resetAndDestroy();
+    else if (end === "half-close") socket.end();
+    else socket.destroy();
+    if (end === "half-close") setTimeout(() => socket.destroy(), 200);
+  };
+  await fc.assert(
+    fc.asyncProperty(connections, async (all) => {
+      await Promise.all(all.map(run));
+    }),
+    { numRuns: 40 },
+  );
+  await eventually(async () => (await inFlight(server)) === 1, "all requests have ended");
+  expect(server.log.filter(({ status }) => status >= 500)).toEqual([]);
+  expect(new Set(server.log.map(({ status }) => status)).size).toBeGreaterThan(4);
+  // Nothing holds it up.
+  const isClosed = server.close().then(() => true);
+  expect(await Promise.race([isClosed, new Promise((resolve) => setTimeout(resolve, 5_000))])).toBe(true);
 });
