@@ -21,7 +21,7 @@ import {
 } from "../crypto/envelope-batch.ts";
 import { envelopeKeyOf } from "../crypto/envelope-key.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../crypto/item-result.ts";
-import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { checkResultType, decryptEnvelope, type LocalDecryptOptions } from "../crypto/local.ts";
 import { isVaultError } from "../errors.ts";
 import type { CallOptions } from "./key-service.ts";
@@ -64,23 +64,24 @@ export async function encryptBatch(
   associatedData: AssociatedData,
   options: CallOptions & { readonly layout: WritableLayout },
 ): Promise<ItemResult<string>[]> {
-  const shared = { id: encodeBase64(canonicalContext(context).bytes), context };
-  const prepared = prepareSeals(items as readonly EncryptItem[], associatedData);
+  const shared = readContext(context);
+  // Its own list: what reading an item runs could change the caller's.
+  const own = Array.isArray(items) ? Array.from(items) : items;
+  const prepared = prepareSeals(own as readonly EncryptItem[], associatedData);
   const results: ItemResult<string>[] = failuresOf(prepared) as ItemResult<string>[];
   const groups = new Map<string, { readonly context: KeyContext; indexes: number[] }>();
-  for (const [index, item] of items.entries()) {
+  for (const [index, item] of own.entries()) {
     if (results[index] !== undefined) continue;
-    const own = resultOf(() => {
+    const read = resultOf(() => {
       const found = ownContext(item);
-      if (found === undefined) return shared;
-      return { id: encodeBase64(canonicalContext(found).bytes), context: found };
+      return found === undefined ? shared : readContext(found);
     });
-    if (!own.ok) {
-      results[index] = own;
+    if (!read.ok) {
+      results[index] = read;
       continue;
     }
-    const { id } = own.value;
-    const group = groups.get(id) ?? { context: own.value.context, indexes: [] };
+    const { id } = read.value;
+    const group = groups.get(id) ?? { context: read.value.context, indexes: [] };
     groups.set(id, group);
     group.indexes.push(index);
   }
@@ -181,6 +182,12 @@ async function eachGroup<T>(
   };
   await Promise.all(Array.from({ length: Math.min(BATCH_GROUPS_AT_ONCE, groups.length) }, worker));
   signal?.throwIfAborted();
+}
+
+/** A copy: groups wait for each other, and a context must stay what it was when the call was made. */
+function readContext(context: KeyContext): { readonly id: string; readonly context: KeyContext } {
+  const canonical = canonicalContext(context);
+  return { id: encodeBase64(canonical.bytes), context: contextObject(canonical) };
 }
 
 function ownContext(item: VaultEncryptItem): KeyContext | undefined {

@@ -46,19 +46,23 @@ export class LeasePool {
     work: (lease: Lease) => Promise<T>,
     options: CallOptions = {},
   ): Promise<T> {
+    // As they are now: the caller's object may change while this waits.
+    const { maxMessages, maxBytes, maxAgeMs } = checkLimits(limits);
     // No other lease would take it either.
-    if (bytes > checkLimits(limits).maxBytes) throw exhausted();
+    if (bytes > maxBytes) throw exhausted();
     const identified = identifyContext(context);
-    const id = `${limits.maxMessages} ${limits.maxBytes} ${limits.maxAgeMs} ${identified.id}`;
+    const id = `${maxMessages} ${maxBytes} ${maxAgeMs} ${identified.id}`;
     for (;;) {
       let held = this.#held.get(id);
       const isNew = held === undefined;
-      if (held === undefined) held = this.#take(id, identified.context, limits);
+      if (held === undefined) held = this.#take(id, identified.context, { maxMessages, maxBytes, maxAgeMs });
       held.users += 1;
       try {
         const lease = await untilAborted(held.ready, options.signal);
-        // Who took it comes first, so that every round serves somebody.
-        if (isNew || (!held.isDropped && lease.canEncrypt(bytes))) {
+        // Who took it is served whatever has become of it, so that every round serves somebody; but one who waits with
+        // a signal is told later than those who wait without, who may have used it up.
+        const isFirst = isNew && lease.messagesLeft === maxMessages;
+        if (isFirst || (!held.isDropped && lease.canEncrypt(bytes))) {
           if (!held.isDropped) this.#touch(id, held);
           return await work(lease);
         }

@@ -145,3 +145,49 @@ test("what concerns all items is thrown: arguments, an aborted signal, a closed 
   vault.dispose();
   expect((await rejectionOf(() => vault.encryptMany(["x"], CONTEXT))).code).toBe("ERR_DISPOSED");
 });
+
+test("contexts are those of the call, whatever becomes of them while it waits", async () => {
+  const { vault, keys } = newVault();
+  const release = keys.hold();
+  const items = Array.from({ length: 40 }, (_, i) => ({
+    data: `${i}`,
+    context: { organization_id: `org_${i}` },
+  }));
+  const sealing = vault.encryptMany(items, CONTEXT);
+  for (const item of items) item.context.organization_id = "org_of_another";
+  release();
+  const sealed = outcomes(await sealing) as string[];
+  for (const [i, text] of sealed.entries()) {
+    const context = { organization_id: `org_${i}` };
+    expect(await vault.decrypt(text, undefined, { context })).toBe(`${i}`);
+  }
+});
+
+test("a list that reading an item makes longer is taken as it was", async () => {
+  const { vault } = newVault();
+  const items: { data: string }[] = [
+    {
+      get data() {
+        items.push({ data: "more" });
+        return "x";
+      },
+    },
+  ];
+  expect(outcomes(await vault.encryptMany(items, CONTEXT))).toEqual([expect.any(String)]);
+});
+
+test("a context that answers differently each time is taken as it was read first", async () => {
+  const { vault } = newVault();
+  let reads = 0;
+  const context = {
+    get organization_id() {
+      reads += 1;
+      return `org_${reads}`;
+    },
+  };
+  const [sealed] = outcomes(await vault.encryptMany([{ data: "x", context }], CONTEXT)) as string[];
+  expect(await vault.decrypt(sealed!, undefined, { context: { organization_id: "org_1" } })).toBe("x");
+  reads = 0;
+  const [shared] = outcomes(await vault.encryptMany(["x"], context)) as string[];
+  expect(await vault.decrypt(shared!, undefined, { context: { organization_id: "org_1" } })).toBe("x");
+});

@@ -68,6 +68,33 @@ describe("[KEY-45] the pool", () => {
     for (const [i, text] of texts.entries()) expect(await decrypt(text)).toBe(`${i}`);
   });
 
+  test("serves whoever took a lease although somebody else was quicker and used it up", async () => {
+    const release = service.hold();
+    // A signal makes a call wait a little longer for the same lease.
+    const taker = encrypt("a", context(1), { maxMessages: 1 }, new AbortController().signal);
+    const other = encrypt("b", context(1), { maxMessages: 1 });
+    await settle();
+    release();
+    expect(await Promise.all([taker, other].map(async (text) => decrypt(await text)))).toEqual(["a", "b"]);
+    expect(service.count("createDataKey")).toBe(2);
+  });
+
+  test("keeps to the limits and the context as they were when it was called", async () => {
+    const limits = { maxMessages: 1 };
+    const of = context(1);
+    const release = service.hold();
+    const texts = [encrypt("a", of, limits), encrypt("b", of, limits), encrypt("c", of, limits)];
+    limits.maxMessages = 100;
+    of.tenant = "2";
+    release();
+    expect(new Set((await Promise.all(texts)).map(keyOf)).size).toBe(3);
+    expect(service.handedOut.slice(0, 3).map((key) => key.context)).toEqual([
+      context(1),
+      context(1),
+      context(1),
+    ]);
+  });
+
   test.each([1, 2, 7])(
     "never exceeds a budget of %i messages, with many at the same time",
     async (maxMessages) => {
