@@ -258,9 +258,10 @@ export class Keyring {
     if (kept !== undefined) return work(kept);
     const at = this.#ringsAt;
     const ring = this.#assemble(await this.#database.read(load, options));
-    // Only what was loaded for the state that the others belong to may join them.
-    const isCurrent = this.#ringsAt === at && this.#database.changes().keks === at;
+    let isCurrent = false;
     try {
+      // Only what was loaded for the state that the others belong to may join them.
+      isCurrent = this.#ringsAt === at && this.#database.changes().keks === at;
       return work(ring);
     } finally {
       if (isCurrent) this.#keep(key, ring);
