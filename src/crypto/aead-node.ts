@@ -105,6 +105,7 @@ export class NodeKey implements SyncAeadKey {
   ): void {
     const plaintext = this.open(nonce, ciphertext, tag, associatedData);
     out.set(plaintext, at);
+    plaintext.fill(0);
     releaseMemory(plaintext);
   }
 

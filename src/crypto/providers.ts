@@ -108,8 +108,9 @@ export class AeadProviders {
     }
     const provider = this.#named(name ?? this.#syncChoice()) as SyncAeadProvider;
     if (!this.#proven.has(provider.name)) {
-      const sealed = provider.importKey(KNOWN_KEY).seal(KNOWN_NONCE, KNOWN_PLAINTEXT, new Uint8Array(0));
-      this.#prove(provider.name, sealed);
+      const key = provider.importKey(KNOWN_KEY);
+      this.#prove(provider.name, key.seal(KNOWN_NONCE, KNOWN_PLAINTEXT, new Uint8Array(0)));
+      key.dispose();
     }
     return provider;
   }

@@ -150,6 +150,25 @@ describe.each(ENGINES)("with %s", (name, create) => {
     }
   });
 
+  test("what a message in pieces keeps from one to the next is wiped after it, whatever became of it", () => {
+    const engine = create();
+    const key = wasmProvider(engine).importKey(new Uint8Array(32).fill(1));
+    const kept = (): Uint8Array => engine.memory.subarray(layout.TAG_AT, layout.WORK_AT);
+    const nonce = new Uint8Array(12);
+    const aad = new Uint8Array(3);
+    for (const length of [0, PIECE_BYTES + 100]) {
+      const long = length === 0 ? new Uint8Array(PIECE_BYTES + 1) : aad;
+      const sealed = key.seal(nonce, new Uint8Array(length), long);
+      if (!isZero(kept())) throw new Error(`${length} bytes, sealed`);
+      const [ciphertext, tag] = [sealed.subarray(0, length), sealed.subarray(length)];
+      expect(key.open(nonce, ciphertext, tag, long)).toHaveLength(length);
+      if (!isZero(kept())) throw new Error(`${length} bytes, opened`);
+      const refused = errorOf(() => key.open(nonce, ciphertext, new Uint8Array(16), long));
+      expect(refused.code).toBe("ERR_DECRYPT_FAILED");
+      if (!isZero(kept())) throw new Error(`${length} bytes, refused`);
+    }
+  });
+
   test("nothing of a long message is in what is answered for a short one", () => {
     const provider = wasmProvider(create());
     const key = provider.importKey(new Uint8Array(32).fill(1));
@@ -264,6 +283,12 @@ describe("starting", () => {
     expect((await providers.async()).name).toBe("noble");
     expect(errorOf(() => providers.sync("wasm")).code).toBe("ERR_UNSUPPORTED");
     expect(new AeadProviders({ ...without, crypto: runtime.crypto }).sync(undefined, 16).name).toBe("node");
+  });
+
+  test("the key of the known answer does not stay in its memory", () => {
+    const available = new AeadProviders({ crypto: undefined, webcrypto: undefined, wasm });
+    const { engine } = available.sync("wasm") as WasmProvider;
+    expect(isZero(engine.memory.subarray(layout.SLOTS_AT, layout.DATA_AT))).toBe(true);
   });
 
   test("serves synchronous calls where there is no node:crypto, and small ones everywhere", async () => {

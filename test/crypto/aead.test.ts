@@ -316,6 +316,25 @@ describe.each(SYNC_AEAD_PROVIDERS.map((provider) => [provider.name, provider] as
   },
 );
 
+test("what node opened into a place of the caller's is wiped before its memory is given back", () => {
+  const { transfer } = ArrayBuffer.prototype;
+  const given: Uint8Array[] = [];
+  ArrayBuffer.prototype.transfer = function (length) {
+    given.push(new Uint8Array(this).slice());
+    return transfer.call(this, length);
+  };
+  try {
+    const key = NODE.importKey(KEY);
+    const { ciphertext, tag } = cut(key.seal(NONCE, MESSAGE, NONE));
+    const out = new Uint8Array(7);
+    key.openInto?.(NONCE, ciphertext, tag, NONE, out, 1);
+    expect(out).toEqual(Uint8Array.of(0, ...MESSAGE, 0));
+    expect(given).toEqual([new Uint8Array(MESSAGE.length)]);
+  } finally {
+    ArrayBuffer.prototype.transfer = transfer;
+  }
+});
+
 test("noble is the pure JavaScript provider", () => {
   expect(NOBLE).toBe(nobleProvider);
   expect(AEAD_PROVIDERS.map((provider) => provider.name)).toEqual(["node", "webcrypto", "wasm", "noble"]);

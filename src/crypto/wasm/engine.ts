@@ -243,6 +243,7 @@ export class WasmEngine {
       exports.tag(slot, associatedData.length, length);
     }
     out.set(memory.subarray(layout.TAG_AT, layout.TAG_AT + TAG_BYTES), length);
+    this.#forgetPieces();
     return out;
   }
 
@@ -286,14 +287,15 @@ export class WasmEngine {
     this.#absorb(slot, associatedData);
     this.#absorb(slot, copy);
     exports.tag(slot, associatedData.length, length);
-    if (!equalBytes(memory.subarray(layout.TAG_AT, layout.TAG_AT + TAG_BYTES), tag)) return undefined;
-    for (let at = 0; at < length; at += PIECE_BYTES) {
+    const isRight = equalBytes(memory.subarray(layout.TAG_AT, layout.TAG_AT + TAG_BYTES), tag);
+    for (let at = 0; isRight && at < length; at += PIECE_BYTES) {
       const piece = copy.subarray(at, at + PIECE_BYTES);
       memory.set(piece, layout.DATA_AT);
       exports.crypt(slot, layout.DATA_AT, piece.length);
       copy.set(this.#takeOut(layout.DATA_AT, piece.length), at);
     }
-    return copy;
+    this.#forgetPieces();
+    return isRight ? copy : undefined;
   }
 
   /** The bare block cipher on each 16-byte block. */
@@ -306,6 +308,11 @@ export class WasmEngine {
       out.set(this.#takeOut(layout.NONCE_AT, 16), at);
     }
     return out;
+  }
+
+  /** Wipes what a message in pieces keeps from one to the next: the right tag, also of a wrong message, its mask and sum. */
+  #forgetPieces(): void {
+    this.memory.fill(0, layout.TAG_AT, layout.WORK_AT);
   }
 
   /** Copies bytes out and wipes them. */
