@@ -200,6 +200,7 @@ test("whatever takes bytes refuses what only looks like them, with a code", asyn
   const envelope = nativeEncryptSync("x", key);
   for (const call of [
     () => new DataKey({ id: "id", key: fake(32), encryptedKeys }),
+    () => new DataKey({ id: "id", key: "k".repeat(32) as never, encryptedKeys }),
     () => new DataKey({ id: "id", key: Object.create(Uint8Array.prototype), encryptedKeys }),
     () => localEncryptSync(fake(3), key),
     () => localEncryptSync("x", key, fake(3)),
