@@ -42,6 +42,12 @@ export class SummaryReporter implements Reporter {
   }
 }
 
+/** Leaves the counts of a script for the run of the whole suite, if that started it (tools/test.ts). */
+export function leaveSummary(summary: TestSummary): void {
+  const path = process.env.COFFER_TEST_SUMMARY;
+  if (path !== undefined) writeFileSync(path, JSON.stringify(summary));
+}
+
 /** Reads what a run wrote; undefined if it did not come that far. */
 export function readSummary(path: string): TestSummary | undefined {
   try {

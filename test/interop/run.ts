@@ -20,7 +20,7 @@ import { PERMISSIONS } from "../../src/vault/api-keys.ts";
 import { openFileHost } from "../../src/vault/embedded-vault.ts";
 import { ROOT } from "../../tools/root.ts";
 import { runStep, type Step, Tally } from "../../tools/steps.ts";
-import type { TestSummary } from "../../tools/summary-reporter.ts";
+import { leaveSummary } from "../../tools/summary-reporter.ts";
 import { CHECKS, type Exchanged, formatExchanged, MESSAGES, parseReport } from "./protocol.ts";
 
 const SOURCES = join(ROOT, "test/interop");
@@ -168,12 +168,7 @@ for (const { sdk, ready } of prepared) {
 await server.close();
 await host.close();
 
-const summaryPath = process.env.COFFER_TEST_SUMMARY;
-if (summaryPath !== undefined) {
-  const { passed, failed } = tally;
-  const summary: TestSummary = { passed, failed, skipped, broken: [] };
-  writeFileSync(summaryPath, JSON.stringify(summary));
-}
+leaveSummary({ passed: tally.passed, failed: tally.failed, skipped, broken: [] });
 tally.finish();
 
 function skip(name: string, reason: string): void {

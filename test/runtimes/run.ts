@@ -17,7 +17,7 @@ import { createApp, listen } from "../../src/server/index.ts";
 import { PERMISSIONS } from "../../src/vault/api-keys.ts";
 import { openFileHost } from "../../src/vault/embedded-vault.ts";
 import { runStep, Tally } from "../../tools/steps.ts";
-import type { TestSummary } from "../../tools/summary-reporter.ts";
+import { leaveSummary } from "../../tools/summary-reporter.ts";
 import { type Command, HOSTS, type Host, PACKAGES } from "./hosts.ts";
 import type { Input, Report } from "./report.ts";
 import { openSite, type Page, type Site } from "./site.ts";
@@ -82,12 +82,7 @@ await site.close();
 await server.close();
 await vault.close();
 
-const summaryPath = process.env.COFFER_TEST_SUMMARY;
-if (summaryPath !== undefined) {
-  const { passed, failed } = tally;
-  const summary: TestSummary = { passed, failed, skipped, broken: [] };
-  writeFileSync(summaryPath, JSON.stringify(summary));
-}
+leaveSummary({ passed: tally.passed, failed: tally.failed, skipped, broken: [] });
 tally.finish();
 
 function skip(name: string, reason: string): void {
