@@ -39,7 +39,8 @@ interface Size {
 }
 
 const KIB = 1024;
-const SIZES: readonly Size[] = [
+/** Of ASCII texts; also those of the peers. */
+export const SIZES: readonly Size[] = [
   { name: "16 B", bytes: 16 },
   { name: "64 B", bytes: 64 },
   { name: "256 B", bytes: 256 },

@@ -15,18 +15,9 @@ import { DataKey } from "../../src/crypto/index.ts";
 import { Lease } from "../../src/keys/lease.ts";
 import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
 import type { Case, Competitor } from "../lib/harness.ts";
+import { SIZES } from "./envelope.ts";
 
 const SUITE = "peers";
-const KIB = 1024;
-const SIZES = [
-  { name: "16 B", bytes: 16 },
-  { name: "64 B", bytes: 64 },
-  { name: "256 B", bytes: 256 },
-  { name: "1 KiB", bytes: KIB },
-  { name: "4 KiB", bytes: 4 * KIB },
-  { name: "64 KiB", bytes: 64 * KIB },
-  { name: "1 MiB", bytes: KIB * KIB },
-];
 
 interface Peer {
   readonly name: string;
