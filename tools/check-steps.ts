@@ -18,7 +18,7 @@ import type { Step } from "./steps.ts";
 const COLORS = process.stdout.isTTY ? "--colors=force" : "--colors=off";
 
 export const CHECK_STEPS: readonly Step[] = [
-  { name: "types: tsc", run: () => tool("node_modules/typescript/bin/tsc", ["-p", "."]) },
+  { name: "types: tsc", run: () => tool("node_modules/typescript7/bin/tsc", ["-p", "."]) },
   {
     name: "format and lint: biome",
     run: () =>
