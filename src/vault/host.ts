@@ -20,7 +20,7 @@ import { EmbeddedKvStore } from "./kv-store.ts";
 import { ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
 import { findRootKey, type RootKeyRequest } from "./root-key.ts";
 import type { Session } from "./session.ts";
-import type { Database } from "./storage/database.ts";
+import type { Database, WaitOptions } from "./storage/database.ts";
 import { Webhooks } from "./webhooks.ts";
 
 /** An environment: a tenant of a host. */
@@ -200,6 +200,12 @@ export class VaultHost {
   async check(): Promise<void> {
     this.#database.changes();
     await this.#database.read((sql) => sql.get("SELECT 1 AS one"));
+  }
+
+  /** Resolves if writes are possible now, as `Database.writable` has it. @throws VaultError the storage's codes */
+  async writable(options: WaitOptions = {}): Promise<void> {
+    this.#database.changes();
+    await this.#database.writable(options);
   }
 
   /**

@@ -8,7 +8,8 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
-import type { Database, Sql } from "../../src/vault/storage/database.ts";
+import type { Database, Row, Sql } from "../../src/vault/storage/database.ts";
+import { WRITABLE_AGE_MS_MAX } from "../../src/vault/storage/write-probe.ts";
 import { rejectionOf } from "../support/errors.ts";
 
 /** A database to test, empty but for the vault's own tables. */
@@ -16,6 +17,8 @@ export interface DatabaseSubject {
   readonly database: Database;
   /** Another connection to the same data; the test closes it. Left out where there can be none. */
   another?(): Promise<Database>;
+  /** A database with the same tables that this one may not write to; the test closes it. */
+  readOnly(): Promise<Database>;
   close(): Promise<void>;
 }
 
@@ -373,6 +376,38 @@ export function databaseContract(
       expect(await has(id, other)).toBe(true);
       await other.close();
       expect(await has(id)).toBe(true);
+    });
+
+    describe("whether writes are possible", () => {
+      test("[KEY-50] they are: asked once or many times at once, and nothing changes", async () => {
+        const counters = (): Promise<readonly Row[]> =>
+          database.read((sql) => sql.all("SELECT name, value FROM counters ORDER BY name"));
+        const before = await counters();
+        // Later than a write is believed, so that one is made.
+        await new Promise((resolve) => setTimeout(resolve, WRITABLE_AGE_MS_MAX + 10));
+        await Promise.all(Array.from({ length: 20 }, () => database.writable()));
+        expect(await counters()).toEqual(before);
+      });
+
+      test("[KEY-50] an aborted question rejects with the signal's reason", async () => {
+        const reason = new Error("changed my mind");
+        await expect(database.writable({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+      });
+
+      test("[KEY-50] they are not where nothing can be written", async () => {
+        const mine = await subject.readOnly();
+        const error = await rejectionOf(() => mine.writable());
+        expect(isVaultError(error)).toBe(true);
+        expect(["ERR_STORAGE_READ_ONLY", "ERR_STORAGE_UNAVAILABLE"]).toContain(error.code);
+        await mine.read(async (sql) => sql.get("SELECT 1 AS one"));
+        await mine.close();
+      });
+
+      test("[KEY-50] a closed database is ERR_DISPOSED", async () => {
+        const mine = (await makeSubject()).database;
+        await mine.close();
+        expect((await rejectionOf(() => mine.writable())).code).toBe("ERR_DISPOSED");
+      });
     });
 
     test("scrubs, also when there is nothing to scrub", async () => {

@@ -93,6 +93,18 @@ export function databaseName(url: string): string {
   return new URL(url).pathname.slice(1);
 }
 
+/** The URL of the same database for a role that may read its tables, and change none but that of events. */
+export async function readerUrl(url: string): Promise<string> {
+  const role = `reader_${databaseName(url)}`;
+  await adminQuery(`CREATE ROLE ${role} LOGIN`);
+  await adminQuery(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`, databaseName(url));
+  // Opening puts restored events in order.
+  await adminQuery(`GRANT UPDATE ON events TO ${role}`, databaseName(url));
+  const reading = new URL(url);
+  reading.username = role;
+  return reading.href;
+}
+
 /** Opens a host on a database with the tests' root key; the test closes it. */
 export function openTestPostgresHost(url: string, options: Partial<PostgresHostOptions> = {}) {
   return openPostgresHost({ url, rootKey: ROOT_KEY, ...options });

@@ -15,6 +15,7 @@ import {
   freePort,
   freshDatabaseUrl,
   openTestPostgresHost,
+  readerUrl,
 } from "../support/postgres.ts";
 import { expectNoTrace } from "../support/secrets.ts";
 import { sessionOf } from "../support/vaults.ts";
@@ -25,7 +26,12 @@ describePostgres("on PostgreSQL", () => {
     async () => {
       const url = await freshDatabaseUrl();
       const database = await openPostgres({ url });
-      return { database, another: () => openPostgres({ url }), close: () => database.close() };
+      return {
+        database,
+        another: () => openPostgres({ url }),
+        readOnly: async () => openPostgres({ url: await readerUrl(url) }),
+        close: () => database.close(),
+      };
     },
     { text: "TEXT", bytes: "BYTEA", integer: "BIGINT" },
     { isServer: true },

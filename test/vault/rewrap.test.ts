@@ -190,6 +190,7 @@ describe("races with a shred", () => {
       atOnce: (work) => database.atOnce(work),
       lookAfresh: () => database.lookAfresh(),
       scrub: () => database.scrub(),
+      writable: (options) => database.writable(options),
       close: () => database.close(),
     };
     const keyring = new Keyring(racing, wrapper, environmentId, Date.now);

@@ -81,6 +81,14 @@ export interface Database {
    */
   scrub(): Promise<void>;
 
+  /**
+   * Resolves if writes are possible now: one was made durable less than a second ago, or a small change that means nothing
+   * has just been. Cheap: callers who ask at the same time share it.
+   *
+   * @throws VaultError as `write`: the storage is full, read-only, busy, away; or the signal's reason
+   */
+  writable(options?: WaitOptions): Promise<void>;
+
   /** Waits for transactions that are under way, then lets go. Later calls throw ERR_DISPOSED. */
   close(): Promise<void>;
 }

@@ -11,6 +11,7 @@ import type { Client, ClientConfig, Pool, PoolClient } from "pg";
 import { invalidRange, isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
+import { PROBE_CHANGE, WriteProbe } from "./write-probe.ts";
 
 /** How to reach a PostgreSQL database. */
 export interface PostgresOptions {
@@ -210,6 +211,8 @@ class PostgresDatabase implements Database {
   #refreshing: Promise<void> | undefined;
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
+  // ONLY: no news of a changed counter for others.
+  readonly #probe = new WriteProbe(() => this.write((sql) => sql.run(`UPDATE ONLY ${PROBE_CHANGE}`)));
 
   constructor(pool: Pool, makeListener: (() => Client) | undefined, options: PostgresOptions) {
     this.#pool = pool;
@@ -241,8 +244,20 @@ class PostgresDatabase implements Database {
     return this.#begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work, options);
   }
 
-  write<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T> {
-    return this.#begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", work, options);
+  async write<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T> {
+    try {
+      const result = await this.#begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", work, options);
+      this.#probe.succeeded();
+      return result;
+    } catch (error) {
+      this.#probe.failed();
+      throw error;
+    }
+  }
+
+  async writable({ signal }: WaitOptions = {}): Promise<void> {
+    if (this.#isClosed) throw closed();
+    await this.#probe.check(signal);
   }
 
   changes(): Changes {

@@ -15,6 +15,7 @@ import { isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
 import { untilAborted } from "../../keys/key-service.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
+import { PROBE_CHANGE, WriteProbe } from "./write-probe.ts";
 
 /** Marks a file as a coffer vault: "CFR1" (SQLite's application_id, section 1.3.17 of its file format). */
 const APPLICATION_ID = 0x43465231;
@@ -178,6 +179,7 @@ class SqliteDatabase implements Database {
   #isScrubDue = true;
   #scrubTriedAt = Number.NEGATIVE_INFINITY;
   #end: VaultError | undefined;
+  readonly #probe = new WriteProbe(() => this.write((sql) => sql.run(`UPDATE ${PROBE_CHANGE}`)));
 
   constructor(connection: DatabaseSync, lockWaitMs: number) {
     this.#connection = connection;
@@ -315,6 +317,11 @@ class SqliteDatabase implements Database {
     }
   }
 
+  async writable({ signal }: WaitOptions = {}): Promise<void> {
+    this.#checkUsable();
+    await this.#probe.check(signal);
+  }
+
   close(): Promise<void> {
     return this.#exclusively(
       async () => {
@@ -359,9 +366,11 @@ class SqliteDatabase implements Database {
     };
     try {
       await this.#transaction("BEGIN IMMEDIATE", work, isWanted);
+      this.#probe.succeeded();
       for (const finish of done) finish();
       if (this.#isScrubDue && performance.now() - this.#scrubTriedAt > SCRUB_EVERY_MS) this.#emptyJournal();
     } catch (error) {
+      this.#probe.failed();
       for (const write of batch) write.reject(error);
       // It did not even begin (the lock was not to be had, the file is read-only): all who wait for it have waited.
       if (batch.length === 0) this.#refuse(error);
