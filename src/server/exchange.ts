@@ -7,7 +7,7 @@
  * @module
  */
 import { concatBytes } from "../crypto/bytes.ts";
-import { BODY_BYTES_MAX } from "./limits.ts";
+import { BODY_BYTES_MAX, BUSY_RETRY_AFTER_S } from "./limits.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
 /** A request, as a listener hands it on. */
@@ -31,7 +31,8 @@ export interface Asked {
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  /** As bytes where many answers share one. */
+  readonly body: string | Uint8Array<ArrayBuffer>;
 }
 
 /** @returns the refusal of a body that is too long */
@@ -42,6 +43,12 @@ export function bodyTooLarge(): Problem {
 /** @returns the refusal of a body that broke off */
 export function bodyUnreadable(): Problem {
   return invalidRequest("The body could not be read.");
+}
+
+/** @returns the refusal of a body for which there is no room beside those that others are sending */
+export function serverBusy(): Problem {
+  const headers = { "retry-after": String(BUSY_RETRY_AFTER_S) };
+  return new Problem(503, "ERR_SERVER_BUSY", "The server is receiving too much at once.", headers);
 }
 
 /** A web-standard request as the core sees it. */

@@ -36,8 +36,26 @@ export const KEEP_ALIVE_MS = 5_000;
 /** Requests on one connection. Ours: balancers get a chance to spread. */
 export const REQUESTS_PER_SOCKET_MAX = 10_000;
 
-/** Connections at once. Ours. */
+/** Connections at once, where the process may have that many open files. Ours: about 40 KiB each at most while idle. */
 export const CONNECTIONS_MAX = 10_000;
+
+/** Open files that are kept for other things than connections. Ours: storage, webhooks, modules that are still loaded. */
+export const FILES_RESERVED = 128;
+
+/** Requests on one connection that wait for the one before them. Ours: clients that send ahead send a few. */
+export const PIPELINED_MAX = 64;
+
+/** Such requests on all connections together. Ours: about 60 MiB. */
+export const PIPELINED_TOTAL_MAX = 10_000;
+
+/** Milliseconds in which a client must take an answer. Ours: the largest is half a MiB. */
+export const WRITE_TIMEOUT_MS = 30_000;
+
+/** Bytes of answers that have not left yet, all connections together: 64 MiB. Ours. */
+export const ANSWER_BYTES_HELD_MAX = 64 * 1024 * 1024;
+
+/** Bytes of bodies that are coming or whose request is being answered, all together: 64 MiB. Ours. */
+export const BODY_BYTES_HELD_MAX = 64 * 1024 * 1024;
 
 /** Milliseconds that a shutdown waits for requests under way. Ours. */
 export const SHUTDOWN_MS = 10_000;

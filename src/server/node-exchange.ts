@@ -7,13 +7,16 @@
  * @module
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Answer, type Asked, bodyTooLarge, bodyUnreadable } from "./exchange.ts";
+import type { Budget, Holding } from "./budget.ts";
+import { type Answer, type Asked, bodyTooLarge, bodyUnreadable, serverBusy } from "./exchange.ts";
 import { BODY_BYTES_MAX, DRAIN_MS } from "./limits.ts";
+import type { Problem } from "./problems.ts";
 
 /** A target that names a server too: `http://host:port/path` (RFC 9112 section 3.2.2). */
 const ABSOLUTE = /^https?:\/\/[^/?]+/i;
 
 const NO_BODY = new Uint8Array(0);
+const NOTHING = (): void => {};
 
 /** A request of `node:http`. */
 export class NodeAsked implements Asked {
@@ -21,9 +24,13 @@ export class NodeAsked implements Asked {
   readonly target: string;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #bodies: Budget;
+  #held: Holding | undefined;
   #gone: AbortController | undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  /** @param bodies - where the body's bytes are counted until {@link release} */
+  constructor(request: IncomingMessage, response: ServerResponse, bodies: Budget) {
+    this.#bodies = bodies;
     this.#request = request;
     this.#response = response;
     this.method = request.method as string;
@@ -55,33 +62,51 @@ export class NodeAsked implements Asked {
     if (!request.complete) {
       // It has told all that it will ever tell.
       if (request.destroyed) throw bodyUnreadable();
-      return collect(request);
+      return this.#collect();
     }
     // All of it lies in the stream's buffer, which `read` empties at once.
-    if (request.readableLength > BODY_BYTES_MAX) throw bodyTooLarge();
-    return request.readableLength === 0 ? NO_BODY : ((request.read() as Buffer | null) ?? NO_BODY);
+    const length = request.readableLength;
+    if (length > BODY_BYTES_MAX) throw bodyTooLarge();
+    if (length === 0) return NO_BODY;
+    this.#held = this.#bodies.open(NOTHING);
+    this.#held.settle();
+    if (!this.#held.grow(length)) throw serverBusy();
+    return (request.read() as Buffer | null) ?? NO_BODY;
   }
-}
 
-/** Reads a body that is still coming. What comes of one that is too long is taken, and thrown away. */
-function collect(request: IncomingMessage): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const parts: Buffer[] = [];
-    let length = 0;
-    request.on("data", (part: Buffer) => {
-      length += part.length;
-      if (length <= BODY_BYTES_MAX) {
-        parts.push(part);
-        return;
-      }
-      parts.length = 0;
-      reject(bodyTooLarge());
+  /** The request is answered: its body is needed no more. */
+  release(): void {
+    this.#held?.release();
+  }
+
+  /** Reads a body that is still coming. What comes of one that is not wanted is taken, and thrown away. */
+  #collect(): Promise<Uint8Array> {
+    const request = this.#request;
+    return new Promise((resolve, reject) => {
+      const parts: Buffer[] = [];
+      let length = 0;
+      const giveUp = (problem: Problem): void => {
+        parts.length = 0;
+        held.release();
+        reject(problem);
+      };
+      const held = this.#bodies.open(() => giveUp(serverBusy()));
+      this.#held = held;
+      request.on("data", (part: Buffer) => {
+        length += part.length;
+        if (length > BODY_BYTES_MAX) giveUp(bodyTooLarge());
+        else if (held.grow(part.length)) parts.push(part);
+        else giveUp(serverBusy());
+      });
+      request.once("end", () => {
+        held.settle();
+        resolve(Buffer.concat(parts));
+      });
+      // After the end these come too late to matter.
+      request.once("error", () => reject(bodyUnreadable()));
+      request.once("close", () => reject(bodyUnreadable()));
     });
-    request.once("end", () => resolve(Buffer.concat(parts)));
-    // After the end these come too late to matter.
-    request.once("error", () => reject(bodyUnreadable()));
-    request.once("close", () => reject(bodyUnreadable()));
-  });
+  }
 }
 
 /** Sends an answer; to a client that has gone nothing is said. */

@@ -5,13 +5,20 @@
  *
  * @module
  */
-import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { VaultError } from "../errors.ts";
 import { type App, JSON_HEADERS, newRequestId } from "./app.ts";
 import {
   CONNECTIONS_MAX,
   DRAIN_MS,
+  FILES_RESERVED,
   HEADER_BYTES_MAX,
   HEADERS_MAX,
   HEADERS_TIMEOUT_MS,
@@ -20,6 +27,7 @@ import {
   REQUESTS_PER_SOCKET_MAX,
   SHUTDOWN_MS,
 } from "./limits.ts";
+import { Connections } from "./node-connections.ts";
 import { NodeAsked, send } from "./node-exchange.ts";
 import { invalidRequest, Problem, problemBody } from "./problems.ts";
 
@@ -56,11 +64,34 @@ const MISREAD = /[\\#]/;
  */
 export async function listen(app: App, options: ListenOptions = {}): Promise<Listening> {
   const misleading = invalidRequest('A path segment must not be "." or "..", nor hold "\\" or "#".');
-  /** What is being answered on a connection. */
-  const answering = new WeakMap<Socket, ServerResponse>();
-  /** Connections on which something was not HTTP. */
-  const refused = new WeakSet<Socket>();
+  const hostless = invalidRequest("The request has no Host header.");
+  const unexpected = invalidRequest("Of expectations only 100-continue is met.", 417);
+  const connections = new Connections(connectionsMax());
   const begin = inTurns(app.atOnce);
+  const answer = (request: IncomingMessage, response: ServerResponse, found?: Problem): void => {
+    const asked = new NodeAsked(request, response, connections.bodies);
+    // A URL parser turns these into other paths: what was asked for must be refused as it was asked.
+    const { target } = asked;
+    const path = target.split("?", 1)[0] as string;
+    const refusal = DOT_SEGMENT.test(path) || MISREAD.test(target) ? misleading : found;
+    app.answer(asked, refusal).then(
+      (answer) => {
+        asked.release();
+        // A server that is shutting down says so in the last answer of a connection.
+        if ((!server.listening && connections.last(request.socket) === response) || refusal === hostless)
+          response.shouldKeepAlive = false;
+        send(answer, request, response);
+        connections.answered(request, response);
+      },
+      () => {
+        asked.release();
+        request.destroy();
+      },
+    );
+  };
+  const ask = (request: IncomingMessage, response: ServerResponse, found?: Problem): void => {
+    connections.asked(request, response, () => begin(() => answer(request, response, found)));
+  };
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -70,32 +101,20 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
       connectionsCheckingInterval: 1_000,
       // Node would drop the second of two Authorization headers: others may have read the first.
       joinDuplicateHeaders: true,
+      // Node's own answers to these would come out of turn and say nothing.
+      requireHostHeader: false,
     },
     (request, response) => {
-      answering.set(request.socket, response);
-      const asked = new NodeAsked(request, response);
-      // A URL parser turns these into other paths: what was asked for must be refused as it was asked.
-      const { target } = asked;
-      const path = target.split("?", 1)[0] as string;
-      const refusal = DOT_SEGMENT.test(path) || MISREAD.test(target) ? misleading : undefined;
-      begin(() => {
-        app.answer(asked, refusal).then(
-          (answer) => {
-            // A server that is shutting down says so in the last answer of a connection.
-            if (!server.listening && answering.get(request.socket) === response)
-              response.shouldKeepAlive = false;
-            send(answer, request, response);
-          },
-          () => request.destroy(),
-        );
-      });
+      const isHostless = request.httpVersion === "1.1" && request.headers.host === undefined;
+      ask(request, response, isHostless ? hostless : undefined);
     },
   );
+  server.on("checkExpectation", (request, response) => ask(request, response, unexpected));
+  server.on("connection", (socket: Socket) => connections.opened(socket));
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (refused.has(socket)) return; // What comes behind is as little understood.
-    refused.add(socket);
+    if (!connections.refuse(socket)) return; // What comes behind is as little understood.
     const text = unreadable(error);
-    const last = answering.get(socket);
+    const last = connections.last(socket);
     if (last === undefined || (last.req.complete && last.writableFinished)) hangUp(socket, text);
     // It came behind a whole request, which would take this for its answer.
     else if (last.req.complete) last.once("finish", () => hangUp(socket, text));
@@ -104,7 +123,6 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
   });
   server.maxHeadersCount = HEADERS_MAX;
   server.maxRequestsPerSocket = REQUESTS_PER_SOCKET_MAX;
-  server.maxConnections = CONNECTIONS_MAX;
   const host = options.host ?? HOST_DEFAULT;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
@@ -117,6 +135,18 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
     url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
     close: () => shutDown(server),
   };
+}
+
+/** Connections at once: as many as the process may open files for. */
+function connectionsMax(): number {
+  // The report has no such limits on Windows, where there are none.
+  const { userLimits } = process.report.getReport() as {
+    userLimits?: { open_files?: { soft?: number | string } };
+  };
+  const files = Number(userLimits?.open_files?.soft ?? Number.NaN);
+  return Number.isNaN(files)
+    ? CONNECTIONS_MAX
+    : Math.max(1, Math.min(CONNECTIONS_MAX, files - FILES_RESERVED));
 }
 
 /** The answer to what could not be read as a request. */

@@ -22,6 +22,7 @@ export type RequestCode =
   | "ERR_UNAUTHENTICATED"
   | "ERR_FORBIDDEN"
   | "ERR_RATE_LIMITED"
+  | "ERR_SERVER_BUSY"
   | "ERR_INTERNAL";
 
 /** A refusal, ready to be said. */

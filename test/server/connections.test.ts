@@ -15,6 +15,8 @@ vi.mock("../../src/server/limits.ts", async (original) => ({
   HEADERS_TIMEOUT_MS: 500,
   REQUEST_TIMEOUT_MS: 1_000,
   DRAIN_MS: 100,
+  WRITE_TIMEOUT_MS: 500,
+  PIPELINED_TOTAL_MAX: 100,
 }));
 
 const DATA_KEY = "/vault/v1/keys/data-key";
@@ -130,6 +132,110 @@ test("a client that is refused and does not hang up is hung up on", async () => 
         { timeout: 3_000, interval: 100 },
       )
       .toBe(true);
+  }
+});
+
+const GET = (path: string, key: string) =>
+  `GET ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\n\r\n`;
+
+test("[API-50] what is sent ahead is answered in order, one after the other, up to 64", async () => {
+  const server = await startServer();
+  for (const count of [2, 65]) {
+    const socket = open(server);
+    let text = "";
+    socket.setEncoding("utf8").on("data", (part: string) => {
+      text += part;
+    });
+    socket.write(
+      Array.from({ length: count }, (_, i) => GET(`/vault/v1/kv/name/x${i}`, server.key)).join(""),
+    );
+    await eventually(() => statuses(text).length === count, "all are answered");
+    // The connection is still good, bodies that come in parts included.
+    socket.write(post(server.key) + BODY.slice(0, 5));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    socket.write(BODY.slice(5) + GET("/nowhere", server.key));
+    await eventually(() => statuses(text).length === count + 2, "and what comes behind");
+    expect(statuses(text)).toEqual([...Array(count).fill(404), 200, 404]);
+    socket.destroy();
+  }
+});
+
+test("[API-50] a request is not begun before the answer to the one before it has left", async () => {
+  const server = await startServer();
+  const { body } = await server.call("POST", "/vault/v1/kv", {
+    name: "large",
+    value: "\u0001".repeat(65_000),
+    key_context: { organization_id: "org_1" },
+  });
+  const begun = () => server.log.filter(({ route }) => route === "/vault/v1/kv/{id}").length;
+  const socket = open(server);
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.pause();
+  socket.write(GET(`/vault/v1/kv/${body.id}`, server.key).repeat(60));
+  await eventually(() => begun() > 1, "some have been answered");
+  let before: number;
+  do {
+    before = begun();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  } while (begun() > before);
+  // The kernel has taken some; of 60 answers of 400 kB it does not take all.
+  expect(begun()).toBeLessThan(60);
+  // The client that does not read is cut off.
+  await eventually(() => {
+    if (!socket.destroyed) socket.write("x");
+    return socket.destroyed;
+  }, "it is hung up on");
+  await closed;
+  expect(begun()).toBeLessThan(60);
+  expect(await inFlight(server)).toBe(1);
+});
+
+test("[API-50] a connection that sends too much ahead is cut off, and so is one when all together do", async () => {
+  const server = await startServer();
+  const over = await received(
+    open(server).on("connect", function (this: Socket) {
+      this.write(GET("/nowhere", server.key).repeat(66));
+    }),
+  );
+  expect(statuses(over).length).toBeLessThan(66);
+  const texts = await Promise.all(
+    [1, 2, 3].map(() => {
+      const socket = open(server);
+      // The last one closes, so that those which are answered end.
+      const last = GET("/nowhere", server.key).replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+      socket.write(GET("/nowhere", server.key).repeat(59) + last);
+      return received(socket);
+    }),
+  );
+  const counts = texts.map((text) => statuses(text).length).sort((a, b) => a - b);
+  expect(counts[2]).toBe(60);
+  // What had waited is not counted any more.
+  expect(await inFlight(server)).toBe(1);
+  const text = await received(
+    open(server).on("connect", function (this: Socket) {
+      const last = GET("/nowhere", server.key).replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+      this.write(GET("/nowhere", server.key).repeat(59) + last);
+    }),
+  );
+  expect(statuses(text)).toHaveLength(60);
+});
+
+test("[API-11] what node would answer by itself is answered as everything else", async () => {
+  const server = await startServer();
+  for (const [request, status] of [
+    ["GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n", 400],
+    ["GET /healthz HTTP/1.1\r\nhost: x\r\nexpect: miracles\r\nconnection: close\r\n\r\n", 417],
+  ] as const) {
+    const answer = parseAnswer(
+      await received(
+        open(server).on("connect", function (this: Socket) {
+          this.write(request);
+        }),
+      ),
+    );
+    expect(answer.status).toBe(status);
+    expect(answer.body.code).toBe("ERR_REQUEST_INVALID");
+    expect(answer.headers.get("x-request-id")).toMatch(/^req_/);
   }
 });
 

@@ -182,7 +182,7 @@ const AUTHORIZATIONS = [
     "Bearer",
     "",
   ],
-  ...[`Bearer ${reader.key}`, `Bearer ${key}x`, `Bearer ${"x".repeat(5_000)}`, "Bearer \xe9"],
+  ...[`Bearer ${reader.key}`, `Bearer ${key}x`, `Bearer ${"x".repeat(3_000)}`, "Bearer \xe9"],
 ];
 const TYPES = [
   ...[

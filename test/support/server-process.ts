@@ -17,13 +17,26 @@ const SELF = fileURLToPath(import.meta.url);
 export interface ServerProcess {
   readonly url: string;
   readonly key: string;
+  readonly pid: number;
   /** Ends it without any warning. */
   kill(): Promise<void>;
 }
 
-/** Starts a server on a vault's file or a PostgreSQL URL, with a root key in base64. */
-export async function startServerProcess(where: string, rootKey: string): Promise<ServerProcess> {
-  const child: ChildProcess = spawn(process.execPath, [SELF, where], {
+/**
+ * Starts a server on a vault's file or a PostgreSQL URL, with a root key in base64.
+ *
+ * @param options.filesMax - files that the process may have open at once; default as many as this one
+ */
+export async function startServerProcess(
+  where: string,
+  rootKey: string,
+  options: { readonly filesMax?: number } = {},
+): Promise<ServerProcess> {
+  const [file, ...args] =
+    options.filesMax === undefined
+      ? [process.execPath, SELF, where]
+      : ["sh", "-c", `ulimit -n ${options.filesMax}; exec "$0" "$@"`, process.execPath, SELF, where];
+  const child: ChildProcess = spawn(file, args, {
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, COFFER_ROOT_KEY: rootKey },
   });
@@ -36,6 +49,7 @@ export async function startServerProcess(where: string, rootKey: string): Promis
   ]);
   return {
     ...(JSON.parse(line) as { url: string; key: string }),
+    pid: child.pid as number,
     kill: async () => {
       child.kill("SIGKILL");
       await ended;
