@@ -7,12 +7,12 @@
  * @module
  */
 import { encodeBase64 } from "./crypto/base64.ts";
-import { equalBytes } from "./crypto/bytes.ts";
+import { copyBytes, equalBytes } from "./crypto/bytes.ts";
 import type { DataKey } from "./crypto/data-key.ts";
 import { type Envelope, type ParsedEnvelope, parseEnvelope, type WritableLayout } from "./crypto/envelope.ts";
 import type { DecryptItem } from "./crypto/envelope-batch.ts";
 import { envelopeKeyOf } from "./crypto/envelope-key.ts";
-import { canonicalContext, type KeyContext } from "./crypto/key-context.ts";
+import { canonicalContext, contextObject, type KeyContext } from "./crypto/key-context.ts";
 import {
   type AssociatedData,
   associatedDataBytes,
@@ -47,7 +47,7 @@ import { type HttpOptions, Transport } from "./http/transport.ts";
 import { decryptBatch, encryptBatch, type UseLease, type VaultEncryptItem } from "./keys/batches.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "./keys/data-key-cache.ts";
 import type { CallOptions, KeyService } from "./keys/key-service.ts";
-import { type Lease, type LeaseLimits, type LeaseOptions, takeLease } from "./keys/lease.ts";
+import { checkLimits, type Lease, type LeaseLimits, type LeaseOptions, takeLease } from "./keys/lease.ts";
 import { LeasePool } from "./keys/lease-pool.ts";
 import type {
   KvListRequest,
@@ -161,20 +161,30 @@ export class Vault implements KvServiceFace {
     options: EncryptOptions = {},
   ): Promise<string> {
     using _call = this.begin();
-    const aad = associatedDataBytes(associatedData);
+    // From here to the first wait everything is copied that a caller could change meanwhile.
+    const aad = copyBytes(associatedDataBytes(associatedData));
     const layout = this.#layoutToWrite(options);
     options.signal?.throwIfAborted();
     if (options.reuse !== undefined && options.reuse !== false) {
       const limits = options.reuse === true ? {} : options.reuse;
       // A byte budget of the caller's is kept to the byte. Of the default one, 64 GiB, a few may stay unused.
-      const plaintext = limits.maxBytes === undefined ? checkPlaintext(data) : plaintextBytes(data);
+      const given = limits.maxBytes === undefined ? checkPlaintext(data) : plaintextBytes(data);
+      const plaintext = typeof given === "string" ? given : copyBytes(given);
       const encrypt = (lease: Lease): Promise<string> => lease.encrypt(plaintext, aad, { layout });
-      return await this.#leases.use(keyContext, limits, roomFor(plaintext), encrypt, options);
+      try {
+        return await this.#leases.use(keyContext, limits, roomFor(plaintext), encrypt, options);
+      } finally {
+        if (typeof plaintext !== "string") plaintext.fill(0);
+      }
     }
-    canonicalContext(keyContext);
-    const plaintext = plaintextBytes(data);
-    using key = await this.#keys.createDataKey({ context: keyContext }, options);
-    return await localEncrypt(plaintext, key, aad, { layout });
+    const context = contextObject(canonicalContext(keyContext));
+    const plaintext = copyBytes(plaintextBytes(data));
+    try {
+      using key = await this.#keys.createDataKey({ context }, options);
+      return await localEncrypt(plaintext, key, aad, { layout });
+    } finally {
+      plaintext.fill(0);
+    }
   }
 
   /**
@@ -210,11 +220,13 @@ export class Vault implements KvServiceFace {
 
   async #decrypt(
     ciphertext: string,
-    aad: Uint8Array,
+    associatedData: Uint8Array,
     as: "text" | "bytes",
     options: DecryptOptions,
   ): Promise<string | Uint8Array> {
     using _call = this.begin();
+    const aad = copyBytes(associatedData);
+    const { provider } = options;
     const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
     const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.#reading(options));
     const encryptedKeys = encodeBase64(envelope.keyBlob);
@@ -222,7 +234,7 @@ export class Vault implements KvServiceFace {
       encryptedKeys,
       (key) => {
         checkContext(key, expected);
-        return decryptEnvelope(envelope satisfies Envelope, key, aad, as, options.provider);
+        return decryptEnvelope(envelope satisfies Envelope, key, aad, as, provider);
       },
       options,
     );
@@ -249,12 +261,12 @@ export class Vault implements KvServiceFace {
     using _call = this.begin();
     const layout = this.#layoutToWrite(options);
     options.signal?.throwIfAborted();
-    const { reuse } = options;
+    const { reuse, signal } = options;
+    const limits =
+      reuse === undefined || reuse === false ? undefined : checkLimits(reuse === true ? {} : reuse);
     const useLease: UseLease = async (context, work) => {
-      if (reuse !== undefined && reuse !== false) {
-        return await this.#leases.use(context, reuse === true ? {} : reuse, 1, work, options);
-      }
-      using lease = await takeLease(this.#keys, context, { layout, signal: options.signal });
+      if (limits !== undefined) return await this.#leases.use(context, limits, 1, work, { signal });
+      using lease = await takeLease(this.#keys, context, { layout, signal });
       return await work(lease);
     };
     return await encryptBatch(useLease, items, keyContext, associatedData, { ...options, layout });
@@ -314,29 +326,30 @@ export class Vault implements KvServiceFace {
     options: Omit<DecryptOptions, "as"> = {},
   ): Promise<string> {
     using _call = this.begin();
-    const aad = associatedDataBytes(associatedData);
-    const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
+    const aad = copyBytes(associatedDataBytes(associatedData));
+    const given = options.context === undefined ? undefined : canonicalContext(options.context);
+    const { provider, signal } = options;
     const envelope = parseEnvelope(ciphertext, this.#reading(options));
     if (envelope.layout === "native") return ciphertext;
     const opened = await this.#withKey(
       encodeBase64(envelope.keyBlob),
       async (key) => {
-        const context = key.context ?? options.context;
+        const context = key.context ?? (given && contextObject(given));
         if (context === undefined) {
           throw new VaultError(
             "ERR_UNSUPPORTED",
             "this key service does not tell contexts: give the ciphertext's",
           );
         }
-        if (key.context !== undefined) checkContext(key, expected);
-        const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", options.provider);
+        if (key.context !== undefined) checkContext(key, given?.bytes);
+        const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", provider);
         return { context, plaintext: plaintext as Uint8Array };
       },
-      options,
+      { signal },
     );
     try {
-      using key = await this.#keys.createDataKey({ context: opened.context }, options);
-      return await localEncrypt(opened.plaintext, key, aad, { layout: "native", provider: options.provider });
+      using key = await this.#keys.createDataKey({ context: opened.context }, { signal });
+      return await localEncrypt(opened.plaintext, key, aad, { layout: "native", provider });
     } finally {
       opened.plaintext.fill(0);
     }
@@ -356,9 +369,10 @@ export class Vault implements KvServiceFace {
     options: CallOptions & NativeStreamOptions = {},
   ): ByteTransform {
     this.#checkOpen();
-    canonicalContext(keyContext);
+    const context = contextObject(canonicalContext(keyContext));
+    const { signal } = options;
     const make: MakeDataKey = async (use) => {
-      using key = await this.#keys.createDataKey({ context: keyContext }, options);
+      using key = await this.#keys.createDataKey({ context }, { signal });
       return use(key);
     };
     return encryptStream(make, associatedData, options);
@@ -475,13 +489,14 @@ export class Vault implements KvServiceFace {
     options: CallOptions = {},
   ): Promise<DataKey> {
     using _call = this.begin();
-    return await this.#keys.createDataKey(request, options);
+    const context = contextObject(canonicalContext(request.context));
+    return await this.#keys.createDataKey({ context }, options);
   }
 
   /** Unwraps a data key, for use with coffer/crypto. Dispose of it. */
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     using _call = this.begin();
-    return await this.#keys.createDecrypt(request, options);
+    return await this.#keys.createDecrypt({ keys: request.keys }, options);
   }
 
   /** The same as {@link createDecrypt}. */
@@ -495,7 +510,8 @@ export class Vault implements KvServiceFace {
     options: CallOptions = {},
   ): Promise<DataKey> {
     using _call = this.begin();
-    return await this.#keys.createRekey(request, options);
+    const context = contextObject(canonicalContext(request.context));
+    return await this.#keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, options);
   }
 
   /** Stores a value under a new name. @throws as `KvService.createKv` */
@@ -546,9 +562,10 @@ export class Vault implements KvServiceFace {
 
   /** Lists objects: `await` it for a page, or `for await` over all. @throws as `KvService.listKv` */
   listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
+    const { signal } = options;
     return new KvListing(async (page) => {
       using _call = this.begin();
-      return await this.#kv.listKv(page, options);
+      return await this.#kv.listKv(page, { signal });
     }, request);
   }
 
@@ -631,6 +648,7 @@ export class Vault implements KvServiceFace {
   /** Finds and lends the data keys of native envelopes whose headers have been read. */
   #finder(options: CallOptions & Pick<DecryptOptions, "context">): FindDataKey {
     const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
+    const { signal } = options;
     return (encryptedKeys, use) =>
       this.#withKey(
         encryptedKeys,
@@ -638,7 +656,7 @@ export class Vault implements KvServiceFace {
           checkContext(key, expected);
           return use(key);
         },
-        options,
+        { signal },
       );
   }
 

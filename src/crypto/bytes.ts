@@ -177,6 +177,11 @@ export function ownBytes(bytes: Uint8Array, what: string): Uint8Array {
   }
 }
 
+/** A copy of bytes for a call that waits: what a caller passed is read before the call returns ([ENV-36]). */
+export function copyBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.length === 0 ? EMPTY : Uint8Array.from(bytes);
+}
+
 /** What kind of thing an argument is, for error messages; never its content. */
 export function typeName(value: unknown): string {
   if (value === null) return "null";

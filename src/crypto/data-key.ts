@@ -27,7 +27,7 @@ import { INSPECT, SecretBytes } from "./secret-bytes.ts";
 export interface DataKeyParts {
   /** The service's id of this data key. */
   id: string;
-  /** 32 bytes; the object takes them over and zeroes them on dispose. */
+  /** 32 bytes, which are copied: whoever made them wipes them. */
   key: Uint8Array;
   /** The wrapped data key, base64. */
   encryptedKeys: string;
@@ -51,7 +51,7 @@ export class DataKey {
     this.id = parts.id;
     this.encryptedKeys = parts.encryptedKeys;
     this.#context = parts.context;
-    this.#secret = new SecretBytes(key);
+    this.#secret = new SecretBytes(Uint8Array.from(key));
   }
 
   /** The key context, where the service told it. Not printed: contexts name tenants. */
@@ -160,6 +160,23 @@ export function expandDataKey(input: DataKeyInput, info: Uint8Array, length: num
   } finally {
     if (raw.isOurs) raw.bytes.fill(0);
   }
+}
+
+/**
+ * A data key as it is now, for a call that waits before it uses it.
+ *
+ * @returns the key to use, and what wipes it afterwards. A `DataKey` is used itself: one that is disposed of meanwhile
+ *   throws ERR_DISPOSED
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT for what is no key
+ */
+export function holdDataKey(input: DataKeyInput): {
+  readonly key: DataKeyInput;
+  readonly release: () => void;
+} {
+  if (input instanceof DataKey) return { key: input, release: () => {} };
+  const raw = rawDataKey(input);
+  const dataKey = raw.isOurs ? raw.bytes : Uint8Array.from(raw.bytes);
+  return { key: { dataKey }, release: () => dataKey.fill(0) };
 }
 
 function rawDataKey(input: Exclude<DataKeyInput, DataKey>): { bytes: Uint8Array; isOurs: boolean } {

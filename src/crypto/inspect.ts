@@ -9,7 +9,13 @@ import { invalidType, isVaultError } from "../errors.ts";
 import { encodeBase64 } from "./base64.ts";
 import { ownBytes } from "./bytes.ts";
 import { keyBlobFromText } from "./data-key.ts";
-import { type Layout, type ParseOptions, parseEnvelope, serializeEnvelope } from "./envelope.ts";
+import {
+  type Envelope,
+  type Layout,
+  type ParseOptions,
+  parseEnvelope,
+  serializeEnvelope,
+} from "./envelope.ts";
 import { inspectKeyBlob, type KeyBlobInfo } from "./key-blob.ts";
 import { NATIVE_SALT_BYTES } from "./limits.ts";
 import { NATIVE_PREFIX_BYTES, parseNativeHeader, shapeOfChunks } from "./native-format.ts";
@@ -97,6 +103,10 @@ export function isCiphertext(value: unknown, options: ParseOptions = {}): value 
  * @throws VaultError the parse errors of `parseEnvelope`; ERR_KEY_BLOB_MALFORMED
  */
 export function splice(ciphertext: string, encryptedKeys: string, options: ParseOptions = {}): string {
-  const envelope = parseEnvelope(ciphertext, options);
+  return spliceEnvelope(parseEnvelope(ciphertext, options), encryptedKeys);
+}
+
+/** The same for an envelope that has been parsed. */
+export function spliceEnvelope(envelope: Envelope, encryptedKeys: string): string {
   return serializeEnvelope({ ...envelope, keyBlob: keyBlobFromText(encryptedKeys) });
 }

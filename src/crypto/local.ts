@@ -7,13 +7,14 @@
  * @module
  */
 import { invalidType, VaultError } from "../errors.ts";
-import type { AeadProviderName } from "./aead.ts";
+import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { encodeBase64 } from "./base64.ts";
-import { fromUtf8, toBytes } from "./bytes.ts";
+import { copyBytes, fromUtf8, toBytes } from "./bytes.ts";
 import {
   DataKey,
   type DataKeyInput,
+  holdDataKey,
   keyBlobFromText,
   type WrappedDataKeyInput,
   withAeadKey,
@@ -59,7 +60,7 @@ export interface LocalDecryptOptions extends ParseOptions {
 /**
  * Encrypts one message under a data key.
  *
- * @param data - text (as UTF-8) or bytes, at most 64 MiB; bytes must not change until the promise settles
+ * @param data - text (as UTF-8) or bytes, at most 64 MiB. All arguments are read before the call returns
  * @param key - a data key and its wrapped form, as a key service answers them
  * @param associatedData - at most 1 MiB; must be given again to decrypt
  * @returns the envelope as base64 text. The nonce is fresh from the kernel.
@@ -80,13 +81,18 @@ export async function localEncrypt(
   const fast = sealFast(data, key, associatedData, layout, options, true);
   if (fast !== undefined) return fast;
   const message = prepare(data, key, associatedData, layout);
-  const provider = await providers.async(options.provider, message.plaintext.length);
-  return finish(
-    message,
-    await withAeadKey(key, provider, (aead) =>
-      aead.seal(message.nonce, message.plaintext, message.associatedData),
-    ),
-  );
+  const size = message.plaintext.length;
+  const now = providers.atOnce(options.provider, size);
+  if (now !== undefined) return finish(message, sealBy(now, key, message));
+  const held = holdDataKey(key);
+  const plaintext = copyBytes(message.plaintext);
+  const own = { ...message, plaintext, associatedData: copyBytes(message.associatedData) };
+  try {
+    return finish(own, await sealBy(await providers.async(options.provider, size), held.key, own));
+  } finally {
+    plaintext.fill(0);
+    held.release();
+  }
 }
 
 /** The same at once; never by Web Crypto, which cannot. */
@@ -104,10 +110,7 @@ export function localEncryptSync(
   if (fast !== undefined) return fast;
   const message = prepare(data, key, associatedData, layout);
   const provider = providers.sync(options.provider, message.plaintext.length);
-  return finish(
-    message,
-    withAeadKey(key, provider, (aead) => aead.seal(message.nonce, message.plaintext, message.associatedData)),
-  );
+  return finish(message, sealBy(provider, key, message));
 }
 
 /**
@@ -171,7 +174,7 @@ export function localDecryptSync(
   return decryptEnvelopeSync(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
 }
 
-/** Decrypts an envelope that has been parsed; arguments as checked by the functions above. */
+/** Decrypts an envelope that has been parsed, whose bytes are nobody else's; arguments as checked by the functions above. */
 export async function decryptEnvelope(
   envelope: Envelope,
   key: DataKeyInput,
@@ -186,11 +189,24 @@ export async function decryptEnvelope(
   }
   // Deno's Web Crypto takes no nonces of 32 bytes: for these no size is told, by which it might be chosen.
   const size = nonce.length === NONCE_BYTES ? ciphertext.length : undefined;
-  const provider = await providers.async(providerName, size);
-  return result(
-    await withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
-    as,
-  );
+  const now = providers.atOnce(providerName, size);
+  if (now !== undefined) {
+    return result(
+      withAeadKey(key, now, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
+      as,
+    );
+  }
+  const held = holdDataKey(key);
+  const aad = copyBytes(associatedData);
+  try {
+    const provider = await providers.async(providerName, size);
+    return result(
+      await withAeadKey(held.key, provider, (aead) => aead.open(nonce, ciphertext, tag, aad)),
+      as,
+    );
+  } finally {
+    held.release();
+  }
 }
 
 /** The same at once. */
@@ -303,6 +319,20 @@ export function checkResultType(as: "text" | "bytes" | undefined): "text" | "byt
   if (as === undefined || as === "text") return "text";
   if (as === "bytes") return as;
   throw invalidType('as must be "text" or "bytes"');
+}
+
+function sealBy(provider: SyncAeadProvider, key: DataKeyInput, message: Message): Uint8Array;
+function sealBy(
+  provider: AeadProvider,
+  key: DataKeyInput,
+  message: Message,
+): Uint8Array | Promise<Uint8Array>;
+function sealBy(
+  provider: AeadProvider,
+  key: DataKeyInput,
+  { nonce, plaintext, associatedData }: Message,
+): Uint8Array | Promise<Uint8Array> {
+  return withAeadKey(key, provider, (aead) => aead.seal(nonce, plaintext, associatedData));
 }
 
 function finish(message: Message, sealed: Uint8Array): string {

@@ -10,7 +10,7 @@ import { invalidRange, VaultError } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { encodeBase64 } from "./base64.ts";
-import type { DataKeyInput } from "./data-key.ts";
+import { type DataKeyInput, holdDataKey } from "./data-key.ts";
 import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "./limits.ts";
 import { type MessageKey, nativeContext, openRun, recoverMessageKey } from "./native-chunks.ts";
 import {
@@ -44,7 +44,8 @@ const RUN_CHUNKS = 64;
  * Opens a native envelope at rest: reads its header and its last chunk, and proves by them that key, associated data
  * and size are right.
  *
- * @param source - bytes, a Blob, a file handle, or `{ size, read(offset, length) }`; must not change while it is read
+ * @param source - bytes, a Blob, a file handle, or `{ size, read(offset, length) }`. It is read when it is
+ *   needed and must not change meanwhile: what changed does not decrypt. All else is read before the call returns
  * @param key - the data key, or a function that finds it when the header has been read; not needed any more afterwards
  * @param associatedData - exactly what was given to encrypt
  * @returns a reader; dispose of it
@@ -59,15 +60,31 @@ export async function openNativeSource(
   options: NativeSourceOptions = {},
 ): Promise<NativeReader> {
   const context = nativeContext(associatedDataBytes(associatedData));
-  const { signal } = options;
+  const { signal, provider: providerName } = options;
+  const held = typeof key === "function" ? undefined : holdDataKey(key);
+  const find: FindDataKey = typeof key === "function" ? key : (_, use) => use(held!.key);
+  try {
+    return await openSource(source, find, context, providerName, signal);
+  } finally {
+    held?.release();
+  }
+}
+
+async function openSource(
+  source: RangeSource,
+  find: FindDataKey,
+  context: Uint8Array,
+  providerName: AeadProviderName | undefined,
+  signal: AbortSignal | undefined,
+): Promise<NativeReader> {
   const bytes = await toByteSource(source);
   const head = await readHead(bytes, signal);
   const chunksAt = head.header.bytes + NATIVE_PREFIX_BYTES;
   const shape = shapeOfChunks(bytes.size - chunksAt);
   const encryptedKeys = encodeBase64(head.header.keyBlob);
-  const provider = await providers.async(options.provider);
+  const provider = await providers.async(providerName);
   const recover = (dataKey: DataKeyInput): MessageKey => recoverMessageKey(provider, dataKey, head, context);
-  const message = await (typeof key === "function" ? key(encryptedKeys, recover) : recover(key));
+  const message = await find(encryptedKeys, recover);
   const reader = new NativeReader(bytes, message, shape, chunksAt, encryptedKeys);
   try {
     await reader.prove(signal);
@@ -96,9 +113,10 @@ export async function decryptRange(
   options: NativeSourceOptions = {},
 ): Promise<Uint8Array> {
   checkOffsets(start, end ?? start);
+  const { signal } = options;
   const reader = await openNativeSource(source, key, associatedData, options);
   try {
-    return await reader.read(start, end, options);
+    return await reader.read(start, end, { signal });
   } finally {
     reader.dispose();
   }

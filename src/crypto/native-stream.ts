@@ -11,7 +11,13 @@ import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { encodeBase64 } from "./base64.ts";
 import { concatBytes, ownBytes, typeName } from "./bytes.ts";
-import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput } from "./data-key.ts";
+import {
+  DataKey,
+  type DataKeyInput,
+  holdDataKey,
+  keyBlobFromText,
+  type WrappedDataKeyInput,
+} from "./data-key.ts";
 import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "./limits.ts";
 import {
   deriveMessageKey,
@@ -69,7 +75,8 @@ const HEAD_BYTES_AT_FIRST = 512;
  * @param key - a data key with its wrapped form, not to be disposed of before the first bytes have come out; or a
  *   function that makes one when the stream begins
  * @param associatedData - at most 1 MiB; must be given again to decrypt
- * @returns a transform of `Uint8Array`s. Chunks are handed on as they fill up; the last one, which marks the end, when
+ * @returns a transform of `Uint8Array`s. A chunk belongs to the stream until its `write` has resolved: it is read or
+ *   copied by then, and may be used again, as with every stream of the platform. Chunks are handed on as they fill up; the last one, which marks the end, when
  *   the writer closes.
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED, ERR_KEY_BLOB_MALFORMED. The
  *   stream fails with TypeError ERR_INVALID_ARGUMENT for what is no bytes, ERR_PLAINTEXT_TOO_LARGE beyond 4 PiB, and
@@ -83,6 +90,7 @@ export function encryptStream(
   const context = nativeContext(associatedDataBytes(associatedData));
   if (typeof key !== "function")
     keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
+  const held = typeof key === "function" ? undefined : holdWrapped(key);
   let writer: ChunkWriter | undefined;
   return new TransformStream<Uint8Array, Uint8Array>({
     async start(controller) {
@@ -94,7 +102,11 @@ export function encryptStream(
         writer = new ChunkWriter(message, (bytes) => controller.enqueue(bytes));
         return concatBytes(header, salt, commitment);
       };
-      controller.enqueue(await (typeof key === "function" ? key(begin) : begin(key)));
+      try {
+        controller.enqueue(await (typeof key === "function" ? key(begin) : begin(held!.key)));
+      } finally {
+        held?.release();
+      }
     },
     transform: (bytes) => writer!.write(checkBytes(bytes)),
     flush: () => writer!.end(),
@@ -109,7 +121,7 @@ export function encryptStream(
  * @param key - the data key, not to be disposed of before the first plaintext has come out; or a function that finds
  *   it when the header has been read
  * @param associatedData - exactly what was given to encrypt
- * @returns a transform of `Uint8Array`s
+ * @returns a transform of `Uint8Array`s; whose a chunk is, see {@link encryptStream}
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED. The stream fails with
  *   ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED, ERR_ENVELOPE_MALFORMED (also where it is cut off),
  *   ERR_ENVELOPE_TOO_LARGE, ERR_DECRYPT_FAILED, and whatever `key` throws
@@ -120,6 +132,8 @@ export function decryptStream(
   options: NativeStreamOptions = {},
 ): ByteTransform {
   const context = nativeContext(associatedDataBytes(associatedData));
+  const held = typeof key === "function" ? undefined : holdDataKey(key);
+  const { provider: providerName } = options;
   const head = new HeadReader();
   let reader: ChunkReader | undefined;
   return new TransformStream<Uint8Array, Uint8Array>({
@@ -130,21 +144,35 @@ export function decryptStream(
         if (rest === undefined) return;
         bytes = rest;
         const parts = head.parts();
-        const provider = await providers.async(options.provider);
+        const provider = await providers.async(providerName);
         const recover = (dataKey: DataKeyInput): MessageKey =>
           recoverMessageKey(provider, dataKey, parts, context);
-        const message = await (typeof key === "function" ? key(parts.encryptedKeys, recover) : recover(key));
+        const message = await (typeof key === "function"
+          ? key(parts.encryptedKeys, recover)
+          : recover(held!.key));
+        held?.release();
         reader = new ChunkReader(message, (out) => controller.enqueue(out));
       }
       await reader.write(bytes);
     },
     async flush() {
       // Throws what is wrong with a head that never came to its end.
+      held?.release();
       if (reader === undefined) head.end();
       else await reader.end();
     },
-    cancel: () => reader?.dispose(),
+    cancel() {
+      held?.release();
+      reader?.dispose();
+    },
   });
+}
+
+/** A data key as it is now, with its wrapped form. */
+function holdWrapped(key: WrappedDataKeyInput): { key: WrappedDataKeyInput; release: () => void } {
+  const { encryptedKeys } = key;
+  const { key: held, release } = holdDataKey(key);
+  return { key: held instanceof DataKey ? held : { dataKey: held.dataKey, encryptedKeys }, release };
 }
 
 type HandOn = (bytes: Uint8Array) => void;

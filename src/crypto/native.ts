@@ -9,12 +9,13 @@
 import { invalidType } from "../errors.ts";
 import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { ownBytes, toBytes, typeName } from "./bytes.ts";
-import { type DataKeyInput, keyBlobFromText, type WrappedDataKeyInput } from "./data-key.ts";
+import { copyBytes, ownBytes, toBytes, typeName } from "./bytes.ts";
+import { type DataKeyInput, holdDataKey, keyBlobFromText, type WrappedDataKeyInput } from "./data-key.ts";
 import { NATIVE_SALT_BYTES } from "./limits.ts";
 import {
   type Derived,
   deriveMessageKey,
+  type MessageKey,
   nativeContext,
   openRun,
   openRunSync,
@@ -43,7 +44,7 @@ export interface NativeOptions {
 /**
  * Encrypts one message into a native envelope.
  *
- * @param data - text (as UTF-8) or bytes, as many as an array holds; bytes must not change until the promise settles
+ * @param data - text (as UTF-8) or bytes, as many as an array holds. All arguments are read before the call returns
  * @param key - a data key and its wrapped form, as a key service answers them
  * @param associatedData - at most 1 MiB; must be given again to decrypt
  * @returns the envelope's bytes. The salt is fresh from the kernel.
@@ -57,14 +58,23 @@ export async function nativeEncrypt(
   options: NativeOptions = {},
 ): Promise<Uint8Array> {
   const message = prepare(data, key, associatedData);
-  const provider = await providers.async(options.provider);
-  const { derived, out, chunksAt } = begin(provider, key, message);
+  const now = providers.atOnce(options.provider);
+  if (now !== undefined) return sealSync(now, key, message);
+  const held = holdDataKey(key);
+  const plaintext = copyBytes(message.plaintext);
+  const own = { ...message, plaintext, associatedData: copyBytes(message.associatedData) };
   try {
-    await sealRun(derived.key, 0, message.plaintext, true, out, chunksAt);
+    const { derived, out, chunksAt } = begin(await providers.async(options.provider), held.key, own);
+    try {
+      await sealRun(derived.key, 0, plaintext, true, out, chunksAt);
+    } finally {
+      derived.key.aead.dispose();
+    }
+    return out;
   } finally {
-    derived.key.aead.dispose();
+    plaintext.fill(0);
+    held.release();
   }
-  return out;
 }
 
 /** The same at once; never by Web Crypto, which cannot. */
@@ -96,7 +106,15 @@ export async function nativeDecrypt(
   options: NativeOptions = {},
 ): Promise<Uint8Array> {
   const aad = associatedDataBytes(associatedData);
-  return openNative(splitNative(envelope), key, aad, options.provider);
+  const body = splitNative(envelope);
+  if (providers.atOnce(options.provider) !== undefined)
+    return openNativeSync(body, key, aad, options.provider);
+  const own = {
+    salt: copyBytes(body.salt),
+    commitment: copyBytes(body.commitment),
+    chunks: copyBytes(body.chunks),
+  };
+  return openNative(own, key, aad, options.provider);
 }
 
 /** The same at once; never by Web Crypto, which cannot. */
@@ -155,16 +173,24 @@ export interface NativeBody {
   readonly chunks: Uint8Array;
 }
 
-/** Decrypts a body that has been taken apart; arguments as checked by the functions above. */
+/** Decrypts a body that has been taken apart, whose bytes are nobody else's; arguments as checked by the functions above. */
 export async function openNative(
   body: NativeBody,
   key: DataKeyInput,
   associatedData: Uint8Array,
   providerName?: AeadProviderName,
 ): Promise<Uint8Array> {
-  const provider = await providers.async(providerName);
+  if (providers.atOnce(providerName) !== undefined)
+    return openNativeSync(body, key, associatedData, providerName);
   const { plaintextBytes } = shapeOfChunks(body.chunks.length);
-  const message = recoverMessageKey(provider, key, body, nativeContext(associatedData));
+  const context = nativeContext(associatedData);
+  const held = holdDataKey(key);
+  let message: MessageKey;
+  try {
+    message = recoverMessageKey(await providers.async(providerName), held.key, body, context);
+  } finally {
+    held.release();
+  }
   try {
     const out = new Uint8Array(plaintextBytes);
     await openRun(message, 0, body.chunks, out);

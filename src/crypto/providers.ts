@@ -123,11 +123,17 @@ export class AeadProviders {
    * @throws VaultError ERR_UNSUPPORTED if the named one is not there or gives wrong answers
    */
   async async(name?: AeadProviderName, bytes?: number): Promise<AeadProvider> {
-    const provider =
-      name === undefined && bytes !== undefined && this.isWorthWaiting(bytes)
-        ? undefined
-        : this.now(name, bytes);
-    return provider ?? this.#provenWebCrypto();
+    return this.atOnce(name, bytes) ?? this.#provenWebCrypto();
+  }
+
+  /**
+   * What {@link async} answers, if that answers at once: a call need not keep what its caller passed then.
+   *
+   * @throws as `async`
+   */
+  atOnce(name?: AeadProviderName, bytes?: number): SyncAeadProvider | undefined {
+    const waits = name === undefined && bytes !== undefined && this.isWorthWaiting(bytes);
+    return waits ? undefined : this.now(name, bytes);
   }
 
   /**

@@ -48,12 +48,13 @@ export class HttpKeyService implements KeyService {
   }
 
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
-    keyBlobFromText(request.keys);
+    const { keys } = request;
+    keyBlobFromText(keys);
     const { extensions } = this.#transport;
     return this.#transport.send({
       method: "POST",
       path: [extensions ? "coffer" : "vault", "v1", "keys", "decrypt"],
-      body: { keys: request.keys },
+      body: { keys },
       codes: BLOB_CODES,
       signal: options.signal,
       read: (body) => {
@@ -61,7 +62,7 @@ export class HttpKeyService implements KeyService {
         return makeDataKey({
           id: textOf(wire.id, "id"),
           dataKey: textOf(wire.data_key, "data_key"),
-          encryptedKeys: request.keys,
+          encryptedKeys: keys,
           context: wire.context === undefined ? undefined : contextOf(wire.context),
         });
       },
@@ -131,7 +132,11 @@ function makeDataKey(wire: {
   } catch {
     throw badResponse("encrypted_keys is not a wrapped data key");
   }
-  return new DataKey({ id: wire.id, key, encryptedKeys: wire.encryptedKeys, context: wire.context });
+  try {
+    return new DataKey({ id: wire.id, key, encryptedKeys: wire.encryptedKeys, context: wire.context });
+  } finally {
+    key.fill(0);
+  }
 }
 
 function wrappedOnly(id: string, encryptedKeys: string, context: KeyContext): DataKey {

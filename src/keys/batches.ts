@@ -8,6 +8,7 @@
  */
 import type { AssociatedData } from "../crypto/associated-data.ts";
 import { encodeBase64 } from "../crypto/base64.ts";
+import { copyBytes } from "../crypto/bytes.ts";
 import type { DataKey } from "../crypto/data-key.ts";
 import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope.ts";
 import {
@@ -67,7 +68,7 @@ export async function encryptBatch(
   const shared = readContext(context);
   // Its own list: what reading an item runs could change the caller's.
   const own = Array.isArray(items) ? Array.from(items) : items;
-  const prepared = prepareSeals(own as readonly EncryptItem[], associatedData);
+  const prepared = keepOwn(prepareSeals(own as readonly EncryptItem[], associatedData));
   const results: ItemResult<string>[] = failuresOf(prepared) as ItemResult<string>[];
   const groups = new Map<string, { readonly context: KeyContext; indexes: number[] }>();
   for (const [index, item] of own.entries()) {
@@ -123,7 +124,7 @@ export async function decryptBatch(
   check: (key: DataKey) => void,
 ): Promise<ItemResult<string | Uint8Array>[]> {
   const as = checkResultType(options.as);
-  const prepared = prepareOpens(items, associatedData);
+  const prepared = keepOwn(prepareOpens(items, associatedData));
   const results = failuresOf(prepared) as ItemResult<string | Uint8Array>[];
   const envelopes = new Map<number, ParsedEnvelope>();
   const groups = new Map<string, number[]>();
@@ -188,6 +189,21 @@ async function eachGroup<T>(
 function readContext(context: KeyContext): { readonly id: string; readonly context: KeyContext } {
   const canonical = canonicalContext(context);
   return { id: encodeBase64(canonical.bytes), context: contextObject(canonical) };
+}
+
+/** Groups wait for a service: bytes are kept as they are now. */
+function keepOwn<T extends string | Uint8Array>(
+  prepared: readonly ItemResult<Prepared<T>>[],
+): ItemResult<Prepared<T>>[] {
+  const shared = new Map<Uint8Array, Uint8Array>();
+  return prepared.map((item) => {
+    if (!item.ok) return item;
+    const { data, associatedData } = item.value;
+    const aad = shared.get(associatedData) ?? copyBytes(associatedData);
+    shared.set(associatedData, aad);
+    const kept = typeof data === "string" ? data : (copyBytes(data) as T);
+    return { ok: true, value: { data: kept, associatedData: aad } };
+  });
 }
 
 function ownContext(item: VaultEncryptItem): KeyContext | undefined {

@@ -22,7 +22,7 @@ import {
 } from "../crypto/envelope-batch.ts";
 import { type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope-key.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../crypto/item-result.ts";
-import type { KeyContext } from "../crypto/key-context.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import {
   type AssociatedData,
   associatedDataBytes,
@@ -257,13 +257,15 @@ export class Lease {
   ): Promise<ItemResult<string>[]> {
     const prepared = prepareSeals(items, associatedData);
     const results = this.#sealMany(prepared, options);
-    for (const [index, result] of results.entries()) {
-      if (result !== undefined) continue;
-      // Prepared without an error, and not sealed: no provider for it answers at once.
-      const { value } = prepared[index] as { value: Prepared<string | Uint8Array> };
-      results[index] = await resultOfLater(this.encrypt(value.data, value.associatedData, options));
-    }
-    return results as ItemResult<string>[];
+    // All begin at once: each call reads what was passed before it returns.
+    return Promise.all(
+      results.map((result, index) => {
+        if (result !== undefined) return result;
+        // Prepared without an error, and not sealed: no provider for it answers at once.
+        const { value } = prepared[index] as { value: Prepared<string | Uint8Array> };
+        return resultOfLater(this.encrypt(value.data, value.associatedData, options));
+      }),
+    );
   }
 
   /** The same at once; not where Web Crypto is the provider. */
@@ -306,13 +308,14 @@ export class Lease {
     const as = checkResultType(options.as);
     const prepared = prepareOpens(items, associatedData);
     const results = this.#openMany(prepared, as, options);
-    for (const [index, result] of results.entries()) {
-      if (result !== undefined) continue;
-      const { value } = prepared[index] as { value: Prepared<string> };
-      const slow = this.decrypt(value.data, value.associatedData, options as { as: "bytes" });
-      results[index] = await resultOfLater<string | Uint8Array>(slow);
-    }
-    return results as ItemResult<string | Uint8Array>[];
+    return Promise.all(
+      results.map((result, index) => {
+        if (result !== undefined) return result;
+        const { value } = prepared[index] as { value: Prepared<string> };
+        const slow = this.decrypt(value.data, value.associatedData, options as { as: "bytes" });
+        return resultOfLater<string | Uint8Array>(slow);
+      }),
+    );
   }
 
   /** The same at once; not where Web Crypto is the provider. */
@@ -497,9 +500,16 @@ export async function takeLease(
   checkLayout(options.layout, options.requireCommitment);
   // Read before the key is made: a revocation in between must end the lease.
   const revocationsAtStart = service.revocations?.();
-  const key = await service.createDataKey({ context }, { signal: options.signal });
+  // As they are now: the caller's object may change while this waits.
+  const own = { ...options };
+  const key = await service.createDataKey(
+    { context: contextObject(canonicalContext(context)) },
+    {
+      signal: own.signal,
+    },
+  );
   return new Lease(key, {
-    ...options,
+    ...own,
     revocationsAtStart,
     ...(service.revocations === undefined ? {} : { revocations: () => service.revocations!() }),
   });

@@ -21,7 +21,12 @@ export class KvListing implements PromiseLike<KvPage<KvSummary>>, AsyncIterable<
 
   constructor(fetch: FetchPage, request: KvListRequest) {
     this.#fetch = fetch;
-    this.#request = request;
+    // As it is now: it is asked for later, and page by page.
+    const { updatedAfter } = request;
+    this.#request = {
+      ...request,
+      updatedAfter: updatedAfter instanceof Date ? new Date(updatedAfter) : updatedAfter,
+    };
   }
 
   // biome-ignore lint/suspicious/noThenProperty: being awaitable is this class's purpose

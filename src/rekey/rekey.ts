@@ -9,9 +9,9 @@
 import { encodeBase64 } from "../crypto/base64.ts";
 import type { DataKey } from "../crypto/data-key.ts";
 import { type ParseOptions, parseEnvelope } from "../crypto/envelope.ts";
-import { splice } from "../crypto/inspect.ts";
+import { spliceEnvelope } from "../crypto/inspect.ts";
 import type { ItemResult } from "../crypto/item-result.ts";
-import { canonicalContext, type KeyContext } from "../crypto/key-context.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
 import { Turns } from "../keys/turns.ts";
@@ -46,9 +46,9 @@ export async function rekey(
   context: KeyContext,
   options: RekeyOptions = {},
 ): Promise<string> {
-  canonicalContext(context);
+  const own = contextObject(canonicalContext(context));
   return move(ciphertext, options, (encryptedKeys) =>
-    service.createRekey({ context, encryptedKeys }, options),
+    service.createRekey({ context: own, encryptedKeys }, options),
   );
 }
 
@@ -90,9 +90,10 @@ export async function rekeyMany(
   context: KeyContext,
   options: BatchOptions = {},
 ): Promise<ItemResult<string>[]> {
-  canonicalContext(context);
+  const own = contextObject(canonicalContext(context));
+  const { signal } = options;
   return moveMany(ciphertexts, options, (encryptedKeys) =>
-    service.createRekey({ context, encryptedKeys }, options),
+    service.createRekey({ context: own, encryptedKeys }, { signal }),
   );
 }
 
@@ -105,29 +106,38 @@ export async function rewrapMany(
   if (service.createRewrap === undefined) {
     throw new VaultError("ERR_UNSUPPORTED", "this key service cannot rewrap by itself: use rekeyMany");
   }
-  return moveMany(ciphertexts, options, (encryptedKeys) => service.createRewrap!({ encryptedKeys }, options));
+  const { signal } = options;
+  return moveMany(ciphertexts, options, (encryptedKeys) =>
+    service.createRewrap!({ encryptedKeys }, { signal }),
+  );
 }
 
 type Wrap = (encryptedKeys: string) => Promise<DataKey>;
 
 async function move(ciphertext: string, options: RekeyOptions, wrap: Wrap): Promise<string> {
   options.signal?.throwIfAborted();
-  const encryptedKeys = encodeBase64(parseEnvelope(ciphertext, options).keyBlob);
+  // Taken apart once: options may change while the service is asked.
+  const envelope = parseEnvelope(ciphertext, options);
+  const encryptedKeys = encodeBase64(envelope.keyBlob);
   // The key goes also where it comes after the wait for it was given up.
   const form = untilAborted(wrappedForm(wrap(encryptedKeys)), options.signal);
-  return splice(ciphertext, await form, options);
+  return spliceEnvelope(envelope, await form);
 }
 
 async function moveMany(
-  ciphertexts: readonly string[],
-  options: BatchOptions,
+  given: readonly string[],
+  givenOptions: BatchOptions,
   wrap: Wrap,
 ): Promise<ItemResult<string>[]> {
+  // As they are now: items wait for each other.
+  const layouts = Array.isArray(givenOptions.layouts) ? [...givenOptions.layouts] : givenOptions.layouts;
+  const options: BatchOptions = { ...givenOptions, layouts };
   const concurrency = options.concurrency ?? REKEY_CONCURRENCY_DEFAULT;
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > REKEY_CONCURRENCY_MAX) {
     throw invalidRange(`concurrency must be a whole number from 1 to ${REKEY_CONCURRENCY_MAX}`);
   }
-  if (!Array.isArray(ciphertexts)) throw invalidType("ciphertexts must be an array");
+  if (!Array.isArray(given)) throw invalidType("ciphertexts must be an array");
+  const ciphertexts: readonly string[] = Array.from(given);
   const results = new Array<ItemResult<string>>(ciphertexts.length);
   const wrapped = new Map<string, Promise<string>>();
   const turns = new Turns();
@@ -140,14 +150,15 @@ async function moveMany(
       options.signal?.throwIfAborted();
       const ciphertext = ciphertexts[index]!;
       try {
-        const encryptedKeys = encodeBase64(parseEnvelope(ciphertext, options).keyBlob);
+        const envelope = parseEnvelope(ciphertext, options);
+        const encryptedKeys = encodeBase64(envelope.keyBlob);
         let form = wrapped.get(encryptedKeys);
         if (form === undefined) {
           form = wrappedForm(wrap(encryptedKeys));
           form.catch(() => {}); // Each item that shares it reports it.
           wrapped.set(encryptedKeys, form);
         }
-        const value = splice(ciphertext, await untilAborted(form, options.signal), options);
+        const value = spliceEnvelope(envelope, await untilAborted(form, options.signal));
         results[index] = { ok: true, value };
       } catch (error) {
         options.signal?.throwIfAborted();

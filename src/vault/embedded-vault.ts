@@ -75,31 +75,31 @@ export class EmbeddedVault extends Vault {
   /** All KEKs of the environment, or the one that is named. @throws VaultError ERR_KEY_NOT_FOUND */
   async listKeks(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
     using _call = this.begin();
-    return await this.#session.keks.list(selector, options);
+    return await this.#session.keks.list(selector && { ...selector }, options);
   }
 
   /** Makes a new KEK version for future wraps. @throws as `KekLifecycle.rotate` */
   async rotateKek(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
     using _call = this.begin();
-    return await this.#session.keks.rotate(selector, options);
+    return await this.#session.keks.rotate({ ...selector }, options);
   }
 
   /** Puts a KEK out of use until `enableKek`. @throws as `KekLifecycle.disable` */
   async disableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
     using _call = this.begin();
-    return await this.#session.keks.disable(selector, options);
+    return await this.#session.keks.disable({ ...selector }, options);
   }
 
   /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekLifecycle.enable` */
   async enableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
     using _call = this.begin();
-    return await this.#session.keks.enable(selector, options);
+    return await this.#session.keks.enable({ ...selector }, options);
   }
 
   /** Destroys a KEK for good, or tells what that would cost. @throws as `KekLifecycle.shred` */
   async shredKek(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
     using _call = this.begin();
-    return await this.#session.keks.shred(selector, options);
+    return await this.#session.keks.shred({ ...selector }, options);
   }
 
   /** Wraps the data keys of all stored KV versions under the newest KEK versions. @throws as `EmbeddedKvStore.rewrap` */
@@ -136,7 +136,7 @@ export class EmbeddedVault extends Vault {
  *   ERR_STORAGE_SCHEMA, ERR_STORAGE_BUSY, ERR_STORAGE_FULL, ERR_STORAGE_READ_ONLY, ERR_STORAGE_UNAVAILABLE
  */
 export async function openVault(options: string | OpenVaultOptions): Promise<EmbeddedVault> {
-  const given: OpenVaultOptions = typeof options === "string" ? { path: options } : options;
+  const given: OpenVaultOptions = typeof options === "string" ? { path: options } : ownOptions(options);
   const environmentName = given.environment ?? ENVIRONMENT_DEFAULT;
   checkEnvironmentName(environmentName);
   // Refuses bad options before anything is made.
@@ -173,8 +173,9 @@ export interface PostgresHostOptions extends PostgresOptions {
  * @throws as `openVault`, and VaultError ERR_UNSUPPORTED if the package `pg` is not installed
  */
 export async function openPostgresHost(options: PostgresHostOptions): Promise<VaultHost> {
-  return openHost(await openPostgres(options), {
-    argument: options.rootKey,
+  const own = ownOptions(options);
+  return openHost(await openPostgres(own), {
+    argument: own.rootKey,
     variable: process.env[ROOT_KEY_VARIABLE],
     path: options.rootKeyPath,
     isEphemeral: false,
@@ -207,6 +208,18 @@ export async function openFileHost(
     onNotice: options.onNotice ?? warn,
     now: options.now ?? Date.now,
   });
+}
+
+/** Options as they are now: opening waits, and a caller wipes its root key or uses its object again. */
+function ownOptions<T extends Pick<OpenVaultOptions, "rootKey"> & { readonly actor?: KvActor | undefined }>(
+  options: T,
+): T {
+  const { rootKey, actor } = options;
+  return {
+    ...options,
+    ...(rootKey instanceof Uint8Array ? { rootKey: Uint8Array.from(rootKey) } : {}),
+    ...(actor === undefined ? {} : { actor: { ...actor } }),
+  };
 }
 
 function warn(notice: string): void {

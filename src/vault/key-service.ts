@@ -106,5 +106,9 @@ export class EmbeddedKeyService implements KeyService {
 
 function toDataKey(made: RingDataKey): DataKey {
   const { id, key, keyContext } = made;
-  return new DataKey({ id, key, encryptedKeys: encodeBase64(made.blob), context: keyContext });
+  try {
+    return new DataKey({ id, key, encryptedKeys: encodeBase64(made.blob), context: keyContext });
+  } finally {
+    key.fill(0);
+  }
 }

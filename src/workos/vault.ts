@@ -130,7 +130,8 @@ export class WorkOSVault {
       updatedAfter: options.updatedAfter,
     };
     const rest = { ...request, before: undefined, limit: KV_LIST_LIMIT_MAX };
-    return new AutoPaginatable(await this.#page(request), (after) => this.#page({ ...rest, after }), options);
+    const own = { ...options };
+    return new AutoPaginatable(await this.#page(request), (after) => this.#page({ ...rest, after }), own);
   }
 
   /** All versions, the newest first. @throws NotFoundException */

@@ -107,7 +107,8 @@ describe("DataKey", () => {
     key.dispose();
     key.dispose();
     expect(key.isDisposed).toBe(true);
-    expect(raw).toEqual(new Uint8Array(32));
+    // The bytes that were given are the caller's ([ENV-37]).
+    expect(raw).toEqual(Uint8Array.from(RAW_KEY));
     expect(errorOf(() => key.dataKey).code).toBe("ERR_DISPOSED");
     expect((await rejectionOf(() => localEncrypt("message", key, "", { provider }))).code).toBe(
       "ERR_DISPOSED",
