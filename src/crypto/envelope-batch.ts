@@ -14,6 +14,7 @@ import { invalidType } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { typeName } from "./bytes.ts";
+import { claimsEarlierLayout } from "./envelope.ts";
 import {
   ASSOCIATED_BYTES_FAST,
   type BatchMeans,
@@ -23,8 +24,8 @@ import {
 } from "./envelope-key.ts";
 import { type ItemResult, resultOf } from "./item-result.ts";
 import { NONCE_BYTES } from "./limits.ts";
+import { drawNonce } from "./nonce.ts";
 import { type Budget, checkPlaintext, notText, roomFor } from "./plaintext.ts";
-import { randomBytes } from "./random.ts";
 import { AREA_BYTES, READ_AT, WRITE_AT } from "./wasm/layout.ts";
 
 /** A message of a batch: alone, or with associated data of its own. */
@@ -125,8 +126,10 @@ export function sealMany(
   const means = key.batch(layout, provider);
   if (means === undefined) return failuresOf(items);
   const results = new Array<ItemResult<string> | undefined>(items.length).fill(undefined);
-  const nonce = randomBytes(NONCE_BYTES);
   const { engine, frame, texts, slot } = means;
+  const isFirst = frame.nonceAt === 0;
+  const nonce = new Uint8Array(NONCE_BYTES);
+  drawNonce(nonce, 0, isFirst);
   const { exports, memory } = engine;
   const frameBytes = frame.bytes.length;
   const cipher = blockCipher(means, items.length);
@@ -150,7 +153,7 @@ export function sealMany(
         if (placed.length > 0) break;
         const alone = resultOf(() => key.seal(data, associatedData, layout, provider, budget, false, nonce));
         results[next] = alone.ok && alone.value === undefined ? undefined : (alone as ItemResult<string>);
-        increment(nonce);
+        nextNonce(nonce, isFirst);
         placeFrame(engine, frame);
         continue;
       }
@@ -167,7 +170,7 @@ export function sealMany(
       }
       memory.copyWithin(at, WRITE_AT, WRITE_AT + frame.ciphertextAt);
       memory.set(nonce, at + frame.nonceAt);
-      increment(nonce);
+      nextNonce(nonce, isFirst);
       const associatedAt = at + align(frameBytes + length) + BLOCK;
       if (associatedData.length > 0) memory.set(associatedData, associatedAt);
       placed.push({
@@ -243,6 +246,7 @@ export function openMany(
       if (total === undefined || total < frameBytes) continue;
       const { headerAt, headerBytes } = frame;
       if (exports.equal(at + headerAt, WRITE_AT + headerAt, headerBytes) !== 1) continue;
+      if (frame.nonceAt === 0 && claimsEarlierLayout(memory, at)) continue;
       const length = total - frameBytes;
       const associatedAt = at + align(total) + BLOCK;
       if (associatedData.length > 0) memory.set(associatedData, associatedAt);
@@ -301,6 +305,12 @@ function encipher(
   const enciphered = cipher(memory.subarray(READ_AT, end));
   memory.set(enciphered, READ_AT);
   enciphered.fill(0);
+}
+
+/** The nonce of the next message: plus one, or a fresh one where that could be misread ([ENV-38]). */
+function nextNonce(nonce: Uint8Array, isFirst: boolean): void {
+  increment(nonce);
+  if (isFirst && claimsEarlierLayout(nonce, 0)) drawNonce(nonce, 0, isFirst);
 }
 
 /** The next nonce: plus one, as a big-endian number (SP 800-38D section 8.2.2). */

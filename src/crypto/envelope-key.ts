@@ -15,12 +15,12 @@ import type { WasmKey, WasmProvider } from "./aead-wasm.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { decodedLength } from "./base64.ts";
 import { type DataKey, keyBlobFromText } from "./data-key.ts";
-import { type EnvelopeFrame, envelopeFrame, type WritableLayout } from "./envelope.ts";
+import { claimsEarlierLayout, type EnvelopeFrame, envelopeFrame, type WritableLayout } from "./envelope.ts";
 import { FRAME_BYTES_MAX, openByNode, sealByNode } from "./envelope-node.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
+import { drawNonce } from "./nonce.ts";
 import { type Budget, checkPlaintext, notText, roomFor } from "./plaintext.ts";
 import { type AeadProviders, providers } from "./providers.ts";
-import { fillRandom } from "./random.ts";
 import { runtime } from "./runtime.ts";
 import { bufferMemory, portableMemory, type TextMemory } from "./text-memory.ts";
 import type { WasmEngine } from "./wasm/engine.ts";
@@ -272,7 +272,7 @@ function sealSmall(
   else memory.set(plaintext, at);
   try {
     budget.spend(length);
-    if (nonce === undefined) fillRandom(memory, WRITE_AT + frame.nonceAt, NONCE_BYTES);
+    if (nonce === undefined) drawNonce(memory, WRITE_AT + frame.nonceAt, frame.nonceAt === 0);
     else memory.set(nonce, WRITE_AT + frame.nonceAt);
   } catch (error) {
     memory.fill(0, at, at + length);
@@ -303,6 +303,7 @@ function openSmall(
   if (engine.headerOwner !== frame) placeFrame(engine, frame);
   const { headerAt, headerBytes } = frame;
   if (exports.equal(READ_AT + headerAt, WRITE_AT + headerAt, headerBytes) !== 1) return undefined;
+  if (frame.nonceAt === 0 && claimsEarlierLayout(memory, READ_AT)) return undefined;
   const at = READ_AT + frame.ciphertextAt;
   const length = total - frame.bytes.length;
   let aadAt = at;

@@ -11,10 +11,10 @@ import type { NodeKey, Opening, Sealing } from "./aead-node.ts";
 import { decodedLength, decodeInto } from "./base64.ts";
 import { releaseMemory } from "./bytes.ts";
 import { type CodingBuffer, codingBuffer } from "./coding-buffer.ts";
-import type { EnvelopeFrame } from "./envelope.ts";
+import { claimsEarlierLayout, type EnvelopeFrame } from "./envelope.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
+import { drawNonce } from "./nonce.ts";
 import { type Budget, notText, tooLarge } from "./plaintext.ts";
-import { fillRandom } from "./random.ts";
 import { readText } from "./text-memory.ts";
 
 /** Bytes of a frame that is dealt with here: WorkOS's has 238. */
@@ -65,7 +65,7 @@ export function sealByNode(
 ): string {
   scratch ??= new Scratch(native);
   const { envelope, nonce } = scratch;
-  if (givenNonce === undefined) fillRandom(nonce, 0, NONCE_BYTES);
+  if (givenNonce === undefined) drawNonce(nonce, 0, frame.nonceAt === 0);
   else nonce.set(givenNonce);
   envelope.set(frame.bytes);
   envelope.set(nonce, frame.nonceAt);
@@ -219,6 +219,7 @@ export function openByNode(
   if (total === undefined || total < bytes.length) return undefined;
   const headerEnd = headerAt + headerBytes;
   if (envelope.compare(bytes, headerAt, headerEnd, headerAt, headerEnd) !== 0) return undefined;
+  if (nonceAt === 0 && claimsEarlierLayout(envelope, 0)) return undefined;
   for (let i = 0; i < NONCE_BYTES; i++) nonce[i] = envelope[nonceAt + i]!;
   const decipher = key.opening(nonce, associatedData);
   if (tagAt !== undefined) decipher.setAuthTag(envelope.subarray(tagAt, tagAt + TAG_BYTES));

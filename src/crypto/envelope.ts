@@ -15,6 +15,7 @@ import { decodeLeb128, encodeLeb128 } from "./leb128.ts";
 import {
   ENVELOPE_BYTES_MAX,
   KEY_BLOB_BYTES_MAX,
+  LEB128_BYTES_MAX,
   LEGACY_NONCE_BYTES,
   NATIVE_SALT_BYTES,
   NONCE_BYTES,
@@ -234,6 +235,31 @@ export function detectLayout(bytes: Uint8Array): Layout | undefined {
       ? TEXT_MAGICS.some((magic) => startsWithAt(bytes, magic, blobAt))
       : keyBlobFormatAt(bytes, blobAt) !== undefined;
   });
+}
+
+/**
+ * Whether an envelope that begins with its nonce (`iv12`, `dotnet`) may be one of a layout that is looked for before
+ * those: by this nonce, whatever follows it. Where this is false, detection never says `native` or `leb-first`.
+ *
+ * @param at - where the nonce begins
+ */
+export function claimsEarlierLayout(bytes: Uint8Array, at: number): boolean {
+  let magicAt = at;
+  const lastAt = at + LEB128_BYTES_MAX - 1;
+  while (magicAt < lastAt && bytes[magicAt]! >= 0x80) magicAt++;
+  magicAt += 1;
+  // Nearly always decided here, by one byte or two: every magic begins with one of two letters.
+  const letter = bytes[magicAt];
+  const isLetter = letter === WORKOS_MAGIC[0] || letter === COFFER_MAGIC[0];
+  if (isLetter && beginsLikeMagic(bytes, magicAt, at + NONCE_BYTES)) return true;
+  return bytes[at] === NATIVE_MAGIC[0] && startsWithAt(bytes, NATIVE_MAGIC, at);
+}
+
+/** Whether the bytes up to `end` are a magic, or the beginning of one. */
+function beginsLikeMagic(bytes: Uint8Array, at: number, end: number): boolean {
+  return [WORKOS_MAGIC, COFFER_MAGIC].some((magic) =>
+    startsWithAt(bytes, magic.subarray(0, Math.min(magic.length, end - at)), at),
+  );
 }
 
 /**

@@ -32,9 +32,9 @@ import {
 import { envelopeKeyOf, type FrameLayout } from "./envelope-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
 import { nativeEncrypt, nativeEncryptSync, openNative, openNativeSync } from "./native.ts";
+import { drawNonce } from "./nonce.ts";
 import { type Budget, notText, tooLarge } from "./plaintext.ts";
 import { providers } from "./providers.ts";
-import { randomBytes } from "./random.ts";
 
 /** The layout that is written unless told otherwise: the one most WorkOS SDKs read. */
 export const DEFAULT_LAYOUT = "iv12" satisfies WritableLayout;
@@ -254,9 +254,9 @@ function openFast(
   options: LocalDecryptOptions,
   canWait: boolean,
 ): string | Uint8Array | undefined {
-  if (!(key instanceof DataKey) || options.layouts !== undefined || options.requireCommitment === true) {
-    return undefined;
-  }
+  const isPlain = options.layouts === undefined && options.requireCommitment !== true;
+  // A key that was disposed of: reading comes first, and has its own errors.
+  if (!isPlain || !(key instanceof DataKey) || key.isDisposed) return undefined;
   return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, options.provider, canWait);
 }
 
@@ -278,7 +278,9 @@ function prepare(
   const plaintext = plaintextBytes(data);
   const aad = associatedDataBytes(associatedData);
   const keyBlob = keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
-  return { layout, keyBlob, nonce: randomBytes(NONCE_BYTES), plaintext, associatedData: aad };
+  const nonce = new Uint8Array(NONCE_BYTES);
+  drawNonce(nonce, 0, layout !== "leb-first");
+  return { layout, keyBlob, nonce, plaintext, associatedData: aad };
 }
 
 /**
