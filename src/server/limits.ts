@@ -73,10 +73,16 @@ export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 export const BUSY_RETRY_AFTER_S = 1;
 
 /** Deliveries to webhooks that are under way at once. Ours. */
-export const WEBHOOK_CONCURRENCY = 8;
+export const WEBHOOK_CONCURRENCY = 64;
+
+/** Deliveries to one webhook that are under way at once. Ours. */
+export const WEBHOOK_CONCURRENCY_EACH = 8;
+
+/** Look-ups of receivers' names at once. Ours: half of libuv's 4 threads, so that slow ones hold up nothing else. */
+export const WEBHOOK_LOOKUPS_MAX = 2;
 
 /** Milliseconds between two looks at what is due. Ours. */
 export const WEBHOOK_POLL_MS = 1_000;
 
-/** Milliseconds that a receiver may take. Ours. */
+/** Milliseconds that a receiver may take, the look-up of its name included. Ours. */
 export const WEBHOOK_TIMEOUT_MS = 10_000;

@@ -1,12 +1,13 @@
 /**
  * The worker that delivers events to webhooks.
  *
- * Owns the attempt: where a URL may lead, the signed request, what counts as delivered. Runs on Node, since only there an
- * address can be checked and then connected to. Must not know how deliveries are stored.
+ * Owns the attempt: where a URL may lead, the signed request, what counts as delivered. Each ends by itself, and makes
+ * room for the next: none waits for another. Runs on Node, since only there an address can be checked and then connected
+ * to. Must not know how deliveries are stored, nor whose turn it is.
  *
  * @module
  */
-import { lookup as dnsLookup } from "node:dns/promises";
+import type { LookupAddress } from "node:dns";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { BlockList, isIP, type LookupFunction } from "node:net";
@@ -15,7 +16,9 @@ import { invalidRange } from "../errors.ts";
 import { SIGNATURE_HEADER, signWebhook } from "../http/webhook.ts";
 import type { Delivery, Webhooks } from "../vault/webhooks.ts";
 import { VERSION } from "../version.ts";
-import { WEBHOOK_CONCURRENCY, WEBHOOK_POLL_MS, WEBHOOK_TIMEOUT_MS } from "./limits.ts";
+import { WEBHOOK_POLL_MS, WEBHOOK_TIMEOUT_MS } from "./limits.ts";
+import { Lookups } from "./webhook-lookup.ts";
+import { DeliveryTurns } from "./webhook-turns.ts";
 
 export interface WebhookWorkerOptions {
   readonly webhooks: Webhooks;
@@ -70,8 +73,14 @@ export class WebhookWorker {
   readonly #webhooks: Webhooks;
   readonly #allowed: BlockList;
   readonly #pollMs: number;
+  readonly #turns = new DeliveryTurns();
+  readonly #lookups = new Lookups();
+  readonly #underWay = new Set<Promise<void>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #round: Promise<void> = Promise.resolve();
+  /** Begins what is due, as long as it runs. */
+  #beginning: Promise<void> | undefined;
+  /** There may be something due that the look under way has not seen. */
+  #isLookWanted = false;
   #isStopped = false;
 
   /** @throws TypeError or RangeError for a network that is not `address/prefix` */
@@ -83,8 +92,8 @@ export class WebhookWorker {
 
   start(): void {
     this.#timer = setTimeout(() => {
-      // A round that fails, because the storage is away, is tried again; deliveries stay owed.
-      this.#round = this.deliverDue()
+      // A look that fails, because the storage is away, is made again; deliveries stay owed.
+      this.#begin()
         .catch(() => {})
         .then(() => {
           if (!this.#isStopped) this.start();
@@ -93,31 +102,63 @@ export class WebhookWorker {
     this.#timer.unref();
   }
 
-  /** Starts no more deliveries and waits for those under way. */
+  /** Starts no more deliveries and waits for those under way, which take 10 s at most if the storage answers. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    await this.#round;
+    await this.#beginning?.catch(() => {});
+    await Promise.all(this.#underWay);
   }
 
   /** Delivers what is due now. */
   async deliverDue(): Promise<void> {
-    for (;;) {
-      const due = await this.#webhooks.claim(WEBHOOK_CONCURRENCY);
-      await Promise.all(
-        due.map(async (delivery) => this.#webhooks.settle(delivery, await this.#attempt(delivery))),
-      );
-      if (due.length < WEBHOOK_CONCURRENCY || this.#isStopped) return;
+    await this.#begin();
+    // Each begins what is due next before it is over.
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  /** Begins what is due as far as there is room. One looks for all that ask meanwhile. */
+  #begin(): Promise<void> {
+    this.#isLookWanted = true;
+    this.#beginning ??= this.#look().finally(() => {
+      this.#beginning = undefined;
+    });
+    return this.#beginning;
+  }
+
+  async #look(): Promise<void> {
+    while (this.#isLookWanted && !this.#isStopped) {
+      this.#isLookWanted = false;
+      const wanted = this.#turns.plan(await this.#webhooks.owed());
+      if (wanted.size === 0) continue;
+      const claimed = await this.#webhooks.claim(wanted);
+      for (const delivery of claimed) {
+        this.#turns.began(delivery);
+        const done = this.#deliver(delivery).finally(() => this.#underWay.delete(done));
+        this.#underWay.add(done);
+      }
+      // Where one webhook was owed less than it could have had, there is room for others.
+      if (claimed.length > 0) this.#isLookWanted = true;
     }
+  }
+
+  async #deliver(delivery: Delivery): Promise<void> {
+    const failure = await this.#attempt(delivery);
+    // What cannot be noted, because the storage is away, is claimed again after a while.
+    await this.#webhooks.settle(delivery, failure).catch(() => {});
+    this.#turns.ended(delivery, failure !== undefined);
+    await this.#begin().catch(() => {});
   }
 
   /** One attempt. @returns why it failed, in our own words; undefined if it was delivered */
   async #attempt(delivery: Delivery): Promise<string | undefined> {
     try {
+      const signal = AbortSignal.timeout(WEBHOOK_TIMEOUT_MS);
       const url = new URL(delivery.url);
-      const address = await this.#addressOf(url);
+      const address = await this.#addressOf(url, signal);
       if (address === undefined) return "the URL's address is not public";
-      const status = await send(url, address, utf8(JSON.stringify(delivery.event), "event"), delivery.secret);
+      const body = utf8(JSON.stringify(delivery.event), "event");
+      const status = await send(url, address, body, delivery.secret, signal);
       // A redirect is not followed: it would lead past the check of the address.
       return status >= 200 && status < 300 ? undefined : `status ${status}`;
     } catch (error) {
@@ -126,16 +167,16 @@ export class WebhookWorker {
   }
 
   /** The address to connect to: the first of the name's, if every one may be reached. */
-  async #addressOf(url: URL): Promise<{ address: string; family: number } | undefined> {
+  async #addressOf(url: URL, signal: AbortSignal): Promise<LookupAddress | undefined> {
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const addresses = isIP(host)
       ? [{ address: host, family: isIP(host) }]
-      : await dnsLookup(host, { all: true });
+      : await this.#lookups.addressesOf(host, signal);
     if (addresses.length === 0 || !addresses.every((found) => this.#mayReach(found))) return undefined;
     return addresses[0];
   }
 
-  #mayReach({ address, family }: { address: string; family: number }): boolean {
+  #mayReach({ address, family }: LookupAddress): boolean {
     const kind = family === 6 ? "ipv6" : "ipv4";
     return !notPublic.check(address, kind) || this.#allowed.check(address, kind);
   }
@@ -144,9 +185,10 @@ export class WebhookWorker {
 /** Sends a signed event to exactly this address, whatever the name resolves to by now. */
 function send(
   url: URL,
-  address: { address: string; family: number },
+  address: LookupAddress,
   body: Uint8Array,
   secret: string,
+  signal: AbortSignal,
 ): Promise<number> {
   const lookup: LookupFunction = (_name, options, callback) => {
     if (options.all) callback(null, [address]);
@@ -159,7 +201,7 @@ function send(
         method: "POST",
         lookup,
         agent: false,
-        signal: AbortSignal.timeout(WEBHOOK_TIMEOUT_MS),
+        signal,
         headers: {
           "content-type": "application/json",
           "content-length": body.length,

@@ -35,9 +35,19 @@ export interface WebhookInfo {
   readonly createdAt: string;
 }
 
+/** A webhook for which a delivery is due. */
+export interface OwedWebhook {
+  readonly webhookId: string;
+  readonly environmentId: string;
+  /** Since when, in milliseconds since 1970. */
+  readonly dueAt: number;
+}
+
 /** A delivery that a server has claimed. */
 export interface Delivery {
   readonly sequence: number;
+  readonly webhookId: string;
+  readonly environmentId: string;
   readonly url: string;
   readonly secret: string;
   readonly event: VaultEvent;
@@ -171,47 +181,38 @@ export class Webhooks {
     );
   }
 
+  /** The webhooks for which something is due now, however much that is. */
+  owed(): Promise<OwedWebhook[]> {
+    const now = this.#now();
+    return this.#database.read(async (sql) => {
+      const rows = await sql.all(OWED);
+      return rows
+        .map((row) => ({
+          webhookId: row.id as string,
+          environmentId: row.environment_id as string,
+          dueAt: row.due_at as number,
+        }))
+        .filter(({ dueAt }) => dueAt <= now);
+    });
+  }
+
   /**
    * Takes deliveries that are due. Another server that looks at the same moment gets others; one that dies leaves them
    * to be claimed again after a while, so a receiver may see an event twice: its id tells.
+   *
+   * @param wanted - how many at most of each webhook, by its id
    */
-  claim(limit: number): Promise<Delivery[]> {
+  claim(wanted: ReadonlyMap<string, number>): Promise<Delivery[]> {
     const now = this.#now();
+    // In one order everywhere, so that two servers do not wait for each other.
+    const inOrder = [...wanted].sort(([one], [other]) => (one < other ? -1 : 1));
     return this.#database.write(async (sql) => {
-      const rows = await sql.all(
-        `SELECT d.sequence, d.due_at, d.attempts, w.id AS webhook_id, w.url, w.sealed_secret,
-           e.id, e.kind, e.data, e.created_at
-         FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN events e ON e.id = d.event_id
-         WHERE d.state = 'pending' AND d.due_at <= ? AND w.disabled_at IS NULL ORDER BY d.due_at, d.sequence LIMIT ?`,
-        now,
-        limit,
-      );
       const claimed: Delivery[] = [];
-      for (const row of rows) {
-        const changed = await sql.run(
-          `UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = ?
-           WHERE sequence = ? AND state = 'pending' AND due_at = ?`,
-          now + DELIVERY_CLAIM_MS,
-          row.sequence as number,
-          row.due_at as number,
-        );
-        if (changed === 0) continue;
-        const secret = this.#wrapper.openSecret(
-          row.sealed_secret as Uint8Array,
-          utf8(row.webhook_id as string, "id"),
-        );
-        claimed.push({
-          sequence: row.sequence as number,
-          url: row.url as string,
-          secret: fromUtf8(secret) as string,
-          event: toEvent(
-            row.id as string,
-            row.kind as EventKind,
-            row.data as string,
-            row.created_at as number,
-          ),
-          attempt: (row.attempts as number) + 1,
-        });
+      for (const [webhookId, limit] of inOrder) {
+        for (const row of await sql.all(DUE, webhookId, now, limit)) {
+          const isOurs = await sql.run(CLAIM, now + DELIVERY_CLAIM_MS, row.sequence!, row.due_at!);
+          if (isOurs > 0) claimed.push(this.#toDelivery(row));
+        }
       }
       return claimed;
     });
@@ -231,7 +232,44 @@ export class Webhooks {
       ),
     );
   }
+
+  #toDelivery(row: Row): Delivery {
+    const webhookId = row.webhook_id as string;
+    const secret = this.#wrapper.openSecret(row.sealed_secret as Uint8Array, utf8(webhookId, "id"));
+    return {
+      sequence: row.sequence as number,
+      webhookId,
+      environmentId: row.environment_id as string,
+      url: row.url as string,
+      secret: fromUtf8(secret) as string,
+      event: toEvent(row.id as string, row.kind as EventKind, row.data as string, row.created_at as number),
+      attempt: (row.attempts as number) + 1,
+    };
+  }
 }
+
+/** The ids that have something pending are found by steps from one to the next, past all that each of them is owed. */
+const OWED = `
+  WITH RECURSIVE owed (id) AS (
+    SELECT min(webhook_id) FROM webhook_deliveries WHERE state = 'pending'
+    UNION ALL
+    SELECT (SELECT min(d.webhook_id) FROM webhook_deliveries d WHERE d.state = 'pending' AND d.webhook_id > owed.id)
+    FROM owed WHERE owed.id IS NOT NULL
+  )
+  SELECT w.id, w.environment_id,
+    (SELECT min(d.due_at) FROM webhook_deliveries d WHERE d.state = 'pending' AND d.webhook_id = w.id) AS due_at
+  FROM owed JOIN webhooks w ON w.id = owed.id WHERE w.disabled_at IS NULL`;
+
+const DUE = `
+  SELECT d.sequence, d.due_at, d.attempts, w.id AS webhook_id, w.environment_id, w.url, w.sealed_secret,
+    e.id, e.kind, e.data, e.created_at
+  FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN events e ON e.id = d.event_id
+  WHERE d.webhook_id = ? AND d.state = 'pending' AND d.due_at <= ? AND w.disabled_at IS NULL
+  ORDER BY d.due_at, d.sequence LIMIT ?`;
+
+const CLAIM = `
+  UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = ?
+  WHERE sequence = ? AND state = 'pending' AND due_at = ?`;
 
 function toInfo(row: Row): WebhookInfo {
   const kinds = row.kinds as string;

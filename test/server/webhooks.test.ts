@@ -206,10 +206,11 @@ test("[EVT-13] [EVT-17] redirects, silence and closed ports are failures", async
 test("[EVT-15] a delivery that was claimed and never settled is taken again after a minute", async () => {
   const receiver = await startReceiver();
   const { host, session, worker, clock } = await set();
-  await host.webhooks.create(session.environmentId, { url: receiver.url, kinds: ["vault.data.created"] });
+  const kinds = ["vault.data.created"];
+  const { id } = await host.webhooks.create(session.environmentId, { url: receiver.url, kinds });
   await session.kv.createKv({ name: "n", value: "v", keyContext: CONTEXT });
-  expect(await host.webhooks.claim(10)).toHaveLength(1);
-  expect(await host.webhooks.claim(10)).toHaveLength(0);
+  expect(await host.webhooks.claim(new Map([[id, 10]]))).toHaveLength(1);
+  expect(await host.webhooks.claim(new Map([[id, 10]]))).toHaveLength(0);
   clock.advance(59_999);
   await worker.deliverDue();
   expect(receiver.received).toHaveLength(0);

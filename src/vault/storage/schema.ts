@@ -21,7 +21,7 @@ export interface SchemaTypes {
 }
 
 /** The newest version. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /** Statements that take a database from version index to index + 1. */
 export function migrations({ text, bytes, integer, sequence, write }: SchemaTypes): readonly string[] {
@@ -176,6 +176,11 @@ export function migrations({ text, bytes, integer, sequence, write }: SchemaType
   ALTER TABLE events ADD COLUMN write_id ${write};
   DROP INDEX events_by_environment;
   CREATE INDEX events_in_order ON events (environment_id, write_id, sequence);
+  `,
+    // 4: what each webhook is owed, apart from the others.
+    `
+  DROP INDEX webhook_deliveries_due;
+  CREATE INDEX webhook_deliveries_owed ON webhook_deliveries (webhook_id, due_at, sequence) WHERE state = 'pending';
   `,
   ];
 }
