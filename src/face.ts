@@ -40,6 +40,7 @@ import {
   type NativeStreamOptions,
 } from "./crypto/native-stream.ts";
 import { checkPlaintext, roomFor } from "./crypto/plaintext.ts";
+import { readyRandom } from "./crypto/random.ts";
 import { decryptFailed, VaultError } from "./errors.ts";
 import { HttpKeyService } from "./http/http-key-service.ts";
 import { HttpKvService } from "./http/http-kv-service.ts";
@@ -127,9 +128,11 @@ export class Vault implements KvServiceFace {
   /**
    * @param options - ports, or how to reach the service: default by COFFER_API_KEY and COFFER_BASE_URL, else
    *   WORKOS_API_KEY and WorkOS's own service
-   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_RANDOM_UNAVAILABLE if the kernel's random device
+   *   cannot be opened
    */
   constructor(options: VaultOptions = {}) {
+    readyRandom();
     if (options.keys === undefined) {
       const transport = new Transport(options);
       this.#keys = new HttpKeyService(transport);

@@ -21,6 +21,7 @@ import { expandSha512, hash } from "./hash.ts";
 import { keyBlobFormatAt } from "./key-blob.ts";
 import type { KeyContext } from "./key-context.ts";
 import { KEY_BLOB_BYTES_MAX } from "./limits.ts";
+import { readyRandom } from "./random.ts";
 import { INSPECT, SecretBytes } from "./secret-bytes.ts";
 
 /** What `new DataKey` takes. */
@@ -48,6 +49,11 @@ export class DataKey {
   constructor(parts: DataKeyParts) {
     const key = parts.key instanceof Uint8Array ? ownBytes(parts.key, "data key") : parts.key;
     checkKey(key);
+    // Before connections use up the files that a process may open. A key that only decrypts needs no randomness: what
+    // encrypts says what is missing.
+    try {
+      readyRandom();
+    } catch {}
     this.id = parts.id;
     this.encryptedKeys = parts.encryptedKeys;
     this.#context = parts.context;

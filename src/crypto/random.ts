@@ -1,60 +1,37 @@
 /**
  * Randomness, at the moment of use.
  *
- * Owns the one function from which every data key, KEK, nonce and token takes its bytes. Keeps no pool: the
- * generators of all JavaScript runtimes repeat their output in both copies of a cloned virtual machine, the
- * kernel's does not (Linux mixes in the VM generation id), so on Node, Bun and Deno each call reads the kernel.
+ * Owns the one function from which every data key, KEK, nonce and token takes its bytes, and the choice of their source:
+ * - on Linux, macOS and the BSDs (Node, Bun, Deno) fresh bytes of the kernel's for each call, XOR those of the runtime's
+ *   generator, which come from a pool. The generators of all JavaScript runtimes repeat their output in both copies of a
+ *   cloned virtual machine, the kernel's does not (Linux mixes in the VM generation id); and while either is good, so is
+ *   the result. A device that cannot be opened is an error, never a reason to do with less;
+ * - elsewhere (Windows, browsers, edge runtimes) the runtime's generator, for each call.
  * Must not know what the bytes are for.
  *
  * @module
  */
 import { VaultError } from "../errors.ts";
+import { KERNEL_DEVICE, KernelDevice } from "./kernel-device.ts";
 import { type Runtime, runtime, type WebCrypto } from "./runtime.ts";
 
-/** The kernel's generator on Linux, macOS and the BSDs; does not exist on Windows. */
-const KERNEL_DEVICE = "/dev/urandom";
+/** Where there is the kernel's device, by the names of `process.platform`. */
+const KERNEL_PLATFORMS = ["linux", "android", "darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix"];
 
 /** Bytes that Web Crypto hands out in one call (W3C Web Cryptography API, getRandomValues). */
 const WEBCRYPTO_BYTES_MAX = 65536;
 
+/** Bytes of the pool: 341 nonces. Ours; after each the kernel's device is proved again. */
+const POOL_BYTES = 4096;
+
 /** Fills an array, or `length` bytes of it from `offset`, with random bytes or throws ERR_RANDOM_UNAVAILABLE. */
 export type FillRandom = (target: Uint8Array, offset?: number, length?: number) => void;
 
-/**
- * Reads the kernel's device.
- *
- * @param device - path of a character device
- * @returns undefined where there is no such device or it may not be opened (Windows, some sandboxes): the
- *   runtime's own generator is then the best there is
- */
-export function kernelRandom(fs: NonNullable<Runtime["fs"]>, device: string): FillRandom | undefined {
-  let fd: number;
-  try {
-    fd = fs.openSync(device, "r");
-    // A regular file in its place, as in a badly made chroot, would repeat itself.
-    if (!fs.fstatSync(fd).isCharacterDevice()) {
-      fs.closeSync(fd);
-      return undefined;
-    }
-  } catch {
-    return undefined;
-  }
-  return (target, offset = 0, length = target.length - offset) => {
-    const end = offset + length;
-    let filled = offset;
-    while (filled < end) {
-      let read: number;
-      try {
-        read = fs.readSync(fd, target, filled, end - filled, null);
-      } catch (cause) {
-        throw new VaultError("ERR_RANDOM_UNAVAILABLE", "the kernel's random device cannot be read", {
-          cause,
-        });
-      }
-      if (read === 0) throw new VaultError("ERR_RANDOM_UNAVAILABLE", "the kernel's random device ended");
-      filled += read;
-    }
-  };
+/** A source of random bytes. */
+export interface RandomSource {
+  /** Makes it ready. @throws VaultError ERR_RANDOM_UNAVAILABLE */
+  open(): void;
+  readonly fill: FillRandom;
 }
 
 /** Web Crypto's generator, in pieces it accepts. */
@@ -68,24 +45,65 @@ export function webRandom(crypto: Pick<WebCrypto, "getRandomValues">): FillRando
 }
 
 /**
- * Chooses the source of a runtime: the kernel, else Web Crypto.
+ * The kernel's bytes, XOR a generator's.
  *
- * @throws VaultError ERR_RANDOM_UNAVAILABLE, when called, where there is neither
+ * @param generator - fills a pool; undefined for the kernel's alone
+ */
+export function kernelRandom(device: KernelDevice, generator: FillRandom | undefined): RandomSource {
+  const pool = new Uint8Array(POOL_BYTES);
+  let used = POOL_BYTES;
+  const fill: FillRandom = (target, offset = 0, length = target.length - offset) => {
+    device.fill(target, offset, length);
+    const end = offset + length;
+    for (let at = offset; at < end; at++) {
+      if (used === POOL_BYTES) {
+        device.prove();
+        generator?.(pool);
+        used = 0;
+      }
+      target[at]! ^= pool[used]!;
+      // No byte is used twice, or found later.
+      pool[used++] = 0;
+    }
+  };
+  return { open: () => void device.open(), fill };
+}
+
+/**
+ * Chooses the source of a runtime.
+ *
+ * @param path - of the kernel's device
+ * @returns a source that throws VaultError ERR_RANDOM_UNAVAILABLE, when asked, where there is none or it cannot be opened
  */
 export function selectRandom(
-  available: Pick<Runtime, "fs" | "webcrypto">,
-  device = KERNEL_DEVICE,
-): FillRandom {
-  const kernel = available.fs === undefined ? undefined : kernelRandom(available.fs, device);
-  if (kernel !== undefined) return kernel;
-  if (available.webcrypto !== undefined) return webRandom(available.webcrypto);
-  return () => {
+  available: Pick<Runtime, "fs" | "webcrypto" | "platform">,
+  path = KERNEL_DEVICE,
+): RandomSource {
+  const { fs, webcrypto, platform } = available;
+  const generator = webcrypto === undefined ? undefined : webRandom(webcrypto);
+  if (fs !== undefined && KERNEL_PLATFORMS.includes(platform ?? "")) {
+    return kernelRandom(new KernelDevice(fs, platform, path), generator);
+  }
+  if (generator !== undefined) return { open: () => {}, fill: generator };
+  const none = (): never => {
     throw new VaultError("ERR_RANDOM_UNAVAILABLE", "this runtime has no source of random bytes");
   };
+  return { open: none, fill: none };
 }
 
 // Chosen at first use, not at load: importing a module must not open files.
-let fill: FillRandom | undefined;
+let source: RandomSource | undefined;
+
+/**
+ * Opens and proves the source, unless it is open: for whatever will need it, before connections use up the files that a
+ * process may open.
+ *
+ * @throws VaultError ERR_RANDOM_UNAVAILABLE
+ */
+export function readyRandom(): void {
+  source ??= selectRandom(runtime);
+  source.open();
+}
 
 /** Bytes that were read for what runs just now, and how many of them are taken. */
 let drawn: { readonly bytes: Uint8Array; taken: number } | undefined;
@@ -125,9 +143,8 @@ export function randomBytes(length: number): Uint8Array {
 }
 
 function readRandom(length: number): Uint8Array {
-  fill ??= selectRandom(runtime);
   const out = new Uint8Array(length);
-  fill(out);
+  fillRandom(out, 0, length);
   return out;
 }
 
@@ -139,6 +156,6 @@ function readRandom(length: number): Uint8Array {
  * @throws VaultError ERR_RANDOM_UNAVAILABLE
  */
 export function fillRandom(target: Uint8Array, offset: number, length: number): void {
-  fill ??= selectRandom(runtime);
-  fill(target, offset, length);
+  source ??= selectRandom(runtime);
+  source.fill(target, offset, length);
 }

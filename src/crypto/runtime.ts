@@ -24,6 +24,8 @@ export interface Runtime {
   readonly crypto: typeof import("node:crypto") | undefined;
   /** `node:fs` where it reads the kernel's own files: Node, Bun and Deno. */
   readonly fs: typeof import("node:fs") | undefined;
+  /** The operating system by the name of `process.platform`. */
+  readonly platform: string | undefined;
   /** The `Buffer` class, for its native base64. */
   readonly Buffer: typeof globalThis.Buffer | undefined;
   /** The Web Crypto API. */
@@ -36,6 +38,7 @@ export interface Runtime {
 export interface RuntimeGlobals {
   process?: {
     getBuiltinModule?: (id: string) => unknown;
+    platform?: string;
     versions?: { readonly bun?: string; readonly deno?: string };
   };
   navigator?: { userAgent?: string };
@@ -66,6 +69,7 @@ export function detectRuntime(globals: RuntimeGlobals): Runtime {
   return {
     crypto: builtin("node:crypto") as Runtime["crypto"],
     fs: isWorkerd ? undefined : (builtin("node:fs") as Runtime["fs"]),
+    platform: globals.process?.platform,
     Buffer: globals.Buffer,
     webcrypto: globals.crypto,
     wasm: globals.WebAssembly,

@@ -7,6 +7,7 @@
  * @module
  */
 import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/key-context.ts";
+import { readyRandom } from "../crypto/random.ts";
 import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/uuid.ts";
 import { VaultError } from "../errors.ts";
 import { ApiKeys } from "./api-keys.ts";
@@ -244,6 +245,7 @@ export class VaultHost {
  */
 export async function openHost(database: Database, options: HostOptions): Promise<VaultHost> {
   try {
+    readyRandom();
     const { wrapper, vaultId } = await unlock(database, options);
     await destroyDueKeks(database, options.now());
     return new VaultHost(database, wrapper, uuidToText(vaultId), options.now);

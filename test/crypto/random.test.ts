@@ -1,13 +1,14 @@
 /** Where random bytes come from: the kernel at the moment of use, else Web Crypto, else nowhere. */
-import * as nodeFs from "node:fs";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test, vi } from "vitest";
+import { KernelDevice } from "../../src/crypto/kernel-device.ts";
 import { kernelRandom, randomBytes, selectRandom, webRandom, withOneRead } from "../../src/crypto/random.ts";
 import type { Runtime } from "../../src/crypto/runtime.ts";
 import { errorOf } from "../support/errors.ts";
 
+const nodeFs = process.getBuiltinModule("node:fs");
 const directory = mkdtempSync(join(tmpdir(), "coffer-random-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -58,7 +59,7 @@ describe("withOneRead", () => {
       bytes: number,
     ) => {
       reads.push({ target, bytes });
-      return original(fd, target, offset, bytes, null);
+      return original(fd, target, offset, bytes, 2 ** 52);
     }) as typeof original);
     try {
       await work();
@@ -108,86 +109,132 @@ describe("withOneRead", () => {
   });
 });
 
-describe("the kernel's device", () => {
-  test("is read for each call, from the device that is named", () => {
-    const fill = kernelRandom(nodeFs, "/dev/zero")!;
-    const target = new Uint8Array(100).fill(1);
-    fill(target);
-    expect(target).toEqual(new Uint8Array(100));
+describe("[ENV-2] [NAT-29] the kernel's device", () => {
+  const deviceOf = (fs: NonNullable<Runtime["fs"]>, path?: string) => new KernelDevice(fs, "darwin", path);
+  const filled = (device: KernelDevice, length = 4): Uint8Array => {
+    const target = new Uint8Array(length).fill(1);
+    device.fill(target, 0, length);
+    return target;
+  };
+
+  test("is read for each call, from the device that is named, and nothing is opened before", () => {
+    const openSync = vi.spyOn(nodeFs, "openSync");
+    const device = new KernelDevice(nodeFs, "darwin", "/dev/zero");
+    expect(openSync).not.toHaveBeenCalled();
+    expect([...filled(device)]).toEqual([0, 0, 0, 0]);
+    filled(device);
+    expect(openSync).toHaveBeenCalledTimes(1);
+    openSync.mockRestore();
   });
 
-  test("is read on until the target is full", () => {
+  test("is read on until the target is full, at a place that no file reaches", () => {
     const requests: [offset: number, length: number][] = [];
-    const fill = kernelRandom(
+    const device = deviceOf(
       fakeFs({
-        readSync: (fd: number, target: Uint8Array, offset: number, length: number, position: null) => {
-          expect([fd, position]).toEqual([99, null]);
+        readSync: (fd: number, target: Uint8Array, offset: number, length: number, position: number) => {
+          expect([fd, position]).toEqual([99, 2 ** 52]);
           requests.push([offset, length]);
           const read = Math.min(length, 4);
           target.fill(offset + 1, offset, offset + read);
           return read;
         },
       }),
-      "/dev/urandom",
-    )!;
-    const target = new Uint8Array(10);
-    fill(target);
-    expect(requests).toEqual([
+    );
+    expect([...filled(device, 10)]).toEqual([1, 1, 1, 1, 5, 5, 5, 5, 9, 9]);
+    expect(requests.slice(1)).toEqual([
       [0, 10],
       [4, 6],
       [8, 2],
     ]);
-    expect([...target]).toEqual([1, 1, 1, 1, 5, 5, 5, 5, 9, 9]);
   });
 
-  test("that fails later is an error, never a fallback to weaker bytes", () => {
+  test("that has no places is proved before each read", () => {
+    const fstatSync = vi.fn(() => ({ isCharacterDevice: () => true, dev: 1, ino: 2, rdev: 3 }));
+    const readSync = vi.fn(
+      (_fd: number, _t: Uint8Array, _o: number, length: number, place: number | null) => {
+        if (place !== null) throw new Error("ESPIPE");
+        return length;
+      },
+    );
+    const device = deviceOf(fakeFs({ fstatSync, readSync }));
+    filled(device);
+    filled(device);
+    // At the opening, and before the second read.
+    expect(fstatSync).toHaveBeenCalledTimes(2);
+  });
+
+  test("that fails later is opened anew once, then an error with its cause, never a fallback to weaker bytes", () => {
     const cause = new Error("EIO");
+    const openSync = vi.fn(() => 99);
     const failing = fakeFs({
+      openSync,
       readSync: () => {
         throw cause;
       },
     });
-    const fill = selectRandom({ fs: failing, webcrypto }, "/dev/urandom");
-    const error = errorOf(() => fill(new Uint8Array(4)));
+    const source = selectRandom({ fs: failing, webcrypto, platform: "darwin" }, "/dev/urandom");
+    const error = errorOf(() => source.fill(new Uint8Array(4)));
     expect(error).toMatchObject({ code: "ERR_RANDOM_UNAVAILABLE", cause });
+    expect(openSync).toHaveBeenCalledTimes(2);
   });
 
   test("that ends is an error, not an endless loop", () => {
-    const fill = kernelRandom(nodeFs, "/dev/null")!;
-    expect(errorOf(() => fill(new Uint8Array(4))).code).toBe("ERR_RANDOM_UNAVAILABLE");
+    expect(errorOf(() => filled(deviceOf(nodeFs, "/dev/null"))).code).toBe("ERR_RANDOM_UNAVAILABLE");
   });
 
-  test("is not taken where it does not exist", () => {
-    expect(kernelRandom(nodeFs, join(directory, "absent"))).toBeUndefined();
+  test.each([
+    ["absent", undefined, /there is none/],
+    [
+      "a regular file, which would repeat itself",
+      new Uint8Array(1000).fill(7),
+      /is not the kernel's random device/,
+    ],
+  ])("%s is an error", (name, content, message) => {
+    const path = join(directory, name.slice(0, 8));
+    if (content !== undefined) writeFileSync(path, content);
+    const error = errorOf(() => deviceOf(nodeFs, path).open());
+    expect([error.code, error.message]).toEqual(["ERR_RANDOM_UNAVAILABLE", expect.stringMatching(message)]);
   });
 
-  test("is not taken where a regular file stands in its place, which would repeat itself", () => {
-    const file = join(directory, "urandom");
-    writeFileSync(file, new Uint8Array(1000).fill(7));
-    expect(kernelRandom(nodeFs, file)).toBeUndefined();
+  test("another character device is an error where devices have numbers, and is closed", () => {
+    const device = new KernelDevice(nodeFs, "linux", "/dev/zero");
+    expect(errorOf(() => device.open()).code).toBe("ERR_RANDOM_UNAVAILABLE");
     const fs = fakeFs({ fstatSync: () => ({ isCharacterDevice: () => false }) });
-    expect(kernelRandom(fs, "/dev/urandom")).toBeUndefined();
+    expect(errorOf(() => deviceOf(fs).open()).code).toBe("ERR_RANDOM_UNAVAILABLE");
     expect(fs.closeSync).toHaveBeenCalledWith(99);
+  });
+
+  test("its bytes are XORed with those of a generator, of which none serves twice", () => {
+    let next = 0;
+    const source = kernelRandom(deviceOf(nodeFs, "/dev/zero"), (target) => {
+      next += 1;
+      target.fill(next);
+    });
+    const all = new Uint8Array(4096 + 10);
+    source.fill(all);
+    expect(new Set(all.subarray(0, 4096))).toEqual(new Set([1]));
+    expect(new Set(all.subarray(4096))).toEqual(new Set([2]));
+    const kernel = new Uint8Array(64);
+    kernelRandom(new KernelDevice(nodeFs, process.platform), undefined).fill(kernel);
+    expect(isFilled(kernel)).toBe(true);
   });
 });
 
 describe("the choice", () => {
-  test("Web Crypto where there is no kernel device", () => {
+  test.each([
+    [undefined, "linux"],
+    [nodeFs, "win32"],
+    [nodeFs, undefined],
+  ])("Web Crypto where there is no kernel device", (fs, platform) => {
     const target = new Uint8Array(64);
-    selectRandom({ fs: undefined, webcrypto })(target);
+    const source = selectRandom({ fs, webcrypto, platform }, join(directory, "absent"));
+    source.open();
+    source.fill(target);
     expect(isFilled(target)).toBe(true);
-    selectRandom({ fs: nodeFs, webcrypto }, join(directory, "absent"))(target.fill(0));
-    expect(isFilled(target)).toBe(true);
-  });
-
-  test("the kernel where there are both", () => {
-    const target = new Uint8Array(4).fill(1);
-    selectRandom({ fs: nodeFs, webcrypto }, "/dev/zero")(target);
-    expect([...target]).toEqual([0, 0, 0, 0]);
   });
 
   test("an error where there is neither, and only when bytes are asked for", () => {
-    const fill = selectRandom({ fs: undefined, webcrypto: undefined });
+    const { fill } = selectRandom({ fs: undefined, webcrypto: undefined, platform: "linux" });
     expect(errorOf(() => fill(new Uint8Array(1))).code).toBe("ERR_RANDOM_UNAVAILABLE");
   });
 });
