@@ -244,16 +244,22 @@ export function detectLayout(bytes: Uint8Array): Layout | undefined {
  * @param at - where the nonce begins
  */
 export function claimsEarlierLayout(bytes: Uint8Array, at: number): boolean {
-  let magicAt = at;
-  const lastAt = at + LEB128_BYTES_MAX - 1;
-  while (magicAt < lastAt && bytes[magicAt]! >= 0x80) magicAt++;
-  magicAt += 1;
-  // Nearly always decided here, by one byte or two: every magic begins with one of two letters.
-  const letter = bytes[magicAt];
-  const isLetter = letter === WORKOS_MAGIC[0] || letter === COFFER_MAGIC[0];
-  if (isLetter && beginsLikeMagic(bytes, magicAt, at + NONCE_BYTES)) return true;
-  return bytes[at] === NATIVE_MAGIC[0] && startsWithAt(bytes, NATIVE_MAGIC, at);
+  const first = bytes[at]!;
+  if (first === COFFER_LETTER && startsWithAt(bytes, NATIVE_MAGIC, at)) return true;
+  let magicAt = at + 1;
+  if (first >= 0x80) {
+    const lastAt = at + LEB128_BYTES_MAX;
+    while (magicAt < lastAt && bytes[magicAt - 1]! >= 0x80) magicAt++;
+  }
+  // Nearly always decided here: every magic begins with one of two letters.
+  const letter = bytes[magicAt]!;
+  if (letter !== WORKOS_LETTER && letter !== COFFER_LETTER) return false;
+  return beginsLikeMagic(bytes, magicAt, at + NONCE_BYTES);
 }
+
+/** The letters by which key blobs and native envelopes begin: numbers, since this is looked at for every message. */
+const WORKOS_LETTER = WORKOS_MAGIC[0] as number;
+const COFFER_LETTER = COFFER_MAGIC[0] as number;
 
 /** Whether the bytes up to `end` are a magic, or the beginning of one. */
 function beginsLikeMagic(bytes: Uint8Array, at: number, end: number): boolean {

@@ -55,15 +55,18 @@ export function kernelRandom(device: KernelDevice, generator: FillRandom | undef
   const fill: FillRandom = (target, offset = 0, length = target.length - offset) => {
     device.fill(target, offset, length);
     const end = offset + length;
-    for (let at = offset; at < end; at++) {
+    let at = offset;
+    while (at < end) {
       if (used === POOL_BYTES) {
         device.prove();
         generator?.(pool);
         used = 0;
       }
-      target[at]! ^= pool[used]!;
-      // No byte is used twice, or found later.
-      pool[used++] = 0;
+      // No byte of the pool is used twice. What was used may stay: alone it tells nothing of the result.
+      const until = Math.min(end, at + POOL_BYTES - used);
+      const shift = used - at;
+      for (; at < until; at++) target[at]! ^= pool[at + shift]!;
+      used = at + shift;
     }
   };
   return { open: () => void device.open(), fill };
