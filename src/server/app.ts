@@ -15,7 +15,7 @@ import type { EventMode } from "../vault/events.ts";
 import type { HostSession, Principal, VaultHost } from "../vault/host.ts";
 import { COFFER_OPERATIONS } from "./coffer-api.ts";
 import { type Answer, type Asked, askedOf, responseOf } from "./exchange.ts";
-import { URL_CHARS_MAX } from "./limits.ts";
+import { BODY_BYTES_SMALL_MAX, URL_CHARS_MAX } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Operation } from "./operations.ts";
@@ -172,7 +172,7 @@ export function createApp(options: AppOptions): App {
     let bytes: Uint8Array | undefined;
     let body: unknown;
     if (operation.bodySchema !== undefined) {
-      const read = readBody(asked);
+      const read = readBody(asked, operation.bodyBytesMax ?? BODY_BYTES_SMALL_MAX);
       bytes = read instanceof Promise ? await read : read;
       body = validate(operation.bodySchema, parseStrictJson(bytes), 422);
     }

@@ -11,6 +11,7 @@ import { KV_LIST_LIMIT_DEFAULT } from "../kv/rules.ts";
 import type { KekInfo, KekSelector, ShredReport } from "../vault/kek-lifecycle.ts";
 import type { WebhookInfo } from "../vault/webhooks.ts";
 import { VERSION } from "../version.ts";
+import { BODY_BYTES_MAX } from "./limits.ts";
 import { type Operation, operation } from "./operations.ts";
 import { invalidRequest, toProblem } from "./problems.ts";
 import * as schemas from "./schemas.ts";
@@ -57,6 +58,7 @@ const KEYS: readonly Operation[] = [
     summary: "Unwrap several data keys; one result per item, in order",
     permissions: ["decrypt"],
     bodySchema: schemas.decryptsBody,
+    bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: schemas.decryptsAnswer,
     status: 200,
     isKeyBlobCall: true,
@@ -73,6 +75,7 @@ const KEYS: readonly Operation[] = [
     summary: "Wrap several data keys for other contexts; keys are not answered",
     permissions: ["rekey"],
     bodySchema: schemas.rekeysBody,
+    bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: schemas.wrappedResults,
     status: 200,
     isKeyBlobCall: true,
@@ -90,6 +93,7 @@ const KEYS: readonly Operation[] = [
     summary: "Wrap several data keys under the newest KEK versions; keys are not answered",
     permissions: ["rekey"],
     bodySchema: schemas.rewrapsBody,
+    bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: schemas.wrappedResults,
     status: 200,
     isKeyBlobCall: true,

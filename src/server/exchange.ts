@@ -7,7 +7,7 @@
  * @module
  */
 import { concatBytes } from "../crypto/bytes.ts";
-import { BODY_BYTES_MAX, BUSY_RETRY_AFTER_S } from "./limits.ts";
+import { BUSY_RETRY_AFTER_S } from "./limits.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
 /** A request, as a listener hands it on. */
@@ -22,9 +22,10 @@ export interface Asked {
   /**
    * The body: at once if all of it has come.
    *
-   * @throws Problem 413 for one that is longer than {@link BODY_BYTES_MAX}, 400 if it could not be read
+   * @param bytesMax - of the longest that is taken
+   * @throws Problem 413 for one that is longer, 400 if it could not be read, 503 if there is no room for it
    */
-  body(): Uint8Array | Promise<Uint8Array>;
+  body(bytesMax: number): Uint8Array | Promise<Uint8Array>;
 }
 
 /** An answer, ready to be sent. */
@@ -36,8 +37,8 @@ export interface Answer {
 }
 
 /** @returns the refusal of a body that is too long */
-export function bodyTooLarge(): Problem {
-  return new Problem(413, "ERR_REQUEST_TOO_LARGE", `The body has more than ${BODY_BYTES_MAX} bytes.`);
+export function bodyTooLarge(bytesMax: number): Problem {
+  return new Problem(413, "ERR_REQUEST_TOO_LARGE", `The body has more than ${bytesMax} bytes.`);
 }
 
 /** @returns the refusal of a body that broke off */
@@ -64,7 +65,7 @@ export function askedOf(request: Request): Asked {
       return request.signal;
     },
     header: (name) => request.headers.get(name) ?? undefined,
-    body: () => bodyOf(request),
+    body: (bytesMax) => bodyOf(request, bytesMax),
   };
 }
 
@@ -74,13 +75,13 @@ export function responseOf(answer: Answer, method: string): Response {
   return new Response(method === "HEAD" ? null : answer.body, { status, headers });
 }
 
-async function bodyOf(request: Request): Promise<Uint8Array> {
+async function bodyOf(request: Request, bytesMax: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
   try {
     for await (const part of (request.body ?? []) as AsyncIterable<Uint8Array>) {
       length += part.length;
-      if (length > BODY_BYTES_MAX) throw bodyTooLarge();
+      if (length > bytesMax) throw bodyTooLarge(bytesMax);
       parts.push(part);
     }
   } catch (error) {

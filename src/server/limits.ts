@@ -9,11 +9,20 @@
 /** Bytes of the largest request body: 1 MiB. Ours: a KV value of 64 KiB fully escaped, or 100 key blobs, fit. */
 export const BODY_BYTES_MAX = 1024 * 1024;
 
+/**
+ * Bytes of the body of an operation that takes neither a value nor a batch: 256 KiB. Ours: a context of 10 entries and a key
+ * blob of the largest size, fully escaped, fit.
+ */
+export const BODY_BYTES_SMALL_MAX = 256 * 1024;
+
 /** Levels of nesting in a JSON body. Ours: the API needs 4. */
 export const JSON_DEPTH_MAX = 16;
 
-/** Object members in a JSON body, all levels together. Ours. */
-export const JSON_MEMBERS_MAX = 1_000;
+/**
+ * Members and items in a JSON body, all levels together, an empty object or array counted as one. Ours: 100 rekeys under
+ * contexts of 10 entries have 1,301.
+ */
+export const JSON_VALUES_MAX = 2_000;
 
 /** Bytes of all request headers (Node's http default is the same). */
 export const HEADER_BYTES_MAX = 16 * 1024;

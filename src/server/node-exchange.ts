@@ -9,7 +9,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Budget, Holding } from "./budget.ts";
 import { type Answer, type Asked, bodyTooLarge, bodyUnreadable, serverBusy } from "./exchange.ts";
-import { BODY_BYTES_MAX, DRAIN_MS } from "./limits.ts";
+import { DRAIN_MS } from "./limits.ts";
 import type { Problem } from "./problems.ts";
 
 /** A target that names a server too: `http://host:port/path` (RFC 9112 section 3.2.2). */
@@ -57,16 +57,16 @@ export class NodeAsked implements Asked {
     return this.#request.headers[name] as string | undefined;
   }
 
-  body(): Uint8Array | Promise<Uint8Array> {
+  body(bytesMax: number): Uint8Array | Promise<Uint8Array> {
     const request = this.#request;
     if (!request.complete) {
       // It has told all that it will ever tell.
       if (request.destroyed) throw bodyUnreadable();
-      return this.#collect();
+      return this.#collect(bytesMax);
     }
     // All of it lies in the stream's buffer, which `read` empties at once.
     const length = request.readableLength;
-    if (length > BODY_BYTES_MAX) throw bodyTooLarge();
+    if (length > bytesMax) throw bodyTooLarge(bytesMax);
     if (length === 0) return NO_BODY;
     this.#held = this.#bodies.open(NOTHING);
     this.#held.settle();
@@ -80,7 +80,7 @@ export class NodeAsked implements Asked {
   }
 
   /** Reads a body that is still coming. What comes of one that is not wanted is taken, and thrown away. */
-  #collect(): Promise<Uint8Array> {
+  #collect(bytesMax: number): Promise<Uint8Array> {
     const request = this.#request;
     return new Promise((resolve, reject) => {
       const parts: Buffer[] = [];
@@ -94,7 +94,7 @@ export class NodeAsked implements Asked {
       this.#held = held;
       request.on("data", (part: Buffer) => {
         length += part.length;
-        if (length > BODY_BYTES_MAX) giveUp(bodyTooLarge());
+        if (length > bytesMax) giveUp(bodyTooLarge(bytesMax));
         else if (held.grow(part.length)) parts.push(part);
         else giveUp(serverBusy());
       });

@@ -32,6 +32,8 @@ export interface Operation {
   readonly pathSchema?: z.ZodObject;
   readonly querySchema?: z.ZodObject;
   readonly bodySchema?: z.ZodType;
+  /** Bytes of the largest body; default {@link BODY_BYTES_SMALL_MAX}. */
+  readonly bodyBytesMax?: number;
   readonly answerSchema: z.ZodType;
   readonly status: 200 | 201;
   /** The body holds a wrapped key: errors must not tell unknown, foreign and altered apart. */

@@ -11,7 +11,7 @@ import { concatBytes, utf8 } from "../crypto/bytes.ts";
 import type { ApiKeyInfo } from "../vault/api-keys.ts";
 import type { VaultHost } from "../vault/host.ts";
 import { type Asked, bodyTooLarge } from "./exchange.ts";
-import { BODY_BYTES_MAX, IDEMPOTENCY_KEY_CHARS_MAX } from "./limits.ts";
+import { IDEMPOTENCY_KEY_CHARS_MAX } from "./limits.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
 const JSON_CONTENT_TYPE = /^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
@@ -51,13 +51,18 @@ export function queryOf(target: string): Record<string, string> {
   return query;
 }
 
-/** The body's bytes, at once if they have all come. @throws Problem 415, 413, 400 */
-export function readBody(asked: Asked): Uint8Array | Promise<Uint8Array> {
+/**
+ * The body's bytes, at once if they have all come.
+ *
+ * @param bytesMax - of the longest that the operation takes
+ * @throws Problem 415, 413, 400
+ */
+export function readBody(asked: Asked, bytesMax: number): Uint8Array | Promise<Uint8Array> {
   if (!JSON_CONTENT_TYPE.test(asked.header("content-type") ?? "")) {
     throw new Problem(415, "ERR_CONTENT_TYPE", "The body must be application/json in UTF-8.");
   }
-  if (Number(asked.header("content-length") ?? Number.NaN) > BODY_BYTES_MAX) throw bodyTooLarge();
-  return asked.body();
+  if (Number(asked.header("content-length") ?? Number.NaN) > bytesMax) throw bodyTooLarge(bytesMax);
+  return asked.body(bytesMax);
 }
 
 /**

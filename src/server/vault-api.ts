@@ -16,6 +16,7 @@ import {
   type Wire,
 } from "../http/wire.ts";
 import type { KvListRequest } from "../kv/kv-service.ts";
+import { BODY_BYTES_MAX } from "./limits.ts";
 import { type Operation, operation } from "./operations.ts";
 import * as schemas from "./schemas.ts";
 
@@ -84,6 +85,7 @@ export const VAULT_OPERATIONS: readonly Operation[] = [
     summary: "Store a value under a new name",
     permissions: ["kv:write"],
     bodySchema: schemas.createObjectBody,
+    bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: schemas.metadata,
     status: 201,
     run: async ({ session, body, signal }) => {
@@ -123,6 +125,7 @@ export const VAULT_OPERATIONS: readonly Operation[] = [
     permissions: ["kv:write"],
     pathSchema: schemas.idPath,
     bodySchema: schemas.updateObjectBody,
+    bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: schemas.objectWithoutValue,
     status: 201,
     run: async ({ session, path, body, signal }) => {

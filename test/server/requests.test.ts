@@ -72,7 +72,7 @@ describe("bodies", () => {
     });
   });
 
-  test("[API-6] repeated names, __proto__, depth and members", async () => {
+  test("[API-6] [API-53] repeated names, __proto__, depth and size", async () => {
     const deep = (levels: number) => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
     const many = (n: number) => `{${Array.from({ length: n }, (_, i) => `"m${i}":1`).join(",")}}`;
     for (const body of [
@@ -83,18 +83,33 @@ describe("bodies", () => {
       '{"context":{"a":"1"},"__proto__":{"context":{"a":"2"}}}',
       '{"context":{"\\u005f_proto__":"1"}}',
       deep(17),
-      "[".repeat(500_000),
-      `${"[".repeat(400_000)}${"]".repeat(400_000)}`,
-      many(1_001),
+      "[".repeat(200_000),
+      `${"[".repeat(100_000)}${"]".repeat(100_000)}`,
+      many(2_001),
+      `{"a":[${"0,".repeat(1_999)}0]}`,
+      `[${"{},".repeat(1_000)}{}]`,
       '{"context":{"a":"1"}} x',
       '\ufeff{"context":{"a":"1"}}',
       "",
     ]) {
       expect(refused(await post(body))).toEqual([400, "ERR_REQUEST_INVALID"]);
     }
-    for (const body of [deep(16), many(1_000), "[]", "null", "1", '"text"', "{}", '{"context":[]}']) {
+    for (const body of [deep(16), many(2_000), "[]", "null", "1", '"text"', "{}", '{"context":[]}']) {
       expect(refused(await post(body))).toEqual([422, "ERR_REQUEST_INVALID"]);
     }
+    // What no operation takes is refused for that before anybody asks whether it is JSON.
+    for (const [body, text] of [
+      [`[${"0,".repeat(2_000)}@`, "The body has more than 2000 members and items."],
+      [`${"[".repeat(17)}@`, "The body nests deeper than 16 levels."],
+      [`{"a":${"[],".repeat(1_000)}@`, "The body has more than 2000 members and items."],
+    ] as const) {
+      expect((await post(body)).body.error).toBe(text);
+    }
+    // Everything that a batch may have fits.
+    const context = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`n${i}`, "v"]));
+    const items = Array.from({ length: 100 }, () => ({ context, encrypted_keys: "x" }));
+    const batch = await server.call("POST", "/coffer/v1/keys/rekeys", { items });
+    expect([batch.status, batch.body.results.length]).toEqual([200, 100]);
     // The same name in different objects is no repetition, nor is one within text.
     const fine = '{"context":{"context":"a","name":"\\"context\\":1"},"other":{"a":[{"a":1},{"a":2}]}}';
     expect((await post(fine)).body.context).toEqual({ context: "a", name: '"context":1' });
@@ -132,7 +147,7 @@ describe("bodies", () => {
     }
   });
 
-  test("[API-9] more than 1 MiB is 413, declared or not", async () => {
+  test("[API-9] [API-53] more than 1 MiB is 413, declared or not", async () => {
     const head = (length: string) =>
       `POST ${DATA_KEY} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${server.key}\r\ncontent-type: application/json\r\n${length}\r\n\r\n`;
     const declared = parseAnswer(
@@ -144,6 +159,13 @@ describe("bodies", () => {
       text.includes("}"),
     );
     expect(refused(parseAnswer(chunked))).toEqual([413, "ERR_REQUEST_TOO_LARGE"]);
+    // What takes neither a value nor a batch takes 256 KiB.
+    const padded = (bytes: number) => {
+      const text = JSON.stringify({ context: CONTEXT, padding: "" });
+      return text.replace('""', `"${"x".repeat(bytes - text.length)}"`);
+    };
+    expect((await post(padded(256 * 1024))).status).toBe(200);
+    expect(refused(await post(padded(256 * 1024 + 1)))).toEqual([413, "ERR_REQUEST_TOO_LARGE"]);
     // What just fits is read, and is only too large as a value.
     const body = { name: "x", key_context: CONTEXT, value: "v".repeat(1024 * 1024 - 100) };
     const fits = await server.call("POST", "/vault/v1/kv", body);

@@ -6,6 +6,7 @@
  * the limits under test a server takes several times as much.
  */
 import { readFileSync } from "node:fs";
+import { get } from "node:http";
 import { connect, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
@@ -49,6 +50,16 @@ async function mute(server: ServerProcess, count: number, bytes: string | Buffer
   return sockets;
 }
 
+/** Asks on a connection of its own: one that is kept could be the one that makes room. */
+function statusOf(url: string, headers: Record<string, string>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const options = { headers, agent: false, signal: AbortSignal.timeout(20_000) };
+    get(url, options, (response) => {
+      response.resume().once("end", () => resolve(response.statusCode as number));
+    }).once("error", reject);
+  });
+}
+
 /** Asks as everybody else does, for a while. */
 async function expectServed(
   server: ServerProcess,
@@ -56,14 +67,12 @@ async function expectServed(
   headers: Record<string, string> = {},
 ): Promise<void> {
   for (let i = 0; i < 5; i++) {
-    const response = await fetch(server.url + path, { headers, signal: AbortSignal.timeout(20_000) });
-    expect(response.status).toBe(200);
-    await response.text();
+    expect(await statusOf(server.url + path, headers)).toBe(200);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
-const get = (path: string, key?: string): string =>
+const getText = (path: string, key?: string): string =>
   `GET ${path} HTTP/1.1\r\nhost: x\r\n${key === undefined ? "" : `authorization: Bearer ${key}\r\n`}\r\n`;
 
 const post = (path: string, key: string, length: number): string =>
@@ -80,7 +89,7 @@ test("[API-50] [API-51] answers that nobody reads, with and without a key, as ma
   for (const [path, key] of [["/openapi.json"], ["/coffer/v1/status", server.key], ["/metrics"]] as const) {
     // More than may wait: such connections are cut. As many as may wait: they are answered one by one.
     for (const requests of [200, 60]) {
-      all.push(...(await mute(server, 200, get(path, key).repeat(requests))));
+      all.push(...(await mute(server, 200, getText(path, key).repeat(requests))));
       await expectServed(server, "/healthz");
       await expectServed(server, "/coffer/v1/status", { authorization: `Bearer ${server.key}` });
     }
@@ -104,7 +113,7 @@ test("[API-51] bodies that never end", { timeout: 120_000 }, async () => {
   const body = JSON.stringify({
     context: { organization_id: "org_1" },
     count: 1,
-    padding: "x".repeat(500_000),
+    padding: "x".repeat(200_000),
   });
   for (let i = 0; i < 5; i++) {
     const response = await fetch(`${server.url}/coffer/v1/keys/data-keys`, {
@@ -120,7 +129,7 @@ test("[API-51] bodies that never end", { timeout: 120_000 }, async () => {
 test("[API-52] more connections than there may be open files", { timeout: 120_000 }, async () => {
   const server = await startServerProcess(freshPath(), ROOT_KEY, { filesMax: 400 });
   onTestFinished(() => server.kill());
-  for (const bytes of ["", "GET / HTTP/1.1\r\nx: ", get("/healthz")]) {
+  for (const bytes of ["", "GET / HTTP/1.1\r\nx: ", getText("/healthz")]) {
     await mute(server, 500, bytes);
     await expectServed(server, "/readyz");
   }
