@@ -6,6 +6,7 @@
  *
  * @module
  */
+import "./debugger.ts";
 import { expectStreamErrors } from "./io.ts";
 import { run } from "./run.ts";
 import { hideSqliteWarning } from "./warnings.ts";

@@ -50,7 +50,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof Interrupted && session?.onInterrupt !== undefined) {
       const exitCode = await session.onInterrupt();
-      await session.close();
+      await Promise.race([session.close().catch(() => {}), sleep(CLOSE_MS)]);
       return exitCode;
     }
     if (error instanceof Interrupted) {

@@ -6,4 +6,5 @@
 export { type App, type AppOptions, createApp, type LogEntry } from "./app.ts";
 export * from "./limits.ts";
 export { HOST_DEFAULT, type Listening, type ListenOptions, listen, PORT_DEFAULT } from "./node.ts";
+export { type Stopped, stopServer } from "./stop.ts";
 export { WebhookWorker, type WebhookWorkerOptions } from "./webhook-worker.ts";

@@ -69,6 +69,12 @@ export const BODY_BYTES_HELD_MAX = 64 * 1024 * 1024;
 /** Milliseconds that a shutdown waits for requests under way. Ours. */
 export const SHUTDOWN_MS = 10_000;
 
+/**
+ * Milliseconds after which a server that was told to stop ends, whatever clients, receivers of webhooks and the storage do.
+ * Ours: what was under way has had its 10 s, and the storage 5 s to let go; Kubernetes kills after 30.
+ */
+export const STOP_MS_MAX = 15_000;
+
 /** Milliseconds that what still comes of a body is taken after its request was refused. Ours. */
 export const DRAIN_MS = 500;
 

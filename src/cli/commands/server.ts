@@ -6,7 +6,7 @@
 import { type Command, Option } from "commander";
 import { choiceParser, countParser } from "../arguments.ts";
 import { usageError } from "../errors.ts";
-import { EXIT_DONE } from "../exit-codes.ts";
+import { EXIT_DONE, EXIT_SERVICE } from "../exit-codes.ts";
 import type { Result } from "../format.ts";
 import { writeErr, writeOut } from "../io.ts";
 import { bind } from "../options.ts";
@@ -32,7 +32,8 @@ key. Callers need an API key: coffer api-keys create.
 
 It listens on this machine only unless --host says otherwise. It speaks plain
 HTTP: let a proxy in front of it do TLS before it is reached from elsewhere.
-SIGTERM and SIGINT end it after the requests under way. One JSON line per
+SIGTERM and SIGINT end it after the requests under way, within 15 s whatever
+these do; a second one ends it at once. SIGUSR1 does nothing. One JSON line per
 request goes to standard error, without ids, names or values.
 
 Examples:
@@ -80,7 +81,7 @@ function portParser(text: string): number {
 }
 
 async function serve(session: Session, options: ServerOptions): Promise<Result> {
-  const { createApp, listen, WebhookWorker } = await import("../../server/index.ts");
+  const { createApp, listen, STOP_MS_MAX, stopServer, WebhookWorker } = await import("../../server/index.ts");
   const isDev = options.dev === true;
   if (isDev && (session.flags.vault !== undefined || session.flags.database !== undefined)) {
     throw usageError("--dev uses a vault in memory: give no other");
@@ -104,11 +105,10 @@ async function serve(session: Session, options: ServerOptions): Promise<Result> 
   const ended = Promise.withResolvers<void>();
   session.onInterrupt = async () => {
     clearInterval(housekeeping);
-    await listening.close();
-    await worker.stop();
-    if (isDev) await host.close();
+    const isWhole = await stopServer({ listening, worker, close: () => host.close() });
+    if (!isWhole) await session.note(`what was still under way after ${STOP_MS_MAX / 1_000} s was cut off`);
     ended.resolve();
-    return EXIT_DONE;
+    return isWhole ? EXIT_DONE : EXIT_SERVICE;
   };
   await writeOut(isDev ? await devText(host, listening.url) : `listening on ${listening.url}\n`);
   await ended.promise;
