@@ -174,12 +174,13 @@ export interface PostgresHostOptions extends PostgresOptions {
  */
 export async function openPostgresHost(options: PostgresHostOptions): Promise<VaultHost> {
   const own = ownOptions(options);
-  return openHost(await openPostgres(own), {
+  const onNotice = own.onNotice ?? warn;
+  return openHost(await openPostgres({ ...own, onNotice }), {
     argument: own.rootKey,
     variable: process.env[ROOT_KEY_VARIABLE],
     path: options.rootKeyPath,
     isEphemeral: false,
-    onNotice: options.onNotice ?? warn,
+    onNotice,
     now: options.now ?? Date.now,
   });
 }

@@ -9,7 +9,8 @@
 import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/key-context.ts";
 import { readyRandom } from "../crypto/random.ts";
 import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/uuid.ts";
-import { VaultError } from "../errors.ts";
+import { isVaultError, VaultError } from "../errors.ts";
+import { untilAborted } from "../keys/key-service.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { type EventActor, EventLog, type EventMode } from "./events.ts";
 import { newId } from "./ids.ts";
@@ -18,7 +19,7 @@ import { destroyDueKeks, KekLifecycle } from "./kek-lifecycle.ts";
 import { EmbeddedKeyService } from "./key-service.ts";
 import { Keyring } from "./keyring.ts";
 import { EmbeddedKvStore } from "./kv-store.ts";
-import { ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
+import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
 import { findRootKey, type RootKeyRequest } from "./root-key.ts";
 import type { Session } from "./session.ts";
 import type { Database, WaitOptions } from "./storage/database.ts";
@@ -220,7 +221,12 @@ export class VaultHost {
   /** Writes what events are noted, then lets go of database and keys, after what is under way. */
   async close(): Promise<void> {
     try {
-      await this.events.flush();
+      await untilAborted(this.events.flush(), AbortSignal.timeout(CLOSE_FLUSH_MS_MAX));
+    } catch (error) {
+      if (isVaultError(error)) throw error;
+      throw new VaultError("ERR_STORAGE_UNAVAILABLE", "the storage did not take the last events in time", {
+        cause: error,
+      });
     } finally {
       await this.#database.close();
       for (const keyring of this.#keyrings.values()) keyring.dispose();

@@ -12,6 +12,9 @@ export const LOCK_WAIT_MS_DEFAULT = 5_000;
 /** Milliseconds that a call may be told to wait for a lock at most: ten minutes. Ours. */
 export const LOCK_WAIT_MS_MAX = 600_000;
 
+/** Milliseconds that closing waits for the events that were noted to be written. Ours. */
+export const CLOSE_FLUSH_MS_MAX = 5_000;
+
 /** Milliseconds that a shred may be put off at most: one year. Ours. */
 export const SHRED_DELAY_MS_MAX = 365 * 86_400_000;
 

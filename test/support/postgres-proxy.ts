@@ -1,5 +1,6 @@
 /**
- * A proxy before PostgreSQL that breaks connections at the worst moment: while a write of the store is committed.
+ * A proxy before PostgreSQL that breaks connections at the worst moment: while a write of the store is committed. Or it
+ * swallows: it takes every byte and gives none on, as a network that drops packets.
  *
  * Owns the reading of what goes by (PostgreSQL's protocol 3.0) as far as it needs to. Must not know coffer.
  *
@@ -8,13 +9,16 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 /** How the next COMMIT of a write fares: lost on its way, done but not answered, answered by the server's last words. */
-export type CutMode = "before" | "after" | "fatal";
+export type CutMode = "before" | "after" | "fatal" | "swallow";
 
 export class PostgresProxy {
   readonly #server: Server;
   readonly #target: { host: string; port: number };
   readonly #sockets = new Set<Socket>();
+  readonly #deafeners: (() => void)[] = [];
   #armed: { mode: CutMode; pattern: RegExp } | undefined;
+  /** Takes all bytes, gives none on; connections that have lived through it stay so. */
+  isSwallowing = false;
   cuts = 0;
 
   private constructor(server: Server, target: { host: string; port: number }) {
@@ -38,12 +42,25 @@ export class PostgresProxy {
     this.#armed = { mode, pattern };
   }
 
+  /** All connections of now swallow from now on, later ones do not. */
+  deafen(): void {
+    for (const kill of this.#deafeners) kill();
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
   #relay(client: Socket): void {
+    let isDead = this.isSwallowing;
+    this.#deafeners.push(() => {
+      isDead = true;
+    });
+    const swallows = (): boolean => {
+      isDead ||= this.isSwallowing;
+      return isDead;
+    };
     const server = connect(this.#target);
     /** What the transaction under way has sent. */
     let sent = "";
@@ -62,10 +79,12 @@ export class PostgresProxy {
       server.destroy();
     };
     server.on("data", (bytes) => {
+      if (swallows()) return;
       if (!isMute) client.write(bytes);
       else cut(); // The answer to COMMIT: it happened, and nobody hears of it.
     });
     client.on("data", (bytes) => {
+      if (swallows()) return;
       const text = bytes.toString("latin1");
       if (text.includes("BEGIN")) sent = "";
       sent += text;
@@ -77,7 +96,9 @@ export class PostgresProxy {
       const { mode } = this.#armed;
       this.#armed = undefined;
       this.cuts += 1;
-      if (mode === "after") {
+      if (mode === "swallow") {
+        isDead = true;
+      } else if (mode === "after") {
         isMute = true;
         server.write(bytes);
       } else {

@@ -46,7 +46,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "vault",
     portable: false,
-    packages: [{ name: "pg", files: /^vault\/storage\/postgres\.ts$/ }],
+    packages: [{ name: "pg", files: /^vault\/storage\/postgres(-connection)?\.ts$/ }],
   },
   {
     name: "server",

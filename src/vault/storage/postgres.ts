@@ -1,21 +1,27 @@
 /**
  * The storage port on PostgreSQL, by the library `pg`.
  *
- * Owns connections, transactions, what a lost COMMIT means, how other servers' changes of KEKs are noticed, and what
- * PostgreSQL's errors mean. Keeps nothing in a session, so that a pooler in transaction mode may stand between. Must
- * not know keys or what the tables mean.
+ * Owns transactions, what a lost COMMIT means, and how other servers' changes of KEKs are noticed. Keeps nothing in a
+ * session, so that a pooler in transaction mode may stand between. Must not know keys or what the tables mean, nor how
+ * connections are made and given up.
  *
  * @module
  */
-import type { Client, ClientConfig, Pool, PoolClient } from "pg";
-import { invalidRange, isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
+import type { ClientConfig } from "pg";
+import { invalidRange, invalidType, isVaultError, VaultError } from "../../errors.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
+import { type Connection, type ConnectionLimits, Connections } from "./postgres-connection.ts";
+import { isFatal, isWithoutTls, outcomeUnknown, sqlState, translate } from "./postgres-errors.ts";
+import { readTls } from "./postgres-url.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
 import { PROBE_CHANGE, WriteProbe } from "./write-probe.ts";
 
 /** How to reach a PostgreSQL database. */
 export interface PostgresOptions {
-  /** `postgres://user:password@host:port/database?sslmode=…`, as libpq reads it. */
+  /**
+   * `postgres://user:password@host:port/database?sslmode=…`. The parameters of TLS mean what they do to libpq, or are refused:
+   * docs/runtimes.md has the list.
+   */
   readonly url: string;
   /** TLS beyond what the URL says: CA, client certificate and key, as PEM text. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
@@ -23,8 +29,19 @@ export interface PostgresOptions {
   readonly maxConnections?: number | undefined;
   /** Milliseconds to wait for a connection; default 5,000. */
   readonly connectTimeoutMs?: number | undefined;
-  /** Milliseconds that one statement may take, waiting for locks included; default 10,000. */
+  /** Milliseconds that one statement may take on the server, waiting for locks included; default 10,000. */
   readonly statementTimeoutMs?: number | undefined;
+  /**
+   * Milliseconds after which the server's answer is no longer waited for, and the connection given up; default 5,000 more than
+   * `statementTimeoutMs`, within which a server that can be reached answers.
+   */
+  readonly answerTimeoutMs?: number | undefined;
+  /** Milliseconds after which a connection that nobody uses is closed; default 10,000. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** Milliseconds that `close` waits for transactions under way before it breaks them off; default 5,000. */
+  readonly closeTimeoutMs?: number | undefined;
+  /** Told what the user should know: that nobody checks who the server is, say. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
   /**
    * Hear of other servers' changes by LISTEN, on a connection of its own; default true. Turn it off behind a pooler in
    * transaction mode: changes are then seen within half a second all the same.
@@ -38,6 +55,20 @@ const CONNECTIONS_DEFAULT = 10;
 const CONNECT_TIMEOUT_MS_DEFAULT = 5_000;
 /** Milliseconds that one statement may take unless told otherwise. Ours. */
 const STATEMENT_TIMEOUT_MS_DEFAULT = 10_000;
+/** Milliseconds that an answer may come after the time of its statement, unless told otherwise. Ours. */
+const ANSWER_MARGIN_MS = 5_000;
+/** Milliseconds after which a connection that nobody uses is closed, unless told otherwise. As pg's own. */
+const IDLE_TIMEOUT_MS_DEFAULT = 10_000;
+/** Milliseconds that closing waits for transactions, unless told otherwise. Ours. */
+const CLOSE_TIMEOUT_MS_DEFAULT = 5_000;
+/** Milliseconds that a transaction has to end by itself after an abort: half of what an abort may take. Ours. */
+const ABORT_GRACE_MS = 50;
+/** Milliseconds that one statement of a migration may take: ten minutes. Ours. */
+const MIGRATION_STATEMENT_MS_MAX = 600_000;
+/** Milliseconds between two looks whether the connection that listens is alive, and for its answer. Ours. */
+const LISTENER_LOOK_EVERY_MS = 2_000;
+/** Milliseconds before the system asks whether a silent connection is alive. Ours. */
+const KEEP_ALIVE_MS = 10_000;
 /** Milliseconds between two looks at the counters. Ours: half of what a revocation may take. */
 const COUNTERS_EVERY_MS = 500;
 /** Milliseconds after which the counters that were seen are no longer believed. Ours. */
@@ -48,6 +79,9 @@ const RETRIES_MAX = 5;
 const CHANNEL = "coffer_changes";
 /** Locks out other migrations: an arbitrary number, "CFR1". */
 const MIGRATION_LOCK = 0x43465231;
+
+const BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const BEGIN_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 const POSTGRES_TYPES: SchemaTypes = {
   // Names compare by their bytes whatever the database's locale is.
@@ -71,25 +105,6 @@ const SETTLE_RESTORED = `
 /** Counters that cannot be believed differ from all others, and from themselves: everything is looked up afresh. */
 const UNKNOWN: Changes = { keks: Number.NaN, revocations: Number.NaN, apiKeys: Number.NaN };
 
-/** PostgreSQL's codes (appendix A of its manual) as ours. */
-const CODES: Readonly<Record<string, VaultErrorCode>> = {
-  "25006": "ERR_STORAGE_READ_ONLY", // read_only_sql_transaction: a standby
-  "40001": "ERR_STORAGE_BUSY", // serialization_failure
-  "40P01": "ERR_STORAGE_BUSY", // deadlock_detected
-  "53100": "ERR_STORAGE_FULL", // disk_full
-  "53300": "ERR_STORAGE_BUSY", // too_many_connections
-  "55P03": "ERR_STORAGE_BUSY", // lock_not_available
-  "57014": "ERR_STORAGE_BUSY", // query_canceled: the statement timeout
-  XX001: "ERR_STORAGE_CORRUPT", // data_corrupted
-  XX002: "ERR_STORAGE_CORRUPT", // index_corrupted
-};
-const MESSAGES: Partial<Record<VaultErrorCode, string>> = {
-  ERR_STORAGE_READ_ONLY: "the database is read-only: is it a standby?",
-  ERR_STORAGE_BUSY: "the database is busy or a lock was not to be had in time",
-  ERR_STORAGE_FULL: "the database's disk is full",
-  ERR_STORAGE_CORRUPT: "the database is damaged",
-  ERR_STORAGE_UNAVAILABLE: "the database cannot be reached or failed",
-};
 /** Transactions that fail so may succeed when they start over: also a name that another one took a moment ago. */
 const RETRIED = new Set(["40001", "40P01", "23505"]);
 /**
@@ -109,19 +124,14 @@ const OID_INT8 = 20;
  */
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
   const pg = await loadPg();
-  const pool = new pg.Pool({
-    ...clientConfig(pg, options),
-    max: options.maxConnections ?? CONNECTIONS_DEFAULT,
-  });
-  // A connection that breaks while idle is replaced; the next call finds out if the database is gone.
-  pool.on("error", () => {});
-  const listener = options.listen === false ? undefined : () => new pg.Client(clientConfig(pg, options));
-  const database = new PostgresDatabase(pool, listener, options);
+  const limits = limitsOf(options);
+  const config = await settledConfig(pg, options, limits);
+  const database = new PostgresDatabase(new Connections(pg, config, limits), options);
   try {
     await database.initialize();
   } catch (error) {
     await database.close();
-    throw error;
+    throw translate(error);
   }
   return database;
 }
@@ -131,29 +141,33 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
  * turns.
  *
  * @returns the versions before and after
- * @throws VaultError ERR_STORAGE_SCHEMA (made by a newer coffer), ERR_STORAGE_UNAVAILABLE, ERR_UNSUPPORTED
+ * @throws VaultError ERR_STORAGE_SCHEMA (made by a newer coffer), ERR_STORAGE_READ_ONLY (a standby), ERR_STORAGE_FULL,
+ *   ERR_STORAGE_UNAVAILABLE, ERR_OUTCOME_UNKNOWN (run it again), ERR_UNSUPPORTED
  */
 export async function migratePostgres(options: PostgresOptions): Promise<{ from: number; to: number }> {
   const pg = await loadPg();
-  const client = new pg.Client(clientConfig(pg, options));
-  client.on("error", () => {});
+  const limits = { ...limitsOf(options), answerTimeoutMs: MIGRATION_STATEMENT_MS_MAX };
+  const connections = new Connections(pg, await settledConfig(pg, options, limits), limits);
+  let isCommitting = false;
   try {
-    await client.connect();
-    await client.query("BEGIN");
-    await client.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
-    await client.query("CREATE TABLE IF NOT EXISTS coffer_schema (version BIGINT NOT NULL)");
-    const { rows } = await client.query("SELECT version FROM coffer_schema");
-    const from = (rows[0]?.version as number | undefined) ?? 0;
-    checkVersion(from, true);
-    for (const statements of migrations(POSTGRES_TYPES).slice(from)) await client.query(statements);
-    await client.query("DELETE FROM coffer_schema");
-    await client.query("INSERT INTO coffer_schema (version) VALUES ($1)", [SCHEMA_VERSION]);
-    await client.query("COMMIT");
-    return { from, to: SCHEMA_VERSION };
+    return await connections.use(async (connection) => {
+      await connection.query("BEGIN", [], limits.connectTimeoutMs);
+      await connection.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+      await connection.query("CREATE TABLE IF NOT EXISTS coffer_schema (version BIGINT NOT NULL)");
+      const { rows } = await connection.query("SELECT version FROM coffer_schema");
+      const from = (rows[0]?.version as number | undefined) ?? 0;
+      checkVersion(from, true);
+      for (const statements of migrations(POSTGRES_TYPES).slice(from)) await connection.query(statements);
+      await connection.query("DELETE FROM coffer_schema");
+      await connection.query("INSERT INTO coffer_schema (version) VALUES ($1)", [SCHEMA_VERSION]);
+      isCommitting = true;
+      await connection.query("COMMIT");
+      return { from, to: SCHEMA_VERSION };
+    });
   } catch (error) {
-    throw translate(error);
+    throw isCommitting && isUnanswered(error) ? outcomeUnknown(translate(error)) : translate(error);
   } finally {
-    await client.end().catch(() => {});
+    await connections.close();
   }
 }
 
@@ -180,13 +194,58 @@ async function loadPg(): Promise<Pg> {
   }
 }
 
-function clientConfig(pg: Pg, options: PostgresOptions): ClientConfig {
+function limitsOf(options: PostgresOptions): ConnectionLimits {
+  const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS_DEFAULT;
   return {
-    connectionString: options.url,
-    ...(options.tls === undefined ? {} : { ssl: { ...options.tls, rejectUnauthorized: true } }),
-    connectionTimeoutMillis: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT,
+    connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT,
+    answerTimeoutMs: options.answerTimeoutMs ?? statementTimeoutMs + ANSWER_MARGIN_MS,
+    idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS_DEFAULT,
+    maxConnections: options.maxConnections ?? CONNECTIONS_DEFAULT,
+  };
+}
+
+/** How to connect; where TLS depends on what the server offers, that is found out once, by connecting. */
+async function settledConfig(
+  pg: Pg,
+  options: PostgresOptions,
+  limits: ConnectionLimits,
+): Promise<ClientConfig> {
+  const { url, ssl, isOptional, isUnverified } = readTls(options.url, options.tls);
+  let config = { ...clientConfig(pg, url), ssl };
+  try {
+    new pg.Client(config);
+  } catch {
+    throw invalidType("url must be postgres://user:password@host:port/database");
+  }
+  if (isOptional) {
+    const connections = new Connections(pg, config, limits);
+    try {
+      (await connections.openOne()).breakOff(closed());
+    } catch (error) {
+      const { cause } = error as { cause?: unknown };
+      if (!isWithoutTls(cause)) throw error;
+      config = { ...config, ssl: false };
+    } finally {
+      await connections.close();
+    }
+  }
+  const host = new pg.Client(config).host;
+  if (isUnverified && !/^(\/|127\.|localhost$|::1$)/.test(host)) {
+    options.onNotice?.(
+      config.ssl === false
+        ? "the connection to the database is not encrypted: use sslmode=verify-full in its URL"
+        : "the connection to the database is encrypted, but nobody checks who the server is: use sslmode=verify-full in its URL",
+    );
+  }
+  return config;
+}
+
+function clientConfig(pg: Pg, url: string): ClientConfig {
+  return {
+    connectionString: url,
     application_name: "coffer",
     keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     types: {
       getTypeParser: ((oid: number, format?: "text" | "binary") => {
         if (oid === OID_INT8) return Number; // counts, sequences and milliseconds: all below 2^53
@@ -198,13 +257,25 @@ function clientConfig(pg: Pg, options: PostgresOptions): ClientConfig {
   };
 }
 
+/** A transaction under way. */
+interface Transaction {
+  readonly isWrite: boolean;
+  raisesCounters: boolean;
+  /** Where it runs, from BEGIN to COMMIT: there it may be broken off, and nothing has happened. */
+  breakable: Connection | undefined;
+}
+
 class PostgresDatabase implements Database {
   readonly lockRows = " FOR SHARE";
-  readonly #pool: Pool;
-  readonly #makeListener: (() => Client) | undefined;
+  readonly #connections: Connections;
+  readonly #listens: boolean;
   readonly #statementTimeoutMs: number;
+  readonly #connectTimeoutMs: number;
+  readonly #closeTimeoutMs: number;
   readonly #numbered = new Map<string, string>();
-  #listener: Client | undefined;
+  #listener: Connection | undefined;
+  #isListening = false;
+  #listenerSeenAt = Number.NEGATIVE_INFINITY;
   #changes: Changes = UNKNOWN;
   #changesSeenAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -214,14 +285,16 @@ class PostgresDatabase implements Database {
   // ONLY: no news of a changed counter for others.
   readonly #probe = new WriteProbe(() => this.write((sql) => sql.run(`UPDATE ONLY ${PROBE_CHANGE}`)));
 
-  constructor(pool: Pool, makeListener: (() => Client) | undefined, options: PostgresOptions) {
-    this.#pool = pool;
-    this.#makeListener = makeListener;
+  constructor(connections: Connections, options: PostgresOptions) {
+    this.#connections = connections;
+    this.#listens = options.listen !== false;
     this.#statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS_DEFAULT;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT;
+    this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS_DEFAULT;
   }
 
   async initialize(): Promise<void> {
-    const version = await this.#withClient(async (client) => {
+    const version = await this.#connections.use(async (client) => {
       const { rows } = await client.query("SELECT to_regclass('coffer_schema') AS found");
       if (rows[0].found === null) return 0;
       return (
@@ -230,23 +303,23 @@ class PostgresDatabase implements Database {
       );
     });
     checkVersion(version, false);
-    await this.#withClient((client) => client.query(SETTLE_RESTORED));
+    await this.#connections.use((client) => client.query(SETTLE_RESTORED));
     await this.#refresh();
     await this.#listen();
     this.#timer = setInterval(() => {
       this.#refresh().catch(() => {}); // Counters that grow too old speak for themselves.
-      if (this.#listener === undefined) this.#listen().catch(() => {});
+      this.#lookAtListener().catch(() => {}); // It is tried again.
     }, COUNTERS_EVERY_MS);
     this.#timer.unref();
   }
 
   read<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T> {
-    return this.#begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work, options);
+    return this.#begin(false, work, options);
   }
 
   async write<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T> {
     try {
-      const result = await this.#begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", work, options);
+      const result = await this.#begin(true, work, options);
       this.#probe.succeeded();
       return result;
     } catch (error) {
@@ -286,86 +359,107 @@ class PostgresDatabase implements Database {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#timer);
-    // The pool would leave those that still wait for a connection waiting.
+    // The pool would leave those that still wait for a connection waiting. Who does not end in time is broken off.
+    const timer = setTimeout(() => this.#connections.breakOff(brokenOff()), this.#closeTimeoutMs);
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
-    await this.#listener?.end().catch(() => {});
-    await this.#pool.end().catch(() => {});
+    clearTimeout(timer);
+    this.#listener?.breakOff(closed());
+    await this.#connections.close();
   }
 
-  async #begin<T>(begin: string, work: (sql: Sql) => Promise<T>, { signal }: WaitOptions = {}): Promise<T> {
+  async #begin<T>(
+    isWrite: boolean,
+    work: (sql: Sql) => Promise<T>,
+    { signal }: WaitOptions = {},
+  ): Promise<T> {
     if (this.#isClosed) throw closed();
     signal?.throwIfAborted();
-    const transaction = this.#transaction(begin, work, signal);
-    this.#underWay.add(transaction);
-    try {
-      return await transaction;
-    } finally {
-      this.#underWay.delete(transaction);
-    }
+    const transaction: Transaction = { isWrite, raisesCounters: false, breakable: undefined };
+    const running = this.#transaction(transaction, work, signal);
+    this.#underWay.add(running);
+    const isOver = running.finally(() => this.#underWay.delete(running));
+    isOver.catch(() => {}); // An abort may be the answer.
+    return signal === undefined ? isOver : untilGivenUp(isOver, transaction, signal);
   }
 
   async #transaction<T>(
-    begin: string,
+    transaction: Transaction,
     work: (sql: Sql) => Promise<T>,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#withClient((client) => this.#attempt(client, begin, work), signal);
+        return await this.#connections.use(
+          (connection) => this.#attempt(connection, transaction, work),
+          signal,
+        );
       } catch (error) {
         if (signal?.aborted === true && error === signal.reason) throw error;
         const code = sqlState(error);
-        if (code === undefined || !RETRIED.has(code) || attempt >= RETRIES_MAX) throw translate(error);
+        const mayRetry = code !== undefined && RETRIED.has(code) && attempt < RETRIES_MAX;
+        if (!mayRetry || signal?.aborted === true || this.#isClosed) throw translate(error);
       }
     }
   }
 
-  async #attempt<T>(client: PoolClient, begin: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    // One round trip; SET LOCAL ends with the transaction, so a pooler's next user sees nothing of it.
-    await client.query(
-      `${begin}; SET LOCAL statement_timeout = ${this.#statementTimeoutMs}; SET LOCAL synchronous_commit = on`,
-    );
-    const transaction = { raisesCounters: false };
+  async #attempt<T>(
+    connection: Connection,
+    transaction: Transaction,
+    work: (sql: Sql) => Promise<T>,
+  ): Promise<T> {
+    transaction.raisesCounters = false;
+    transaction.breakable = connection;
     let result: T;
     try {
-      result = await work(this.#sql(client, transaction));
-      if (transaction.raisesCounters) await client.query(`NOTIFY ${CHANNEL}`);
+      // One round trip; SET LOCAL ends with the transaction, so a pooler's next user sees nothing of it. A connection that
+      // died while idle shows now.
+      await connection.query(
+        `${transaction.isWrite ? BEGIN_WRITE : BEGIN_READ}; SET LOCAL statement_timeout = ${this.#statementTimeoutMs}; SET LOCAL synchronous_commit = on`,
+        [],
+        this.#connectTimeoutMs,
+      );
+      result = await work(this.#sql(connection, transaction));
+      if (transaction.raisesCounters) await connection.query(`NOTIFY ${CHANNEL}`);
     } catch (error) {
-      await client.query("ROLLBACK").catch(() => {});
+      if (!connection.isBroken)
+        await connection.query("ROLLBACK", [], this.#connectTimeoutMs).catch(() => {});
       throw error;
+    } finally {
+      transaction.breakable = undefined;
     }
-    await this.#commit(client);
+    await this.#commit(connection, transaction);
     // This server sees its own change at once, the others when they hear of it.
-    if (transaction.raisesCounters) await this.#refresh(true).catch(() => this.#distrust());
+    if (transaction.raisesCounters) await this.#look(connection).catch(() => this.#distrust());
     return result;
   }
 
   /**
-   * Commits; a connection that breaks now leaves unknown what happened. So does a warning: PostgreSQL gives one when
-   * waiting for a standby was cut short, and answers as if all were well.
+   * Commits; a connection that breaks now leaves unknown what happened to a write, while a read can be done again. So does a
+   * warning: PostgreSQL gives one when waiting for a standby was cut short, and answers as if all were well.
    */
-  async #commit(client: PoolClient): Promise<void> {
+  async #commit(connection: Connection, { isWrite }: Transaction): Promise<void> {
     let isWarned = false;
     const onNotice = (notice: { severity?: string | undefined }): void => {
       isWarned ||= notice.severity === "WARNING";
     };
-    client.on("notice", onNotice);
+    connection.client.on("notice", onNotice);
     try {
-      const { command } = await client.query("COMMIT");
+      const { command } = await connection.query("COMMIT");
       if (command !== "COMMIT")
-        throw new VaultError("ERR_STORAGE_UNAVAILABLE", "the database rolled a transaction back");
+        throw new VaultError("ERR_STORAGE_UNAVAILABLE", "the database rolled a transaction back", {
+          retryable: true,
+        });
     } catch (error) {
-      // With an answer of the database the outcome is known; without one it is not, nor with its last words.
-      if (isVaultError(error) || (sqlState(error) !== undefined && !isFatal(error))) throw error;
+      if (!isWrite || !isUnanswered(error)) throw error;
       this.#distrust();
-      throw outcomeUnknown();
+      throw outcomeUnknown(translate(error));
     } finally {
-      client.off("notice", onNotice);
+      connection.client.off("notice", onNotice);
     }
-    if (isWarned) throw outcomeUnknown();
+    if (isWarned && isWrite) throw outcomeUnknown();
   }
 
-  #sql(client: PoolClient, transaction: { raisesCounters: boolean }): Sql {
+  #sql(connection: Connection, transaction: Transaction): Sql {
     const query = (statement: string, parameters: readonly SqlValue[]) => {
       transaction.raisesCounters ||= statement.startsWith("UPDATE counters");
       // pg sends a Uint8Array as JSON; a Buffer over the same memory as bytes.
@@ -375,7 +469,7 @@ class PostgresDatabase implements Database {
         if (statement.startsWith("INSERT")) throw invalidRange("text must not hold a NUL character");
         return NO_STORED_TEXT;
       });
-      return client.query(this.#withNumbers(statement), values);
+      return connection.query(this.#withNumbers(statement), values);
     };
     return {
       all: async (statement, ...parameters) => (await query(statement, parameters)).rows as Row[],
@@ -396,133 +490,101 @@ class PostgresDatabase implements Database {
     return numbered;
   }
 
-  async #withClient<T>(work: (client: PoolClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const client = await this.#connect(signal);
-    let broken: unknown;
-    const onError = (error: unknown): void => {
-      broken ??= error;
-    };
-    client.on("error", onError);
-    try {
-      return await work(client);
-    } catch (error) {
-      // Anything but an answer of the database or of our own makes the connection suspect.
-      if (!isVaultError(error) && (sqlState(error) === undefined || isFatal(error))) broken ??= error;
-      throw error;
-    } finally {
-      client.off("error", onError);
-      client.release(broken !== undefined);
-    }
-  }
-
-  /** A connection of the pool. @throws the signal's reason if it is aborted before there is one */
-  async #connect(signal: AbortSignal | undefined): Promise<PoolClient> {
-    const connecting = this.#pool.connect();
-    const aborted = Promise.withResolvers<never>();
-    let isGivenUp = false;
-    const onAbort = (): void => {
-      isGivenUp = true;
-      aborted.reject(signal!.reason);
-      // It comes when nobody wants it any more.
-      connecting.then(
-        (client) => client.release(),
-        () => {},
-      );
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    try {
-      const client = await Promise.race([connecting, aborted.promise]);
-      if (isGivenUp) throw signal!.reason; // Both came at once.
-      return client;
-    } catch (error) {
-      if (isGivenUp) throw signal!.reason;
-      throw translate(error);
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
-    }
-  }
-
   /** Looks at the counters; `afresh` does not content itself with a look that began earlier. */
   async #refresh(afresh = false): Promise<void> {
     if (this.#refreshing !== undefined && !afresh) return this.#refreshing;
-    const startedAt = performance.now();
-    const look = this.#withClient(async (client) => {
-      const { rows } = await client.query("SELECT name, value FROM counters");
-      const value = (name: string): number => rows.find((row) => row.name === name)?.value as number;
-      if (startedAt < this.#changesSeenAt) return; // A later look has come back sooner.
-      this.#changes = { keks: value("keks"), revocations: value("revocations"), apiKeys: value("api_keys") };
-      this.#changesSeenAt = startedAt;
-    }).finally(() => {
-      if (this.#refreshing === look) this.#refreshing = undefined;
-    });
+    const look = this.#connections
+      .use((connection) => this.#look(connection))
+      .finally(() => {
+        if (this.#refreshing === look) this.#refreshing = undefined;
+      });
     this.#refreshing = look;
     return look;
+  }
+
+  async #look(connection: Connection): Promise<void> {
+    const startedAt = performance.now();
+    const { rows } = await connection.query("SELECT name, value FROM counters", [], this.#connectTimeoutMs);
+    const value = (name: string): number => rows.find((row) => row.name === name)?.value as number;
+    if (startedAt < this.#changesSeenAt) return; // A later look has come back sooner.
+    this.#changes = { keks: value("keks"), revocations: value("revocations"), apiKeys: value("api_keys") };
+    this.#changesSeenAt = startedAt;
   }
 
   #distrust(): void {
     this.#changesSeenAt = Number.NEGATIVE_INFINITY;
   }
 
+  /** Makes sure that somebody listens: a connection over which nothing comes back says nothing by itself. */
+  async #lookAtListener(): Promise<void> {
+    if (this.#listener === undefined) return this.#listen();
+    if (performance.now() - this.#listenerSeenAt < LISTENER_LOOK_EVERY_MS) return;
+    this.#listenerSeenAt = performance.now();
+    await this.#listener.query(`LISTEN ${CHANNEL}`, [], LISTENER_LOOK_EVERY_MS);
+  }
+
   async #listen(): Promise<void> {
-    if (this.#makeListener === undefined || this.#isClosed) return;
-    const client = this.#makeListener();
-    this.#listener = client;
-    const lose = (): void => {
-      if (this.#listener === client) this.#listener = undefined;
-      this.#distrust(); // Something may have been said meanwhile.
-    };
-    client.on("error", lose);
-    client.on("end", lose);
-    client.on("notification", () => this.#refresh(true).catch(() => this.#distrust()));
+    if (!this.#listens || this.#isClosed || this.#isListening) return;
+    this.#isListening = true;
     try {
-      await client.connect();
-      await client.query(`LISTEN ${CHANNEL}`);
-      await this.#refresh(true);
-    } catch (error) {
-      lose();
-      await client.end().catch(() => {});
-      throw translate(error);
+      const listener = await this.#connections.openOne();
+      const { client } = listener;
+      const lose = (): void => {
+        if (this.#listener === listener) this.#listener = undefined;
+        this.#distrust(); // Something may have been said meanwhile.
+      };
+      client.on("error", lose);
+      client.on("end", lose);
+      client.on("notification", () => this.#refresh(true).catch(() => this.#distrust()));
+      try {
+        await listener.query(`LISTEN ${CHANNEL}`, [], this.#connectTimeoutMs);
+        await this.#refresh(true);
+      } catch (error) {
+        listener.breakOff(error);
+        throw translate(error);
+      }
+      if (this.#isClosed) return listener.breakOff(closed());
+      this.#listenerSeenAt = performance.now();
+      if (!listener.isBroken) this.#listener = listener;
+    } finally {
+      this.#isListening = false;
     }
   }
 }
 
-/** The five characters by which PostgreSQL names an error; undefined if it was not PostgreSQL that answered. */
-function sqlState(error: unknown): string | undefined {
-  const { code, severity } = error as { code?: unknown; severity?: unknown };
-  return typeof code === "string" && typeof severity === "string" && code.length === 5 ? code : undefined;
+/** Answers with what a transaction does, or with the signal's reason soon after it was aborted. */
+async function untilGivenUp<T>(
+  running: Promise<T>,
+  transaction: Transaction,
+  signal: AbortSignal,
+): Promise<T> {
+  const givenUp = Promise.withResolvers<never>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const onAbort = (): void => {
+    // What is about to end is finished. A COMMIT that was sent goes on by itself, but is not waited for.
+    timer = setTimeout(() => {
+      transaction.breakable?.breakOff(signal.reason);
+      givenUp.reject(signal.reason);
+    }, ABORT_GRACE_MS);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([running, givenUp.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    clearTimeout(timer);
+  }
 }
 
-/** Whether PostgreSQL ends the connection with this error: what it was about to do may be done or not. */
-function isFatal(error: unknown): boolean {
-  const { severity } = error as { severity?: unknown };
-  return severity === "FATAL" || severity === "PANIC";
+/** Whether nobody knows what the server did: without its answer, or with its last words only. */
+function isUnanswered(error: unknown): boolean {
+  if (isVaultError(error)) return (error.cause as { name?: unknown } | undefined)?.name === "PostgresError";
+  return sqlState(error) === undefined || isFatal(error);
 }
 
-/** Any failure as ours. The database's own texts may show values, so none of them goes on. */
-function translate(error: unknown): unknown {
-  if (isVaultError(error) || error instanceof TypeError || error instanceof RangeError) return error;
-  const state = sqlState(error);
-  const system = (error as { code?: unknown }).code;
-  const reason = state ?? (typeof system === "string" ? system : undefined);
-  // An error without any code of the database or the system is not the storage's: our own caller's, say.
-  if (reason === undefined && !isConnectionError(error)) return error;
-  const code = (state === undefined ? undefined : CODES[state]) ?? "ERR_STORAGE_UNAVAILABLE";
-  return new VaultError(code, `${MESSAGES[code]} (${reason ?? "connection"})`, {
-    // Class 57P: the server is shutting down, starting, or ended this connection.
-    retryable: code === "ERR_STORAGE_BUSY" || state === undefined || state.startsWith("57P"),
-  });
-}
-
-/** pg's own errors of connections carry no code. */
-function isConnectionError(error: unknown): boolean {
-  return error instanceof Error && /connection|timeout|client/i.test(error.message);
-}
-
-function outcomeUnknown(): VaultError {
-  return new VaultError(
-    "ERR_OUTCOME_UNKNOWN",
-    "the connection broke while a change was being committed: it may or may not have happened",
-  );
+/** Tells those whom `close` breaks off. */
+function brokenOff(): Error {
+  return new Error("Connection terminated: the vault was closed");
 }
 
 function closed(): VaultError {
