@@ -49,7 +49,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof Interrupted && session?.onInterrupt !== undefined) {
-      const exitCode = await session.onInterrupt();
+      const exitCode = await session.onInterrupt().catch((failure) => fail(failure, argv, session));
       await Promise.race([session.close().catch(() => {}), sleep(CLOSE_MS)]);
       return exitCode;
     }
@@ -58,10 +58,15 @@ export async function run(argv: readonly string[]): Promise<number> {
       return error.exitCode;
     }
     if (error instanceof HelpShown) return error.exitCode;
-    const report = describe(error);
-    await writeErr(reportText(report, session?.format ?? formatIn(argv)));
-    return report.exitCode;
+    return fail(error, argv, session);
   }
+}
+
+/** Reports what went wrong. @returns the exit code */
+async function fail(error: unknown, argv: readonly string[], session: Session | undefined): Promise<number> {
+  const report = describe(error);
+  await writeErr(reportText(report, session?.format ?? formatIn(argv)));
+  return report.exitCode;
 }
 
 /** Rejects on the first signal; a second one ends the process at once. */

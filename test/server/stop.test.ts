@@ -13,7 +13,9 @@ import { stopServer } from "../../src/server/stop.ts";
 import { WebhookWorker } from "../../src/server/webhook-worker.ts";
 import { PERMISSIONS } from "../../src/vault/index.ts";
 import { workplace } from "../support/cli.ts";
-import { eventually, freshPath, openTestHost, TEST_ACTOR } from "../support/vaults.ts";
+import { describePostgres, freshDatabaseUrl } from "../support/postgres.ts";
+import { PostgresProxy } from "../support/postgres-proxy.ts";
+import { eventually, freshPath, openTestHost, ROOT_KEY, TEST_ACTOR } from "../support/vaults.ts";
 
 vi.mock("../../src/server/limits.ts", async (original) => ({
   ...(await original<object>()),
@@ -133,4 +135,31 @@ test("[API-54] a second signal ends the command at once, while a client hangs", 
   expect((await ended).code).toBe(143);
   // The client alone would have kept it for 10 s.
   expect(performance.now() - startedAt).toBeLessThan(10_000);
+});
+
+describePostgres("on PostgreSQL", () => {
+  test("what cannot be written at the end, because the database is away, is an error in our words", {
+    timeout: 60_000,
+  }, async () => {
+    const { proxy, url } = await PostgresProxy.before(await freshDatabaseUrl());
+    const work = workplace();
+    const env = { COFFER_ROOT_KEY: ROOT_KEY, COFFER_DATABASE: url };
+    await work.out(["migrate"], { env });
+    const key = (
+      await work.out(["api-keys", "create", "all", "--permission", "kv:read", "--field", "key"], { env })
+    ).trim();
+    const { child, ended } = work.start(["server", "--port", "0", "--log", "none"], { env });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const server = await new Promise<string>((resolve) => {
+      child.stdout.once("data", (part: Buffer) => resolve(/listening on (\S+)/.exec(part.toString())![1]!));
+    });
+    // A list is an event, which is written a little later: not any more.
+    const list = await fetch(`${server}/vault/v1/kv`, { headers: { authorization: `Bearer ${key}` } });
+    expect(list.status).toBe(200);
+    await proxy.close();
+    child.kill("SIGTERM");
+    const { code, err } = await ended;
+    expect([code, err]).toEqual([2, expect.stringContaining("ERR_STORAGE_UNAVAILABLE")]);
+    expect(err).not.toMatch(/\n\s+at /);
+  });
 });
