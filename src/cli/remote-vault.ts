@@ -11,6 +11,7 @@ import { HttpKeyService } from "../http/http-key-service.ts";
 import { HttpKvService } from "../http/http-kv-service.ts";
 import type { Transport } from "../http/transport.ts";
 import { badResponse, contextOf, objectOf, textOf, type Wire } from "../http/wire.ts";
+import type { CallOptions } from "../keys/key-service.ts";
 import type {
   KekInfo,
   KekSelector,
@@ -89,16 +90,30 @@ export class RemoteVault extends Vault {
     };
   }
 
-  async rewrapKv(): Promise<RewrapReport> {
-    const wire = objectOf(
-      await this.#transport.send({ method: "POST", path: ["coffer", "v1", "keks", "rewrap-kv"] }),
-      "report",
-    );
-    return {
-      checked: numberOf(wire.checked, "checked"),
-      rewrapped: numberOf(wire.rewrapped, "rewrapped"),
-      skipped: numberOf(wire.skipped, "skipped"),
-    };
+  async rewrapKv(
+    options: CallOptions & { readonly onProgress?: ((done: number, total: number) => void) | undefined } = {},
+  ): Promise<RewrapReport> {
+    const report = { checked: 0, rewrapped: 0, skipped: 0 };
+    let total = 0;
+    for (let after: unknown; ; ) {
+      const wire = objectOf(
+        await this.#transport.send({
+          method: "POST",
+          path: ["coffer", "v1", "keks", "rewrap-kv"],
+          query: { after: after === undefined ? undefined : textOf(after, "after") },
+          signal: options.signal,
+        }),
+        "report",
+      );
+      report.checked += numberOf(wire.checked, "checked");
+      report.rewrapped += numberOf(wire.rewrapped, "rewrapped");
+      report.skipped += numberOf(wire.skipped, "skipped");
+      if (typeof wire.total === "number") total = wire.total;
+      options.onProgress?.(report.checked, Math.max(total, report.checked));
+      // A server of before answers once for all.
+      if (wire.after === null || wire.after === undefined) return report;
+      after = wire.after;
+    }
   }
 
   async close(): Promise<void> {

@@ -243,11 +243,12 @@ const KEKS: readonly Operation[] = [
     id: "rewrapKv",
     method: "POST",
     path: "/coffer/v1/keks/rewrap-kv",
-    summary: "Wrap the data keys of all stored values under the newest KEK versions",
+    summary: "Wrap the data keys of stored values under the newest KEK versions, a part per request",
     permissions: ["admin"],
+    querySchema: schemas.rewrapQuery,
     answerSchema: schemas.rewrapAnswer,
     status: 200,
-    run: ({ session, signal }) => session.kv.rewrap({ signal }),
+    run: ({ session, query, signal }) => session.kv.rewrapPart({ after: query.after, signal }),
   }),
 ];
 

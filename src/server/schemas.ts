@@ -151,7 +151,14 @@ export const shredAnswer = z.object({
   kv_objects: z.object({ count: z.int(), sample: z.array(z.string()) }),
   kv_versions: z.int(),
 });
-export const rewrapAnswer = z.object({ checked: z.int(), rewrapped: z.int(), skipped: z.int() });
+export const rewrapQuery = z.object({ after: z.string().optional().describe("`after` of the part before") });
+export const rewrapAnswer = z.object({
+  checked: z.int(),
+  rewrapped: z.int(),
+  skipped: z.int(),
+  after: z.string().nullable().describe("Where the next part begins; null after the last"),
+  total: z.int().nullable().describe("Values there were to look at; null but in the first part"),
+});
 
 export const eventsQuery = z.object({ after: z.string().optional(), limit });
 export const event = z.object({

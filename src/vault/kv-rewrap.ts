@@ -7,17 +7,18 @@
  * @module
  */
 import { decodeKeyBlob } from "../crypto/key-blob.ts";
+import { VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import { Turns } from "../keys/turns.ts";
 import type { Keyring, RingDataKey } from "./keyring.ts";
 import { insertVersionKeks, isUnrevoked, kekText, REVOKED_RETRIES_MAX, revokedTooFast } from "./kv-rows.ts";
-import { REWRAP_BATCH } from "./limits.ts";
+import { REWRAP_BATCH, REWRAP_PART_MAX, REWRAP_PART_MS_MAX } from "./limits.ts";
 import type { Session } from "./session.ts";
 import type { Database, Row, Sql } from "./storage/database.ts";
 
 /** What a rewrap of the store has done. */
 export interface RewrapReport {
-  /** Stored versions that were looked at. */
+  /** Stored versions that were looked at: those under KEK versions that new data keys are not made with. */
   readonly checked: number;
   /** Stored versions whose data key is now under newer KEK versions. */
   readonly rewrapped: number;
@@ -37,8 +38,17 @@ export interface RewrapOptions extends CallOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
+/** One part of a rewrap. */
+export interface RewrapPart extends RewrapReport {
+  /** Where the next part begins; null if this was the last. */
+  readonly after: string | null;
+  /** How many stored versions there were to look at; null but in the first part. */
+  readonly total: number | null;
+}
+
 /**
- * Wraps the data keys of all stored versions under the newest KEK versions; values are not touched.
+ * Wraps the data keys of stored versions under the newest KEK versions; values are not touched. Looks only at those that are
+ * under a KEK version which new data keys are not made with.
  *
  * Goes on where it stopped when called again. Others may read and write meanwhile.
  *
@@ -51,34 +61,125 @@ export async function rewrapStored(
   session: Session,
   options: RewrapOptions,
 ): Promise<RewrapReport> {
-  const inEnvironment = `FROM kv_versions v JOIN kv_objects o ON o.id = v.object_id
-      WHERE o.environment_id = ? AND v.sealed IS NOT NULL AND v.key_blob IS NOT NULL`;
-  const count = await database.read(
-    (sql) => sql.get(`SELECT count(*) AS n ${inEnvironment}`, session.environmentId),
-    options,
-  );
-  const total = count!.n as number;
   const report = { checked: 0, rewrapped: 0, skipped: 0 };
-  for (let last = ""; ; ) {
-    options.signal?.throwIfAborted();
-    const rows = await database.read(
-      (sql) =>
-        sql.all(
-          `SELECT v.id, v.key_blob ${inEnvironment} AND v.id > ? ORDER BY v.id LIMIT ?`,
-          session.environmentId,
-          last,
-          REWRAP_BATCH,
-        ),
-      options,
-    );
-    if (rows.length === 0) return report;
-    last = rows[rows.length - 1]!.id as string;
-    const moved = await rewrapBatch(database, keyring, session, rows, options);
-    report.checked += rows.length;
+  let total = 0;
+  for (let after: string | undefined; ; ) {
+    const part = await rewrapPart(database, keyring, session, { ...options, after, versions: REWRAP_BATCH });
+    total = part.total ?? total;
+    report.checked += part.checked;
+    report.rewrapped += part.rewrapped;
+    report.skipped += part.skipped;
+    if (part.checked > 0) options.onProgress?.(report.checked, Math.max(total, report.checked));
+    if (part.after === null) return report;
+    after = part.after;
+  }
+}
+
+/**
+ * The same for a part that ends soon, so that a request can carry it.
+ *
+ * @param options.after - where the part before ended; default from the beginning
+ * @param options.versions - how many stored versions at most; default 1,000. It ends earlier when 2 s are over.
+ * @throws VaultError ERR_CURSOR_INVALID; the signal's reason, between two batches
+ */
+export async function rewrapPart(
+  database: Database,
+  keyring: Keyring,
+  session: Session,
+  options: CallOptions & { readonly after?: string | undefined; readonly versions?: number | undefined },
+): Promise<RewrapPart> {
+  let place: Place | undefined = options.after === undefined ? BEGINNING : placeOf(options.after);
+  const { signal } = options;
+  const max = options.versions ?? REWRAP_PART_MAX;
+  const until = performance.now() + REWRAP_PART_MS_MAX;
+  const total = options.after === undefined ? await countLeft(database, session, { signal }) : null;
+  const report = { checked: 0, rewrapped: 0, skipped: 0 };
+  do {
+    signal?.throwIfAborted();
+    const from: Place = place;
+    const limit = Math.min(REWRAP_BATCH, max - report.checked);
+    const batch = await database.read((sql) => findLeft(sql, session, from, limit), { signal });
+    place = batch.next;
+    if (batch.rows.length === 0) continue;
+    const moved = await rewrapBatch(database, keyring, session, batch.rows, { signal });
+    report.checked += batch.rows.length;
     report.rewrapped += moved.rewrapped;
     report.skipped += moved.skipped;
-    options.onProgress?.(report.checked, Math.max(total, report.checked));
+  } while (place !== undefined && report.checked < max && performance.now() < until);
+  return { ...report, total, after: place === undefined ? null : textOf(place) };
+}
+
+/** How far a walk has come: in the order of KEKs, their versions, and the stored versions under them. */
+interface Place {
+  readonly kekId: string;
+  readonly kekVersion: number;
+  /** The last stored version that was looked at; "" for none. */
+  readonly versionId: string;
+}
+
+const BEGINNING: Place = { kekId: "", kekVersion: 0, versionId: "" };
+const PLACE = /^([0-9a-f-]{0,36})\.(\d{1,15})\.([0-9A-Za-z_-]{0,64})$/;
+
+function textOf({ kekId, kekVersion, versionId }: Place): string {
+  return `${kekId}.${kekVersion}.${versionId}`;
+}
+
+function placeOf(text: string): Place {
+  const found = PLACE.exec(text);
+  if (found === null) throw new VaultError("ERR_CURSOR_INVALID", "the cursor is not one of a rewrap");
+  return { kekId: found[1] as string, kekVersion: Number(found[2]), versionId: found[3] as string };
+}
+
+// CROSS JOIN: SQLite then takes the tables in this order, by their indexes, and never sorts what is left anew for each batch.
+/** KEK versions of an environment that new data keys are not made with. */
+const LEFT_KEKS = `kek_versions kv CROSS JOIN keks k
+  WHERE k.id = kv.kek_id AND k.environment_id = ? AND kv.state <> 'active'`;
+/** A stored version under several such KEK versions is visited under the first KEK. */
+const IS_FIRST = `NOT EXISTS (
+  SELECT 1 FROM kv_version_keks w CROSS JOIN kek_versions x
+  WHERE w.version_id = vk.version_id AND w.kek_id < vk.kek_id
+    AND x.kek_id = w.kek_id AND x.version = w.kek_version AND x.state <> 'active')`;
+const COUNT_LEFT = `SELECT count(*) AS n FROM kek_versions kv CROSS JOIN keks k CROSS JOIN kv_version_keks vk
+  WHERE k.id = kv.kek_id AND k.environment_id = ? AND kv.state <> 'active'
+    AND vk.kek_id = kv.kek_id AND vk.kek_version = kv.version AND ${IS_FIRST}`;
+const NEXT_KEK = `SELECT kv.kek_id, kv.version FROM ${LEFT_KEKS} AND (kv.kek_id, kv.version) > (?, ?)
+    AND EXISTS (SELECT 1 FROM kv_version_keks vk WHERE vk.kek_id = kv.kek_id AND vk.kek_version = kv.version)
+  ORDER BY kv.kek_id, kv.version LIMIT 1`;
+const UNDER_KEK = `SELECT v.id, v.key_blob FROM kv_version_keks vk CROSS JOIN kv_versions v
+  WHERE vk.kek_id = ? AND vk.kek_version = ? AND vk.version_id > ? AND v.id = vk.version_id AND v.key_blob IS NOT NULL
+    AND ${IS_FIRST} ORDER BY vk.version_id LIMIT ?`;
+
+async function countLeft(database: Database, session: Session, options: CallOptions): Promise<number> {
+  const count = await database.read((sql) => sql.get(COUNT_LEFT, session.environmentId), options);
+  return count!.n as number;
+}
+
+/** The next stored versions after a place, and the place behind them; without one where nothing comes after. */
+async function findLeft(
+  sql: Sql,
+  session: Session,
+  place: Place,
+  limit: number,
+): Promise<{ rows: Row[]; next: Place | undefined }> {
+  const rows: Row[] = [];
+  let { kekId, kekVersion, versionId } = place;
+  for (let keks = 0; keks < REWRAP_BATCH; keks++) {
+    const room = limit - rows.length;
+    if (kekId !== "") {
+      const found = await sql.all(UNDER_KEK, kekId, kekVersion, versionId, room);
+      rows.push(...found);
+      if (found.length === room) {
+        versionId = found[found.length - 1]!.id as string;
+        break;
+      }
+    }
+    const next = await sql.get(NEXT_KEK, session.environmentId, kekId, kekVersion);
+    if (next === undefined) return { rows, next: undefined };
+    kekId = next.kek_id as string;
+    kekVersion = next.version as number;
+    versionId = "";
   }
+  return { rows, next: { kekId, kekVersion, versionId } };
 }
 
 async function rewrapBatch(

@@ -27,7 +27,13 @@ import { satisfies } from "./api-keys.ts";
 import { IdempotentAnswers } from "./idempotency.ts";
 import { hexOf, newOrderedId, orderedId } from "./ids.ts";
 import { type Keyring, type StoredDataKey, storedContext } from "./keyring.ts";
-import { type RewrapOptions, type RewrapReport, rewrapStored } from "./kv-rewrap.ts";
+import {
+  type RewrapOptions,
+  type RewrapPart,
+  type RewrapReport,
+  rewrapPart,
+  rewrapStored,
+} from "./kv-rewrap.ts";
 import {
   conflict,
   insertVersionKeks,
@@ -347,6 +353,11 @@ export class EmbeddedKvStore implements KvService {
   /** Wraps the data keys of all stored versions anew. @throws as `rewrapStored` */
   rewrap(options: RewrapOptions = {}): Promise<RewrapReport> {
     return rewrapStored(this.#database, this.#keyring, this.#session, options);
+  }
+
+  /** A part of it that ends soon. @throws as `rewrapPart` */
+  rewrapPart(options: CallOptions & { readonly after?: string | undefined } = {}): Promise<RewrapPart> {
+    return rewrapPart(this.#database, this.#keyring, this.#session, options);
   }
 
   /**

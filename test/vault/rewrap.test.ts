@@ -5,7 +5,7 @@ import type { EmbeddedVault } from "../../src/vault/index.ts";
 import { KekWrapper } from "../../src/vault/kek.ts";
 import { Keyring } from "../../src/vault/keyring.ts";
 import { EmbeddedKvStore } from "../../src/vault/kv-store.ts";
-import type { Database } from "../../src/vault/storage/database.ts";
+import type { Database, Sql, WaitOptions } from "../../src/vault/storage/database.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite.ts";
 import { fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
@@ -48,17 +48,17 @@ describe("rewrapKv", () => {
     await vault.destroyKv({ id: ids[18]! });
     await vault.createKv({ name: "other", value: "other", keyContext: { organization_id: "org_2" } });
     const before = stored();
-    expect(await vault.rewrapKv()).toEqual({ checked: 25, rewrapped: 0, skipped: 0 });
+    expect(await vault.rewrapKv()).toEqual({ checked: 0, rewrapped: 0, skipped: 0 });
     expect(stored()).toEqual(before);
     await vault.rotateKek(KEK);
     expect(await versionsUnder()).toEqual([0, 24]);
-    expect(await vault.rewrapKv()).toEqual({ checked: 25, rewrapped: 24, skipped: 0 });
+    expect(await vault.rewrapKv()).toEqual({ checked: 24, rewrapped: 24, skipped: 0 });
     expect(await versionsUnder()).toEqual([24, 0]);
     const after = stored();
     for (const [i, row] of after.entries()) {
       expect({ ...row, key_blob: null }).toEqual({ ...before[i], key_blob: null });
     }
-    expect(await vault.rewrapKv()).toEqual({ checked: 25, rewrapped: 0, skipped: 0 });
+    expect(await vault.rewrapKv()).toEqual({ checked: 0, rewrapped: 0, skipped: 0 });
     // The old KEK version is of no more use: everything reads without it.
     await vault.shredKek({ ...KEK, version: 1 });
     for (const [i, id] of ids.slice(0, 18).entries()) {
@@ -97,7 +97,7 @@ describe("rewrapKv", () => {
     await vault.enableKek(kek("disabled"));
     await vault.enableKek(kek("newest-disabled"));
     await vault.rotateKek(kek("half"));
-    expect(await vault.rewrapKv()).toEqual({ checked: 6, rewrapped: 3, skipped: 1 });
+    expect(await vault.rewrapKv()).toEqual({ checked: 4, rewrapped: 3, skipped: 1 });
   });
 
   test("tells its progress, batch by batch", async () => {
@@ -122,7 +122,7 @@ describe("rewrapKv", () => {
     };
     await expect(vault.rewrapKv({ signal: controller.signal, onProgress })).rejects.toBe(reason);
     expect(await versionsUnder()).toEqual([100, 150]);
-    expect(await vault.rewrapKv()).toEqual({ checked: 250, rewrapped: 150, skipped: 0 });
+    expect(await vault.rewrapKv()).toEqual({ checked: 150, rewrapped: 150, skipped: 0 });
     expect(await versionsUnder()).toEqual([250, 0]);
   });
 
@@ -163,17 +163,117 @@ describe("rewrapKv", () => {
   });
 });
 
+describe("how much a rewrap visits", () => {
+  test("[KEY-39] only what is under old versions, each once, by indexes: skipped ones too", async () => {
+    await fillStore(230);
+    const both = { organization_id: "org_1", app: "a" };
+    for (let i = 0; i < 120; i++) await vault.createKv({ name: `both ${i}`, value: "v", keyContext: both });
+    for (let i = 0; i < 150; i++) {
+      await vault.createKv({ name: `lost ${i}`, value: "v", keyContext: { organization_id: "lost" } });
+    }
+    await vault.createKv({ name: "new", value: "v", keyContext: { organization_id: "new" } });
+    await vault.rotateKek(KEK);
+    await vault.rotateKek({ name: "app", value: "a" });
+    await vault.disableKek({ name: "organization_id", value: "lost" });
+    const statements = new Map<string, number>();
+    const { store, database } = await storeWith((statement, rows) => {
+      statements.set(statement, (statements.get(statement) ?? 0) + rows);
+    });
+    expect(await store.rewrap()).toEqual({ checked: 500, rewrapped: 350, skipped: 150 });
+    const pages = [...statements].filter(([statement]) => statement.startsWith("SELECT v.id, v.key_blob"));
+    expect(pages.map(([, rows]) => rows)).toEqual([500]);
+    // Whoever reads a plan sees that no statement looks through a table, or sorts what is left.
+    const walk = [...statements.keys()].filter((statement) => statement.includes("kv_version_keks"));
+    expect(walk.filter((statement) => statement.startsWith("SELECT"))).toHaveLength(3);
+    for (const statement of walk) {
+      const plan = tamper(path, (db) =>
+        db
+          .prepare(`EXPLAIN QUERY PLAN ${statement.replaceAll("?", "'1'")}`)
+          .all()
+          .map((step) => step.detail as string),
+      );
+      expect(plan.join("; ")).not.toContain("TEMP B-TREE");
+      // The few versions of KEKs are walked in their order; the stored ones are searched for.
+      for (const step of plan) expect(step).not.toMatch(/SCAN (v|vk|w)\b/);
+      if (statement.startsWith("SELECT v.id")) {
+        expect(plan[0]).toContain("kv_version_keks_by_kek (kek_id=? AND kek_version=? AND version_id>?)");
+      }
+    }
+    await database.close();
+  });
+
+  test("[API-70] parts end, go on where the one before stopped, and refuse what is no cursor", async () => {
+    await fillStore(1_050);
+    await vault.rotateKek(KEK);
+    const { store, database } = await storeWith(() => {});
+    const first = await store.rewrapPart();
+    expect(first).toMatchObject({ total: 1_050, skipped: 0 });
+    expect(first.checked).toBeLessThanOrEqual(1_000);
+    expect(first.rewrapped).toBe(first.checked);
+    let done = first.checked;
+    for (let after = first.after; after !== null; ) {
+      const part = await store.rewrapPart({ after });
+      expect(part.total).toBeNull();
+      done += part.checked;
+      after = part.after;
+    }
+    expect(done).toBe(1_050);
+    expect(await versionsUnder()).toEqual([1_050, 0]);
+    for (const after of ["", "x", "..", "1.2.3.4", "' OR 1=1"]) {
+      expect((await rejectionOf(() => store.rewrapPart({ after }))).code).toBe("ERR_CURSOR_INVALID");
+    }
+    await database.close();
+  });
+
+  /** A store over the same file, whose statements are told with how many rows they had. */
+  async function storeWith(
+    onStatement: (statement: string, rows: number) => void,
+  ): Promise<{ store: EmbeddedKvStore; database: Database }> {
+    const database = await openSqlite(path, { create: false, lockWaitMs: 10_000 });
+    const told = (sql: Sql): Sql => ({
+      all: async (statement, ...parameters) => {
+        const rows = await sql.all(statement, ...parameters);
+        onStatement(statement, rows.length);
+        return rows;
+      },
+      get: async (statement, ...parameters) => {
+        onStatement(statement, 1);
+        return sql.get(statement, ...parameters);
+      },
+      run: (statement, ...parameters) => sql.run(statement, ...parameters),
+    });
+    const telling = new Proxy(database, {
+      get: (target, name) => {
+        const member = Reflect.get(target, name) as unknown;
+        if (name === "read") {
+          return (work: (sql: Sql) => Promise<unknown>, options?: WaitOptions) =>
+            target.read((sql) => work(told(sql)), options);
+        }
+        return typeof member === "function" ? member.bind(target) : member;
+      },
+    });
+    return { store: storeOver(telling), database };
+  }
+});
+
+function storeOver(database: Database): EmbeddedKvStore {
+  const vaultId = tamper(path, (db) =>
+    db.prepare("SELECT value FROM meta WHERE name = 'vault_id'").get(),
+  )!.value;
+  const wrapper = new KekWrapper(new SecretBytes(fromBase64(ROOT_KEY)), vaultId as Uint8Array);
+  const { environmentId } = vault;
+  const keyring = new Keyring(database, wrapper, environmentId, Date.now);
+  const events = { append: async () => {}, note: () => {} };
+  const session = { environmentId, actor: TEST_ACTOR, scope: [], events };
+  return new EmbeddedKvStore(database, keyring, session, Date.now);
+}
+
 describe("races with a shred", () => {
   /** A store over the same file, with something happening between its reading and its first write. */
   async function storeWith(
     beforeWrite: () => Promise<void>,
   ): Promise<{ store: EmbeddedKvStore; database: Database }> {
     const database = await openSqlite(path, { create: false, lockWaitMs: 10_000 });
-    const vaultId = tamper(path, (db) =>
-      db.prepare("SELECT value FROM meta WHERE name = 'vault_id'").get(),
-    )!.value;
-    const wrapper = new KekWrapper(new SecretBytes(fromBase64(ROOT_KEY)), vaultId as Uint8Array);
-    const { environmentId } = vault;
     let isDone = false;
     const racing: Database = {
       lockRows: database.lockRows,
@@ -193,10 +293,7 @@ describe("races with a shred", () => {
       writable: (options) => database.writable(options),
       close: () => database.close(),
     };
-    const keyring = new Keyring(racing, wrapper, environmentId, Date.now);
-    const events = { append: async () => {}, note: () => {} };
-    const session = { environmentId, actor: TEST_ACTOR, scope: [], events };
-    return { store: new EmbeddedKvStore(racing, keyring, session, Date.now), database };
+    return { store: storeOver(racing), database };
   }
 
   test("[KEY-33] a value is not stored under a KEK that was destroyed a moment before", async () => {

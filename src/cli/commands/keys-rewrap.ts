@@ -11,10 +11,11 @@ import type { Session } from "../session.ts";
 
 const HELP = `
 rewrap: the same data keys and the same contexts, wrapped under the newest
-version of each KEK. The encrypted values are not read and stay. It takes all
-stored values of the environment, old versions and deleted objects too, in small
-steps: others may go on reading and writing, and after an interruption it goes
-on where it stopped.
+version of each KEK. The encrypted values are not read and stay. It looks at all
+stored values of the environment that are under a KEK version which new data is
+no longer encrypted with, old versions and deleted objects too, in small steps:
+others may go on reading and writing, and after an interruption it goes on where
+it stopped. This takes as long as there are such values, however many others.
 
 Ciphertexts that are kept elsewhere are not known to the vault: coffer rewrap
 takes those, one by one.
@@ -35,12 +36,15 @@ export function addRewrapStored(parent: Command, execute: Execute): void {
 
 async function rewrap(session: Session): Promise<Result> {
   const vault = await session.open();
+  let interrupted = "nothing was done yet";
   const onProgress = (done: number, total: number): void => {
+    interrupted = `${done} of ${total} values were done`;
     session.progress(`${done} of ${total} values`);
   };
-  const report = await vault
-    .rewrapKv({ signal: session.signal, onProgress })
-    .finally(() => session.progress());
+  const report = await vault.rewrapKv({ signal: session.signal, onProgress }).finally(async () => {
+    await session.progress();
+    if (session.signal.aborted) await session.note(`${interrupted}: run it again to go on`);
+  });
   if (report.skipped > 0) {
     await session.note(`${report.skipped} values were left as they are: their KEK is disabled or destroyed`);
   }
