@@ -25,14 +25,35 @@ export class Budget {
   }
 
   /**
+   * Holds bytes that wait for nobody, until {@link give}.
+   *
+   * @returns whether there was room, or others could be let go; if not, nothing is held
+   */
+  take(bytes: number): boolean {
+    this.#bytes += bytes;
+    this.#makeRoom();
+    if (this.#bytes <= this.#bytesMax) return true;
+    this.#bytes -= bytes;
+    return false;
+  }
+
+  /** Gives back what was taken. */
+  give(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+
+  /**
    * Begins a holding of no bytes.
    *
    * @param letGo - ends what is held because others need the room: called at most once, when it has been released already
    */
   open(letGo: () => void): Holding {
     const holding: Holding = new Holding(
-      (bytes) => this.#grow(holding, bytes),
-      () => this.#waiting.delete(holding),
+      {
+        grow: (bytes) => this.#grow(holding, bytes),
+        give: (bytes) => this.give(bytes),
+        settle: () => this.#waiting.delete(holding),
+      },
       letGo,
     );
     this.#waiting.add(holding);
@@ -41,28 +62,37 @@ export class Budget {
 
   #grow(holding: Holding, bytes: number): boolean {
     this.#bytes += bytes;
-    if (this.#bytes <= this.#bytesMax) return true;
+    this.#makeRoom();
+    return holding.isOpen && this.#bytes <= this.#bytesMax;
+  }
+
+  #makeRoom(): void {
+    if (this.#bytes <= this.#bytesMax) return;
     for (const oldest of this.#waiting) {
       oldest.release();
       oldest.letGo();
-      if (this.#bytes <= this.#bytesMax) break;
+      if (this.#bytes <= this.#bytesMax) return;
     }
-    return holding.isOpen && this.#bytes <= this.#bytesMax;
   }
+}
+
+/** What a holding tells the account. */
+interface Account {
+  grow(bytes: number): boolean;
+  give(bytes: number): void;
+  settle(): void;
 }
 
 /** What one caller makes the server hold. */
 export class Holding {
   readonly letGo: () => void;
-  readonly #account: (bytes: number) => boolean;
-  readonly #leave: () => void;
+  readonly #account: Account;
   #bytes = 0;
   #isOpen = true;
 
   /** Made by {@link Budget.open}. */
-  constructor(account: (bytes: number) => boolean, leave: () => void, letGo: () => void) {
+  constructor(account: Account, letGo: () => void) {
     this.#account = account;
-    this.#leave = leave;
     this.letGo = letGo;
   }
 
@@ -78,19 +108,19 @@ export class Holding {
   grow(bytes: number): boolean {
     if (!this.#isOpen) return false;
     this.#bytes += bytes;
-    return this.#account(bytes);
+    return this.#account.grow(bytes);
   }
 
   /** It no longer waits for its caller, and is not let go any more. */
   settle(): void {
-    this.#leave();
+    this.#account.settle();
   }
 
   /** Gives all of it back. */
   release(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#leave();
-    this.#account(-this.#bytes);
+    this.#account.settle();
+    this.#account.give(this.#bytes);
   }
 }

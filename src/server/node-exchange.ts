@@ -16,7 +16,6 @@ import type { Problem } from "./problems.ts";
 const ABSOLUTE = /^https?:\/\/[^/?]+/i;
 
 const NO_BODY = new Uint8Array(0);
-const NOTHING = (): void => {};
 
 /** A request of `node:http`. */
 export class NodeAsked implements Asked {
@@ -25,6 +24,9 @@ export class NodeAsked implements Asked {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #bodies: Budget;
+  /** Bytes of a body that was there at once. */
+  #taken = 0;
+  /** What is held of one that came piece by piece. */
   #held: Holding | undefined;
   #gone: AbortController | undefined;
 
@@ -68,14 +70,15 @@ export class NodeAsked implements Asked {
     const length = request.readableLength;
     if (length > bytesMax) throw bodyTooLarge(bytesMax);
     if (length === 0) return NO_BODY;
-    this.#held = this.#bodies.open(NOTHING);
-    this.#held.settle();
-    if (!this.#held.grow(length)) throw serverBusy();
+    if (!this.#bodies.take(length)) throw serverBusy();
+    this.#taken = length;
     return (request.read() as Buffer | null) ?? NO_BODY;
   }
 
   /** The request is answered: its body is needed no more. */
   release(): void {
+    this.#bodies.give(this.#taken);
+    this.#taken = 0;
     this.#held?.release();
   }
 
