@@ -233,7 +233,7 @@ export class KekLifecycle {
     };
     if (isDryRun) return this.#database.read(work, options);
     const report = await this.#database.write(work, options);
-    await this.#database.scrub();
+    await this.#database.scrub(options);
     return report;
   }
 

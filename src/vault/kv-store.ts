@@ -346,7 +346,7 @@ export class EmbeddedKvStore implements KvService {
       await this.#session.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
       return changed;
     }, options);
-    await this.#database.scrub();
+    await this.#database.scrub(options);
     return { destroyedVersions };
   }
 

@@ -71,6 +71,25 @@ export async function emptyDatabaseUrl(): Promise<string> {
   return `postgres://postgres@127.0.0.1:${port}/${name}`;
 }
 
+/** Starts a standby of the cluster, which may only be read; the test stops it. */
+export async function startStandby(): Promise<{ readonly port: number; stop(): Promise<void> }> {
+  cluster ??= start();
+  const primary = await cluster;
+  const directory = mkdtempSync(join(tmpdir(), "coffer-standby-"));
+  const options = ownerOf(directory);
+  const data = join(directory, "data");
+  const from = ["-h", "127.0.0.1", "-p", String(primary.port), "-U", "postgres", "-c", "fast"];
+  execFileSync(join(BIN!, "pg_basebackup"), ["-D", data, "-R", "--no-sync", ...from], options);
+  const { port, process: server } = await serve(data, directory, options);
+  return {
+    port,
+    stop: async () => {
+      await stop(server);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Runs a statement as the cluster's owner, past coffer. */
 export async function adminQuery(
   statement: string,
@@ -125,6 +144,17 @@ export function freePort(): Promise<number> {
 async function start(): Promise<Cluster> {
   if (BIN === undefined) throw new Error(WHY_NOT);
   const directory = mkdtempSync(join(tmpdir(), "coffer-postgres-"));
+  const options = ownerOf(directory);
+  const data = join(directory, "data");
+  const initArgs = ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"];
+  execFileSync(join(BIN, "initdb"), initArgs, options);
+  return serve(data, directory, options);
+}
+
+type RunOptions = { uid?: number; gid?: number; cwd: string; stdio: "ignore" };
+
+/** Whom PostgreSQL runs as, with a directory that is theirs. */
+function ownerOf(directory: string): RunOptions {
   // PostgreSQL refuses to run as root: it gets its own user, who must be able to enter the directory. Not by way of
   // runuser: that would stand between, and keep signals to itself.
   let owner: { uid?: number; gid?: number } = {};
@@ -133,10 +163,12 @@ async function start(): Promise<Cluster> {
     owner = { uid: id("-u"), gid: id("-g") };
     chownSync(directory, owner.uid!, owner.gid!);
   }
-  const options = { ...owner, cwd: "/", stdio: "ignore" } as const;
-  const data = join(directory, "data");
-  const initArgs = ["-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8"];
-  execFileSync(join(BIN, "initdb"), initArgs, options);
+  return { ...owner, cwd: "/", stdio: "ignore" };
+}
+
+/** Starts a server on a data directory, on a free port. */
+async function serve(data: string, directory: string, options: RunOptions): Promise<Cluster> {
+  if (BIN === undefined) throw new Error(WHY_NOT);
   const port = await freePort();
   const settings = {
     listen_addresses: "127.0.0.1",

@@ -77,9 +77,9 @@ export interface Database {
 
   /**
    * Puts what was overwritten or deleted out of reach. Where others' open transactions do not allow it within the wait for
-   * a lock, it is done later; so it throws ERR_DISPOSED only.
+   * a lock, or until the signal, it is done later; so it throws ERR_DISPOSED only.
    */
-  scrub(): Promise<void>;
+  scrub(options?: WaitOptions): Promise<void>;
 
   /**
    * Resolves if writes are possible now: one was made durable less than a second ago, or a small change that means nothing

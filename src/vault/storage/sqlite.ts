@@ -11,10 +11,11 @@ import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isVaultError, VaultError, type VaultErrorCode } from "../../errors.ts";
+import { isVaultError, VaultError } from "../../errors.ts";
 import { untilAborted } from "../../keys/key-service.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
+import { fileError, isOutcomeUnknown, sqliteError } from "./sqlite-errors.ts";
 import { PROBE_CHANGE, WriteProbe } from "./write-probe.ts";
 
 /** Marks a file as a coffer vault: "CFR1" (SQLite's application_id, section 1.3.17 of its file format). */
@@ -24,11 +25,17 @@ const APPLICATION_ID = 0x43465231;
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
+/** Begins a transaction that only reads. */
+const BEGIN_READ = "BEGIN";
+
 /** Milliseconds that SQLite itself waits, blocking the process; longer waits are ours, asynchronous. */
 const BLOCKING_WAIT_MS = 20;
 /** Milliseconds between two tries for a lock, at first and at most. */
 const RETRY_MS_MIN = 2;
 const RETRY_MS_MAX = 50;
+
+/** Milliseconds that a vault which is being closed waits for locks, at most. Ours. */
+export const CLOSE_LOCK_WAIT_MS_MAX = 5_000;
 
 /** Writes that share one transaction at most: others get their turn between two. */
 const WRITES_TOGETHER_MAX = 64;
@@ -51,17 +58,6 @@ export const SQLITE_TYPES: SchemaTypes = {
 /** Path that means "in memory", as SQLite has it. */
 export const IN_MEMORY = ":memory:";
 
-/** SQLite's primary result codes (sqlite.org/rescode.html) as ours. */
-const CODES: Readonly<Record<number, VaultErrorCode>> = {
-  5: "ERR_STORAGE_BUSY", // SQLITE_BUSY
-  6: "ERR_STORAGE_BUSY", // SQLITE_LOCKED
-  8: "ERR_STORAGE_READ_ONLY", // SQLITE_READONLY
-  11: "ERR_STORAGE_CORRUPT", // SQLITE_CORRUPT
-  13: "ERR_STORAGE_FULL", // SQLITE_FULL
-  26: "ERR_STORAGE_CORRUPT", // SQLITE_NOTADB
-};
-const SQLITE_IOERR = 10;
-
 export interface SqliteOptions {
   /** Make the file if there is none. */
   readonly create: boolean;
@@ -79,8 +75,9 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
   if (path !== IN_MEMORY) prepareFile(path, options.create);
   // An absolute path, because SQLite would take one that begins with "file:" for a URI, and open another file.
   const file = path === IN_MEMORY ? path : resolve(path);
-  const connection = translating(() => new DatabaseSync(file, { timeout: BLOCKING_WAIT_MS }));
-  const database = new SqliteDatabase(connection, options.lockWaitMs);
+  const known = path === IN_MEMORY ? undefined : file;
+  const connection = translating(() => new DatabaseSync(file, { timeout: BLOCKING_WAIT_MS }), known);
+  const database = new SqliteDatabase(connection, options.lockWaitMs, known);
   try {
     await database.initialize(options.create);
   } catch (error) {
@@ -98,7 +95,7 @@ function prepareFile(path: string, create: boolean): void {
     return;
   } catch (error) {
     if (isVaultError(error)) throw error;
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw unavailable(error);
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw fileError(error);
   }
   if (!create) throw new VaultError("ERR_VAULT_NOT_FOUND", "there is no vault at this path");
   try {
@@ -133,21 +130,7 @@ export function syncDirectory(path: string): void {
   }
 }
 
-/** What a failed file call means. */
-export function fileError(error: unknown): VaultError {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new VaultError("ERR_STORAGE_FULL", "the disk is full", { cause: error });
-  }
-  if (code === "EROFS")
-    return new VaultError("ERR_STORAGE_READ_ONLY", "the file system is read-only", { cause: error });
-  return unavailable(error);
-}
-
-function unavailable(cause: unknown): VaultError {
-  const code = (cause as NodeJS.ErrnoException).code ?? "unknown";
-  return new VaultError("ERR_STORAGE_UNAVAILABLE", `the vault's files cannot be used (${code})`, { cause });
-}
+export { fileError };
 
 interface Write {
   readonly work: (sql: Sql) => Promise<unknown>;
@@ -160,6 +143,8 @@ interface Write {
 class SqliteDatabase implements Database {
   readonly #connection: DatabaseSync;
   readonly #lockWaitMs: number;
+  /** Of the file; undefined in memory. */
+  readonly #path: string | undefined;
   readonly #statements = new Map<string, StatementSync>();
   readonly lockRows = "";
   readonly #sql: Sql;
@@ -175,14 +160,17 @@ class SqliteDatabase implements Database {
   #isInTransaction = false;
   #isWriting = false;
   #isOpen = true;
+  /** When waits for locks end, whatever was asked for: soon after the vault is being closed. */
+  #closeBy = Number.POSITIVE_INFINITY;
   /** What was overwritten is still in the journal. */
   #isScrubDue = true;
   #scrubTriedAt = Number.NEGATIVE_INFINITY;
   #end: VaultError | undefined;
   readonly #probe = new WriteProbe(() => this.write((sql) => sql.run(`UPDATE ${PROBE_CHANGE}`)));
 
-  constructor(connection: DatabaseSync, lockWaitMs: number) {
+  constructor(connection: DatabaseSync, lockWaitMs: number, path: string | undefined) {
     this.#connection = connection;
+    this.#path = path;
     this.#lockWaitMs = lockWaitMs;
     this.#dataVersion = connection.prepare("PRAGMA data_version");
     this.#sql = {
@@ -235,7 +223,7 @@ class SqliteDatabase implements Database {
     const isWanted = (): boolean => signal?.aborted !== true;
     const turn = this.#exclusively(async () => {
       signal?.throwIfAborted();
-      return this.#transaction("BEGIN", () => work(this.#sql), isWanted);
+      return this.#transaction(BEGIN_READ, () => work(this.#sql), isWanted);
     });
     return untilAborted(turn, signal);
   }
@@ -283,7 +271,7 @@ class SqliteDatabase implements Database {
 
   #look(): void {
     // data_version changes when another connection has committed; our own commits reset #changesAt.
-    const version = translating(() => this.#dataVersion.get())!.data_version as number;
+    const version = translating(() => this.#dataVersion.get(), this.#path)!.data_version as number;
     if (version !== this.#changesAt) {
       const rows = this.#run((s) => s.all(), "SELECT name, value FROM counters");
       const value = (name: string): number => {
@@ -307,12 +295,13 @@ class SqliteDatabase implements Database {
     return "";
   }
 
-  async scrub(): Promise<void> {
+  async scrub({ signal }: WaitOptions = {}): Promise<void> {
     this.#isScrubDue = true;
     const until = performance.now() + this.#lockWaitMs;
     for (let wait = RETRY_MS_MIN; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
       await this.#exclusively(async () => this.#emptyJournal());
-      if (!this.#isScrubDue || performance.now() >= until) return;
+      if (!this.#isScrubDue || performance.now() >= until || this.#isClosing || signal?.aborted === true)
+        return;
       await sleep(wait);
     }
   }
@@ -323,6 +312,7 @@ class SqliteDatabase implements Database {
   }
 
   close(): Promise<void> {
+    if (!this.#isClosing) this.#closeBy = performance.now() + CLOSE_LOCK_WAIT_MS_MAX;
     return this.#exclusively(
       async () => {
         // Writes that were asked for before come first, however many.
@@ -333,6 +323,10 @@ class SqliteDatabase implements Database {
       },
       () => {},
     );
+  }
+
+  get #isClosing(): boolean {
+    return this.#closeBy !== Number.POSITIVE_INFINITY;
   }
 
   /** Not before this turn of the event loop ends: what else has come in it would otherwise miss the commit. */
@@ -416,7 +410,7 @@ class SqliteDatabase implements Database {
     this.#isInTransaction = true;
     try {
       const result = await work();
-      this.#commit();
+      this.#commit(begin !== BEGIN_READ);
       return result;
     } catch (error) {
       this.#rollBack();
@@ -438,23 +432,24 @@ class SqliteDatabase implements Database {
     return turn;
   }
 
-  #commit(): void {
+  #commit(isWrite: boolean): void {
     try {
       this.#connection.exec("COMMIT");
     } catch (error) {
-      const translated = translate(error);
-      if (primaryCode(error) === SQLITE_IOERR) {
-        // After a failed fsync nobody knows what is on the disk, and a later one would not tell (Rebello et al.,
-        // USENIX ATC 2020): only a fresh open reads the truth.
-        this.#end = new VaultError(
-          "ERR_STORAGE_UNAVAILABLE",
-          "the disk failed while writing: open the vault again",
-          {
-            cause: error,
-          },
-        );
-      }
-      throw translated;
+      const translated = translate(error, this.#path);
+      if (!isWrite || !isOutcomeUnknown(error)) throw translated;
+      // After a failed fsync nobody knows what is on the disk, and a later one would not tell (Rebello et al.,
+      // USENIX ATC 2020): only a fresh open reads the truth.
+      this.#end = new VaultError(
+        "ERR_STORAGE_UNAVAILABLE",
+        "the disk failed while writing: open the vault again",
+        { cause: translated },
+      );
+      throw new VaultError(
+        "ERR_OUTCOME_UNKNOWN",
+        "the disk failed while a change was being committed: it may or may not have happened",
+        { cause: translated },
+      );
     }
   }
 
@@ -485,9 +480,12 @@ class SqliteDatabase implements Database {
     const until = performance.now() + this.#lockWaitMs;
     for (let wait = RETRY_MS_MIN; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
       try {
-        return translating(work);
+        return translating(work, this.#path);
       } catch (error) {
-        const mayRetry = isVaultError(error, "ERR_STORAGE_BUSY") && isWanted() && performance.now() < until;
+        const mayRetry =
+          isVaultError(error, "ERR_STORAGE_BUSY") &&
+          isWanted() &&
+          performance.now() < Math.min(until, this.#closeBy);
         if (!mayRetry) throw error;
       }
       // A random share, so that two that wait for each other's lock do not stay in step.
@@ -504,18 +502,20 @@ class SqliteDatabase implements Database {
         this.#statements.set(text, statement);
       }
       return work(statement);
-    });
+    }, this.#path);
   }
 
   /** Reads which types the columns are declared with: SQLite itself stores anything anywhere. */
   #learnTypes(): void {
-    const columns = translating(() =>
-      this.#connection
-        .prepare(
-          `SELECT c.name, c.type, c."notnull", c.pk FROM sqlite_schema s JOIN pragma_table_info(s.name) c
+    const columns = translating(
+      () =>
+        this.#connection
+          .prepare(
+            `SELECT c.name, c.type, c."notnull", c.pk FROM sqlite_schema s JOIN pragma_table_info(s.name) c
            WHERE s.type = 'table'`,
-        )
-        .all(),
+          )
+          .all(),
+      this.#path,
     );
     for (const { name, type, notnull, pk } of columns) {
       const accepted = this.#types.get(name as string) ?? new Set();
@@ -538,7 +538,7 @@ class SqliteDatabase implements Database {
   }
 
   #exec(statements: string): void {
-    translating(() => this.#connection.exec(statements));
+    translating(() => this.#connection.exec(statements), this.#path);
   }
 
   #migrate(): void {
@@ -551,7 +551,8 @@ class SqliteDatabase implements Database {
   }
 
   #pragma(name: string): number {
-    return this.#connection.prepare(`PRAGMA ${name}`).get()![name] as number;
+    const row = translating(() => this.#connection.prepare(`PRAGMA ${name}`).get(), this.#path);
+    return row![name] as number;
   }
 
   #checkUsable(): void {
@@ -575,34 +576,19 @@ function damaged(): VaultError {
   return new VaultError("ERR_STORAGE_CORRUPT", "a stored row is damaged in the vault's file");
 }
 
-function translating<T>(work: () => T): T {
+function translating<T>(work: () => T, path: string | undefined): T {
   try {
     return work();
   } catch (error) {
-    throw translate(error);
+    throw translate(error, path);
   }
 }
 
-function primaryCode(error: unknown): number | undefined {
-  const code = (error as { errcode?: unknown }).errcode;
-  // The low byte is the primary code (sqlite.org/rescode.html, section 2).
-  return typeof code === "number" ? code & 0xff : undefined;
-}
-
 /** SQLite's error as ours; anything else as it is. SQLite's texts name tables and columns, never values. */
-function translate(error: unknown): unknown {
+function translate(error: unknown, path: string | undefined): unknown {
   // node:sqlite refuses to read integers beyond 2^53, which nobody has written.
   if ((error as { code?: unknown }).code === "ERR_OUT_OF_RANGE") return damaged();
-  const primary = primaryCode(error);
-  if (primary === undefined) return error;
-  const code = CODES[primary] ?? "ERR_STORAGE_UNAVAILABLE";
-  const what: Partial<Record<VaultErrorCode, string>> = {
-    ERR_STORAGE_BUSY: "another process holds the vault's lock",
-    ERR_STORAGE_CORRUPT: "the vault's file is damaged or not a database",
-    ERR_STORAGE_FULL: "the disk is full",
-    ERR_STORAGE_READ_ONLY: "the vault's file is read-only",
-  };
-  return new VaultError(code, `${what[code] ?? "the storage failed"} (SQLite ${primary})`, { cause: error });
+  return sqliteError(error, path) ?? error;
 }
 
 export type { SqlValue };

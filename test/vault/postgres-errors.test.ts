@@ -1,0 +1,283 @@
+/** What PostgreSQL refuses, by the real thing: typed errors that name what to do, SQLSTATE for a log, and TLS as libpq has it. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { chownSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { migratePostgres, openPostgres } from "../../src/vault/storage/postgres.ts";
+import { readTls } from "../../src/vault/storage/postgres-url.ts";
+import { rejectionOf } from "../support/errors.ts";
+import {
+  adminQuery,
+  databaseName,
+  describePostgres,
+  emptyDatabaseUrl,
+  freshDatabaseUrl,
+  startStandby,
+} from "../support/postgres.ts";
+import { expectNoTrace } from "../support/secrets.ts";
+import { freshDirectory } from "../support/vaults.ts";
+
+type Failure = Error & { code: string; retryable: boolean; cause?: { name: string; code: string } };
+
+async function failure(call: () => Promise<unknown>): Promise<Failure> {
+  const error = (await rejectionOf(call)) as unknown as Failure;
+  expect(error.name).toBe("VaultError");
+  return error;
+}
+
+const userOf = (url: string, user: string): string =>
+  url.replace("postgres://postgres@", `postgres://${user}@`);
+
+describePostgres("what PostgreSQL refuses", () => {
+  test("opening and migrating: each reason has a code, words that help, and its SQLSTATE", async () => {
+    const url = await freshDatabaseUrl();
+    const database = databaseName(url);
+    await adminQuery("CREATE ROLE powerless LOGIN", database);
+    await adminQuery("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0", database);
+    const empty = userOf(await emptyDatabaseUrl(), "powerless");
+    const cases: [() => Promise<unknown>, string, boolean, string, RegExp][] = [
+      [
+        () => openPostgres({ url: userOf(url, "powerless") }),
+        "ERR_STORAGE_UNAVAILABLE",
+        false,
+        "42501",
+        /grant/,
+      ],
+      [() => migratePostgres({ url: empty }), "ERR_STORAGE_UNAVAILABLE", false, "42501", /grant/],
+      [
+        () => openPostgres({ url: userOf(url, "crowded") }),
+        "ERR_STORAGE_BUSY",
+        true,
+        "53300",
+        /max_connections/,
+      ],
+      [
+        () => openPostgres({ url: userOf(url, "nobody") }),
+        "ERR_STORAGE_UNAVAILABLE",
+        false,
+        "28000",
+        /password/,
+      ],
+      [() => openPostgres({ url: `${url}_not` }), "ERR_STORAGE_UNAVAILABLE", false, "3D000", /create it/],
+      [
+        () => openPostgres({ url: "postgres://u:hunter2@nowhere.invalid/x" }),
+        "ERR_STORAGE_UNAVAILABLE",
+        false,
+        "ENOTFOUND",
+        /host name/,
+      ],
+      [
+        () => openPostgres({ url: "postgres://u:hunter2@localhost/x?host=/nowhere" }),
+        "ERR_STORAGE_UNAVAILABLE",
+        false,
+        "ENOENT",
+        /socket/,
+      ],
+    ];
+    for (const [call, code, retryable, state, words] of cases) {
+      const error = await failure(call);
+      // A machine without any resolver says that it cannot look names up now.
+      if (error.cause?.code === "EAI_AGAIN") continue;
+      expect([error.code, error.retryable, error.cause?.code]).toEqual([code, retryable, state]);
+      expect(error.cause?.name).toBe("PostgresError");
+      expect(error.message).toMatch(words);
+      expectNoTrace(error, [Buffer.from("hunter2")]);
+    }
+  });
+
+  test("a standby is told as read-only, by opening and by migrating", async () => {
+    const url = await freshDatabaseUrl();
+    const standby = await startStandby();
+    const there = url.replace(/:\d+\//, `:${standby.port}/`);
+    for (const call of [() => openPostgres({ url: there }), () => migratePostgres({ url: there })]) {
+      const error = await failure(call);
+      expect(error).toMatchObject({ code: "ERR_STORAGE_READ_ONLY", retryable: false });
+      expect(error.message).toContain("name the primary");
+    }
+    await standby.stop();
+  }, 60_000);
+
+  test("a connection that the server ends before COMMIT: nothing happened, try again", async () => {
+    const url = await freshDatabaseUrl();
+    const database = await openPostgres({ url });
+    const killed = await failure(() =>
+      database.write(async (sql) => {
+        const { pid } = (await sql.get("SELECT pg_backend_pid() AS pid"))!;
+        await adminQuery(`SELECT pg_terminate_backend(${pid})`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        await sql.run("DELETE FROM meta");
+      }),
+    );
+    expect(killed).toMatchObject({ code: "ERR_STORAGE_UNAVAILABLE", retryable: true });
+    expect(killed.cause?.code).toBe("57P01");
+    const idle = await failure(() =>
+      database.write(async (sql) => {
+        await sql.run("SET LOCAL idle_in_transaction_session_timeout = 20");
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        await sql.run("DELETE FROM meta");
+      }),
+    );
+    expect(idle).toMatchObject({ code: "ERR_STORAGE_UNAVAILABLE", retryable: true });
+    expect(idle.cause?.code).toBe("25P03");
+    expect(await database.write(async () => "done")).toBe("done");
+    await database.close();
+  });
+
+  test("values of a statement are in no error", async () => {
+    const database = await openPostgres({ url: await freshDatabaseUrl() });
+    const error = await failure(() =>
+      database.read((sql) => sql.get("SELECT CAST(? AS BIGINT) AS n", "hunter2 is no number")),
+    );
+    expect(error.cause?.code).toBe("22P02");
+    expectNoTrace(error, [Buffer.from("hunter2")]);
+    await database.close();
+  });
+});
+
+describe("what a URL says of TLS", () => {
+  const at = (query: string): string => `postgres://u:hunter2@db.example/x${query}`;
+
+  test("parameters that cannot be kept, and values that nobody knows, are refused", async () => {
+    for (const query of [
+      "channel_binding=require",
+      "gssencmode=require",
+      "require_auth=scram-sha-256",
+      "requirepeer=postgres",
+      "sslcrldir=/x",
+      "sslnegotiation=direct",
+      "sslsni=0",
+    ]) {
+      const error = await failure(async () => readTls(at(`?sslmode=verify-full&${query}`)));
+      expect(error.code).toBe("ERR_UNSUPPORTED");
+      expect(error.message).toContain(query.split("=")[0]);
+    }
+    for (const query of ["?sslmode=verify", "?ssl=maybe", "?ssl_min_protocol_version=TLSv9"]) {
+      expect(() => readTls(at(query))).toThrow(RangeError);
+    }
+    expect(() => readTls(at("?sslmode=require&sslrootcert=system"))).toThrow(RangeError);
+    expect(() => readTls(at("?sslmode=disable"), { ca: "x" })).toThrow(RangeError);
+    for (const url of ["", "hunter2", "mysql://u:hunter2@h/x", 7]) {
+      expect(() => readTls(url as string)).toThrow(TypeError);
+    }
+  });
+
+  test("a URL that cannot be read is a TypeError that does not repeat it", async () => {
+    for (const url of ["postgres://u:hunter2@[bad/x", "postgres://u:hunter2@h:port/x"]) {
+      const error = await rejectionOf(() => openPostgres({ url }));
+      expect(error).toBeInstanceOf(TypeError);
+      expectNoTrace(error, [Buffer.from("hunter2")]);
+    }
+  });
+
+  test("a file that is not there is named by its parameter", async () => {
+    for (const name of ["sslrootcert", "sslcert", "sslkey", "sslcrl"]) {
+      const error = await failure(async () => readTls(at(`?sslmode=verify-full&${name}=/nowhere/file`)));
+      expect(error).toMatchObject({ code: "ERR_STORAGE_UNAVAILABLE", cause: { code: "ENOENT" } });
+      expect(error.message).toContain(name);
+    }
+  });
+
+  test("the library is told nothing of it", () => {
+    const { url } = readTls(
+      at("?sslmode=verify-full&options=-c%20geqo%3Doff&ssl_min_protocol_version=TLSv1.3"),
+    );
+    expect(url).toBe(at("?options=-c%20geqo%3Doff"));
+  });
+});
+
+describePostgres("TLS with a server", () => {
+  let ca: string;
+  let otherCa: string;
+  let url: string;
+  const query = (parameters: string): string => `${url}?${parameters}`;
+
+  beforeAll(async () => {
+    url = await freshDatabaseUrl();
+    const directory = freshDirectory();
+    const openssl = (...args: string[]): void => void execFileSync("openssl", args, { stdio: "ignore" });
+    const make = (name: string): string => {
+      openssl(
+        ...[
+          "req",
+          "-x509",
+          "-newkey",
+          "ec",
+          "-pkeyopt",
+          "ec_paramgen_curve:prime256v1",
+          "-nodes",
+          "-days",
+          "2",
+        ],
+        ...["-keyout", join(directory, `${name}.key`), "-out", join(directory, `${name}.crt`)],
+        ...["-subj", `/CN=${name}`, "-addext", "subjectAltName=DNS:db.example"],
+      );
+      return join(directory, `${name}.crt`);
+    };
+    ca = make("server");
+    otherCa = make("other");
+    const data = (await adminQuery("SHOW data_directory"))[0]!.data_directory as string;
+    const { uid, gid } = statSync(data);
+    for (const name of ["server.key", "server.crt"]) {
+      writeFileSync(join(data, name), execFileSync("cat", [join(directory, name)]), { mode: 0o600 });
+      if (process.getuid?.() === 0) chownSync(join(data, name), uid, gid);
+    }
+    await adminQuery("ALTER SYSTEM SET ssl = on");
+    await adminQuery("SELECT pg_reload_conf()");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  });
+
+  /** Whether the connection is encrypted, or the code that it failed with. */
+  async function outcome(parameters: string): Promise<unknown> {
+    try {
+      const database = await openPostgres({ url: query(parameters) });
+      const row = await database.read((sql) =>
+        sql.get("SELECT count(*) AS n FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl"),
+      );
+      await database.close();
+      return row!.n === 1;
+    } catch (error) {
+      return (error as Failure).cause?.code;
+    }
+  }
+
+  test("modes mean what they do to libpq", async () => {
+    expect(spawnSync("openssl", ["version"]).status).toBe(0);
+    for (const [parameters, expected] of [
+      ["sslmode=disable", false],
+      ["", true],
+      ["sslmode=allow", true],
+      ["sslmode=prefer", true],
+      ["sslmode=require", true],
+      ["ssl=true", true],
+      [`sslmode=require&sslrootcert=${ca}`, true],
+      [`sslmode=require&sslrootcert=${otherCa}`, "DEPTH_ZERO_SELF_SIGNED_CERT"],
+      // The certificate is for db.example, not for this address.
+      [`sslmode=verify-ca&sslrootcert=${ca}`, true],
+      [`sslmode=verify-ca&sslrootcert=${otherCa}`, "DEPTH_ZERO_SELF_SIGNED_CERT"],
+      [`sslmode=verify-full&sslrootcert=${ca}`, "ERR_TLS_CERT_ALTNAME_INVALID"],
+      ["sslmode=verify-full", "DEPTH_ZERO_SELF_SIGNED_CERT"],
+    ] as const) {
+      expect([parameters, await outcome(parameters)]).toEqual([parameters, expected]);
+    }
+  });
+
+  test("a server without TLS: optional modes go on without, the others do not", async () => {
+    await adminQuery("ALTER SYSTEM SET ssl = off");
+    await adminQuery("SELECT pg_reload_conf()");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await outcome("sslmode=prefer")).toBe(false);
+    expect(await outcome("")).toBe(false);
+    const error = await failure(() => openPostgres({ url: query("sslmode=require") }));
+    expect(error).toMatchObject({ code: "ERR_STORAGE_UNAVAILABLE", retryable: false });
+    expect(error.message).toContain("no TLS");
+  });
+
+  test("what the program gives is not weakened by the URL", async () => {
+    await adminQuery("ALTER SYSTEM SET ssl = on");
+    await adminQuery("SELECT pg_reload_conf()");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const pem = execFileSync("cat", [otherCa], { encoding: "utf8" });
+    const error = await failure(() => openPostgres({ url: query("sslmode=no-verify"), tls: { ca: pem } }));
+    expect(error.cause?.code).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
+  });
+});
