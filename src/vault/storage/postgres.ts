@@ -20,7 +20,7 @@ import { PROBE_CHANGE, WriteProbe } from "./write-probe.ts";
 export interface PostgresOptions {
   /**
    * `postgres://user:password@host:port/database?sslmode=…`. The parameters of TLS mean what they do to libpq, or are refused:
-   * docs/runtimes.md has the list.
+   * docs/postgres.md has the list.
    */
   readonly url: string;
   /** TLS beyond what the URL says: CA, client certificate and key, as PEM text. */
