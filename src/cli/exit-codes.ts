@@ -16,9 +16,8 @@ export const EXIT_LOCAL = 1;
 export const EXIT_SERVICE = 2;
 /** What was read is not what was written: altered, damaged, or under another key, context or associated data. */
 export const EXIT_INTEGRITY = 3;
-/** Ended by SIGINT, as shells count: 128 and the signal's number. */
-export const EXIT_SIGINT = 130;
-export const EXIT_SIGTERM = 143;
+/** Ended by a signal, as shells count: this and the signal's number, so 130 for SIGINT and 143 for SIGTERM. */
+export const EXIT_SIGNAL = 128;
 
 export type ErrorCode = VaultErrorCode | CliErrorCode;
 export type ErrorExitCode = typeof EXIT_LOCAL | typeof EXIT_SERVICE | typeof EXIT_INTEGRITY;

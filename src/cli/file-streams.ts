@@ -1,27 +1,24 @@
 /**
- * Files of any size as streams: input piece by piece, output beside its place and then moved there.
+ * Files of any size as streams: input piece by piece, output into a file or standard output.
  *
- * Owns reading and writing of large files, and that no half-written one is ever found under its name. Must not know
- * what the bytes mean; error messages never name a path.
+ * Owns the reading of large files, and that what changes meanwhile is an error. Must not know what the bytes mean;
+ * error messages never name a path.
  *
  * @module
  */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
+import type { Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { dirname } from "node:path";
-import { releaseMemory, toHex } from "../crypto/bytes.ts";
-import { randomBytes } from "../crypto/random.ts";
+import { releaseMemory } from "../crypto/bytes.ts";
+import type { AtomicFileOptions } from "../vault/atomic-file.ts";
 import { CliError, systemReason } from "./errors.ts";
-import { writeOut } from "./io.ts";
-import { checkOutFile, linkNew } from "./out-file.ts";
+import { isPipe, openPipe, writeOut } from "./io.ts";
+import { OutFile } from "./out-file.ts";
 
 /** The name that stands for standard input or output. */
 export const STANDARD = "-";
 
 /** Bytes that are read at once: 16 chunks of the native format. Larger pieces measured no faster, but hold more. */
 const READ_BYTES = 256 * 1024;
-
-const FILE_MODE = 0o600;
 
 /** Something to read from its beginning to its end. */
 export interface Input {
@@ -39,9 +36,10 @@ export interface Input {
  * @throws CliError ERR_INPUT_UNREADABLE
  */
 export async function openInput(path: string): Promise<Input> {
-  if (path === STANDARD) return { size: undefined, read: readStandardInput, close: async () => {} };
+  if (path === STANDARD) return pipeInput(() => process.stdin);
+  if (isPipe(path)) return pipeInput(() => openPipe(path));
   const file = await openToRead(path);
-  const stats = await file.stat();
+  const { stats } = file;
   return {
     size: stats.isFile() ? stats.size : undefined,
     read: () => readFile(file),
@@ -100,18 +98,86 @@ export async function pump(
 }
 
 /** Opens a file to read from any place. @throws CliError ERR_INPUT_UNREADABLE */
-export async function openToRead(path: string, flags: "r" | "r+" = "r"): Promise<FileHandle> {
-  let file: FileHandle;
+export async function openToRead(path: string, flags: "r" | "r+" = "r"): Promise<OpenFile> {
+  if (isPipe(path)) {
+    // Opening it would wait for a writer, and no signal could end that.
+    throw new CliError("ERR_INPUT_UNREADABLE", "the input is a pipe, which cannot be read at any place");
+  }
   try {
-    file = await open(path, flags);
+    const handle = await open(path, flags);
+    try {
+      const stats = await handle.stat();
+      if (stats.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
+      return new OpenFile(handle, stats);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
   } catch (error) {
     throw unreadable(error);
   }
-  if ((await file.stat()).isDirectory()) {
-    await file.close();
-    throw unreadable({ code: "EISDIR" });
+}
+
+/** A file that is read, and must not change meanwhile. Its calls throw CliError ERR_INPUT_UNREADABLE. */
+export class OpenFile {
+  readonly #handle: FileHandle;
+  /** As it was when it was opened. */
+  readonly stats: Stats;
+
+  constructor(handle: FileHandle, stats: Stats) {
+    this.#handle = handle;
+    this.stats = stats;
   }
-  return file;
+
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
+  /** The same as at first: what is read in several pieces must be one file. */
+  async stat(): Promise<{ readonly size: number }> {
+    return this.stats;
+  }
+
+  /** @param position - null: behind what was read before */
+  async read(
+    buffer: Uint8Array,
+    offset: number,
+    length: number,
+    position: number | null,
+  ): Promise<{ readonly bytesRead: number }> {
+    try {
+      return await this.#handle.read(buffer, offset, length, position);
+    } catch (error) {
+      throw unreadable(error);
+    }
+  }
+
+  /**
+   * Looks whether the file is still as long as it was when it was opened. A device, a pipe and what the kernel makes
+   * up at each read (`/proc`) have no size to compare.
+   *
+   * @param bytesRead - bytes that were read, where all of it was
+   */
+  async checkUnchanged(bytesRead?: number): Promise<void> {
+    if (!this.stats.isFile()) return;
+    const { size } = this.stats;
+    const now = await this.#handle.stat().catch((error) => {
+      throw unreadable(error);
+    });
+    const isMadeUp = size === 0 && now.size === 0;
+    if (now.size === size && (bytesRead === undefined || bytesRead === size || isMadeUp)) return;
+    throw new CliError(
+      "ERR_INPUT_UNREADABLE",
+      now.size > size
+        ? "the file has grown while it was read: what was read is not all of it"
+        : "the file has become shorter while it was read",
+      "take a copy or a snapshot that nobody writes to, and read that",
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
 }
 
 /** Where a result goes. */
@@ -128,91 +194,38 @@ export interface Output {
  *
  * @throws CliError ERR_OUTPUT_EXISTS, ERR_OUTPUT_FAILED; its calls as well
  */
-export async function openOutput(path: string, force: boolean): Promise<Output> {
+export function openOutput(path: string, options: AtomicFileOptions): Output {
   if (path === STANDARD) return { write: writeOut, commit: async () => {}, discard: () => {} };
-  checkOutFile(path, force);
-  const temporary = `${path}.${toHex(randomBytes(8))}.tmp`;
-  let file: FileHandle;
-  try {
-    file = await open(temporary, "wx", FILE_MODE);
-  } catch (error) {
-    throw unwritable(error);
-  }
-  let isOpen = true;
-  const discard = (): void => {
-    if (!isOpen) return;
-    isOpen = false;
-    rmSync(temporary, { force: true });
-    process.off("exit", discard);
-    file.close().catch(() => {});
-  };
-  // A signal may end the process before anybody calls discard.
-  process.on("exit", discard);
+  return new OutFile(path, options);
+}
+
+function pipeInput(openSource: () => AsyncIterable<Uint8Array>): Input {
   return {
-    discard,
-    async write(bytes) {
+    size: undefined,
+    async *read() {
       try {
-        for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
+        yield* openSource();
       } catch (error) {
-        throw unwritable(error);
+        throw unreadable(error);
       }
     },
-    async commit() {
-      try {
-        await file.sync();
-        if (force) renameSync(temporary, path);
-        else linkNew(temporary, path);
-        syncDirectory(dirname(path));
-      } catch (error) {
-        throw error instanceof CliError ? error : unwritable(error);
-      }
-      discard();
-    },
+    close: async () => {},
   };
-}
-
-/** Makes names in a directory durable. Where that cannot be done, the file system does it in its own time. */
-export function syncDirectory(path: string): void {
-  try {
-    const fd = openSync(path, "r");
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    // Not every system lets directories be opened.
-  }
-}
-
-async function* readStandardInput(): AsyncGenerator<Uint8Array> {
-  try {
-    yield* process.stdin as AsyncIterable<Uint8Array>;
-  } catch (error) {
-    throw unreadable(error);
-  }
 }
 
 /** Into two buffers in turn: one is read into while the other is worked on. */
-async function* readFile(file: FileHandle): AsyncGenerator<Uint8Array> {
+async function* readFile(file: OpenFile): AsyncGenerator<Uint8Array> {
   const buffers = [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)] as const;
+  let total = 0;
   for (let turn = 0; ; turn = 1 - turn) {
     const buffer = buffers[turn as 0 | 1];
-    let bytesRead: number;
-    try {
-      ({ bytesRead } = await file.read(buffer));
-    } catch (error) {
-      throw unreadable(error);
-    }
-    if (bytesRead === 0) return;
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return file.checkUnchanged(total);
+    total += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
 }
 
 function unreadable(error: unknown): CliError {
   return new CliError("ERR_INPUT_UNREADABLE", `the input cannot be read (${systemReason(error)})`);
-}
-
-function unwritable(error: unknown): CliError {
-  return new CliError("ERR_OUTPUT_FAILED", `the output file cannot be written (${systemReason(error)})`);
 }

@@ -6,8 +6,7 @@
  *
  * @module
  */
-import { constants, createReadStream, fstatSync, openSync, writeSync } from "node:fs";
-import { stat } from "node:fs/promises";
+import { constants, createReadStream, fstatSync, openSync, statSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { concatBytes } from "../crypto/bytes.ts";
 import { CliError, systemReason } from "./errors.ts";
@@ -77,8 +76,7 @@ export async function readLine(): Promise<string> {
  */
 export async function readFile(path: string, maxBytes: number, what: string): Promise<Uint8Array> {
   try {
-    const isPipe = (await stat(path)).isFIFO();
-    return await collect(isPipe ? openPipe(path) : createReadStream(path), maxBytes);
+    return await collect(isPipe(path) ? openPipe(path) : createReadStream(path), maxBytes);
   } catch (error) {
     throw new CliError(
       "ERR_INPUT_UNREADABLE",
@@ -88,8 +86,17 @@ export async function readFile(path: string, maxBytes: number, what: string): Pr
   }
 }
 
+/** Whether a path is that of a pipe; what cannot be looked at is none, and whoever opens it says why. */
+export function isPipe(path: string): boolean {
+  try {
+    return statSync(path).isFIFO();
+  } catch {
+    return false;
+  }
+}
+
 /** A named pipe, opened so that waiting for its writer does not occupy a thread: the process could not end then. */
-function openPipe(path: string): AsyncIterable<Uint8Array> {
+export function openPipe(path: string): AsyncIterable<Uint8Array> {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   return new Socket({ fd, readable: true, writable: false });
 }

@@ -1,20 +1,18 @@
 /**
  * Files that results are written to.
  *
- * Owns how such a file comes to be: whole or not at all, readable by its owner only, and never in the place of
- * another one unless told so.
+ * Owns when such a file may be written and what users are told if it cannot. It comes to be whole or not at all
+ * (vault/atomic-file.ts), readable by its owner only, and never in the place of another one unless told so. Must not
+ * know what is written.
  *
  * @module
  */
-import { closeSync, fsyncSync, linkSync, lstatSync, openSync, renameSync, rmSync } from "node:fs";
-import { toHex } from "../crypto/bytes.ts";
-import { randomBytes } from "../crypto/random.ts";
+import { lstatSync } from "node:fs";
+import { AtomicFile, type AtomicFileOptions } from "../vault/atomic-file.ts";
 import { CliError, systemReason } from "./errors.ts";
-import { writeAll } from "./io.ts";
+import { dropJournal } from "./rekey-journal.ts";
 
-const FILE_MODE = 0o600;
-
-/** Looks early whether the file may be written, before any work is done for it. @throws as {@link writeOutFile} */
+/** Looks early whether the file may be written, before any work is done for it. @throws as {@link OutFile} */
 export function checkOutFile(path: string, force: boolean): void {
   let isFile: boolean;
   try {
@@ -29,51 +27,67 @@ export function checkOutFile(path: string, force: boolean): void {
       "the output file exists and is not a plain file: it is not replaced",
     );
   }
-  if (!force) throw fileExists();
+  if (!force) throw failed({ code: "EEXIST" });
 }
 
-/**
- * Writes a file beside its place, makes it durable and moves it there.
- *
- * @throws CliError ERR_OUTPUT_EXISTS, ERR_OUTPUT_FAILED
- */
-export function writeOutFile(path: string, bytes: Uint8Array, force: boolean): void {
-  checkOutFile(path, force);
-  const temporary = `${path}.${toHex(randomBytes(8))}.tmp`;
-  try {
-    const fd = openSync(temporary, "wx", FILE_MODE);
+/** A result on its way into a file. Every call throws CliError ERR_OUTPUT_EXISTS or ERR_OUTPUT_FAILED. */
+export class OutFile {
+  readonly #path: string;
+  readonly #file: AtomicFile;
+
+  constructor(path: string, options: AtomicFileOptions) {
+    checkOutFile(path, options.replace);
+    this.#path = path;
     try {
-      writeAll(fd, bytes);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
+      this.#file = new AtomicFile(path, options);
+    } catch (error) {
+      throw failed(error);
     }
-    if (force) renameSync(temporary, path);
-    else linkNew(temporary, path);
-  } catch (error) {
-    throw error instanceof CliError ? error : failed(error);
-  } finally {
-    rmSync(temporary, { force: true });
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return telling(this.#file.write(bytes));
+  }
+
+  /** Makes it durable and gives it its name. */
+  async commit(): Promise<void> {
+    await telling(this.#file.commit());
+    try {
+      // The file that a rekey was interrupted in is not there any more.
+      dropJournal(this.#path);
+    } catch {
+      // It is about another file, and no longer believed.
+    }
+  }
+
+  /** Takes away what was written, unless it was committed. May be called more than once. */
+  discard(): void {
+    this.#file.discard();
   }
 }
 
-/** Gives the file its name if nobody has it: linking fails where renaming would replace. */
-export function linkNew(temporary: string, path: string): void {
+/** Writes a whole file. @throws as {@link OutFile} */
+export async function writeOutFile(path: string, bytes: Uint8Array, force: boolean): Promise<void> {
+  const file = new OutFile(path, { replace: force });
   try {
-    linkSync(temporary, path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") throw fileExists();
-    // A file system without links; the name was free a moment ago.
-    if (code !== "EPERM" && code !== "ENOTSUP" && code !== "ENOSYS") throw error;
-    renameSync(temporary, path);
+    await file.write(bytes);
+    await file.commit();
+  } finally {
+    file.discard();
   }
 }
 
-function fileExists(): CliError {
-  return new CliError("ERR_OUTPUT_EXISTS", "the output file exists already", "--force replaces it");
+async function telling(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    throw failed(error);
+  }
 }
 
 function failed(error: unknown): CliError {
+  if ((error as NodeJS.ErrnoException).code === "EEXIST") {
+    return new CliError("ERR_OUTPUT_EXISTS", "the output file exists already", "--force replaces it");
+  }
   return new CliError("ERR_OUTPUT_FAILED", `the output file cannot be written (${systemReason(error)})`);
 }

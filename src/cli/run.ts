@@ -5,10 +5,11 @@
  *
  * @module
  */
+import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
 import { type CliError, usageError } from "./errors.ts";
-import { EXIT_LOCAL, EXIT_SIGINT, EXIT_SIGTERM } from "./exit-codes.ts";
+import { EXIT_LOCAL, EXIT_SIGNAL } from "./exit-codes.ts";
 import { type Format, type Result, render } from "./format.ts";
 import { isStdoutTerminal, writeErr, writeOut } from "./io.ts";
 import { createProgram } from "./program.ts";
@@ -18,7 +19,24 @@ import { type CommonFlags, Session } from "./session.ts";
 /** Runs what a command does, and writes its result. */
 export type Execute = (flags: CommonFlags, work: (session: Session) => Promise<Result>) => Promise<void>;
 
-const SIGNALS = { SIGINT: EXIT_SIGINT, SIGTERM: EXIT_SIGTERM } as const;
+/**
+ * Signals that end a process unless it listens, and may be heard: on each of them what was begun is taken away.
+ * SIGPIPE and SIGXFSZ are none here, for Node turns them into errors of writing; SIGUSR1 and SIGPROF belong to Node.
+ */
+const SIGNALS = [
+  "SIGINT",
+  "SIGTERM",
+  "SIGHUP",
+  "SIGQUIT",
+  "SIGABRT",
+  "SIGALRM",
+  "SIGVTALRM",
+  "SIGUSR2",
+  "SIGXCPU",
+  "SIGIO",
+  "SIGPWR",
+  "SIGSTKFLT",
+] as const;
 
 /** Milliseconds that closing the vault may take after a signal: a commit ends sooner, a wait for a lock may not. */
 const CLOSE_MS = 1_000;
@@ -73,7 +91,11 @@ async function fail(error: unknown, argv: readonly string[], session: Session | 
 function onSignals(abort: AbortController): Promise<never> {
   const interrupted = Promise.withResolvers<never>();
   interrupted.promise.catch(() => {}); // It may come when nobody waits any more.
-  for (const [signal, exitCode] of Object.entries(SIGNALS)) {
+  for (const signal of SIGNALS) {
+    const number = constants.signals[signal];
+    // Not every system has every one.
+    if (number === undefined) continue;
+    const exitCode = EXIT_SIGNAL + number;
     process.on(signal, () => {
       if (abort.signal.aborted) process.exit(exitCode);
       const reason = new Interrupted(exitCode);

@@ -6,10 +6,13 @@
  * @module
  */
 
+import { leftFilesBeside } from "../vault/atomic-file.ts";
 import type { VaultHost } from "../vault/index.ts";
+import { STANDARD } from "./file-streams.ts";
 import { type Format, visible } from "./format.ts";
 import { isStderrTerminal, writeErr } from "./io.ts";
 import { type CliVault, openCliHost, openCliVault, type VaultFlags } from "./open.ts";
+import { bytesText } from "./progress.ts";
 
 /** Options that every command has. */
 export interface CommonFlags extends VaultFlags {
@@ -59,6 +62,13 @@ export class Session {
   /** Tells the user something beside the result. */
   note(text: string): Promise<void> {
     return writeErr(noteText(text, this.format));
+  }
+
+  /** Tells of unfinished files beside a result that runs ended by force have left: they may hold what was decrypted. */
+  async tellLeftFiles(path: string): Promise<void> {
+    for (const { path: left, bytes } of path === STANDARD ? [] : leftFilesBeside(path)) {
+      await this.note(`a run that was ended by force has left ${left} (${bytesText(bytes)}): delete it`);
+    }
   }
 
   /** Shows how far a long command has come, on a terminal. Without text, takes that away again. */

@@ -1,6 +1,8 @@
 /** `coffer encrypt-file`, `decrypt-file`, `cat` and `rekey-file`, run as processes. */
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
+  appendFileSync,
   chmodSync,
   existsSync,
   mkdirSync,
@@ -136,17 +138,81 @@ describe("encrypt-file and decrypt-file", () => {
     expect(readdirSync(path(".")).filter((name) => name.includes("tmp"))).toEqual([]);
   });
 
-  test("SIGINT leaves neither a file that looks whole nor its beginning", async () => {
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+    ["SIGQUIT", 131],
+    ["SIGUSR2", 140],
+    ["SIGALRM", 142],
+    ["SIGABRT", 134],
+  ] as const)("%s leaves neither a file that looks whole nor its beginning", async (signal, code) => {
     const { path, start } = workplace();
     const started = start(["encrypt-file", "-", "--out", "out.coffer", ...ORG_1]);
     started.child.stdin.write(CONTENT);
     const temporary = (): string[] => readdirSync(path(".")).filter((name) => name.startsWith("out.coffer"));
     for (let i = 0; i < 200 && !temporary().some((name) => statSync(path(name)).size > 500_000); i++)
       await sleep(20);
-    expect(temporary()).toEqual([expect.stringMatching(/^out\.coffer\.[0-9a-f]{16}\.tmp$/)]);
-    started.child.kill("SIGINT");
-    expect(await started.ended).toMatchObject({ code: 130, out: "" });
+    expect(temporary()).toEqual([expect.stringMatching(/^out\.coffer\.coffer-\d+-[0-9a-f]{16}\.tmp$/)]);
+    started.child.kill(signal);
+    expect(await started.ended).toMatchObject({ code, out: "" });
     expect(temporary()).toEqual([]);
+  });
+
+  test("what SIGKILL leaves is named by the next run", async () => {
+    const { path, start, run } = workplace();
+    const started = start(["encrypt-file", "-", "--out", "out.coffer", ...ORG_1]);
+    started.child.stdin.write(CONTENT);
+    const left = (): string[] => readdirSync(path(".")).filter((name) => name.endsWith(".tmp"));
+    for (let i = 0; i < 200 && left().length === 0; i++) await sleep(20);
+    started.child.kill("SIGKILL");
+    await started.ended;
+    writeFileSync(path("in"), "x");
+    const next = await run(["encrypt-file", "in", ...ORG_1]);
+    expect(next).toMatchObject({ code: 0, out: "" });
+    expect(next.err).toContain(`ended by force has left ${left()[0]}`);
+  });
+
+  test("a named pipe without a writer does not hold it", async () => {
+    const { path, start } = workplace();
+    expect(spawnSync("mkfifo", [path("pipe")]).status).toBe(0);
+    const started = start(["encrypt-file", "pipe", "--out", "out", ...ORG_1]);
+    for (let i = 0; i < 200 && !existsSync(path("vault.db")); i++) await sleep(20);
+    await sleep(100);
+    started.child.kill("SIGINT");
+    expect((await started.ended).code).toBe(130);
+    expect(existsSync(path("out"))).toBe(false);
+  });
+
+  test.each(["x".repeat(228), "x".repeat(248), "語".repeat(80)])("long names fit: %s", async (name) => {
+    const { path, run, out } = workplace();
+    writeFileSync(path(name), "x");
+    await out(["encrypt-file", name, "--out", "sealed", ...ORG_1]);
+    await out(["decrypt-file", "sealed", "--out", name, "--force"]);
+    await out(["rekey-file", "sealed", "--out", `${name.slice(0, -2)}.c`, ...ORG_2]);
+    await out(["rekey-file", `${name.slice(0, -2)}.c`, ...ORG_1]);
+    expect(readFileSync(path(name), "utf8")).toBe("x");
+    const tooLong = await run(["encrypt-file", "sealed", "--out", "x".repeat(256), ...ORG_1]);
+    expect(tooLong.err).toContain("ENAMETOOLONG) (ERR_OUTPUT_FAILED)");
+  });
+
+  test("a source that grows or shrinks while it is read is an error", async () => {
+    const { path, start } = workplace();
+    for (const [change, what] of [
+      [(): void => appendFileSync(path("in"), "more"), "grown"],
+      [(): void => truncateSync(path("in"), 2 ** 20), "shorter"],
+    ] as const) {
+      writeFileSync(path("in"), "");
+      truncateSync(path("in"), 2 ** 29);
+      const started = start(["encrypt-file", "in", "--force", ...ORG_1]);
+      const isBegun = (): boolean => readdirSync(path(".")).some((name) => name.endsWith(".tmp"));
+      for (let i = 0; i < 400 && !isBegun(); i++) await sleep(5);
+      change();
+      const ran = await started.ended;
+      expect(ran).toMatchObject({ code: 1, out: "" });
+      expect(ran.err).toContain(what);
+      expect(existsSync(path("in.coffer"))).toBe(false);
+    }
   });
 
   test.skipIf(!existsSync("/dev/full"))("a full disk is told, and nothing is left", async () => {
@@ -269,42 +335,6 @@ describe("rekey-file", () => {
     expect((await run(["rekey-file", "in.coffer", "--out", "moved", ...longer])).err).toContain(
       "ERR_OUTPUT_EXISTS",
     );
-  });
-
-  test("what was interrupted is refused to read, and finished by the next one", async () => {
-    const { run, path, sealed } = await withFile();
-    const before = sealed();
-    const headerBytes = before.length - (CONTENT.length + 62 * 16 + 56);
-    // As a crash leaves it: the journal is whole, the header half old, half new.
-    const header = Buffer.from(before.subarray(0, headerBytes));
-    writeFileSync(
-      path("in.coffer.rekey"),
-      Buffer.concat([header, createHash("sha256").update(header).digest()]),
-    );
-    const torn = Buffer.from(before);
-    torn.fill(0, 50, headerBytes);
-    writeFileSync(path("in.coffer"), torn);
-    for (const command of [
-      ["decrypt-file", "in.coffer", "--out", "x"],
-      ["cat", "in.coffer"],
-    ]) {
-      const ran = await run(command);
-      expect(ran.code).toBe(1);
-      expect(ran.err).toContain("rekey-file");
-    }
-    const finished = await run(["rekey-file", "in.coffer", ...ORG_2]);
-    expect(finished).toMatchObject({ code: 0 });
-    expect(finished.err).toContain("finished first");
-    expect((await run(["cat", "in.coffer", "--range", "0-9"])).bytes).toEqual(
-      Buffer.from(CONTENT.subarray(0, 10)),
-    );
-    // A journal that was not written to its end: the file was not touched.
-    for (const journal of [header.subarray(0, 50), Buffer.alloc(0), Buffer.alloc(70_000)]) {
-      writeFileSync(path("in.coffer.rekey"), journal);
-      expect(await run(["rekey-file", "in.coffer", ...ORG_1])).toMatchObject({ code: 0, err: "" });
-      expect((await run(["cat", "in.coffer", "--range", "0-9"])).code).toBe(0);
-    }
-    expect(existsSync(path("in.coffer.rekey"))).toBe(false);
   });
 
   test.skipIf(process.getuid?.() === 0)("a file that may not be written is told", async () => {

@@ -78,12 +78,12 @@ export function workplace(): Workplace {
       env: env(options.env),
       stdio: [options.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     }) as ChildProcessWithoutNullStreams;
+    // A command that refuses its input, or is ended, closes it.
+    child.stdin?.on("error", () => {});
     return { child, ended: watch(child, args) };
   };
   const run = async (args: readonly string[], options: RunOptions = {}): Promise<Ran> => {
     const { child, ended } = launch(process.execPath, [MAIN, ...args], options);
-    // A command that refuses its input closes it.
-    child.stdin?.on("error", () => {});
     if (options.stdin !== undefined) child.stdin.end(options.stdin);
     return ended;
   };

@@ -75,7 +75,7 @@ async function decrypt(session: Session, options: Options, given: string | undef
     ...flags,
   });
   if (out !== undefined) {
-    writeOutFile(out, plaintext, force);
+    await writeOutFile(out, plaintext, force);
     return { view: "", data: () => ({ file: out, bytes: plaintext.length }) };
   }
   return {

@@ -21,7 +21,7 @@ import {
   requiredContext,
 } from "../options.ts";
 import { Progress } from "../progress.ts";
-import { checkNoJournal } from "../rekey-in-place.ts";
+import { checkHeaderWhole } from "../rekey-in-place.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 import { readAssociatedData } from "../values.ts";
@@ -164,7 +164,7 @@ async function decryptFile(
   const bare = path.endsWith(SUFFIX) && path !== SUFFIX ? path.slice(0, -SUFFIX.length) : undefined;
   const out = checkOutput(session, options.out ?? bare);
   const reading = await readingOptions(options);
-  checkNoJournal(path);
+  checkHeaderWhole(path);
   return transformFile(session, { path, out, force: options.force === true, create: false }, (vault) =>
     vault.decryptStream(reading.associatedData, { context: reading.context, signal: session.signal }),
   );
@@ -185,7 +185,8 @@ async function transformFile(
 ): Promise<Result> {
   const input = await openInput(files.path);
   try {
-    const output = await openOutput(files.out, files.force);
+    await session.tellLeftFiles(files.out);
+    const output = openOutput(files.out, { replace: files.force });
     try {
       const vault = await session.open({ create: files.create });
       const progress = new Progress((line) => void session.progress(line), input.size);
@@ -211,7 +212,7 @@ async function catFile(session: Session, options: CatOptions, given: string | un
   const { associatedData, context } = await readingOptions(options);
   const { signal } = session;
   const isAddress = /^https?:\/\//.test(given);
-  if (!isAddress) checkNoJournal(given);
+  if (!isAddress) checkHeaderWhole(given);
   const file = isAddress ? undefined : await openToRead(given);
   try {
     const source = file ?? (await fetchFile(given, signal));
@@ -221,12 +222,14 @@ async function catFile(session: Session, options: CatOptions, given: string | un
     if (isStdoutTerminal()) {
       if (end - start > SHOWN_BYTES_MAX) throw binary();
       const view = await reader.read(start, end, { signal });
+      await file?.checkUnchanged();
       return { view, data: () => ({ size: reader.size }) };
     }
-    const output = await openOutput(STANDARD, false);
+    const output = openOutput(STANDARD, { replace: false });
     for await (const piece of reader.stream(start, end, { signal }) as AsyncIterable<Uint8Array>) {
       await output.write(piece);
     }
+    await file?.checkUnchanged();
     return { view: "", data: () => ({}) };
   } finally {
     await file?.close();

@@ -9,6 +9,7 @@ import { claimsNative, NATIVE_HEADER_BYTES_MAX } from "../../crypto/native-forma
 import { addCiphertextArgument, type ReadOptions, readFlags } from "../ciphertexts.ts";
 import { openToRead } from "../file-streams.ts";
 import { type Result, record } from "../format.ts";
+import { isPipe } from "../io.ts";
 import { bind } from "../options.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
@@ -62,10 +63,12 @@ async function inspectCiphertext(
 /** A file that encrypt-file has written: of whatever size, its beginning is enough. Undefined for anything else. */
 async function inspectFile(given: string | undefined): Promise<CiphertextInfo | undefined> {
   if (given === undefined || !/^@[^@]/.test(given)) return undefined;
-  const file = await openToRead(given.slice(1));
+  const path = given.slice(1);
+  // What is no plain file can be read only once, and a pipe's writer ends when it is closed.
+  if (isPipe(path)) return undefined;
+  const file = await openToRead(path);
   try {
-    const stats = await file.stat();
-    // What is no plain file can be read only once.
+    const { stats } = file;
     if (!stats.isFile()) return undefined;
     const head = new Uint8Array(NATIVE_HEADER_BYTES_MAX);
     const { bytesRead } = await file.read(head, 0, head.length, 0);

@@ -3,21 +3,21 @@
  *
  * @module
  */
-import type { FileHandle } from "node:fs/promises";
+import { realpathSync } from "node:fs";
 import type { Command } from "commander";
 import { decodeBase64, encodeBase64 } from "../../crypto/base64.ts";
 import {
   encodeNativeHeader,
   NATIVE_HEADER_BYTES_MAX,
-  type NativeHeader,
   parseNativeHeader,
 } from "../../crypto/native-format.ts";
 import { usageError } from "../errors.ts";
-import { openOutput, openToRead, STANDARD } from "../file-streams.ts";
+import { type OpenFile, openOutput, openToRead, STANDARD } from "../file-streams.ts";
 import type { Result } from "../format.ts";
 import { addContextOptions, bind, type ContextOptions, requiredContext } from "../options.ts";
 import { Progress } from "../progress.ts";
-import { finishRekey, replaceHeader } from "../rekey-in-place.ts";
+import { checkHeaderWhole, finishRekey, replaceHeader } from "../rekey-in-place.ts";
+import { readAt } from "../rekey-journal.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 
@@ -59,52 +59,81 @@ export function addRekeyFile(parent: Command, execute: Execute): void {
   bind(command, execute, rekeyFile);
 }
 
-async function rekeyFile(session: Session, options: Options, path: string | undefined): Promise<Result> {
-  if (path === undefined || path === "" || path === STANDARD || options.out === STANDARD) {
+async function rekeyFile(session: Session, options: Options, given: string | undefined): Promise<Result> {
+  if (given === undefined || given === "" || given === STANDARD || options.out === STANDARD) {
     throw usageError("rekey-file needs a file: standard input and output cannot be changed in place");
   }
+  if (options.out === "") throw usageError("--out needs the name of a file");
   const context = await requiredContext(options);
-  const file = await openToRead(path, options.out === undefined ? "r+" : "r");
+  const isCopy = options.out !== undefined;
+  if (isCopy) checkHeaderWhole(given);
+  const file = await openToRead(given, isCopy ? "r" : "r+");
   try {
-    if (options.out === undefined && (await finishRekey(path, file))) {
-      await session.note("a rekey of this file that was interrupted has been finished first");
-    }
-    const old = await readHeader(file);
+    if (!file.stats.isFile())
+      throw usageError("rekey-file needs a plain file: a pipe or a device has no header");
+    // What a link points to is changed, not the link.
+    const path = isCopy ? given : realpathSync(given);
+    if (!isCopy) await endInterrupted(session, path, file);
+    const old = readHeader(file);
     const vault = await session.open();
     using key = await vault.createRekey(
       { context, encryptedKeys: encodeBase64(old.keyBlob) },
       { signal: session.signal },
     );
     const header = encodeNativeHeader(decodeBase64(key.encryptedKeys)!);
-    const isInPlace = options.out === undefined && header.length === old.bytes;
-    if (isInPlace) await replaceHeader(path, file, header);
+    const isInPlace = !isCopy && header.length === old.header.length;
+    if (isInPlace) replaceHeader(path, file.fd, old.header, header);
     else
-      await copyWithHeader(session, file, { header, bodyAt: old.bytes, out: options.out ?? path, options });
-    return { view: "", data: () => ({ file: options.out ?? path, isInPlace, dataKeyId: key.id }) };
+      await copyWithHeader(session, file, {
+        header,
+        bodyAt: old.header.length,
+        out: options.out ?? path,
+        options,
+      });
+    return { view: "", data: () => ({ file: options.out ?? given, isInPlace, dataKeyId: key.id }) };
   } finally {
     await file.close();
   }
 }
 
-async function readHeader(file: FileHandle): Promise<NativeHeader> {
-  const bytes = new Uint8Array(NATIVE_HEADER_BYTES_MAX);
-  const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
-  return parseNativeHeader(bytes.subarray(0, bytesRead));
+async function endInterrupted(session: Session, path: string, file: OpenFile): Promise<void> {
+  const found = finishRekey(path, file.fd);
+  const note = INTERRUPTED[found];
+  if (note !== undefined) await session.note(note);
+}
+
+const INTERRUPTED: Partial<Readonly<Record<ReturnType<typeof finishRekey>, string>>> = {
+  finished: "a rekey of this file that was interrupted has been finished first",
+  undone: "a rekey of this file was interrupted before it changed anything: the file is as it was before it",
+  stale:
+    "the journal of an interrupted rekey is about another file than the one that stands here now: it was removed",
+};
+
+function readHeader(file: OpenFile): { readonly header: Uint8Array; readonly keyBlob: Uint8Array } {
+  const head = readAt(file.fd, 0, NATIVE_HEADER_BYTES_MAX);
+  const { bytes, keyBlob } = parseNativeHeader(head);
+  return { header: head.subarray(0, bytes), keyBlob };
 }
 
 async function copyWithHeader(
   session: Session,
-  file: FileHandle,
+  file: OpenFile,
   to: { header: Uint8Array; bodyAt: number; out: string; options: Options },
 ): Promise<void> {
-  const { size } = await file.stat();
+  const { size } = file.stats;
   const progress = new Progress((line) => void session.progress(line), size);
-  // Without --out the file itself is replaced.
-  const output = await openOutput(to.out, to.options.out === undefined || to.options.force === true);
+  await session.tellLeftFiles(to.out);
+  // Without --out the file itself is replaced: owner and permissions stay.
+  const isReplaced = to.options.out === undefined;
+  const output = openOutput(to.out, {
+    replace: isReplaced || to.options.force === true,
+    keepMode: isReplaced,
+  });
   try {
     await output.write(to.header);
     const piece = new Uint8Array(COPY_BYTES);
-    for (let at = to.bodyAt; at < size; ) {
+    let at = to.bodyAt;
+    for (;;) {
       session.signal.throwIfAborted();
       const { bytesRead } = await file.read(piece, 0, piece.length, at);
       if (bytesRead === 0) break;
@@ -112,6 +141,7 @@ async function copyWithHeader(
       at += bytesRead;
       progress.update(at);
     }
+    await file.checkUnchanged(at);
     await output.commit();
   } finally {
     output.discard();
