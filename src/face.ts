@@ -6,9 +6,11 @@
  *
  * @module
  */
+
 import { encodeBase64 } from "./crypto/base64.ts";
 import { copyBytes, equalBytes } from "./crypto/bytes.ts";
 import type { DataKey } from "./crypto/data-key.ts";
+import { DISPOSE, lend } from "./crypto/dispose.ts";
 import { type Envelope, type ParsedEnvelope, parseEnvelope, type WritableLayout } from "./crypto/envelope.ts";
 import type { DecryptItem } from "./crypto/envelope-batch.ts";
 import { envelopeKeyOf } from "./crypto/envelope-key.ts";
@@ -122,8 +124,6 @@ export class Vault implements KvServiceFace {
   #isDisposed = false;
   #callsUnderWay = 0;
   #settled: PromiseWithResolvers<void> | undefined;
-  /** One for all calls: each ends once. */
-  readonly #call: Disposable = { [Symbol.dispose]: () => this.#endCall() };
 
   /**
    * @param options - ports, or how to reach the service: default by COFFER_API_KEY and COFFER_BASE_URL, else
@@ -163,30 +163,34 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: EncryptOptions = {},
   ): Promise<string> {
-    using _call = this.begin();
-    // From here to the first wait everything is copied that a caller could change meanwhile.
-    const aad = copyBytes(associatedDataBytes(associatedData));
-    const layout = this.#layoutToWrite(options);
-    options.signal?.throwIfAborted();
-    if (options.reuse !== undefined && options.reuse !== false) {
-      const limits = options.reuse === true ? {} : options.reuse;
-      // A byte budget of the caller's is kept to the byte. Of the default one, 64 GiB, a few may stay unused.
-      const given = limits.maxBytes === undefined ? checkPlaintext(data) : plaintextBytes(data);
-      const plaintext = typeof given === "string" ? given : copyBytes(given);
-      const encrypt = (lease: Lease): Promise<string> => lease.encrypt(plaintext, aad, { layout });
-      try {
-        return await this.#leases.use(keyContext, limits, roomFor(plaintext), encrypt, options);
-      } finally {
-        if (typeof plaintext !== "string") plaintext.fill(0);
-      }
-    }
-    const context = contextObject(canonicalContext(keyContext));
-    const plaintext = copyBytes(plaintextBytes(data));
+    this.#beginCall();
     try {
-      using key = await this.#keys.createDataKey({ context }, options);
-      return await localEncrypt(plaintext, key, aad, { layout });
+      // From here to the first wait everything is copied that a caller could change meanwhile.
+      const aad = copyBytes(associatedDataBytes(associatedData));
+      const layout = this.#layoutToWrite(options);
+      options.signal?.throwIfAborted();
+      if (options.reuse !== undefined && options.reuse !== false) {
+        const limits = options.reuse === true ? {} : options.reuse;
+        // A byte budget of the caller's is kept to the byte. Of the default one, 64 GiB, a few may stay unused.
+        const given = limits.maxBytes === undefined ? checkPlaintext(data) : plaintextBytes(data);
+        const plaintext = typeof given === "string" ? given : copyBytes(given);
+        const encrypt = (lease: Lease): Promise<string> => lease.encrypt(plaintext, aad, { layout });
+        try {
+          return await this.#leases.use(keyContext, limits, roomFor(plaintext), encrypt, options);
+        } finally {
+          if (typeof plaintext !== "string") plaintext.fill(0);
+        }
+      }
+      const context = contextObject(canonicalContext(keyContext));
+      const plaintext = copyBytes(plaintextBytes(data));
+      try {
+        const made = await this.#keys.createDataKey({ context }, options);
+        return await lend(made, (key) => localEncrypt(plaintext, key, aad, { layout }));
+      } finally {
+        plaintext.fill(0);
+      }
     } finally {
-      plaintext.fill(0);
+      this.#endCall();
     }
   }
 
@@ -227,22 +231,26 @@ export class Vault implements KvServiceFace {
     as: "text" | "bytes",
     options: DecryptOptions,
   ): Promise<string | Uint8Array> {
-    using _call = this.begin();
-    const aad = copyBytes(associatedData);
-    const { provider } = options;
-    const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
-    const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.#reading(options));
-    const encryptedKeys = encodeBase64(envelope.keyBlob);
-    const plaintext = await this.#withKey(
-      encryptedKeys,
-      (key) => {
-        checkContext(key, expected);
-        return decryptEnvelope(envelope satisfies Envelope, key, aad, as, provider);
-      },
-      options,
-    );
-    if (envelope.layout === DEFAULT_LAYOUT) this.#cache.remember(this.#keys, ciphertext, encryptedKeys);
-    return plaintext;
+    this.#beginCall();
+    try {
+      const aad = copyBytes(associatedData);
+      const { provider } = options;
+      const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
+      const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.#reading(options));
+      const encryptedKeys = encodeBase64(envelope.keyBlob);
+      const plaintext = await this.#withKey(
+        encryptedKeys,
+        (key) => {
+          checkContext(key, expected);
+          return decryptEnvelope(envelope satisfies Envelope, key, aad, as, provider);
+        },
+        options,
+      );
+      if (envelope.layout === DEFAULT_LAYOUT) this.#cache.remember(this.#keys, ciphertext, encryptedKeys);
+      return plaintext;
+    } finally {
+      this.#endCall();
+    }
   }
 
   /**
@@ -261,18 +269,21 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: EncryptOptions = {},
   ): Promise<ItemResult<string>[]> {
-    using _call = this.begin();
-    const layout = this.#layoutToWrite(options);
-    options.signal?.throwIfAborted();
-    const { reuse, signal } = options;
-    const limits =
-      reuse === undefined || reuse === false ? undefined : checkLimits(reuse === true ? {} : reuse);
-    const useLease: UseLease = async (context, work) => {
-      if (limits !== undefined) return await this.#leases.use(context, limits, 1, work, { signal });
-      using lease = await takeLease(this.#keys, context, { layout, signal });
-      return await work(lease);
-    };
-    return await encryptBatch(useLease, items, keyContext, associatedData, { ...options, layout });
+    this.#beginCall();
+    try {
+      const layout = this.#layoutToWrite(options);
+      options.signal?.throwIfAborted();
+      const { reuse, signal } = options;
+      const limits =
+        reuse === undefined || reuse === false ? undefined : checkLimits(reuse === true ? {} : reuse);
+      const useLease: UseLease = async (context, work) => {
+        if (limits !== undefined) return await this.#leases.use(context, limits, 1, work, { signal });
+        return await lend(await takeLease(this.#keys, context, { layout, signal }), work);
+      };
+      return await encryptBatch(useLease, items, keyContext, associatedData, { ...options, layout });
+    } finally {
+      this.#endCall();
+    }
   }
 
   /**
@@ -299,16 +310,20 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: DecryptOptions = {},
   ): Promise<ItemResult<string | Uint8Array>[]> {
-    using _call = this.begin();
-    options.signal?.throwIfAborted();
-    const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
-    return await decryptBatch(
-      (encryptedKeys, work, callOptions) => this.#withKey(encryptedKeys, work, callOptions),
-      items,
-      associatedData,
-      this.#reading(options),
-      (key) => checkContext(key, expected),
-    );
+    this.#beginCall();
+    try {
+      options.signal?.throwIfAborted();
+      const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
+      return await decryptBatch(
+        (encryptedKeys, work, callOptions) => this.#withKey(encryptedKeys, work, callOptions),
+        items,
+        associatedData,
+        this.#reading(options),
+        (key) => checkContext(key, expected),
+      );
+    } finally {
+      this.#endCall();
+    }
   }
 
   /**
@@ -328,33 +343,39 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: Omit<DecryptOptions, "as"> = {},
   ): Promise<string> {
-    using _call = this.begin();
-    const aad = copyBytes(associatedDataBytes(associatedData));
-    const given = options.context === undefined ? undefined : canonicalContext(options.context);
-    const { provider, signal } = options;
-    const envelope = parseEnvelope(ciphertext, this.#reading(options));
-    if (envelope.layout === "native") return ciphertext;
-    const opened = await this.#withKey(
-      encodeBase64(envelope.keyBlob),
-      async (key) => {
-        const context = key.context ?? (given && contextObject(given));
-        if (context === undefined) {
-          throw new VaultError(
-            "ERR_UNSUPPORTED",
-            "this key service does not tell contexts: give the ciphertext's",
-          );
-        }
-        if (key.context !== undefined) checkContext(key, given?.bytes);
-        const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", provider);
-        return { context, plaintext: plaintext as Uint8Array };
-      },
-      { signal },
-    );
+    this.#beginCall();
     try {
-      using key = await this.#keys.createDataKey({ context: opened.context }, { signal });
-      return await localEncrypt(opened.plaintext, key, aad, { layout: "native", provider });
+      const aad = copyBytes(associatedDataBytes(associatedData));
+      const given = options.context === undefined ? undefined : canonicalContext(options.context);
+      const { provider, signal } = options;
+      const envelope = parseEnvelope(ciphertext, this.#reading(options));
+      if (envelope.layout === "native") return ciphertext;
+      const opened = await this.#withKey(
+        encodeBase64(envelope.keyBlob),
+        async (key) => {
+          const context = key.context ?? (given && contextObject(given));
+          if (context === undefined) {
+            throw new VaultError(
+              "ERR_UNSUPPORTED",
+              "this key service does not tell contexts: give the ciphertext's",
+            );
+          }
+          if (key.context !== undefined) checkContext(key, given?.bytes);
+          const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", provider);
+          return { context, plaintext: plaintext as Uint8Array };
+        },
+        { signal },
+      );
+      try {
+        const made = await this.#keys.createDataKey({ context: opened.context }, { signal });
+        return await lend(made, (key) =>
+          localEncrypt(opened.plaintext, key, aad, { layout: "native", provider }),
+        );
+      } finally {
+        opened.plaintext.fill(0);
+      }
     } finally {
-      opened.plaintext.fill(0);
+      this.#endCall();
     }
   }
 
@@ -375,8 +396,7 @@ export class Vault implements KvServiceFace {
     const context = contextObject(canonicalContext(keyContext));
     const { signal } = options;
     const make: MakeDataKey = async (use) => {
-      using key = await this.#keys.createDataKey({ context }, { signal });
-      return use(key);
+      return await lend(await this.#keys.createDataKey({ context }, { signal }), use);
     };
     return encryptStream(make, associatedData, options);
   }
@@ -411,8 +431,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<NativeReader> {
-    using _call = this.begin();
-    return await openNativeSource(source, this.#finder(options), associatedData, options);
+    return await this.during(() => openNativeSource(source, this.#finder(options), associatedData, options));
   }
 
   /**
@@ -430,8 +449,9 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<Uint8Array> {
-    using _call = this.begin();
-    return await decryptRange(source, this.#finder(options), start, end, associatedData, options);
+    return await this.during(() =>
+      decryptRange(source, this.#finder(options), start, end, associatedData, options),
+    );
   }
 
   /**
@@ -440,19 +460,22 @@ export class Vault implements KvServiceFace {
    * @throws as `encrypt`
    */
   async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
-    using _call = this.begin();
-    const { requireCommitment } = this.#reading(options);
-    return await takeLease(this.#keys, context, {
-      ...options,
-      layout: this.#layoutToWrite(options),
-      requireCommitment,
-    });
+    this.#beginCall();
+    try {
+      const { requireCommitment } = this.#reading(options);
+      return await takeLease(this.#keys, context, {
+        ...options,
+        layout: this.#layoutToWrite(options),
+        requireCommitment,
+      });
+    } finally {
+      this.#endCall();
+    }
   }
 
   /** Moves a ciphertext to another context without touching its data. @throws as `rekey` of coffer/rekey */
   async rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
-    using _call = this.begin();
-    return await rekey(this.#keys, ciphertext, context, this.#reading(options));
+    return await this.during(() => rekey(this.#keys, ciphertext, context, this.#reading(options)));
   }
 
   /** Moves many ciphertexts; one result per item, in order. @throws as `rekeyMany` of coffer/rekey */
@@ -461,8 +484,7 @@ export class Vault implements KvServiceFace {
     context: KeyContext,
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
-    using _call = this.begin();
-    return await rekeyMany(this.#keys, ciphertexts, context, this.#reading(options));
+    return await this.during(() => rekeyMany(this.#keys, ciphertexts, context, this.#reading(options)));
   }
 
   /** Wraps a ciphertext's data key under the newest KEK versions. @throws as `rewrap` of coffer/rekey */
@@ -470,8 +492,7 @@ export class Vault implements KvServiceFace {
     ciphertext: string,
     options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
   ): Promise<string> {
-    using _call = this.begin();
-    return await rewrap(this.#keys, ciphertext, this.#reading(options));
+    return await this.during(() => rewrap(this.#keys, ciphertext, this.#reading(options)));
   }
 
   /**
@@ -482,8 +503,7 @@ export class Vault implements KvServiceFace {
     ciphertexts: readonly string[],
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
-    using _call = this.begin();
-    return await rewrapMany(this.#keys, ciphertexts, this.#reading(options));
+    return await this.during(() => rewrapMany(this.#keys, ciphertexts, this.#reading(options)));
   }
 
   /** Makes a data key, for use with coffer/crypto. Dispose of it. */
@@ -491,15 +511,18 @@ export class Vault implements KvServiceFace {
     request: { readonly context: KeyContext },
     options: CallOptions = {},
   ): Promise<DataKey> {
-    using _call = this.begin();
-    const context = contextObject(canonicalContext(request.context));
-    return await this.#keys.createDataKey({ context }, options);
+    this.#beginCall();
+    try {
+      const context = contextObject(canonicalContext(request.context));
+      return await this.#keys.createDataKey({ context }, options);
+    } finally {
+      this.#endCall();
+    }
   }
 
   /** Unwraps a data key, for use with coffer/crypto. Dispose of it. */
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
-    using _call = this.begin();
-    return await this.#keys.createDecrypt({ keys: request.keys }, options);
+    return await this.during(() => this.#keys.createDecrypt({ keys: request.keys }, options));
   }
 
   /** The same as {@link createDecrypt}. */
@@ -512,9 +535,13 @@ export class Vault implements KvServiceFace {
     request: { readonly context: KeyContext; readonly encryptedKeys: string },
     options: CallOptions = {},
   ): Promise<DataKey> {
-    using _call = this.begin();
-    const context = contextObject(canonicalContext(request.context));
-    return await this.#keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, options);
+    this.#beginCall();
+    try {
+      const context = contextObject(canonicalContext(request.context));
+      return await this.#keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, options);
+    } finally {
+      this.#endCall();
+    }
   }
 
   /** Stores a value under a new name. @throws as `KvService.createKv` */
@@ -522,8 +549,7 @@ export class Vault implements KvServiceFace {
     request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
     options: CallOptions = {},
   ): Promise<KvMetadata> {
-    using _call = this.begin();
-    return await this.#kv.createKv(request, options);
+    return await this.during(() => this.#kv.createKv(request, options));
   }
 
   /** Reads a stored value by id; with `versionId` an old version. @throws as `KvService.getKv` */
@@ -531,14 +557,12 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: CallOptions = {},
   ): Promise<KvObject> {
-    using _call = this.begin();
-    return await this.#kv.getKv(request, options);
+    return await this.during(() => this.#kv.getKv(request, options));
   }
 
   /** Reads a stored value by name. @throws as `KvService.getName` */
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
-    using _call = this.begin();
-    return await this.#kv.getName(request, options);
+    return await this.during(() => this.#kv.getName(request, options));
   }
 
   /** Writes a new version. @throws as `KvService.updateKv` */
@@ -550,8 +574,7 @@ export class Vault implements KvServiceFace {
     },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    using _call = this.begin();
-    return await this.#kv.updateKv(request, options);
+    return await this.during(() => this.#kv.updateKv(request, options));
   }
 
   /** Hides an object and frees its name. @throws as `KvService.deleteKv` */
@@ -559,16 +582,14 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
     options: CallOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
-    using _call = this.begin();
-    return await this.#kv.deleteKv(request, options);
+    return await this.during(() => this.#kv.deleteKv(request, options));
   }
 
   /** Lists objects: `await` it for a page, or `for await` over all. @throws as `KvService.listKv` */
   listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
     const { signal } = options;
     return new KvListing(async (page) => {
-      using _call = this.begin();
-      return await this.#kv.listKv(page, { signal });
+      return await this.during(() => this.#kv.listKv(page, { signal }));
     }, request);
   }
 
@@ -577,8 +598,7 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvPage<KvVersion>> {
-    using _call = this.begin();
-    return await this.#kv.listKvVersions(request, options);
+    return await this.during(() => this.#kv.listKvVersions(request, options));
   }
 
   /** An object without its value. @throws as `KvService.listKvMetadata` */
@@ -586,8 +606,7 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    using _call = this.begin();
-    return await this.#kv.listKvMetadata(request, options);
+    return await this.during(() => this.#kv.listKvMetadata(request, options));
   }
 
   /** Brings a deleted object back. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.undeleteKv` */
@@ -595,10 +614,14 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    using _call = this.begin();
-    if (this.#kv.undeleteKv === undefined)
-      throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
-    return await this.#kv.undeleteKv(request, options);
+    this.#beginCall();
+    try {
+      if (this.#kv.undeleteKv === undefined)
+        throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
+      return await this.#kv.undeleteKv(request, options);
+    } finally {
+      this.#endCall();
+    }
   }
 
   /** Erases stored values for good. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.destroyKv` */
@@ -606,10 +629,14 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: CallOptions = {},
   ): Promise<{ readonly destroyedVersions: number }> {
-    using _call = this.begin();
-    if (this.#kv.destroyKv === undefined)
-      throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
-    return await this.#kv.destroyKv(request, options);
+    this.#beginCall();
+    try {
+      if (this.#kv.destroyKv === undefined)
+        throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
+      return await this.#kv.destroyKv(request, options);
+    } finally {
+      this.#endCall();
+    }
   }
 
   /** Lets go of every key that is held. Later calls throw ERR_DISPOSED. May be called more than once. */
@@ -619,7 +646,7 @@ export class Vault implements KvServiceFace {
     this.#leases.dispose();
   }
 
-  [Symbol.dispose](): void {
+  [DISPOSE](): void {
     this.dispose();
   }
 
@@ -681,11 +708,14 @@ export class Vault implements KvServiceFace {
     return { ...options, requireCommitment: options.requireCommitment ?? this.#requireCommitment };
   }
 
-  /** A call begins, which `settled` waits for. @throws VaultError ERR_DISPOSED */
-  protected begin(): Disposable {
-    this.#checkOpen();
-    this.#callsUnderWay += 1;
-    return this.#call;
+  /** Runs a call, which `settled` waits for; its first part before this returns. @throws VaultError ERR_DISPOSED */
+  protected async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#beginCall();
+    try {
+      return await work();
+    } finally {
+      this.#endCall();
+    }
   }
 
   /** Resolves when no call is under way. */
@@ -693,6 +723,11 @@ export class Vault implements KvServiceFace {
     if (this.#callsUnderWay === 0) return;
     this.#settled ??= Promise.withResolvers();
     await this.#settled.promise;
+  }
+
+  #beginCall(): void {
+    this.#checkOpen();
+    this.#callsUnderWay += 1;
   }
 
   #endCall(): void {

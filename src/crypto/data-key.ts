@@ -7,6 +7,7 @@
  *
  * @module
  */
+
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import {
   type AeadKey,
@@ -17,6 +18,7 @@ import {
 } from "./aead.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
 import { ownBytes, typeName } from "./bytes.ts";
+import { DISPOSE } from "./dispose.ts";
 import { expandSha512, hash } from "./hash.ts";
 import { keyBlobFormatAt } from "./key-blob.ts";
 import type { KeyContext } from "./key-context.ts";
@@ -106,7 +108,7 @@ export class DataKey {
     this.#secret.dispose();
   }
 
-  [Symbol.dispose](): void {
+  [DISPOSE](): void {
     this.dispose();
   }
 

@@ -6,11 +6,13 @@
  *
  * @module
  */
+
 import { invalidRange, VaultError } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import { encodeBase64 } from "./base64.ts";
 import { type DataKeyInput, holdDataKey } from "./data-key.ts";
+import { DISPOSE } from "./dispose.ts";
 import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "./limits.ts";
 import { type MessageKey, nativeContext, openRun, recoverMessageKey } from "./native-chunks.ts";
 import {
@@ -211,7 +213,7 @@ export class NativeReader {
     this.#key.aead.dispose();
   }
 
-  [Symbol.dispose](): void {
+  [DISPOSE](): void {
     this.dispose();
   }
 

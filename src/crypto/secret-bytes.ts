@@ -6,7 +6,9 @@
  *
  * @module
  */
+
 import { VaultError } from "../errors.ts";
+import { DISPOSE } from "./dispose.ts";
 
 /** The method by which Node, Bun and Deno ask an object how it prints. */
 export const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
@@ -40,7 +42,7 @@ export class SecretBytes {
     this.#bytes = undefined;
   }
 
-  [Symbol.dispose](): void {
+  [DISPOSE](): void {
     this.dispose();
   }
 

@@ -6,9 +6,11 @@
  *
  * @module
  */
+
 import type { AeadProviderName } from "../crypto/aead.ts";
 import { equalBytes } from "../crypto/bytes.ts";
 import { type DataKey, keyBlobFromText } from "../crypto/data-key.ts";
+import { DISPOSE } from "../crypto/dispose.ts";
 import { type Envelope, parseEnvelope, type WritableLayout } from "../crypto/envelope.ts";
 import {
   type DecryptItem,
@@ -350,7 +352,7 @@ export class Lease {
     this.#finish("disposed");
   }
 
-  [Symbol.dispose](): void {
+  [DISPOSE](): void {
     this.dispose();
   }
 

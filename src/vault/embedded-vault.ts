@@ -74,40 +74,34 @@ export class EmbeddedVault extends Vault {
 
   /** All KEKs of the environment, or the one that is named. @throws VaultError ERR_KEY_NOT_FOUND */
   async listKeks(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
-    using _call = this.begin();
-    return await this.#session.keks.list(selector && { ...selector }, options);
+    return await this.during(() => this.#session.keks.list(selector && { ...selector }, options));
   }
 
   /** Makes a new KEK version for future wraps. @throws as `KekLifecycle.rotate` */
   async rotateKek(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
-    using _call = this.begin();
-    return await this.#session.keks.rotate({ ...selector }, options);
+    return await this.during(() => this.#session.keks.rotate({ ...selector }, options));
   }
 
   /** Puts a KEK out of use until `enableKek`. @throws as `KekLifecycle.disable` */
   async disableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    using _call = this.begin();
-    return await this.#session.keks.disable({ ...selector }, options);
+    return await this.during(() => this.#session.keks.disable({ ...selector }, options));
   }
 
   /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekLifecycle.enable` */
   async enableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    using _call = this.begin();
-    return await this.#session.keks.enable({ ...selector }, options);
+    return await this.during(() => this.#session.keks.enable({ ...selector }, options));
   }
 
   /** Destroys a KEK for good, or tells what that would cost. @throws as `KekLifecycle.shred` */
   async shredKek(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
-    using _call = this.begin();
-    return await this.#session.keks.shred({ ...selector }, options);
+    return await this.during(() => this.#session.keks.shred({ ...selector }, options));
   }
 
   /** Wraps the data keys of all stored KV versions under the newest KEK versions. @throws as `EmbeddedKvStore.rewrap` */
   async rewrapKv(
     options: CallOptions & { readonly onProgress?: ((done: number, total: number) => void) | undefined } = {},
   ): Promise<RewrapReport> {
-    using _call = this.begin();
-    return await this.#session.kv.rewrap(options);
+    return await this.during(() => this.#session.kv.rewrap(options));
   }
 
   /** Lets go of keys and file, after calls that are under way. Later calls throw ERR_DISPOSED. */

@@ -6,7 +6,9 @@
  *
  * @module
  */
+
 import type { DataKey as CofferDataKey } from "../crypto/data-key.ts";
+import { lend } from "../crypto/dispose.ts";
 import type { Vault } from "../face.ts";
 import type { KvListRequest, KvMetadata, KvObjectWithoutValue } from "../kv/kv-service.ts";
 import { KV_LIST_LIMIT_MAX } from "../kv/rules.ts";
@@ -47,8 +49,8 @@ export class WorkOSVault {
   /** @throws UnprocessableEntityException for a context that may not be */
   createDataKey(options: CreateDataKeyOptions): Promise<DataKeyPair> {
     return ask(body(`${KEYS}/data-key`), async () => {
-      using key = await this.#vault.createDataKey({ context: options.context });
-      const { context, dataKey, encryptedKeys, id } = dataKeyAnswer(key);
+      const made = await this.#vault.createDataKey({ context: options.context });
+      const { context, dataKey, encryptedKeys, id } = await lend(made, dataKeyAnswer);
       return { context, dataKey: { key: dataKey as string, id }, encryptedKeys: encryptedKeys as string };
     });
   }
@@ -56,8 +58,8 @@ export class WorkOSVault {
   /** @throws OauthException (400) for a wrapped key that cannot be unwrapped, for whatever reason */
   decryptDataKey(options: DecryptDataKeyOptions): Promise<DataKey> {
     return ask(body(`${KEYS}/decrypt`), async () => {
-      using key = await this.#vault.createDecrypt({ keys: options.keys });
-      return { key: key.dataKey, id: key.id };
+      const unwrapped = await this.#vault.createDecrypt({ keys: options.keys });
+      return await lend(unwrapped, ({ dataKey, id }) => ({ key: dataKey, id }));
     });
   }
 
@@ -65,8 +67,7 @@ export class WorkOSVault {
   createRekey(options: CreateRekeyOptions): Promise<CreateDataKeyResponse> {
     return ask(body(`${KEYS}/rekey`), async () => {
       const { context, encryptedKeys } = options;
-      using key = await this.#vault.createRekey({ context, encryptedKeys });
-      return dataKeyAnswer(key);
+      return await lend(await this.#vault.createRekey({ context, encryptedKeys }), dataKeyAnswer);
     });
   }
 
