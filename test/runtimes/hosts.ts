@@ -10,6 +10,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Expected } from "./report.ts";
 import type { Page, Site } from "./site.ts";
+import { MINI_BROWSER, WEBKIT_PROGRAMS } from "./webkit.ts";
 
 /** Where the pinned packages are installed; run.ts does that. */
 export const PACKAGES: string = join(import.meta.dirname, "node_modules");
@@ -24,8 +25,8 @@ export interface Host {
   readonly expected: Expected;
   /** The program itself, or undefined if it is not on this machine. */
   readonly executable: () => string | undefined;
-  /** What the executable is asked for its version. */
-  readonly versionArgs: readonly string[];
+  /** What tells the version. */
+  readonly version: (executable: string) => Command;
   /** For browsers. */
   readonly page?: Page;
   /** Where it has to be had from, if it is not there. */
@@ -116,6 +117,8 @@ export const HOSTS: readonly Host[] = [
   chromium("chromium-csp", WEB_WITHOUT_WASM, { policy: STRICT_POLICY }),
   firefox("firefox", WEB, {}),
   firefox("firefox-csp", WEB_WITHOUT_WASM, { policy: STRICT_POLICY }),
+  webkit("webkit", WEB, {}),
+  webkit("webkit-csp", WEB_WITHOUT_WASM, { policy: STRICT_POLICY }),
 ];
 
 /** A runtime that runs a file and has `process.argv`. */
@@ -125,7 +128,7 @@ function script(name: string, path: string, expected: Expected, args: readonly s
     expected,
     source: "test/runtimes/package.json",
     executable: () => ifThere(join(PACKAGES, path)),
-    versionArgs: ["--version"],
+    version: askVersion,
     command: (file, site, directory) => {
       writeFiles(site, directory);
       const entry = join(directory, "entry.mjs");
@@ -152,7 +155,7 @@ function workerd(name: string, expected: Expected, options: WorkerdOptions = {})
     expected,
     source: "test/runtimes/package.json",
     executable: () => ifThere(join(PACKAGES, "@cloudflare/workerd-linux-64/bin/workerd")),
-    versionArgs: ["--version"],
+    version: askVersion,
     command: (file, site, directory) => {
       writeFiles(site, directory);
       const entry = [
@@ -191,7 +194,7 @@ function chromium(name: string, expected: Expected, page: Page): Host {
     page,
     source: "the system's package chromium",
     executable: () => onPath(["chromium", "chromium-browser", "google-chrome"]),
-    versionArgs: ["--version"],
+    version: askVersion,
     command: (file, site, directory) => ({
       file,
       args: [
@@ -218,7 +221,7 @@ function firefox(name: string, expected: Expected, page: Page): Host {
     page,
     source: "the system's package firefox-esr",
     executable: () => onPath(["firefox-esr", "firefox"]),
-    versionArgs: ["--version"],
+    version: askVersion,
     command: (file, site, directory) => {
       const preferences = [
         'user_pref("network.proxy.type", 0);',
@@ -231,6 +234,28 @@ function firefox(name: string, expected: Expected, page: Page): Host {
       return { file, args: ["--headless", "--no-remote", "--profile", directory, url] };
     },
   };
+}
+
+/** Driven by a script of ours, which starts its display and its driver. */
+function webkit(name: string, expected: Expected, page: Page): Host {
+  return {
+    name,
+    expected,
+    page,
+    source: "the system's packages webkit2gtk-driver and xvfb",
+    executable: () =>
+      WEBKIT_PROGRAMS.every((program) => onPath([program]) !== undefined) ? ifThere(MINI_BROWSER) : undefined,
+    // MiniBrowser tells its version on a display only.
+    version: () => ({ file: "dpkg-query", args: ["-W", "libwebkit2gtk-4.1-0"] }),
+    command: (_file, site) => ({
+      file: process.execPath,
+      args: [join(import.meta.dirname, "webkit.ts"), `${site.url}/runtimes/page/${name}`],
+    }),
+  };
+}
+
+function askVersion(executable: string): Command {
+  return { file: executable, args: ["--version"] };
 }
 
 function writeFiles(site: Site, directory: string): void {

@@ -123,7 +123,10 @@ async function runHost(host: Host, at: Site): Promise<void> {
   const directory = join(scratch, host.name);
   mkdirSync(directory);
   const start = performance.now();
-  const { report, problem } = await execute(host.command(executable, at, directory), at.reportOf(host.name));
+  const command = host.command(executable, at, directory);
+  // Runtimes end by themselves, browsers do not.
+  const graceMs = host.page === undefined ? GRACE_MS : 0;
+  const { report, problem } = await execute(command, at.reportOf(host.name), graceMs);
   const seconds = ((performance.now() - start) / MS_PER_SECOND).toFixed(1);
   const checks = report?.parts.reduce((sum, part) => sum + part.checks, 0) ?? 0;
   const { providers, syncSmall, syncLarge, asyncLarge } = host.expected;
@@ -142,8 +145,9 @@ async function runHost(host: Host, at: Site): Promise<void> {
   );
 }
 
-function versionOf(executable: string, { versionArgs }: Host): string {
-  const text = execFileSync(executable, versionArgs, {
+function versionOf(executable: string, { version }: Host): string {
+  const { file, args } = version(executable);
+  const text = execFileSync(file, args, {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "ignore"],
     timeout: VERSION_MS,
@@ -158,7 +162,7 @@ interface Ended {
 }
 
 /** Runs a command until its report has come, then ends it. */
-async function execute({ file, args }: Command, reported: Promise<Report>): Promise<Ended> {
+async function execute({ file, args }: Command, reported: Promise<Report>, graceMs: number): Promise<Ended> {
   const child = spawn(file, args, {
     cwd: scratch,
     env: { ...process.env, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1", HOME: scratch },
@@ -183,11 +187,7 @@ async function execute({ file, args }: Command, reported: Promise<Report>): Prom
   try {
     const first = await Promise.race([reported, ended, late]);
     if (typeof first === "string") return { report: undefined, problem: `${first}\n${output}` };
-    // Runtimes end by themselves, browsers do not.
-    await Promise.race([
-      ended,
-      new Promise((resolve) => setTimeout(resolve, isBrowser(file) ? 0 : GRACE_MS)),
-    ]);
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, graceMs))]);
     return { report: first, problem: "" };
   } catch (error) {
     return { report: undefined, problem: `a report that cannot be read: ${String(error)}` };
@@ -197,10 +197,6 @@ async function execute({ file, args }: Command, reported: Promise<Report>): Prom
     await ended;
     running.delete(child);
   }
-}
-
-function isBrowser(file: string): boolean {
-  return /chrom|firefox/.test(file);
 }
 
 /** A detached child leads a group of its own id, in which a browser's many processes are as well. */

@@ -5,7 +5,10 @@
  *
  * @module
  */
+import type { DataKey } from "../../../src/crypto/data-key.ts";
+import type { NativeReader } from "../../../src/crypto/native-range.ts";
 import { inspect, isVaultError, Vault, VaultError } from "../../../src/index.ts";
+import type { Lease } from "../../../src/keys/lease.ts";
 import { byteStream, type Context } from "./context.ts";
 
 export async function checkVault({ checks, input }: Context): Promise<void> {
@@ -52,6 +55,7 @@ export async function checkVault({ checks, input }: Context): Promise<void> {
     ["a", "b", "ü"],
     "a batch",
   );
+  await checkDisposal(checks, vault, { apiKey, baseUrl }, context);
   using lease = await vault.lease(context);
   checks.same(await vault.decrypt(lease.encryptSync("of a lease")), "of a lease", "a lease");
 
@@ -64,6 +68,45 @@ export async function checkVault({ checks, input }: Context): Promise<void> {
 
   await checkStore(checks, vault, name, context);
   await checkErrors(checks, vault, apiKey, baseUrl);
+}
+
+/**
+ * What holds keys has `dispose` everywhere, stands under `Symbol.dispose` where the engine has that, and under the
+ * registered symbol that compilers of `using` look for where it has not.
+ */
+async function checkDisposal(
+  checks: Context["checks"],
+  vault: Vault,
+  service: { readonly apiKey: string; readonly baseUrl: string },
+  context: Record<string, string>,
+): Promise<void> {
+  const symbol: symbol = Symbol.dispose ?? Symbol.for("Symbol.dispose");
+  const sealed = await vault.encrypt("kept", context, "", { layout: "native" });
+  const bytes = Uint8Array.from(atob(sealed), (character) => character.charCodeAt(0));
+  const makers = {
+    "a vault": async () => new Vault(service),
+    "a data key": () => vault.createDataKey({ context }),
+    "a lease": () => vault.lease(context),
+    "a reader": () => vault.openNativeSource(bytes),
+  };
+  for (const [what, make] of Object.entries(makers)) {
+    for (const name of ["dispose", symbol] as const) {
+      const held = (await make()) as unknown as Record<string | symbol, () => void>;
+      checks.same(typeof held[name], "function", `${what} has ${String(name)}`);
+      held[name]?.();
+      const after = (): unknown => useOf(held as never);
+      await checks.refuses("ERR_DISPOSED", after, `${what} after ${String(name)}`);
+      checks.ok(!("undefined" in held), `${what} has no method called undefined`);
+    }
+  }
+}
+
+/** Uses an object that holds keys, whichever of the four it is. */
+function useOf(held: object): unknown {
+  if (held instanceof Vault) return held.encrypt("a", { organization_id: "org_1" });
+  if ("encrypt" in held) return (held as Lease).encrypt("a");
+  if ("read" in held) return (held as NativeReader).read(0, 1);
+  return (held as DataKey).dataKey;
 }
 
 async function checkStore(
