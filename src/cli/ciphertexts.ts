@@ -5,11 +5,14 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { LAYOUTS, type Layout, parseEnvelope } from "../crypto/envelope.ts";
 import { inspect } from "../crypto/inspect.ts";
+import { isVaultError, type VaultError } from "../errors.ts";
 import { choicesParser } from "./arguments.ts";
 import type { Result } from "./format.ts";
+import { Hinted } from "./hints.ts";
 import { readCiphertext } from "./values.ts";
 
 /** How ciphertexts are read. */
@@ -39,9 +42,49 @@ export const readFlags = ({ layout, lenient }: ReadOptions): ReadFlags => ({ lay
 
 /** Reads a ciphertext and looks whether it is one: no vault is needed for that. @throws as `parseEnvelope` */
 export async function readAndParse(given: string | undefined, flags: ReadFlags): Promise<string> {
-  const ciphertext = await readCiphertext(given);
-  parseEnvelope(ciphertext, flags);
-  return ciphertext;
+  let ciphertext = "";
+  try {
+    ciphertext = await readCiphertext(given);
+    parseEnvelope(ciphertext, flags);
+    return ciphertext;
+  } catch (error) {
+    throw isVaultError(error) ? new Hinted(error, hintsAbout(error, ciphertext, given, flags)) : error;
+  }
+}
+
+/** What the text might be instead. */
+export function hintsAbout(
+  { code }: VaultError,
+  text: string,
+  given: string | undefined,
+  flags: ReadFlags,
+): readonly string[] {
+  const files =
+    "what encrypt-file has written goes to `coffer decrypt-file FILE`, or `coffer rekey-file FILE`";
+  if (code === "ERR_ENVELOPE_TOO_LARGE") return [files];
+  if (code !== "ERR_NOT_CIPHERTEXT") return [];
+  if (/^CFR\d/.test(text)) return [files];
+  if (/^(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)/.test(text) || text.includes("\0")) {
+    return ["the text is UTF-16 or begins with a byte order mark: save it as UTF-8 without one, or as ASCII"];
+  }
+  if (isFileName(given)) return ["a file of this name is there: @ before it reads the file"];
+  if (flags.lenient !== true && isParsed(text, { ...flags, lenient: true })) {
+    return ["--lenient accepts base64 with white space or without padding"];
+  }
+  return [];
+}
+
+function isParsed(text: string, flags: ReadFlags): boolean {
+  try {
+    parseEnvelope(text, flags);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isFileName(given: string | undefined): boolean {
+  return given !== undefined && !given.startsWith("@") && given !== "-" && existsSync(given);
 }
 
 export function ciphertextResult(ciphertext: string): Result {

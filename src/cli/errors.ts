@@ -19,6 +19,8 @@ export const CLI_ERROR_CODES = [
   "ERR_KV_CONTEXT_DIFFERS",
   /** A library argument that the command should have checked itself. */
   "ERR_INVALID_ARGUMENT",
+  /** The operating system refused a call. */
+  "ERR_SYSTEM",
   /** A defect of coffer. */
   "ERR_INTERNAL",
 ] as const;
@@ -52,6 +54,20 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",
   EROFS: "the file system is read-only",
+  EMFILE: "this process may not open more files",
+  ENFILE: "the system may not open more files",
+  ENAMETOOLONG: "its name or path is too long",
+  ELOOP: "its links lead around in a circle",
+  EFBIG: "the file may not get that large",
+  EIO: "the disk or its connection failed",
+  EBUSY: "it is in use, as a mount point is",
+  EXDEV: "the directory is another file system",
+  ETXTBSY: "it is a program that runs",
+  ENXIO: "nobody is there",
+  EEXIST: "something of this name is there already",
+  EINVAL: "the file system cannot do that",
+  ENOTSUP: "the file system cannot do that",
+  ENOMEM: "there is not enough memory",
 };
 
 /** Why a call of the system failed, in its own word and ours. The message of such an error holds paths: never shown. */

@@ -34,12 +34,20 @@ export function render(result: Result, { format, field, isTerminal }: RenderOpti
   return result.view === "" ? "" : `${result.view}\n`;
 }
 
-// Control characters, those that reorder text, and line breaks that only some programs see as such.
-const STEERING = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+// Control characters, those that reorder text, line breaks that only some programs see as such, and whatever shows
+// nothing (Unicode's Default_Ignorable_Code_Point: zero widths, byte order marks, tags, variation selectors).
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+// Of these, what ordinary text needs: joiners, soft hyphens, and the selectors of text and emoji form. A value may be
+// printed with them.
+const ORDINARY = /\t|\n|\r|\u00ad|\u200c|\u200d|\ufe0e|\ufe0f/gu;
 
-/** `text` with everything that could steer a terminal or break a line written as `\n` or `\u001b`. */
+/** `text` with everything that could steer a terminal, break a line or hide written as `\n`, `\u001b` or `\u{e0041}`. */
 export function visible(text: string): string {
-  return text.replace(STEERING, (character) => JSON_SHORT[character] ?? unicodeEscape(character));
+  return text.replace(UNSEEN, (character) => JSON_SHORT[character] ?? escaped(character));
+}
+
+function escaped(character: string): string {
+  return character.length === 1 ? unicodeEscape(character) : `\\u{${character.codePointAt(0)!.toString(16)}}`;
 }
 
 const JSON_SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
@@ -51,7 +59,10 @@ function unicodeEscape(character: string): string {
 /** JSON that is safe to print: what JSON itself leaves as it is, but a terminal would obey, is escaped as well. */
 export function jsonText(value: unknown, indent = 2): string {
   const json = JSON.stringify(value, null, indent);
-  return json.replace(STEERING, (character) => (character === "\n" ? character : unicodeEscape(character)));
+  // A character of two code units is two escapes there.
+  return json.replace(UNSEEN, (character) =>
+    character === "\n" ? character : character.split("").map(unicodeEscape).join(""),
+  );
 }
 
 /** Columns under their headings. Cells are made visible here. */
@@ -87,7 +98,7 @@ function width(text: string): number {
 function exactly(value: string | Uint8Array, isTerminal: boolean): string | Uint8Array {
   if (!isTerminal) return value;
   const text = typeof value === "string" ? value : fromUtf8(value);
-  if (text === undefined || text.replace(/[\t\n\r]/g, "").search(STEERING) >= 0) {
+  if (text === undefined || text.replace(ORDINARY, "").search(UNSEEN) >= 0) {
     throw new CliError(
       "ERR_OUTPUT_BINARY",
       "the value is not plain text: it is not printed to a terminal",

@@ -6,8 +6,9 @@
  *
  * @module
  */
-import { constants, createReadStream, fstatSync, openSync, statSync, writeSync } from "node:fs";
+import { constants, createReadStream, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { concatBytes } from "../crypto/bytes.ts";
 import { CliError, systemReason } from "./errors.ts";
 
@@ -24,6 +25,34 @@ export function isStdinGiven(): boolean {
     return !fstatSync(STDIN).isCharacterDevice();
   } catch {
     return false; // It is closed.
+  }
+}
+
+export function isStdinPipe(): boolean {
+  return fstatSync(STDIN).isFIFO();
+}
+
+/** Turns of the event loop after which what a pipe or a socket holds has been seen. */
+const LOOK_TURNS = 3;
+
+/**
+ * Whether standard input holds something now, without waiting for it. What is found is used up: whoever asks refuses
+ * it then.
+ */
+export async function hasWaitingInput(): Promise<boolean> {
+  try {
+    // A file's beginning is there or it is empty; reading a pipe so would wait for its writer.
+    if (fstatSync(STDIN).isFile()) return readSync(STDIN, new Uint8Array(1)) > 0;
+    let isThere = false;
+    const onData = (): void => {
+      isThere = true;
+    };
+    process.stdin.on("data", onData).on("error", () => {});
+    for (let turn = 0; turn < LOOK_TURNS; turn++) await nextTurn();
+    process.stdin.off("data", onData).pause();
+    return isThere;
+  } catch {
+    return false; // What cannot be read holds nothing that could be lost.
   }
 }
 

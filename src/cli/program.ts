@@ -24,7 +24,8 @@ const HELP = `
 A value is given as the text itself, as @FILE, or as - for standard input, which
 is also read where no value is given and something is piped in. @@ begins a text
 that begins with @. Bytes are taken exactly as they are: a line break at the end
-belongs to the value (echo -n writes none).
+belongs to the value (echo -n writes none). - on a terminal asks for the value and
+does not show it. An empty value is refused unless --allow-empty is given.
 
 Environment variables:
   COFFER_VAULT        path of the vault, where --vault is not given
@@ -39,7 +40,7 @@ Exit codes:
   1    wrong usage, or a problem on this side: input, output, not a ciphertext
   2    the vault said no: not there, not found, in conflict, key out of use
   3    integrity: decryption failed, ciphertext or vault damaged
-  130  interrupted
+  130  interrupted; after another signal, 128 and its number
 
 Examples:
   $ export COFFER_VAULT=./vault.db

@@ -6,10 +6,12 @@
  *
  * @module
  */
+import type { Command } from "commander";
 import { isVaultError, type VaultErrorCode } from "../errors.ts";
-import { CliError } from "./errors.ts";
+import { CliError, systemReason } from "./errors.ts";
 import { type ErrorCode, type ErrorExitCode, exitCodeOf } from "./exit-codes.ts";
 import { type Format, jsonText, visible } from "./format.ts";
+import { fittingHints, Hinted } from "./hints.ts";
 
 export interface ErrorReport {
   readonly code: ErrorCode;
@@ -20,8 +22,7 @@ export interface ErrorReport {
   readonly hints: readonly string[];
 }
 
-const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>> = {
-  ERR_NOT_CIPHERTEXT: ["--lenient accepts base64 with white space or without padding"],
+export const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>> = {
   ERR_ENVELOPE_MALFORMED: ["the text may have been cut off or changed on its way"],
   ERR_DECRYPT_FAILED: [
     "a ciphertext that was made with --aad needs exactly the same --aad",
@@ -30,7 +31,9 @@ const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>> = {
   ERR_KEY_NOT_FOUND: ["`coffer keys list` shows the KEKs; the vault or its --environment may be another one"],
   ERR_KEY_DISABLED: ["`coffer keys enable KEK` puts it back into use"],
   ERR_KEY_DESTROYED: ["`coffer keys rotate KEK` makes a version for new data; the old data stays lost"],
-  ERR_KV_NOT_FOUND: ["`coffer kv list` shows the objects; with --deleted, those that can be undeleted"],
+  ERR_KV_NOT_FOUND: [
+    "`coffer kv list` shows the objects, `coffer kv list --deleted` those that can be undeleted",
+  ],
   ERR_KV_EXISTS: ["`coffer kv put` without --create-only writes a new version"],
   ERR_KV_VERSION_CONFLICT: [
     "`coffer kv metadata NAME --field metadata.versionId` prints the current version",
@@ -48,8 +51,21 @@ const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>> = {
   ERR_STORAGE_CORRUPT: ["check that --vault names a coffer vault; if it does, restore it from a backup"],
 };
 
-/** Takes an error apart into what may be shown. */
-export function describe(error: unknown): ErrorReport {
+/**
+ * Takes an error apart into what may be shown.
+ *
+ * @param command - the one that failed: hints that name options it lacks are left out
+ */
+export function describe(error: unknown, command?: Command): ErrorReport {
+  const report = reportOf(error);
+  return { ...report, hints: fittingHints(report.hints, command) };
+}
+
+function reportOf(error: unknown): ErrorReport {
+  if (error instanceof Hinted) {
+    const report = reportOf(error.error);
+    return { ...report, hints: [...error.hints, ...report.hints] };
+  }
   if (isVaultError(error)) {
     const { code, message, retryable } = error;
     return { code, message, exitCode: exitCodeOf(code), retryable, hints: HINTS[code] ?? [] };
@@ -59,11 +75,20 @@ export function describe(error: unknown): ErrorReport {
   if (error instanceof Error && (error as { code?: unknown }).code === "ERR_INVALID_ARGUMENT") {
     return ofCli(new CliError("ERR_INVALID_ARGUMENT", error.message));
   }
+  if (isSystemError(error)) {
+    return ofCli(new CliError("ERR_SYSTEM", `the system refused a call (${systemReason(error)})`));
+  }
   return ofCli(new CliError("ERR_INTERNAL", `unexpected ${kindOf(error)}: this is a defect of coffer`));
 }
 
 function ofCli({ code, message, hints }: CliError): ErrorReport {
   return { code, message, exitCode: exitCodeOf(code), retryable: false, hints };
+}
+
+/** What the system says of a call, and nobody has put into better words: its own message holds paths. */
+function isSystemError(error: unknown): boolean {
+  const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
+  return error instanceof Error && typeof syscall === "string" && /^E[A-Z0-9]+$/.test(String(code));
 }
 
 /** Kind and place of an error: enough to find it, and nothing that it was made from. */

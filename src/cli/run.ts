@@ -11,6 +11,7 @@ import { CommanderError } from "commander";
 import { type CliError, usageError } from "./errors.ts";
 import { EXIT_LOCAL, EXIT_SIGNAL } from "./exit-codes.ts";
 import { type Format, type Result, render } from "./format.ts";
+import { commandIn } from "./hints.ts";
 import { isStdoutTerminal, writeErr, writeOut } from "./io.ts";
 import { createProgram } from "./program.ts";
 import { describe, reportText } from "./report.ts";
@@ -82,7 +83,8 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** Reports what went wrong. @returns the exit code */
 async function fail(error: unknown, argv: readonly string[], session: Session | undefined): Promise<number> {
-  const report = describe(error);
+  const program = createProgram(async () => {}, { writeOut: () => {}, writeErr: () => {} });
+  const report = describe(error, commandIn(program, argv));
   await writeErr(reportText(report, session?.format ?? formatIn(argv)));
   return report.exitCode;
 }
@@ -121,7 +123,8 @@ async function parseAndExecute(argv: readonly string[], execute: Execute): Promi
     // Node puts it in the place of bytes that are not UTF-8: nobody can tell what was meant.
     throw usageError(
       "an argument is not UTF-8 text, or holds U+FFFD, which cannot be told from that",
-      "give such a value on standard input or as @FILE",
+      "a value: give it on standard input or as @FILE",
+      "a file's name: rename the file (mv), for no program of this kind can name it",
     );
   }
   const text = { out: "", err: "" };

@@ -15,7 +15,8 @@ import {
 import { VaultError } from "../errors.ts";
 import { KV_VALUE_BYTES_MAX } from "../kv/rules.ts";
 import { usageError } from "./errors.ts";
-import { isStdinGiven, readFile, readStdin } from "./io.ts";
+import { readHidden } from "./hidden-input.ts";
+import { hasWaitingInput, isStdinGiven, isStdinPipe, isStdinTerminal, readFile, readStdin } from "./io.ts";
 
 /** How help texts explain a value. */
 export const VALUE_SYNTAX =
@@ -26,10 +27,21 @@ interface ValueKind {
   readonly what: string;
   readonly maxBytes: number;
   readonly tooLarge: () => Error;
+  /** Whether it is a secret: then none may be empty, lost or shown by mistake. */
+  readonly isSecret: boolean;
 }
+
+export interface SecretOptions {
+  /** Take an empty value for what was meant. */
+  readonly allowEmpty?: boolean | undefined;
+}
+
+export const ALLOW_EMPTY_OPTION = "--allow-empty";
+export const ALLOW_EMPTY_HELP = "take an empty value, which is refused as a mistake otherwise";
 
 const PLAINTEXT: ValueKind = {
   what: "value",
+  isSecret: true,
   maxBytes: PLAINTEXT_BYTES_MAX,
   tooLarge: () =>
     new VaultError("ERR_PLAINTEXT_TOO_LARGE", `the value has more than ${PLAINTEXT_BYTES_MAX} bytes`),
@@ -37,6 +49,7 @@ const PLAINTEXT: ValueKind = {
 
 const CIPHERTEXT: ValueKind = {
   what: "ciphertext",
+  isSecret: false,
   // As base64, with room for line ends at the end.
   maxBytes: Math.ceil(ENVELOPE_BYTES_MAX / 3) * 4 + 1024,
   tooLarge: () =>
@@ -45,14 +58,15 @@ const CIPHERTEXT: ValueKind = {
 
 const KV_VALUE: ValueKind = {
   what: "value",
+  isSecret: true,
   maxBytes: KV_VALUE_BYTES_MAX,
   tooLarge: () =>
     new VaultError("ERR_KV_VALUE_TOO_LARGE", `the value has more than ${KV_VALUE_BYTES_MAX} bytes`),
 };
 
 /** A value to encrypt, exactly as it was given. */
-export function readPlaintext(given: string | undefined): Promise<Uint8Array> {
-  return read(given, PLAINTEXT);
+export function readPlaintext(given: string | undefined, options: SecretOptions): Promise<Uint8Array> {
+  return read(given, PLAINTEXT, options);
 }
 
 /** A ciphertext: text, so line ends after it do not belong to it. */
@@ -67,8 +81,8 @@ export async function readCiphertext(given: string | undefined): Promise<string>
 }
 
 /** A value for the store, exactly as it was given. @throws VaultError ERR_TEXT_MALFORMED */
-export async function readKvValue(given: string | undefined): Promise<string> {
-  const text = fromUtf8(await read(given, KV_VALUE));
+export async function readKvValue(given: string | undefined, options: SecretOptions): Promise<string> {
+  const text = fromUtf8(await read(given, KV_VALUE, options));
   if (text === undefined) {
     throw new VaultError(
       "ERR_TEXT_MALFORMED",
@@ -100,13 +114,41 @@ async function readOption(given: string, option: string, maxBytes: number): Prom
   return bytes;
 }
 
-async function read(given: string | undefined, kind: ValueKind): Promise<Uint8Array> {
+async function read(
+  given: string | undefined,
+  kind: ValueKind,
+  options: SecretOptions = {},
+): Promise<Uint8Array> {
+  if (kind.isSecret) await refuseSecondValue(given);
   const bytes =
     given === undefined || given === "-"
       ? await standardInput(given, kind)
       : await textOrFile(given, `the file given as ${kind.what}`, kind.maxBytes);
   if (bytes.length > kind.maxBytes) throw kind.tooLarge();
+  if (kind.isSecret && bytes.length === 0 && options.allowEmpty !== true) throw emptyValue();
   return bytes;
+}
+
+/** What the second command of a pipeline meets when the first has failed, and what an unset variable gives. */
+export function emptyValue(): Error {
+  return usageError(
+    "the value is empty: nothing was written",
+    `${ALLOW_EMPTY_OPTION} takes an empty value`,
+    "if it came through a pipe, look why its first command wrote nothing",
+  );
+}
+
+/** A secret that is piped in must not be dropped because an argument was taken for the value. */
+async function refuseSecondValue(given: string | undefined): Promise<void> {
+  if (given === undefined || given === "-" || !isStdinGiven()) return;
+  // `--context org=1 user=2`: the pipe's writer may take its time, so this is not left to chance.
+  const isEntry = /^[\w.-]+=/.test(given);
+  if (!(isEntry && isStdinPipe()) && !(await hasWaitingInput())) return;
+  throw usageError(
+    "one value is given as an argument and another one on standard input: nobody knows which is meant",
+    ...(isEntry ? ["each entry of a context needs its own --context"] : []),
+    "without the argument, standard input is taken; < /dev/null leaves it alone",
+  );
 }
 
 function standardInput(given: string | undefined, kind: ValueKind): Promise<Uint8Array> {
@@ -114,9 +156,10 @@ function standardInput(given: string | undefined, kind: ValueKind): Promise<Uint
   if (given === undefined && !isStdinGiven()) {
     throw usageError(
       `no ${kind.what} was given`,
-      `give the ${kind.what} on standard input, as @FILE, as an argument, or - to type it here`,
+      `give the ${kind.what} on standard input, as @FILE, as an argument, or - to type it here${kind.isSecret ? " unseen" : ""}`,
     );
   }
+  if (kind.isSecret && isStdinTerminal()) return readHidden(kind.what, kind.maxBytes);
   return readStdin(kind.maxBytes);
 }
 

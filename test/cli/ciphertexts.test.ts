@@ -37,7 +37,7 @@ describe("encrypt and decrypt", () => {
       [["--", "-5x"], undefined, Buffer.from("-5x")],
     ];
     for (const [args, stdin, expected] of ways) {
-      const ciphertext = await out(["encrypt", ...ORG_1, ...args], { stdin });
+      const ciphertext = await out(["encrypt", "--allow-empty", ...ORG_1, ...args], { stdin });
       expect(ciphertext).toMatch(/^[A-Za-z0-9+/]+=*\n$/);
       const ran = await run(["decrypt"], { stdin: ciphertext });
       expect(ran.bytes).toEqual(Buffer.from(expected));

@@ -37,6 +37,20 @@ describe("formats", () => {
       ]),
     ).toBe("a     1\nlong  \\t");
     expect(visible("\u0000é")).toBe("\\u0000é");
+    // Zero widths, a byte order mark, a tag, a variation selector, a soft hyphen: what shows nothing is shown.
+    expect(visible("a\u200bb\ufeffc\u{e0041}d\u2060e\ufe0ff\u00adg\u{e0100}")).toBe(
+      "a\\u200bb\\ufeffc\\u{e0041}d\\u2060e\\ufe0ff\\u00adg\\u{e0100}",
+    );
+    const hidden = { name: "a\u{e0041}\u200b" };
+    expect(jsonText(hidden, 0)).toBe('{"name":"a\\udb40\\udc41\\u200b"}');
+    expect(JSON.parse(jsonText(hidden))).toEqual(hidden);
+    const shown = (view: string): unknown =>
+      render(
+        { view: Buffer.from(view), data: () => 0 },
+        { format: "table", field: undefined, isTerminal: true },
+      );
+    for (const value of ["a\u{e0041}", "a\u200b", "\ufeffa"]) expect(() => shown(value)).toThrow(CliError);
+    expect(shown("👩‍👩‍👧 ❤️")).toBe("👩‍👩‍👧 ❤️\n");
   });
 
   test("a field is found by its path, also where names hold dots", () => {
@@ -112,6 +126,15 @@ describe("errors", () => {
     // The place is the first that is not within Node.
     const within = errorOf(() => Buffer.from(5 as never));
     expect(describeError(within).message).toMatch(/^unexpected TypeError at units\.test\.ts:\d+:/);
+  });
+
+  test("what the system says is told by its code, never by its message", () => {
+    for (const code of ["EDQUOT", "EROFS", "EMFILE", "ENOSPC", "EISDIR", "ENAMETOOLONG", "ELOOP", "EXDEV"]) {
+      const told = describeError(Object.assign(new Error("/s3cret"), { code, syscall: "open", errno: -1 }));
+      expect(told).toMatchObject({ code: "ERR_SYSTEM", exitCode: 1 });
+      expect(told.message).toMatch(new RegExp(`^the system refused a call \\([a-z ]+.*, ${code}\\)$`));
+      expect(told.message).not.toContain("s3cret");
+    }
   });
 
   test("the library's wrong arguments are told as such; lines cannot be forged", () => {

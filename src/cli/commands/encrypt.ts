@@ -18,9 +18,16 @@ import {
 } from "../options.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
-import { readAssociatedData, readPlaintext, VALUE_SYNTAX } from "../values.ts";
+import {
+  ALLOW_EMPTY_HELP,
+  ALLOW_EMPTY_OPTION,
+  readAssociatedData,
+  readPlaintext,
+  type SecretOptions,
+  VALUE_SYNTAX,
+} from "../values.ts";
 
-interface Options extends ContextOptions {
+interface Options extends ContextOptions, SecretOptions {
   readonly aad?: string;
   readonly layout?: WritableLayout;
 }
@@ -48,6 +55,7 @@ export function addEncrypt(parent: Command, execute: Execute): void {
   addContextOptions(command);
   command
     .option(AAD_OPTION, AAD_HELP)
+    .option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP)
     .option(
       "--layout <name>",
       `layout to write (${WRITABLE.join(", ")}; default iv12)`,
@@ -59,7 +67,7 @@ export function addEncrypt(parent: Command, execute: Execute): void {
 async function encrypt(session: Session, options: Options, given: string | undefined): Promise<Result> {
   const context = await requiredContext(options);
   const associatedData = await readAssociatedData(options.aad);
-  const plaintext = await readPlaintext(given);
+  const plaintext = await readPlaintext(given, options);
   const vault = await session.open({ create: true });
   const ciphertext = await vault.encrypt(plaintext, context, associatedData, {
     layout: options.layout,

@@ -3,14 +3,18 @@
  *
  * @module
  */
+import { existsSync, realpathSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import type { ContextEntry } from "../../crypto/key-context.ts";
 import type { NativeReader } from "../../crypto/native-range.ts";
+import { isVaultError } from "../../errors.ts";
 import { fetchSource } from "../../http/fetch-source.ts";
 import { contextOf, entryParser } from "../arguments.ts";
 import { CliError, usageError } from "../errors.ts";
 import { openInput, openOutput, openToRead, pump, STANDARD } from "../file-streams.ts";
 import type { Result } from "../format.ts";
+import { Hinted } from "../hints.ts";
 import { isStdinTerminal, isStdoutTerminal } from "../io.ts";
 import {
   AAD_HELP,
@@ -24,7 +28,7 @@ import { Progress } from "../progress.ts";
 import { checkHeaderWhole } from "../rekey-in-place.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
-import { readAssociatedData } from "../values.ts";
+import { ALLOW_EMPTY_OPTION, emptyValue, readAssociatedData } from "../values.ts";
 
 /** What encrypted files are called. */
 const SUFFIX = ".coffer";
@@ -38,6 +42,7 @@ interface OutOptions {
 }
 
 interface EncryptOptions extends ContextOptions, OutOptions {
+  readonly allowEmpty?: boolean;
   readonly aad?: string;
 }
 
@@ -85,7 +90,8 @@ Examples:
 const CAT_HELP = `
 Only the parts of the file that hold the range are read and decrypted, and the
 end, which proves the file's size. A range is given as HTTP and curl have it: 0-99
-are the first 100 bytes, 100- all but these, -100 the last 100. The file may be
+are the first 100 bytes, 100- all but these, -100 the last 100, and of a shorter
+file what there is. The file may be
 a https:// address of a server that answers ranges.
 
 Examples:
@@ -101,7 +107,9 @@ export function addFiles(parent: Command, execute: Execute): void {
     .argument("<in>", "the file, or - for standard input")
     .addHelpText("after", ENCRYPT_HELP);
   addContextOptions(encrypt);
-  encrypt.option(AAD_OPTION, AAD_HELP);
+  encrypt
+    .option(AAD_OPTION, AAD_HELP)
+    .option(ALLOW_EMPTY_OPTION, "take an empty pipe, which is refused as a mistake otherwise");
   addOutOptions(encrypt, `where to; default the file's name with ${SUFFIX} added`);
   bind(encrypt, execute, encryptFile);
 
@@ -147,10 +155,12 @@ async function encryptFile(
   given: string | undefined,
 ): Promise<Result> {
   const path = checkInput(given);
-  const out = checkOutput(session, options.out ?? (path === STANDARD ? undefined : `${path}${SUFFIX}`));
+  const out = checkOutput(session, options.out ?? (hasOwnName(path) ? `${path}${SUFFIX}` : undefined));
   const context = await requiredContext(options);
   const associatedData = await readAssociatedData(options.aad);
-  return transformFile(session, { path, out, force: options.force === true, create: true }, (vault) =>
+  const files = { path, out, force: options.force === true, create: true };
+  const allowEmpty = options.allowEmpty === true;
+  return transformFile(session, { ...files, allowEmpty }, (vault) =>
     vault.encryptStream(context, associatedData, { signal: session.signal }),
   );
 }
@@ -165,8 +175,11 @@ async function decryptFile(
   const out = checkOutput(session, options.out ?? bare);
   const reading = await readingOptions(options);
   checkHeaderWhole(path);
-  return transformFile(session, { path, out, force: options.force === true, create: false }, (vault) =>
-    vault.decryptStream(reading.associatedData, { context: reading.context, signal: session.signal }),
+  const files = { path, out, force: options.force === true, create: false, allowEmpty: true };
+  return hintingAtTexts(() =>
+    transformFile(session, files, (vault) =>
+      vault.decryptStream(reading.associatedData, { context: reading.context, signal: session.signal }),
+    ),
   );
 }
 
@@ -176,6 +189,8 @@ interface Files {
   readonly force: boolean;
   /** Make the vault if there is none. */
   readonly create: boolean;
+  /** Take a pipe that brings nothing; a file that is empty is what it is. */
+  readonly allowEmpty: boolean;
 }
 
 async function transformFile(
@@ -190,10 +205,15 @@ async function transformFile(
     try {
       const vault = await session.open({ create: files.create });
       const progress = new Progress((line) => void session.progress(line), input.size);
+      let read = 0;
       const bytes = await pump(input, transform(vault), output, {
         signal: session.signal,
-        onProgress: (done) => progress.update(done),
+        onProgress: (done) => {
+          read = done;
+          progress.update(done);
+        },
       });
+      if (read === 0 && input.size === undefined && !files.allowEmpty) throw emptyValue();
       await output.commit();
       return { view: "", data: () => ({ file: files.out, bytes }) };
     } finally {
@@ -209,6 +229,7 @@ async function catFile(session: Session, options: CatOptions, given: string | un
   if (given === undefined || given === STANDARD) {
     throw usageError("cat needs a file: standard input cannot be read at any place");
   }
+  checkNotAt(given);
   const { associatedData, context } = await readingOptions(options);
   const { signal } = session;
   const isAddress = /^https?:\/\//.test(given);
@@ -217,7 +238,9 @@ async function catFile(session: Session, options: CatOptions, given: string | un
   try {
     const source = file ?? (await fetchFile(given, signal));
     const vault = await session.open();
-    using reader = await vault.openNativeSource(source, associatedData, { context, signal });
+    using reader = await hintingAtTexts(() =>
+      vault.openNativeSource(source, associatedData, { context, signal }),
+    );
     const { start, end } = resolveRange(options.range, reader);
     if (isStdoutTerminal()) {
       if (end - start > SHOWN_BYTES_MAX) throw binary();
@@ -258,10 +281,43 @@ async function readingOptions(options: ReadOptions) {
 
 function checkInput(given: string | undefined): string {
   if (given === undefined || given === "") throw usageError("no file was given");
+  checkNotAt(given);
   if (given === STANDARD && isStdinTerminal()) {
     throw usageError("standard input is a terminal", "name a file, or pipe something in");
   }
   return given;
+}
+
+/** @ is for values: here it would be the beginning of a name. */
+export function checkNotAt(given: string): void {
+  if (!given.startsWith("@") || existsSync(given)) return;
+  throw new CliError(
+    "ERR_INPUT_UNREADABLE",
+    "there is no such file",
+    "a file that is worked on is named without @",
+  );
+}
+
+/** What `coffer encrypt` writes is text, and goes elsewhere than files do. */
+export async function hintingAtTexts<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isVaultError(error, "ERR_NOT_CIPHERTEXT")) throw error;
+    throw new Hinted(error, [
+      "this command takes what encrypt-file has written; the text that encrypt writes goes to `coffer decrypt @FILE`, or `coffer rekey @FILE`",
+    ]);
+  }
+}
+
+/** Whether a result may be named after the input: not after a pipe or what the kernel shows as files. */
+function hasOwnName(path: string): boolean {
+  if (path === STANDARD) return false;
+  try {
+    return !/^\/(dev|proc|sys)(\/|$)/.test(realpathSync(dirname(path)));
+  } catch {
+    return true; // Whoever opens it says why it cannot be.
+  }
 }
 
 function checkOutput(session: Session, out: string | undefined): string {
@@ -290,18 +346,20 @@ function parseRange(text: string): ByteRange {
     end: end === "" ? undefined : Number(end),
   };
   const isEmpty = range.start === undefined && range.end === undefined;
-  if (isEmpty || (range.start !== undefined && range.end !== undefined && range.end < range.start)) {
+  if (
+    isEmpty ||
+    text === "-0" ||
+    (range.start !== undefined && range.end !== undefined && range.end < range.start)
+  ) {
     throw usageError("--range takes A-B, A- or -B: whole numbers, A at most B");
   }
   return range;
 }
 
-/** From both ends included to the library's start and end. */
+/** From both ends included to the library's start and end; what is behind the file is left out (RFC 9110 14.1.2). */
 function resolveRange(range: ByteRange | undefined, { size }: NativeReader): { start: number; end: number } {
   if (range === undefined) return { start: 0, end: size };
   if (range.start === undefined) return { start: Math.max(0, size - range.end!), end: size };
-  if (range.start > size || (range.end !== undefined && range.end >= size)) {
-    throw usageError(`the range ends behind the file, which has ${size} bytes`);
-  }
-  return { start: range.start, end: range.end === undefined ? size : range.end + 1 };
+  if (range.start >= size) throw usageError(`the range begins behind the file, which has ${size} bytes`);
+  return { start: range.start, end: range.end === undefined ? size : Math.min(range.end + 1, size) };
 }

@@ -6,14 +6,13 @@
 import type { Command } from "commander";
 import { type CiphertextInfo, inspect, inspectNative } from "../../crypto/inspect.ts";
 import { claimsNative, NATIVE_HEADER_BYTES_MAX } from "../../crypto/native-format.ts";
-import { addCiphertextArgument, type ReadOptions, readFlags } from "../ciphertexts.ts";
+import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../ciphertexts.ts";
 import { openToRead } from "../file-streams.ts";
 import { type Result, record } from "../format.ts";
 import { isPipe } from "../io.ts";
 import { bind } from "../options.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
-import { readCiphertext } from "../values.ts";
 
 const HELP = `
 Needs no vault and no key. The ids are those of the data key and of the KEKs
@@ -41,7 +40,8 @@ async function inspectCiphertext(
   options: ReadOptions,
   given: string | undefined,
 ): Promise<Result> {
-  const info = (await inspectFile(given)) ?? inspect(await readCiphertext(given), readFlags(options));
+  const flags = readFlags(options);
+  const info = (await inspectFile(given)) ?? inspect(await readAndParse(given, flags), flags);
   const { format, dataKeyId, keks, bytes } = info.keyBlob;
   return {
     view: record([

@@ -16,9 +16,15 @@ import type { CliVault } from "../open.ts";
 import { addContextOptions, bind, type ContextOptions, contextFrom } from "../options.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
-import { readKvValue, VALUE_SYNTAX } from "../values.ts";
+import {
+  ALLOW_EMPTY_HELP,
+  ALLOW_EMPTY_OPTION,
+  readKvValue,
+  type SecretOptions,
+  VALUE_SYNTAX,
+} from "../values.ts";
 
-interface Options extends ContextOptions {
+interface Options extends ContextOptions, SecretOptions {
   readonly createOnly?: boolean;
   readonly versionCheck?: string;
 }
@@ -47,6 +53,7 @@ export function addPut(parent: Command, execute: Execute): void {
     .addHelpText("after", HELP);
   addContextOptions(command);
   command
+    .option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP)
     .option("--version-check <id>", "write only if this version is the current one")
     .addOption(
       new Option("--create-only", "fail if there is an object of this name already").conflicts(
@@ -73,7 +80,7 @@ async function put(
   checkName(name!);
   const context = await contextFrom(options);
   if (createOnly === true && context === undefined) throw contextMissing();
-  const request = { name: name!, value: await readKvValue(given), context, versionCheck };
+  const request = { name: name!, value: await readKvValue(given, options), context, versionCheck };
   // Without a context nothing can be made: not a vault, either.
   const create = context !== undefined && versionCheck === undefined;
   const vault = await session.open({ create });

@@ -20,6 +20,7 @@ import { checkHeaderWhole, finishRekey, replaceHeader } from "../rekey-in-place.
 import { readAt } from "../rekey-journal.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
+import { checkNotAt, hintingAtTexts } from "./files.ts";
 
 interface Options extends ContextOptions {
   readonly out?: string;
@@ -64,6 +65,7 @@ async function rekeyFile(session: Session, options: Options, given: string | und
     throw usageError("rekey-file needs a file: standard input and output cannot be changed in place");
   }
   if (options.out === "") throw usageError("--out needs the name of a file");
+  checkNotAt(given);
   const context = await requiredContext(options);
   const isCopy = options.out !== undefined;
   if (isCopy) checkHeaderWhole(given);
@@ -74,7 +76,7 @@ async function rekeyFile(session: Session, options: Options, given: string | und
     // What a link points to is changed, not the link.
     const path = isCopy ? given : realpathSync(given);
     if (!isCopy) await endInterrupted(session, path, file);
-    const old = readHeader(file);
+    const old = await hintingAtTexts(async () => readHeader(file));
     const vault = await session.open();
     using key = await vault.createRekey(
       { context, encryptedKeys: encodeBase64(old.keyBlob) },
