@@ -6,10 +6,11 @@
  * @module
  */
 import { checkBundles } from "./imports/bundle.ts";
+import { checkEngines } from "./imports/engines.ts";
 import { checkSources, formatViolation } from "./imports/rules.ts";
 import { ROOT } from "./root.ts";
 
-const violations = [...checkSources(ROOT), ...(await checkBundles(ROOT))];
+const violations = [...checkSources(ROOT), ...(await checkBundles(ROOT)), ...checkEngines(ROOT)];
 for (const violation of violations) console.error(formatViolation(violation));
 if (violations.length > 0) {
   console.error(`\n${violations.length} violations of the import rules`);

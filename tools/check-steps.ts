@@ -5,10 +5,14 @@
  *
  * @module
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { checkBundles } from "./imports/bundle.ts";
+import { checkEngines } from "./imports/engines.ts";
 import { checkSources, formatViolation } from "./imports/rules.ts";
 import { checkLinks } from "./repository/links.ts";
 import { listFiles } from "./repository/list-files.ts";
+import { checkDependencyRanges, checkImportTable, type PackageManifest } from "./repository/package.ts";
 import { checkLockFile, checkTexts } from "./repository/texts.ts";
 import { ROOT } from "./root.ts";
 import { type RunOptions, runNode } from "./run.ts";
@@ -34,6 +38,18 @@ export const CHECK_STEPS: readonly Step[] = [
   {
     name: "imports: portable entries bundle for browsers",
     run: async () => (await checkBundles(ROOT)).map(formatViolation),
+  },
+  {
+    name: "imports: no feature that a supported engine lacks",
+    run: () => checkEngines(ROOT).map(formatViolation),
+  },
+  {
+    name: "package: README's imports are exported, dependencies are ranges",
+    run: () => {
+      const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as PackageManifest;
+      const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+      return [...checkImportTable(manifest, readme), ...checkDependencyRanges(manifest)];
+    },
   },
   { name: "documents: links resolve", run: () => checkLinks(ROOT, listFiles(ROOT)) },
   { name: "files: no registry hosts, no absolute paths", run: () => checkTexts(ROOT, listFiles(ROOT)) },

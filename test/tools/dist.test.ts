@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import ts from "typescript";
 import { beforeEach, describe, expect, test } from "vitest";
 import { BROWSER_ENTRIES } from "../../tools/imports/rooms.ts";
+import { checkPackedFiles } from "../../tools/repository/package.ts";
 import { ROOT } from "../../tools/root.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
 
@@ -53,6 +54,21 @@ describe("the built package", () => {
   test("has every file that package.json names", () => {
     const named = [...MODULES.flatMap((m) => [m.types, m.default]), ...Object.values(MANIFEST.bin)];
     expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
+
+  test("packs every file that package.json names", () => {
+    const packed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+      cwd: ROOT,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const [{ files }] = JSON.parse(packed) as [{ files: readonly { path: string }[] }];
+    expect(
+      checkPackedFiles(
+        MANIFEST,
+        files.map(({ path }) => path),
+      ),
+    ).toEqual([]);
   });
 
   test.each(SCRIPTS)("$specifier loads under plain Node", ({ specifier }) => {

@@ -32,7 +32,8 @@ export type Rule =
   | "portable-node"
   | "portable-global"
   | "provider"
-  | "browser-bundle";
+  | "browser-bundle"
+  | "engine-feature";
 
 export interface Violation {
   /** Relative to the root of the repository. */

@@ -7,8 +7,10 @@
  *
  * @module
  */
+
 import type { ClientConfig } from "pg";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../../errors.ts";
+import { checkRuntime } from "../needed-runtime.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
 import { type Connection, type ConnectionLimits, Connections } from "./postgres-connection.ts";
 import { isFatal, isWithoutTls, outcomeUnknown, sqlState, translate } from "./postgres-errors.ts";
@@ -186,6 +188,7 @@ function checkVersion(version: number, isMigration: boolean): void {
 type Pg = typeof import("pg");
 
 async function loadPg(): Promise<Pg> {
+  checkRuntime();
   try {
     const module = await import("pg");
     return (module.default ?? module) as Pg;

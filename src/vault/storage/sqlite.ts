@@ -9,10 +9,11 @@
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isVaultError, VaultError } from "../../errors.ts";
 import { untilAborted } from "../../keys/key-service.ts";
+import { checkRuntime } from "../needed-runtime.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
 import { fileError, isOutcomeUnknown, sqliteError } from "./sqlite-errors.ts";
@@ -69,13 +70,16 @@ export interface SqliteOptions {
  * Opens the database, makes it if allowed, and brings its tables to the newest version.
  *
  * @throws VaultError ERR_VAULT_NOT_FOUND, ERR_STORAGE_CORRUPT (not a coffer vault, or damaged), ERR_STORAGE_SCHEMA (made by
- *   a newer coffer), ERR_STORAGE_BUSY, ERR_STORAGE_READ_ONLY, ERR_STORAGE_FULL, ERR_STORAGE_UNAVAILABLE
+ *   a newer coffer), ERR_STORAGE_BUSY, ERR_STORAGE_READ_ONLY, ERR_STORAGE_FULL, ERR_STORAGE_UNAVAILABLE, ERR_UNSUPPORTED (a
+ *   runtime without `node:sqlite`)
  */
 export async function openSqlite(path: string, options: SqliteOptions): Promise<Database> {
+  checkRuntime();
   if (path !== IN_MEMORY) prepareFile(path, options.create);
   // An absolute path, because SQLite would take one that begins with "file:" for a URI, and open another file.
   const file = path === IN_MEMORY ? path : resolve(path);
   const known = path === IN_MEMORY ? undefined : file;
+  const { DatabaseSync } = loadSqlite();
   const connection = translating(() => new DatabaseSync(file, { timeout: BLOCKING_WAIT_MS }), known);
   const database = new SqliteDatabase(connection, options.lockWaitMs, known);
   try {
@@ -85,6 +89,13 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
     throw error;
   }
   return database;
+}
+
+/** When a vault is opened and not at import: where it is missing, an import would fail without a word on why. */
+function loadSqlite(): typeof import("node:sqlite") {
+  const sqlite = process.getBuiltinModule("node:sqlite");
+  if (sqlite !== undefined) return sqlite;
+  throw new VaultError("ERR_UNSUPPORTED", `coffer/vault needs node:sqlite, which this runtime has not`);
 }
 
 /** Makes directory and file with modes that keep others out, before SQLite would make them with looser ones. */
