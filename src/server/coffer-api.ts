@@ -156,6 +156,7 @@ const KV: readonly Operation[] = [
     pathSchema: schemas.idPath,
     answerSchema: schemas.objectWithoutValue,
     status: 200,
+    isIdempotent: true,
     run: async ({ session, path, signal }) =>
       objectWithoutValueToWire(await session.kv.undeleteKv({ id: path.id }, { signal })),
   }),
@@ -169,6 +170,7 @@ const KV: readonly Operation[] = [
     bodySchema: schemas.destroyBody,
     answerSchema: schemas.destroyAnswer,
     status: 200,
+    isIdempotent: true,
     run: async ({ session, path, body, signal }) => {
       const done = await session.kv.destroyKv({ id: path.id, versionId: body.version_id }, { signal });
       return { destroyed_versions: done.destroyedVersions };
@@ -196,6 +198,7 @@ const KEKS: readonly Operation[] = [
     bodySchema: schemas.kekBody,
     answerSchema: schemas.kekInfo,
     status: 200,
+    isIdempotent: true,
     run: async ({ session, body }) => kekToWire(await session.keks.rotate(selector(body))),
   }),
   operation({
@@ -207,6 +210,7 @@ const KEKS: readonly Operation[] = [
     bodySchema: schemas.kekVersionBody,
     answerSchema: schemas.kekInfo,
     status: 200,
+    isIdempotent: true,
     run: async ({ session, body }) =>
       kekToWire(await session.keks.disable({ ...selector(body), version: body.version })),
   }),
@@ -219,6 +223,7 @@ const KEKS: readonly Operation[] = [
     bodySchema: schemas.kekVersionBody,
     answerSchema: schemas.kekInfo,
     status: 200,
+    isIdempotent: true,
     run: async ({ session, body }) =>
       kekToWire(await session.keks.enable({ ...selector(body), version: body.version })),
   }),
@@ -231,6 +236,7 @@ const KEKS: readonly Operation[] = [
     bodySchema: schemas.shredBody,
     answerSchema: schemas.shredAnswer,
     status: 200,
+    isIdempotent: true,
     run: async ({ session, body }) =>
       shredToWire(
         await session.keks.shred(
@@ -274,8 +280,9 @@ const WEBHOOKS: readonly Operation[] = [
     bodySchema: schemas.createWebhookBody,
     answerSchema: schemas.webhookWithSecret,
     status: 201,
+    isIdempotent: true,
     run: async ({ host, session, body }) => {
-      const created = await host.webhooks.create(session.environmentId, body);
+      const created = await host.webhooks.create(session.environmentId, body, session.writes);
       return { ...webhookToWire(created), secret: created.secret };
     },
   }),
@@ -288,8 +295,9 @@ const WEBHOOKS: readonly Operation[] = [
     pathSchema: schemas.idPath,
     answerSchema: schemas.removeAnswer,
     status: 200,
+    isIdempotent: true,
     run: async ({ host, session, path }) => {
-      await host.webhooks.remove(session.environmentId, path.id);
+      await host.webhooks.remove(session.environmentId, path.id, session.writes);
       return { success: true };
     },
   }),
@@ -318,7 +326,10 @@ const WEBHOOKS: readonly Operation[] = [
     permissions: ["admin"],
     answerSchema: schemas.reviveAnswer,
     status: 200,
-    run: async ({ host, session }) => ({ revived: await host.webhooks.revive(session.environmentId) }),
+    isIdempotent: true,
+    run: async ({ host, session }) => ({
+      revived: await host.webhooks.revive(session.environmentId, session.writes),
+    }),
   }),
 ];
 

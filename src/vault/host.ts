@@ -13,6 +13,7 @@ import { isVaultError, VaultError } from "../errors.ts";
 import { untilAborted } from "../keys/key-service.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { type EventActor, EventLog, type EventMode } from "./events.ts";
+import { clearExpiredAnswers, IdempotentWrites } from "./idempotency.ts";
 import { newId } from "./ids.ts";
 import { KekWrapper } from "./kek.ts";
 import { destroyDueKeks, KekLifecycle } from "./kek-lifecycle.ts";
@@ -41,7 +42,7 @@ export interface Principal {
   /** Which events are recorded; default `changes`. */
   readonly events?: EventMode | undefined;
   /**
-   * Makes the session's one write of the store happen once: a key of the caller's, and all of the request that a
+   * Makes the session's one write happen once: a key of the caller's, and all of the request that a
    * repetition must have in common.
    */
   readonly idempotency?: { readonly key: string; readonly request: Uint8Array } | undefined;
@@ -53,6 +54,8 @@ export interface HostSession {
   readonly keys: EmbeddedKeyService;
   readonly kv: EmbeddedKvStore;
   readonly keks: KekLifecycle;
+  /** Runs other writes of the session once per idempotency key. */
+  readonly writes: IdempotentWrites;
 }
 
 class OpenSession implements HostSession {
@@ -60,6 +63,7 @@ class OpenSession implements HostSession {
   readonly #keys: () => EmbeddedKeyService;
   readonly #kv: () => EmbeddedKvStore;
   readonly #keks: () => KekLifecycle;
+  readonly #writes: () => IdempotentWrites;
 
   constructor(
     vaultId: string,
@@ -70,9 +74,10 @@ class OpenSession implements HostSession {
     now: () => number,
   ) {
     this.environmentId = session.environmentId;
+    this.#writes = once(() => new IdempotentWrites(database, wrapper, session, now));
     this.#keys = once(() => new EmbeddedKeyService(vaultId, keyring, database, session));
-    this.#kv = once(() => new EmbeddedKvStore(database, keyring, session, now));
-    this.#keks = once(() => new KekLifecycle(database, wrapper, session, now));
+    this.#kv = once(() => new EmbeddedKvStore(database, keyring, session, this.writes, now));
+    this.#keks = once(() => new KekLifecycle(database, wrapper, session, this.writes, now));
   }
 
   get keys(): EmbeddedKeyService {
@@ -85,6 +90,10 @@ class OpenSession implements HostSession {
 
   get keks(): KekLifecycle {
     return this.#keks();
+  }
+
+  get writes(): IdempotentWrites {
+    return this.#writes();
   }
 }
 
@@ -149,7 +158,7 @@ export class VaultHost {
         ? {}
         : {
             idempotency: {
-              key: idempotency.key,
+              key: this.#wrapper.idempotencyKey(environmentId, principal.actor.id, idempotency.key),
               fingerprint: this.#wrapper.fingerprint(idempotency.request),
             },
           }),
@@ -211,11 +220,12 @@ export class VaultHost {
   }
 
   /**
-   * Destroys KEKs whose delayed destruction is due. Done when a vault is opened; a process that holds it for long calls
+   * Destroys KEKs whose delayed destruction is due, and clears away answers that are kept for no repetition. Done when a vault is opened; a process that holds it for long calls
    * this from time to time. @throws VaultError the storage's codes
    */
   async destroyDue(): Promise<void> {
     await destroyDueKeks(this.#database, this.#now());
+    await clearExpiredAnswers(this.#database, this.#now());
   }
 
   /** Writes what events are noted, then lets go of database and keys, after what is under way. */
@@ -254,6 +264,7 @@ export async function openHost(database: Database, options: HostOptions): Promis
     readyRandom();
     const { wrapper, vaultId } = await unlock(database, options);
     await destroyDueKeks(database, options.now());
+    await clearExpiredAnswers(database, options.now());
     return new VaultHost(database, wrapper, uuidToText(vaultId), options.now);
   } catch (error) {
     await database.close();

@@ -11,6 +11,7 @@ import { contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type { EventSink } from "./events.ts";
+import type { IdempotentWrites } from "./idempotency.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
 import { damagedKek, kekName, storedContext, storedText } from "./keyring.ts";
 import { SHRED_DELAY_MS_MAX, SHRED_SAMPLE_MAX } from "./limits.ts";
@@ -97,13 +98,21 @@ interface VersionRow {
 export class KekLifecycle {
   readonly #database: Database;
   readonly #wrapper: KekWrapper;
+  readonly #writes: IdempotentWrites;
   readonly #environmentId: string;
   readonly #events: EventSink;
   readonly #now: () => number;
 
-  constructor(database: Database, wrapper: KekWrapper, session: Session, now: () => number) {
+  constructor(
+    database: Database,
+    wrapper: KekWrapper,
+    session: Session,
+    writes: IdempotentWrites,
+    now: () => number,
+  ) {
     this.#database = database;
     this.#wrapper = wrapper;
+    this.#writes = writes;
     this.#environmentId = session.environmentId;
     this.#events = session.events;
     this.#now = now;
@@ -135,7 +144,7 @@ export class KekLifecycle {
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_STATE if the KEK is disabled or about to be destroyed
    */
   rotate(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
-    return this.#database.write(async (sql) => {
+    return this.#writes.write(async (sql) => {
       const kek = await this.#find(sql, selector, true);
       const newest = (await versions(sql, kek.id))[0]!;
       if (newest.state === "disabled" || newest.state === "pending-destroy") {
@@ -174,7 +183,7 @@ export class KekLifecycle {
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED; ERR_KEY_STATE while a destruction is pending
    */
   disable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    return this.#database.write(async (sql) => {
+    return this.#writes.write(async (sql) => {
       const kek = await this.#find(sql, selector, true);
       for (const { version, state } of await this.#targets(sql, kek, selector.version)) {
         if (state === "pending-destroy") {
@@ -196,7 +205,7 @@ export class KekLifecycle {
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED
    */
   enable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    return this.#database.write(async (sql) => {
+    return this.#writes.write(async (sql) => {
       const kek = await this.#find(sql, selector, true);
       const newest = (await versions(sql, kek.id))[0]!.version;
       for (const { version } of await this.#targets(sql, kek, selector.version)) {
@@ -232,7 +241,7 @@ export class KekLifecycle {
       return { ...report, isDryRun, destroyAt: iso(destroyAt) };
     };
     if (isDryRun) return this.#database.read(work, options);
-    const report = await this.#database.write(work, options);
+    const report = await this.#writes.write(work, options);
     await this.#database.scrub(options);
     return report;
   }
@@ -280,18 +289,23 @@ export class KekLifecycle {
   async #account(sql: Sql, kek: KekRow, targets: readonly number[]) {
     const contexts = await sql.all(
       `SELECT c.canonical FROM contexts c JOIN context_keks ck ON ck.context_id = c.id WHERE ck.kek_id = ?
-       ORDER BY c.created_at, c.id`,
+       ORDER BY c.created_at, c.id LIMIT ?`,
       kek.id,
+      SHRED_SAMPLE_MAX,
     );
+    const contextCount = await sql.get("SELECT count(*) AS n FROM context_keks WHERE kek_id = ?", kek.id);
     const marks = targets.map(() => "?").join(", ");
     const under = `FROM kv_version_keks vk JOIN kv_versions v ON v.id = vk.version_id
                    JOIN kv_objects o ON o.id = v.object_id
                    WHERE vk.kek_id = ? AND vk.kek_version IN (${marks}) AND v.sealed IS NOT NULL`;
     const kvVersions = await sql.get(`SELECT count(*) AS n ${under}`, kek.id, ...targets);
+    const isCurrent = "o.current_version = v.id AND o.deleted_at IS NULL";
+    const objectCount = await sql.get(`SELECT count(*) AS n ${under} AND ${isCurrent}`, kek.id, ...targets);
     const names = await sql.all(
-      `SELECT o.name ${under} AND o.current_version = v.id AND o.deleted_at IS NULL ORDER BY o.name`,
+      `SELECT o.name ${under} AND ${isCurrent} ORDER BY o.name LIMIT ?`,
       kek.id,
       ...targets,
+      SHRED_SAMPLE_MAX,
     );
     return {
       kekId: kek.id,
@@ -299,12 +313,12 @@ export class KekLifecycle {
       value: kek.value,
       versions: [...targets].reverse(),
       contexts: {
-        count: contexts.length,
-        sample: contexts.slice(0, SHRED_SAMPLE_MAX).map((row) => contextObject(storedContext(row.canonical))),
+        count: contextCount!.n as number,
+        sample: contexts.map((row) => contextObject(storedContext(row.canonical))),
       },
       kvObjects: {
-        count: names.length,
-        sample: names.slice(0, SHRED_SAMPLE_MAX).map((row) => row.name as string),
+        count: objectCount!.n as number,
+        sample: names.map((row) => row.name as string),
       },
       kvVersions: kvVersions!.n as number,
     };

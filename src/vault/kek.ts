@@ -7,7 +7,8 @@
  * @module
  */
 import type { SyncAeadProvider } from "../crypto/aead.ts";
-import { ascii, concatBytes, EMPTY, lengthPrefixed, u32, utf8 } from "../crypto/bytes.ts";
+import { decodeBase64, encodeBase64 } from "../crypto/base64.ts";
+import { ascii, concatBytes, EMPTY, lengthPrefixed, toHex, u32, utf8 } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { providers } from "../crypto/providers.ts";
@@ -32,6 +33,8 @@ export interface KekIdentity {
 
 const CHECK_INFO = ascii("coffer/v1/root-check");
 const FINGERPRINT_INFO = ascii("coffer/v1/idempotency");
+const IDEMPOTENCY_KEY_INFO = ascii("coffer/v1/idempotency-key");
+const ANSWER_INFO = ascii("coffer/v1/idempotent-answer");
 const SECRET_INFO = ascii("coffer/v1/webhook-secret");
 const WRAP_INFO = ascii("coffer/v1/kek-wrap");
 
@@ -40,6 +43,8 @@ export class KekWrapper {
   readonly #key: SecretBytes;
   readonly #checkKey: SecretBytes;
   readonly #fingerprintKey: SecretBytes;
+  readonly #idempotencyKeyKey: SecretBytes;
+  readonly #answerKey: SecretBytes;
   readonly #secretKey: SecretBytes;
   readonly #vaultId: Uint8Array;
   readonly #provider: SyncAeadProvider;
@@ -54,6 +59,8 @@ export class KekWrapper {
     this.#key = derive(WRAP_INFO);
     this.#checkKey = derive(CHECK_INFO);
     this.#fingerprintKey = derive(FINGERPRINT_INFO);
+    this.#idempotencyKeyKey = derive(IDEMPOTENCY_KEY_INFO);
+    this.#answerKey = derive(ANSWER_INFO);
     this.#secretKey = derive(SECRET_INFO);
     this.#vaultId = vaultId;
     this.#provider = providers.sync();
@@ -119,10 +126,40 @@ export class KekWrapper {
     return Uint8Array.from(hash.hmac("sha256", this.#fingerprintKey.bytes, request));
   }
 
+  /**
+   * How an idempotency key is stored: callers make them of what they send, so they are nobody's to read. One caller's never
+   * meet another's.
+   *
+   * @returns 64 hexadecimal digits
+   */
+  idempotencyKey(environmentId: string, actorId: string, key: string): string {
+    const parts = [environmentId, actorId, key].map((text) => lengthPrefixed(utf8(text, "Idempotency-Key")));
+    return toHex(hash.hmac("sha256", this.#idempotencyKeyKey.bytes, concatBytes(...parts)));
+  }
+
+  /** Seals the answer to a write, bound to what it belongs to. @returns base64 */
+  sealAnswer(answer: Uint8Array, owner: readonly Uint8Array[]): string {
+    return encodeBase64(this.#seal(this.#answerKey, answer, concatBytes(...owner.map(lengthPrefixed))));
+  }
+
+  /** @throws VaultError ERR_STORAGE_CORRUPT if the row was altered */
+  openAnswer(sealed: string, owner: readonly Uint8Array[]): Uint8Array {
+    const damaged = () => new VaultError("ERR_STORAGE_CORRUPT", "an answer is damaged in the vault's file");
+    const bytes = decodeBase64(sealed);
+    if (bytes === undefined) throw damaged();
+    try {
+      return this.#open(this.#answerKey, bytes, concatBytes(...owner.map(lengthPrefixed)));
+    } catch (error) {
+      throw isVaultError(error, "ERR_DECRYPT_FAILED") ? damaged() : error;
+    }
+  }
+
   dispose(): void {
     this.#key.dispose();
     this.#checkKey.dispose();
     this.#fingerprintKey.dispose();
+    this.#idempotencyKeyKey.dispose();
+    this.#answerKey.dispose();
     this.#secretKey.dispose();
   }
 

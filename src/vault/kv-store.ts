@@ -24,7 +24,7 @@ import type {
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
 import { satisfies } from "./api-keys.ts";
-import { IdempotentAnswers } from "./idempotency.ts";
+import type { IdempotentWrites } from "./idempotency.ts";
 import { hexOf, newOrderedId, orderedId } from "./ids.ts";
 import { type Keyring, type StoredDataKey, storedContext } from "./keyring.ts";
 import {
@@ -63,17 +63,23 @@ export class EmbeddedKvStore implements KvService {
   readonly #session: Session;
   readonly #scope: ReturnType<typeof scopeCondition>;
   readonly #rows: KvRows;
-  readonly #answers: IdempotentAnswers;
+  readonly #writes: IdempotentWrites;
   readonly #now: () => number;
 
-  constructor(database: Database, keyring: Keyring, session: Session, now: () => number) {
+  constructor(
+    database: Database,
+    keyring: Keyring,
+    session: Session,
+    writes: IdempotentWrites,
+    now: () => number,
+  ) {
     this.#database = database;
     this.#keyring = keyring;
     this.#environmentId = session.environmentId;
     this.#session = session;
     this.#scope = scopeCondition(session, "o.context_id");
     this.#rows = new KvRows(session);
-    this.#answers = new IdempotentAnswers(session, now);
+    this.#writes = writes;
     this.#now = now;
   }
 
@@ -167,10 +173,10 @@ export class EmbeddedKvStore implements KvService {
     options.signal?.throwIfAborted();
     // On one state of the database: between two, the same request may have been answered elsewhere.
     const { answered, row } = await this.#database.read(async (sql) => {
-      const before = await this.#answers.answered<KvObjectWithoutValue>(sql);
+      const before = await this.#writes.answered<KvObjectWithoutValue>(sql);
       return before === undefined
         ? { answered: undefined, row: await this.#rows.live(sql, id) }
-        : { answered: before, row: undefined };
+        : { answered: before.value, row: undefined };
     }, options);
     if (answered !== undefined) return answered;
     if (check !== undefined && row.current_version !== check) throw conflict();
@@ -200,7 +206,7 @@ export class EmbeddedKvStore implements KvService {
     const id = checkId(request.id, "id");
     const check = checkVersionCheck(request.versionCheck);
     options.signal?.throwIfAborted();
-    return this.#writeOnce(async (sql) => {
+    return this.#writes.write(async (sql) => {
       await this.#rows.changeLive(sql, id, check, "deleted_at = ?", this.#now());
       const row = await sql.get("SELECT name FROM kv_objects WHERE id = ?", id);
       const name = row!.name as string;
@@ -301,7 +307,7 @@ export class EmbeddedKvStore implements KvService {
   ): Promise<KvObjectWithoutValue> {
     const id = checkId(request.id, "id");
     options.signal?.throwIfAborted();
-    return this.#database.write(async (sql) => {
+    return this.#writes.write(async (sql) => {
       const row = await this.#rows.any(sql, id);
       if (row.deleted_at === null)
         throw new VaultError("ERR_KV_NOT_DELETED", "the object has not been deleted");
@@ -326,7 +332,7 @@ export class EmbeddedKvStore implements KvService {
     const id = checkId(request.id, "id");
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     options.signal?.throwIfAborted();
-    const destroyedVersions = await this.#database.write(async (sql) => {
+    const destroyedVersions = await this.#writes.write(async (sql) => {
       const row = await this.#rows.any(sql, id, versionId);
       const only = versionId === undefined ? "" : " AND id = ?";
       const parameters = versionId === undefined ? [id] : [id, versionId];
@@ -374,9 +380,7 @@ export class EmbeddedKvStore implements KvService {
       try {
         const result = await this.#database.write(async (sql) => {
           if (!(await isUnrevoked(sql, this.#database, key.revocations))) return undefined;
-          const answered = await this.#answers.claim<T>(sql);
-          if (answered !== undefined) return { value: answered };
-          return { value: await this.#answers.remember(sql, await work(sql, key)) };
+          return { value: await this.#writes.once(sql, () => work(sql, key)) };
         }, options);
         if (result !== undefined) return result.value;
       } finally {
@@ -385,15 +389,6 @@ export class EmbeddedKvStore implements KvService {
       await this.#database.lookAfresh();
     }
     throw revokedTooFast();
-  }
-
-  /** A write that needs no data key, once per idempotency key. */
-  #writeOnce<T>(work: (sql: Sql) => Promise<T>, options: CallOptions): Promise<T> {
-    return this.#database.write(
-      async (sql) =>
-        (await this.#answers.claim<T>(sql)) ?? (await this.#answers.remember(sql, await work(sql))),
-      options,
-    );
   }
 
   async #insertVersion(

@@ -88,6 +88,9 @@ export const API_KEY_NAME_CHARS_MAX = 100;
 /** Milliseconds that the answer to a write is kept for a repetition: one day. Ours. */
 export const IDEMPOTENT_ANSWER_MS = 86_400_000;
 
+/** Expired answers that one transaction clears away at most. Ours. */
+export const EXPIRED_ANSWERS_PER_WRITE = 500;
+
 /** Begins the id of a webhook. */
 export const WEBHOOK_ID_PREFIX = "webhook_";
 

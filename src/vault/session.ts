@@ -17,7 +17,7 @@ export interface Session {
   /** Entries that a context must have to be seen at all; empty for all contexts. */
   readonly scope: readonly ContextEntry[];
   readonly events: EventSink;
-  /** Answers a repeated write of the store with the first one's answer. */
+  /** Answers a repeated write with the first one's answer: the key as it is stored, and the request's fingerprint. */
   readonly idempotency?: { readonly key: string; readonly fingerprint: Uint8Array } | undefined;
 }
 

@@ -11,6 +11,7 @@ import { fromUtf8, toHex, utf8 } from "../crypto/bytes.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import { EVENT_KINDS, type EventKind, toEvent, type VaultEvent } from "./events.ts";
+import type { IdempotentWrites } from "./idempotency.ts";
 import type { KekWrapper } from "./kek.ts";
 import {
   DELIVERIES_PAGE_MAX,
@@ -63,6 +64,9 @@ export interface DeadDelivery {
   readonly lastError: string;
 }
 
+/** What runs a write: the database, or a session that does it once per idempotency key. */
+type Writer = Pick<IdempotentWrites, "write">;
+
 /** The webhooks of one database. */
 export class Webhooks {
   readonly #database: Database;
@@ -80,12 +84,14 @@ export class Webhooks {
    *
    * @param request.url - https, at most 2,000 characters; what it may reach, the server that delivers decides
    * @param request.kinds - default all
-   * @returns the secret, which is never shown again
+   * @param writer - runs the write; default once per call
+   * @returns the secret, which is never shown again, but to a repetition of the call with its idempotency key
    * @throws RangeError ERR_INVALID_ARGUMENT
    */
   async create(
     environmentId: string,
     request: { readonly url: string; readonly kinds?: readonly string[] | undefined },
+    writer: Writer = this.#database,
   ): Promise<WebhookInfo & { readonly secret: string }> {
     const { url } = request;
     let protocol: string | undefined;
@@ -104,8 +110,8 @@ export class Webhooks {
     const id = `${WEBHOOK_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
     const secret = `${WEBHOOK_SECRET_PREFIX}${encodeBase64(randomBytes(WEBHOOK_SECRET_BYTES)).replace(/[+/=]/g, "")}`;
     const now = this.#now();
-    await this.#database.write((sql) =>
-      sql.run(
+    return writer.write(async (sql) => {
+      await sql.run(
         "INSERT INTO webhooks (id, environment_id, url, kinds, sealed_secret, created_at) VALUES (?, ?, ?, ?, ?, ?)",
         id,
         environmentId,
@@ -113,15 +119,15 @@ export class Webhooks {
         request.kinds === undefined ? "*" : ` ${request.kinds.join(" ")} `,
         this.#wrapper.sealSecret(utf8(secret, "secret"), utf8(id, "id")),
         now,
-      ),
-    );
-    return {
-      id,
-      url,
-      kinds: request.kinds as readonly EventKind[] | undefined,
-      createdAt: new Date(now).toISOString(),
-      secret,
-    };
+      );
+      return {
+        id,
+        url,
+        kinds: request.kinds as readonly EventKind[] | undefined,
+        createdAt: new Date(now).toISOString(),
+        secret,
+      };
+    });
   }
 
   /** The webhooks of an environment, the oldest first. */
@@ -136,8 +142,8 @@ export class Webhooks {
   }
 
   /** Ends a webhook; what it is owed is dropped. @throws VaultError ERR_KEY_NOT_FOUND */
-  async remove(environmentId: string, id: string): Promise<void> {
-    await this.#database.write(async (sql) => {
+  async remove(environmentId: string, id: string, writer: Writer = this.#database): Promise<void> {
+    await writer.write(async (sql) => {
       const changed = await sql.run(
         "UPDATE webhooks SET disabled_at = ? WHERE id = ? AND environment_id = ? AND disabled_at IS NULL",
         this.#now(),
@@ -146,6 +152,7 @@ export class Webhooks {
       );
       if (changed === 0) throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such webhook");
       await sql.run("DELETE FROM webhook_deliveries WHERE webhook_id = ? AND state = 'pending'", id);
+      return true;
     });
   }
 
@@ -169,8 +176,8 @@ export class Webhooks {
   }
 
   /** Owes all of an environment's dead deliveries again. @returns how many */
-  revive(environmentId: string): Promise<number> {
-    return this.#database.write((sql) =>
+  revive(environmentId: string, writer: Writer = this.#database): Promise<number> {
+    return writer.write((sql) =>
       sql.run(
         `UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = ?
          WHERE state = 'dead' AND webhook_id IN

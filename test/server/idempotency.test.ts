@@ -1,23 +1,49 @@
 /** Writes happen once per Idempotency-Key, whatever is repeated, at the same time too (docs/spec/key-service-api.md 3.2). */
+import pg from "pg";
 import { beforeAll, describe, expect, test } from "vitest";
+import { OPERATIONS } from "../../src/server/app.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
 import { startServer, type TestServer } from "../support/server.ts";
-import { freshPath, openTestHost, TestClock } from "../support/vaults.ts";
+import { freshPath, openTestHost, TestClock, tamper } from "../support/vaults.ts";
 
 const CONTEXT = { organization_id: "org_1" };
 const DAY_MS = 86_400_000;
 
+/** Asks the storage itself, past the vault. */
+type Stored = (statement: string) => Promise<Record<string, unknown>[]>;
+
+/** Calls that change nothing, or that a repetition does no harm to: docs/spec/key-service-api.md says why. */
+const NOT_LOOKED_AT = [
+  "createDataKeys",
+  "createDecryptWithContext",
+  "createDecrypts",
+  "createRekeys",
+  "createRewraps",
+  "rewrapKv",
+];
+
+test("[API-32] everything under /coffer/v1 that changes something honours an Idempotency-Key", () => {
+  const changing = OPERATIONS.filter(({ method, path }) => method !== "GET" && path.startsWith("/coffer/"));
+  const without = changing.filter((operation) => !operation.isIdempotent).map(({ id }) => id);
+  expect(without.sort()).toEqual(NOT_LOOKED_AT.sort());
+  // [API-25]
+  expect(OPERATIONS.filter(({ path, isIdempotent }) => path.startsWith("/vault/") && isIdempotent)).toEqual(
+    [],
+  );
+});
+
 /** Tests of two servers on the same storage. */
 function idempotencyTests(
-  start: () => Promise<{ one: TestServer; two: TestServer; clock: TestClock }>,
+  start: () => Promise<{ one: TestServer; two: TestServer; clock: TestClock; stored: Stored }>,
 ): void {
   let one: TestServer;
   let two: TestServer;
   let clock: TestClock;
+  let stored: Stored;
   let count = 0;
 
   beforeAll(async () => {
-    ({ one, two, clock } = await start());
+    ({ one, two, clock, stored } = await start());
   });
 
   const freshName = () => `object-${++count}`;
@@ -140,6 +166,84 @@ function idempotencyTests(
     }
   });
 
+  test("[API-32] [API-33] [API-36] everything else that changes is done once and answered the same", async () => {
+    const name = freshName();
+    const { id } = (await create(name, `all-${name}`)).body;
+    const gone = (await create(`${name}-gone`, `gone-${name}`)).body.id;
+    await one.call("DELETE", `/coffer/v1/kv/${gone}`);
+    const kek = { name: "organization_id", value: "org_1" };
+    const webhook = { url: "https://hooks.example.com/a", kinds: ["vault.kek.deleted"] };
+    let webhookId = "";
+    const steps: (() => [method: string, path: string, body?: Record<string, unknown>])[] = [
+      () => ["POST", "/coffer/v1/keks/rotate", kek],
+      () => ["POST", "/coffer/v1/keks/disable", { ...kek, version: 1 }],
+      () => ["POST", "/coffer/v1/keks/enable", { ...kek, version: 1 }],
+      () => ["POST", "/coffer/v1/keks/rotate", { ...kek }],
+      () => ["POST", `/coffer/v1/kv/${gone}/undelete`],
+      () => ["POST", `/coffer/v1/kv/${gone}/destroy`, {}],
+      () => ["POST", "/coffer/v1/webhooks", webhook],
+      () => ["DELETE", `/coffer/v1/webhooks/${webhookId}`],
+      () => ["POST", "/coffer/v1/dead-deliveries/revive"],
+      () => ["POST", "/coffer/v1/keks/shred", { ...kek, version: 1 }],
+    ];
+    for (const [i, step] of steps.entries()) {
+      const [method, path, body] = step();
+      const options = keyed(`step-${i}-${name}`);
+      const first = await one.call(method, path, body, options);
+      expect([path, first.status < 300, first.text]).toEqual([path, true, first.text]);
+      // At the same time and on both, and then once more: none of them does anything.
+      const repeated = await Promise.all(
+        [one, two, one, two].map((s) => s.call(method, path, body, options)),
+      );
+      repeated.push(await two.call(method, path, body, options));
+      for (const again of repeated)
+        expect([path, again.status, again.text]).toEqual([path, first.status, first.text]);
+      const other = await two.call("PUT", `/coffer/v1/kv/${id}`, { value: "other" }, options);
+      expect([path, other.body.code]).toEqual([path, "ERR_IDEMPOTENCY_CONFLICT"]);
+      if (path === "/coffer/v1/webhooks") {
+        webhookId = first.body.id;
+        expect(first.body.secret).toMatch(/^whsec_/);
+        const known = (await one.call("GET", "/coffer/v1/webhooks")).body.data;
+        expect(known.filter((each: { url: string }) => each.url === webhook.url)).toHaveLength(1);
+      }
+    }
+    const keks = (await one.call("GET", "/coffer/v1/keks")).body.data;
+    const states = keks.find((each: { value: string }) => each.value === kek.value).versions;
+    expect(states.map((each: { version: number; state: string }) => [each.version, each.state])).toEqual([
+      [3, "active"],
+      [2, "decrypt-only"],
+      [1, "destroyed"],
+    ]);
+    // What was there before the shred was under the destroyed version.
+    expect((await create(freshName(), `after-${name}`)).status).toBe(201);
+  });
+
+  test("[API-55] neither keys nor answers stand in clear in the storage, and none can be moved", async () => {
+    const name = `secret-name-${freshName()}`;
+    const created = await create(name, `secret-key-${name}`);
+    const hook = { url: "https://hooks.example.com/once" };
+    const made = await one.call("POST", "/coffer/v1/webhooks", hook, keyed(`secret-hook-${name}`));
+    const rows = await stored("SELECT * FROM idempotent_answers");
+    const text = rows
+      .flatMap((row) => Object.values(row))
+      .map((value) =>
+        typeof value === "object" ? Buffer.from(value as Uint8Array).toString("latin1") : value,
+      )
+      .join("\n");
+    const callers = (await one.call("GET", "/coffer/v1/status")).body.api_key;
+    for (const secret of ["secret-key", "secret-hook", name, created.body.id, made.body.secret, callers.id]) {
+      expect([secret, text.includes(secret)]).toEqual([secret, false]);
+      expect(text.includes(Buffer.from(secret).toString("base64").slice(0, -4))).toBe(false);
+    }
+    await stored("UPDATE idempotent_answers SET answer = (SELECT max(answer) FROM idempotent_answers)");
+    const codes = [
+      await create(name, `secret-key-${name}`),
+      await one.call("POST", "/coffer/v1/webhooks", hook, keyed(`secret-hook-${name}`)),
+    ].map((answer) => answer.body.code);
+    expect(codes).toContain("ERR_STORAGE_CORRUPT");
+    await stored("DELETE FROM idempotent_answers");
+  });
+
   test("[API-32] an answer is kept for a day", async () => {
     const name = freshName();
     const created = await create(name, `day-${name}`);
@@ -149,6 +253,12 @@ function idempotencyTests(
     clock.advance(2_000);
     await create(freshName(), freshName());
     expect((await create(name, `day-${name}`)).body.code).toBe("ERR_KV_EXISTS");
+    // And then goes, also from where it was stored.
+    const count = async () => Number((await stored("SELECT count(*) AS n FROM idempotent_answers"))[0]!.n);
+    expect(await count()).toBeGreaterThan(1);
+    clock.advance(DAY_MS + 1);
+    await one.host.destroyDue();
+    expect(await count()).toBe(0);
   });
 }
 
@@ -156,9 +266,10 @@ describe("on SQLite, two servers on a file", () => {
   idempotencyTests(async () => {
     const clock = new TestClock();
     const path = freshPath();
+    const stored: Stored = async (statement) => tamper(path, (db) => db.prepare(statement).all());
     const one = await startServer({ host: await openTestHost({ path, now: clock.now }) });
     const two = await startServer({ host: await openTestHost({ path, now: clock.now }) });
-    return { one, two, clock };
+    return { one, two, clock, stored };
   });
 });
 
@@ -166,8 +277,14 @@ describePostgres("on PostgreSQL, two servers", () => {
   idempotencyTests(async () => {
     const clock = new TestClock();
     const url = await freshDatabaseUrl();
+    const stored: Stored = async (statement) => {
+      const client = new pg.Client({ connectionString: url });
+      await client.connect();
+      const { rows } = await client.query(statement).finally(() => client.end());
+      return rows;
+    };
     const one = await startServer({ host: await openTestPostgresHost(url, { now: clock.now }) });
     const two = await startServer({ host: await openTestPostgresHost(url, { now: clock.now }) });
-    return { one, two, clock };
+    return { one, two, clock, stored };
   });
 });

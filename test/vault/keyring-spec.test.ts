@@ -127,6 +127,23 @@ test("[KEY-12] the keys of webhooks' secrets and of fingerprints are derived as 
     .update("request")
     .digest();
   expect(wrapper.fingerprint(utf8Bytes("request"))).toEqual(Uint8Array.from(hmac));
+  const keyed = createHmac("sha256", hkdf(ROOT, VAULT_ID, "coffer/v1/idempotency-key"))
+    .update("\0\0\0\x05env_1\0\0\0\x05key_1\0\0\0\x02id")
+    .digest("hex");
+  expect(wrapper.idempotencyKey("env_1", "key_1", "id")).toBe(keyed);
+  const answer = wrapper.sealAnswer(utf8Bytes("{}"), [utf8Bytes("env_1"), utf8Bytes("ab")]);
+  const bytes = Uint8Array.from(Buffer.from(answer, "base64"));
+  const answerKey = hkdf(ROOT, VAULT_ID, "coffer/v1/idempotent-answer");
+  const bound = utf8Bytes("\0\0\0\x05env_1\0\0\0\x02ab");
+  expect(kcXaesOpened(answerKey, bytes.subarray(0, 24), bytes.subarray(24), bound)).toEqual(utf8Bytes("{}"));
+  for (const [text, owner] of [
+    [answer, ["env_2", "ab"]],
+    [answer, ["env_1ab"]],
+    ["no base64!", ["env_1", "ab"]],
+    ["AAAA", ["env_1", "ab"]],
+  ] as const) {
+    expect(errorOf(() => wrapper.openAnswer(text, owner.map(utf8Bytes))).code).toBe("ERR_STORAGE_CORRUPT");
+  }
   wrapper.dispose();
 });
 

@@ -1,6 +1,7 @@
 /** Rewrapping the store under the newest KEK versions, while others go on. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { SecretBytes } from "../../src/crypto/secret-bytes.ts";
+import { IdempotentWrites } from "../../src/vault/idempotency.ts";
 import type { EmbeddedVault } from "../../src/vault/index.ts";
 import { KekWrapper } from "../../src/vault/kek.ts";
 import { Keyring } from "../../src/vault/keyring.ts";
@@ -265,7 +266,8 @@ function storeOver(database: Database): EmbeddedKvStore {
   const keyring = new Keyring(database, wrapper, environmentId, Date.now);
   const events = { append: async () => {}, note: () => {} };
   const session = { environmentId, actor: TEST_ACTOR, scope: [], events };
-  return new EmbeddedKvStore(database, keyring, session, Date.now);
+  const writes = new IdempotentWrites(database, wrapper, session, Date.now);
+  return new EmbeddedKvStore(database, keyring, session, writes, Date.now);
 }
 
 describe("races with a shred", () => {

@@ -21,7 +21,7 @@ export interface SchemaTypes {
 }
 
 /** The newest version. */
-export const SCHEMA_VERSION = 5;
+export const SCHEMA_VERSION = 6;
 
 /** Statements that take a database from version index to index + 1. */
 export function migrations({ text, bytes, integer, sequence, write }: SchemaTypes): readonly string[] {
@@ -186,6 +186,10 @@ export function migrations({ text, bytes, integer, sequence, write }: SchemaType
     `
   DROP INDEX kv_version_keks_by_kek;
   CREATE INDEX kv_version_keks_by_kek ON kv_version_keks (kek_id, kek_version, version_id);
+  `,
+    // 6: from here on idempotency keys are stored as HMACs and answers sealed. What stood in clear goes.
+    `
+  DELETE FROM idempotent_answers;
   `,
   ];
 }
