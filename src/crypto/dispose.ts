@@ -11,7 +11,15 @@
  * look for it in the code that they make of `using`. A class that wrote `[Symbol.dispose]` there would have a method
  * called "undefined". Portable code of coffer's own does not write `using`: it calls `dispose`, which is everywhere.
  */
-export const DISPOSE: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
+export const DISPOSE: typeof Symbol.dispose = disposeName(Symbol);
+
+/** @param symbols - the engine's own `Symbol`, or what stands for one that lacks `dispose` */
+export function disposeName(symbols: {
+  readonly dispose?: typeof Symbol.dispose;
+  for(name: string): symbol;
+}): typeof Symbol.dispose {
+  return symbols.dispose ?? (symbols.for("Symbol.dispose") as typeof Symbol.dispose);
+}
 
 /** Lends what holds a key to `work`, and disposes of it however that ends. */
 export async function lend<Held extends { dispose(): void }, T>(

@@ -45,6 +45,14 @@ describe("there and back", () => {
     expect(Buffer.compare(opened.bytes, plaintext)).toBe(0);
   });
 
+  test("under a data key as an object, which stays its owner's", async () => {
+    using key = new DataKey({ id: "key_1", key: DATA_KEY, encryptedKeys: SAMPLE_1.encryptedKeys });
+    const sealed = await pump(cutAt(random(10), 3), encryptStream(key, "aad"));
+    const opened = await pump(cutAt(sealed.bytes, 7), decryptStream(key, "aad"));
+    expect(Buffer.compare(opened.bytes, random(10))).toBe(0);
+    expect(key.encryptedKeys).toBe(SAMPLE_1.encryptedKeys);
+  });
+
   test("any cuts, empty pieces among them", async () => {
     const plaintext = random(2 * CHUNK + 50);
     const cuts = fc.array(fc.nat({ max: plaintext.length + 400 }), { maxLength: 12 });

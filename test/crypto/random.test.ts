@@ -127,6 +127,40 @@ describe("[ENV-2] [NAT-29] the kernel's device", () => {
     openSync.mockRestore();
   });
 
+  test.each([
+    ["EMFILE", true, "ulimit -n"],
+    ["ENFILE", true, "ulimit -n"],
+    ["ENOENT", false, "Mount /dev"],
+    ["EACCES", false, "--allow-fs-read=/dev/urandom"],
+  ])("that cannot be opened (%s) is an error that says what to do", (code, retryable, hint) => {
+    const openSync = (): never => {
+      throw Object.assign(new Error("no"), { code });
+    };
+    const error = errorOf(() => filled(deviceOf(fakeFs({ openSync }))));
+    expect(error).toMatchObject({ code: "ERR_RANDOM_UNAVAILABLE", retryable });
+    expect(error.message).toContain(hint);
+  });
+
+  test("is opened anew after its descriptor was closed", () => {
+    const openSync = vi.fn(() => 99);
+    let isClosed = false;
+    const fstatSync = (): unknown => {
+      if (isClosed) throw Object.assign(new Error("closed"), { code: "EBADF" });
+      return { isCharacterDevice: () => true, dev: 1, ino: 2, rdev: 3 };
+    };
+    const device = deviceOf(
+      fakeFs({ openSync, fstatSync, readSync: (...[, , , length]: number[]) => length }),
+    );
+    filled(device);
+    device.prove();
+    expect(openSync).toHaveBeenCalledTimes(1);
+    isClosed = true;
+    device.prove();
+    isClosed = false;
+    filled(device);
+    expect(openSync).toHaveBeenCalledTimes(2);
+  });
+
   test("is read on until the target is full, at a place that no file reaches", () => {
     const requests: [offset: number, length: number][] = [];
     const device = deviceOf(
