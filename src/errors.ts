@@ -89,6 +89,8 @@ export interface VaultErrorOptions {
   requestId?: string;
   /** The HTTP status that a service answered with. */
   status?: number;
+  /** What a service said, cleaned and cut; it repeats nothing of the request. */
+  serviceMessage?: string;
 }
 
 /**
@@ -104,6 +106,8 @@ export class VaultError extends Error {
   readonly retryable: boolean;
   declare readonly requestId?: string;
   declare readonly status?: number;
+  /** The service's own words, for people: at most 300 characters. */
+  declare readonly serviceMessage?: string;
 
   constructor(code: VaultErrorCode, message: string, options: VaultErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -111,6 +115,7 @@ export class VaultError extends Error {
     this.retryable = options.retryable ?? RETRYABLE.has(code);
     if (options.requestId !== undefined) this.requestId = options.requestId;
     if (options.status !== undefined) this.status = options.status;
+    if (options.serviceMessage !== undefined) this.serviceMessage = options.serviceMessage;
     Object.defineProperty(this, BRAND, { value: true });
   }
 

@@ -41,12 +41,13 @@ import {
   type MakeDataKey,
   type NativeStreamOptions,
 } from "./crypto/native-stream.ts";
+import { checkOptions, optionNames } from "./crypto/options.ts";
 import { checkPlaintext, roomFor } from "./crypto/plaintext.ts";
 import { readyRandom } from "./crypto/random.ts";
 import { decryptFailed, VaultError } from "./errors.ts";
 import { HttpKeyService } from "./http/http-key-service.ts";
 import { HttpKvService } from "./http/http-kv-service.ts";
-import { type HttpOptions, Transport } from "./http/transport.ts";
+import { HTTP_OPTIONS, type HttpOptions, Transport } from "./http/transport.ts";
 import { decryptBatch, encryptBatch, type UseLease, type VaultEncryptItem } from "./keys/batches.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "./keys/data-key-cache.ts";
 import type { CallOptions, KeyService } from "./keys/key-service.ts";
@@ -96,6 +97,17 @@ export interface VaultPorts extends VaultBehaviour {
 /** A vault over ports, or over the WorkOS API: a coffer server's or WorkOS's own. */
 export type VaultOptions = VaultPorts | (HttpOptions & VaultBehaviour & { readonly keys?: undefined });
 
+const BEHAVIOUR_OPTIONS = optionNames<VaultBehaviour>({
+  layout: true,
+  requireCommitment: true,
+  cache: true,
+});
+const PORTS_OPTIONS = optionNames<Omit<VaultPorts, keyof VaultBehaviour>>(
+  { keys: true, kv: true },
+  BEHAVIOUR_OPTIONS,
+);
+const HTTP_VAULT_OPTIONS = optionNames<{ keys?: undefined }>({ keys: true }, HTTP_OPTIONS, BEHAVIOUR_OPTIONS);
+
 export interface EncryptOptions extends CallOptions {
   /** Layout to write; default the vault's. */
   readonly layout?: WritableLayout | undefined;
@@ -126,18 +138,21 @@ export class Vault implements KvServiceFace {
   #settled: PromiseWithResolvers<void> | undefined;
 
   /**
-   * @param options - ports, or how to reach the service: default by COFFER_API_KEY and COFFER_BASE_URL, else
-   *   WORKOS_API_KEY and WorkOS's own service
+   * @param options - ports, or how to reach the service: default by COFFER_BASE_URL and COFFER_API_KEY, or
+   *   WorkOS's own service and WORKOS_API_KEY; names that are not known are refused
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_RANDOM_UNAVAILABLE if the kernel's random device
    *   cannot be opened
    */
   constructor(options: VaultOptions = {}) {
     readyRandom();
     if (options.keys === undefined) {
-      const transport = new Transport(options);
+      checkOptions(options, HTTP_VAULT_OPTIONS, "Vault");
+      const { layout, requireCommitment, cache, keys, ...http } = options;
+      const transport = new Transport(http);
       this.#keys = new HttpKeyService(transport);
       this.#kv = new HttpKvService(transport);
     } else {
+      checkOptions(options, PORTS_OPTIONS, "Vault");
       this.#keys = options.keys;
       this.#kv = options.kv;
     }

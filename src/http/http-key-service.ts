@@ -10,26 +10,29 @@ import { equalBytes } from "../crypto/bytes.ts";
 import { DataKey, keyBlobFromText } from "../crypto/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
-import { VAULT_ERROR_CODES, VaultError, type VaultErrorCode } from "../errors.ts";
+import { VaultError, type VaultErrorCode } from "../errors.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
+import { KNOWN_CODES } from "./refusals.ts";
+import { serviceWords } from "./service-words.ts";
 import type { Transport } from "./transport.ts";
-import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf } from "./wire.ts";
+import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf, type Wire } from "./wire.ts";
 
-/** What WorkOS's statuses mean where a wrapped key was sent. */
-const BLOB_CODES = { 400: "ERR_DECRYPT_FAILED", 404: "ERR_DECRYPT_FAILED" } as const;
+/** What WorkOS's status means where a wrapped key was sent; only with its own words for it. */
+const BLOB_CODES = { 400: "ERR_DECRYPT_FAILED" } as const;
 const CONTEXT_CODES = { 422: "ERR_KEY_CONTEXT_INVALID" } as const;
 
 /** Data keys by requests to a service. */
 export class HttpKeyService implements KeyService {
   readonly id: string;
   readonly #transport: Transport;
-  /** Only a coffer server can rewrap by itself. */
+  /** Absent where it is known from the start that the service is no coffer server: others cannot rewrap by themselves. */
   readonly createRewrap?: NonNullable<KeyService["createRewrap"]>;
 
   constructor(transport: Transport) {
     this.#transport = transport;
     this.id = `http:${transport.id}`;
-    if (transport.extensions) this.createRewrap = (request, options) => this.#rewrap(request, options);
+    if (transport.toldExtensions !== false)
+      this.createRewrap = (request, options) => this.#rewrap(request, options);
   }
 
   async createDataKey(
@@ -40,6 +43,7 @@ export class HttpKeyService implements KeyService {
     return this.#transport.send({
       method: "POST",
       path: ["vault", "v1", "keys", "data-key"],
+      isRepeatable: true,
       body: { context: contextObject(context) },
       codes: CONTEXT_CODES,
       signal: options.signal,
@@ -49,14 +53,16 @@ export class HttpKeyService implements KeyService {
 
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     const { keys } = request;
+    const { signal } = options;
     keyBlobFromText(keys);
-    const { extensions } = this.#transport;
+    const hasExtensions = await this.#transport.hasExtensions(signal);
     return this.#transport.send({
       method: "POST",
-      path: [extensions ? "coffer" : "vault", "v1", "keys", "decrypt"],
+      path: [hasExtensions ? "coffer" : "vault", "v1", "keys", "decrypt"],
+      isRepeatable: true,
       body: { keys },
       codes: BLOB_CODES,
-      signal: options.signal,
+      signal,
       read: (body) => {
         const wire = objectOf(body, "data key");
         return makeDataKey({
@@ -78,6 +84,7 @@ export class HttpKeyService implements KeyService {
     return this.#transport.send({
       method: "POST",
       path: ["vault", "v1", "keys", "rekey"],
+      isRepeatable: true,
       body: { context: contextObject(context), encrypted_keys: request.encryptedKeys },
       codes: { ...BLOB_CODES, ...CONTEXT_CODES },
       signal: options.signal,
@@ -86,18 +93,24 @@ export class HttpKeyService implements KeyService {
   }
 
   async #rewrap(request: { readonly encryptedKeys: string }, options: CallOptions = {}): Promise<DataKey> {
-    keyBlobFromText(request.encryptedKeys);
+    const { encryptedKeys } = request;
+    const { signal } = options;
+    keyBlobFromText(encryptedKeys);
+    if (!(await this.#transport.hasExtensions(signal))) {
+      throw new VaultError("ERR_UNSUPPORTED", "this service cannot rewrap");
+    }
     return this.#transport.send({
       method: "POST",
       path: ["coffer", "v1", "keys", "rewraps"],
-      body: { encrypted_keys: [request.encryptedKeys] },
+      isRepeatable: true,
+      body: { encrypted_keys: [encryptedKeys] },
       codes: BLOB_CODES,
-      signal: options.signal,
+      signal,
       read: (body) => {
         const { results } = objectOf(body, "results");
         if (!Array.isArray(results) || results.length !== 1) throw badResponse("it has not one result");
         const result = objectOf(results[0], "result");
-        if (result.error !== undefined) throw itemError(result.code);
+        if (result.error !== undefined) throw itemError(result, encryptedKeys);
         // The answer tells no key: whoever asked for a rewrap has it, or needs only the wrapped form.
         return wrappedOnly(
           textOf(result.id, "id"),
@@ -150,10 +163,13 @@ function wrappedOnly(id: string, encryptedKeys: string, context: KeyContext): Da
   return wrapped;
 }
 
-function itemError(code: unknown): VaultError {
-  const isKnown = VAULT_ERROR_CODES.includes(code as VaultErrorCode);
+function itemError(result: Wire, encryptedKeys: string): VaultError {
+  const { code } = result;
+  const words = serviceWords(result, [encryptedKeys]);
+  const isKnown = typeof code === "string" && KNOWN_CODES.has(code);
   return new VaultError(
     isKnown ? (code as VaultErrorCode) : "ERR_SERVICE_REJECTED",
-    "the service refused the request",
+    words === undefined ? "the service refused the request" : `the service refused the request: ${words}`,
+    words === undefined ? {} : { serviceMessage: words },
   );
 }

@@ -47,18 +47,20 @@ export class HttpKvService implements KvService {
     request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
     options: CallOptions = {},
   ): Promise<KvMetadata> {
-    checkValue(request.value);
+    const { signal } = options;
+    const { value } = request;
+    checkValue(value);
+    const body = {
+      name: checkName(request.name),
+      value,
+      key_context: contextObject(canonicalContext(request.keyContext)),
+    };
     return this.#send({
       method: "POST",
-      // A coffer server does it once however often it is asked, even if an answer got lost.
-      path: this.#writes(),
-      body: {
-        name: checkName(request.name),
-        value: request.value,
-        key_context: contextObject(canonicalContext(request.keyContext)),
-      },
+      ...(await this.#write([], [409], signal)),
+      body,
       codes: { 409: "ERR_KV_EXISTS", 422: "ERR_SERVICE_REJECTED" },
-      signal: options.signal,
+      signal,
       read: metadataFromWire,
     });
   }
@@ -69,13 +71,14 @@ export class HttpKvService implements KvService {
   ): Promise<KvObject> {
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-    if (versionId !== undefined) this.#needExtensions("read old versions");
+    const { signal } = options;
+    if (versionId !== undefined) await this.#needExtensions("read old versions", signal);
     return this.#send({
       method: "GET",
       path: [versionId === undefined ? "vault" : "coffer", "v1", "kv", id],
       query: { version_id: versionId },
       codes: NOT_FOUND,
-      signal: options.signal,
+      signal,
       read: objectFromWire,
     });
   }
@@ -98,13 +101,19 @@ export class HttpKvService implements KvService {
     },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    checkValue(request.value);
+    const { signal } = options;
+    const { value } = request;
+    checkValue(value);
+    const body = {
+      value,
+      version_check: versionCheckOf(request.versionCheck) ?? null,
+    };
     return this.#send({
       method: "PUT",
-      path: [...this.#writes(), idOf(request.id)],
-      body: { value: request.value, version_check: versionCheckOf(request.versionCheck) ?? null },
+      ...(await this.#write([idOf(request.id)], [409], signal)),
+      body,
       codes: CONFLICT,
-      signal: options.signal,
+      signal,
       read: objectWithoutValueFromWire,
     });
   }
@@ -113,12 +122,14 @@ export class HttpKvService implements KvService {
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
     options: CallOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
+    const { signal } = options;
+    const query = { version_check: versionCheckOf(request.versionCheck) };
     return this.#send({
       method: "DELETE",
-      path: [...this.#writes(), idOf(request.id)],
-      query: { version_check: versionCheckOf(request.versionCheck) },
+      ...(await this.#write([idOf(request.id)], [404], signal)),
+      query,
       codes: CONFLICT,
-      signal: options.signal,
+      signal,
       read: (body) => {
         const wire = objectOf(body, "answer");
         if (wire.success !== true) throw badResponse("success is not true");
@@ -129,7 +140,8 @@ export class HttpKvService implements KvService {
 
   async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
     const checked = checkListRequest(request);
-    if (checked.deleted) this.#needExtensions("list deleted objects");
+    const { signal } = options;
+    if (checked.deleted) await this.#needExtensions("list deleted objects", signal);
     return this.#send({
       method: "GET",
       path: [checked.deleted ? "coffer" : "vault", "v1", "kv"],
@@ -144,12 +156,11 @@ export class HttpKvService implements KvService {
         deleted: checked.deleted ? "true" : undefined,
       },
       codes: { 400: "ERR_CURSOR_INVALID", 414: "ERR_CURSOR_INVALID", 431: "ERR_CURSOR_INVALID" },
-      signal: options.signal,
+      signal,
       read: (body) => {
         const page = summaryPageFromWire(body);
-        if (this.#transport.extensions) return page;
         // The hosted service was seen to give the next page's cursor as `before`: whoever follows `after` alone would take
-        // its first page for the whole list.
+        // its first page for the whole list. A coffer server gives it as both.
         const { before, after } = page.listMetadata;
         return { ...page, listMetadata: { before, after: after ?? before } };
       },
@@ -160,11 +171,13 @@ export class HttpKvService implements KvService {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvPage<KvVersion>> {
+    const { signal } = options;
+    const id = idOf(request.id);
     return this.#send({
       method: "GET",
-      path: [...this.#writes(), idOf(request.id), "versions"],
+      path: [await this.#room(signal), "v1", "kv", id, "versions"],
       codes: NOT_FOUND,
-      signal: options.signal,
+      signal,
       read: versionPageFromWire,
     });
   }
@@ -186,12 +199,14 @@ export class HttpKvService implements KvService {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    this.#needExtensions("undelete");
+    const { signal } = options;
+    const id = idOf(request.id);
+    await this.#needExtensions("undelete", signal);
     return this.#send({
       method: "POST",
-      path: ["coffer", "v1", "kv", idOf(request.id), "undelete"],
+      path: ["coffer", "v1", "kv", id, "undelete"],
       codes: NOT_FOUND,
-      signal: options.signal,
+      signal,
       read: objectWithoutValueFromWire,
     });
   }
@@ -200,14 +215,16 @@ export class HttpKvService implements KvService {
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: CallOptions = {},
   ): Promise<{ readonly destroyedVersions: number }> {
-    this.#needExtensions("destroy versions");
+    const { signal } = options;
+    const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
+    await this.#needExtensions("destroy versions", signal);
     return this.#send({
       method: "POST",
-      path: ["coffer", "v1", "kv", idOf(request.id), "destroy"],
+      path: ["coffer", "v1", "kv", id, "destroy"],
       body: versionId === undefined ? {} : { version_id: versionId },
       codes: NOT_FOUND,
-      signal: options.signal,
+      signal,
       read: (body) => {
         const count = objectOf(body, "answer").destroyed_versions;
         if (typeof count !== "number") throw badResponse("destroyed_versions is not a number");
@@ -216,12 +233,28 @@ export class HttpKvService implements KvService {
     });
   }
 
-  #writes(): string[] {
-    return [this.#transport.extensions ? "coffer" : "vault", "v1", "kv"];
+  async #room(signal: AbortSignal | undefined): Promise<string> {
+    return (await this.#transport.hasExtensions(signal)) ? "coffer" : "vault";
   }
 
-  #needExtensions(what: string): void {
-    if (this.#transport.extensions) return;
+  /**
+   * Where a write goes. A coffer server does it once however often it is asked, even if an answer got lost; others refuse what
+   * they have done before by `conflicts`.
+   */
+  async #write(
+    segments: readonly string[],
+    conflicts: readonly number[],
+    signal: AbortSignal | undefined,
+  ): Promise<Pick<HttpRequest, "path" | "conflictsWithItself">> {
+    const room = await this.#room(signal);
+    return {
+      path: [room, "v1", "kv", ...segments],
+      conflictsWithItself: room === "coffer" ? [] : conflicts,
+    };
+  }
+
+  async #needExtensions(what: string, signal: AbortSignal | undefined): Promise<void> {
+    if (await this.#transport.hasExtensions(signal)) return;
     throw new VaultError("ERR_UNSUPPORTED", `this service cannot ${what}`);
   }
 

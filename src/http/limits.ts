@@ -9,6 +9,18 @@
 /** Where the hosted WorkOS Vault is (WorkOS OpenAPI, servers). */
 export const BASE_URL_DEFAULT = "https://api.workos.com";
 
+/** Domains of WorkOS's own services: production and staging (WorkOS OpenAPI, servers). */
+export const WORKOS_DOMAINS: readonly string[] = ["workos.com", "workos-test.com"];
+
+/** Milliseconds for which a service is believed to lack coffer's own operations before it is asked again. Ours: 5 min. */
+export const LACKING_MS = 300_000;
+
+/** Characters of a service's own words that an error gives on. Ours. */
+export const WORDS_CHARS_MAX = 300;
+
+/** Characters of the longest request id that is believed. Ours. */
+export const REQUEST_ID_CHARS_MAX = 200;
+
 /** Milliseconds that one attempt may take, its whole body included (WorkOS's SDKs: 60 s). */
 export const TIMEOUT_MS_DEFAULT = 60_000;
 

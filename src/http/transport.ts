@@ -1,44 +1,57 @@
 /**
  * The transport: one logical request over `fetch`, with timeout, retries and an idempotency key.
  *
- * Owns how a request is sent, repeated and given up, and what its failures mean. Must not know operations or bodies.
+ * Owns how a request is sent, repeated and given up, and whether it may have been carried out all the same. What a refusal
+ * means is in refusals.ts, where keys may go in credentials.ts. Must not know operations or bodies.
  *
  * @module
  */
-import { ascii, concatBytes, fromUtf8, toHex, typeName } from "../crypto/bytes.ts";
+import { ascii, concatBytes, fromUtf8, toHex } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import { randomBytes } from "../crypto/random.ts";
-import { environmentVariable } from "../crypto/runtime.ts";
 import { uuidToText, uuidV4 } from "../crypto/uuid.ts";
-import {
-  invalidRange,
-  invalidType,
-  isVaultError,
-  VAULT_ERROR_CODES,
-  VaultError,
-  type VaultErrorCode,
-} from "../errors.ts";
+import { invalidRange, isVaultError, VaultError } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import type { BaseUrl } from "./base-url.ts";
+import { targetOf } from "./credentials.ts";
 import {
   ANSWER_BYTES_MAX,
   BACKOFF_MS_MAX,
   BACKOFF_MS_MIN,
-  BASE_URL_DEFAULT,
   RETRIES_DEFAULT,
   RETRIES_MAX,
-  RETRY_AFTER_MS_MAX,
   TIMEOUT_MS_DEFAULT,
 } from "./limits.ts";
-import { badResponse } from "./wire.ts";
+import {
+  cofferCodeOf,
+  type HttpAnswer,
+  isMissingRoute,
+  KNOWN_CODES,
+  refusalOf,
+  requestIdOf,
+  type StatusCodes,
+} from "./refusals.ts";
+import { retryAfterMs } from "./retry-after.ts";
+import { ServiceKind } from "./service-kind.ts";
+import { textsOf } from "./service-words.ts";
+import { badResponse, objectOf } from "./wire.ts";
 
 export interface HttpOptions {
-  /** `sk_…`; default the environment variable COFFER_API_KEY, else WORKOS_API_KEY. */
+  /**
+   * `sk_…`; goes to `baseUrl`, whatever it is. Default the environment variable of the service's kind: COFFER_API_KEY, or
+   * WORKOS_API_KEY for WorkOS's own service; neither goes to the other kind.
+   */
   readonly apiKey?: string | undefined;
-  /** Default the environment variable COFFER_BASE_URL, else WorkOS's own. Plain http only to this machine. */
+  /**
+   * `https://host[:port][/prefix]`; plain http only to this machine. Default the environment variable COFFER_BASE_URL, else
+   * WorkOS's own service, unless COFFER_API_KEY is set.
+   */
   readonly baseUrl?: string | undefined;
   /**
-   * Use what a coffer server has beyond WorkOS's API: contexts told on decrypt, writes that can be repeated safely,
-   * rewrap, old versions, undelete, destroy. Default true unless the service is WorkOS's own.
+   * Whether the service has what a coffer server has beyond WorkOS's API: contexts told on decrypt, writes that can be
+   * repeated safely, rewrap, old versions, undelete, destroy. Default: asked of the service once, by
+   * `GET /coffer/v1/status`; WorkOS's own is not asked. `false` is for a service behind a proxy that does not answer that.
    */
   readonly extensions?: boolean | undefined;
   /** Milliseconds per attempt, body included; default 60,000. */
@@ -58,47 +71,73 @@ export interface HttpRequest<T = unknown> {
   readonly query?: Readonly<Record<string, string | number | undefined>> | undefined;
   readonly body?: unknown;
   /** What statuses mean for this operation, where the service gives no code of ours. */
-  readonly codes?: Readonly<Partial<Record<number, VaultErrorCode>>> | undefined;
+  readonly codes?: StatusCodes | undefined;
+  /** A second time changes nothing: default for GET. Of all others, a lost answer leaves the outcome unknown. */
+  readonly isRepeatable?: boolean | undefined;
+  /** Statuses by which a service without idempotency keys refuses a request that it has carried out before. */
+  readonly conflictsWithItself?: readonly number[] | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Makes of the answer's JSON what is wanted; what it throws is told with the request's id. Default: the JSON. */
   readonly read?: ((body: unknown) => T) | undefined;
+  /** Makes an answer of a refusal that is one for this operation; undefined for all others. */
+  readonly readRefusal?: ((answer: HttpAnswer) => T | undefined) | undefined;
 }
 
+/** Names of {@link HttpOptions}, for whoever takes them among options of its own. */
+export const HTTP_OPTIONS = optionNames<HttpOptions>({
+  apiKey: true,
+  baseUrl: true,
+  extensions: true,
+  timeoutMs: true,
+  maxRetries: true,
+  insecureHttp: true,
+  fetch: true,
+});
+
 const RETRIED_STATUSES = new Set([408, 429, 500, 502, 503, 504]);
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
-const API_KEY = /^[\x21-\x7e]{1,500}$/;
-const KNOWN_CODES: ReadonlySet<string> = new Set(VAULT_ERROR_CODES);
+/** Refusals that come before anything else of a request is looked at: they say nothing of an earlier attempt. */
+const CALLER_STATUSES = new Set([401, 403, 429]);
+/** Codes of Node, undici, Bun and TLS by which nothing of a request was sent. */
+const NOT_SENT =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket|ERR_TLS_.*|CERT_.*|.*_CERT(IFICATE)?(_.*)?)$/;
 
 /** Sends requests to one service with one API key. */
 export class Transport {
   /** Tells service and caller apart from others; holds no key. */
   readonly id: string;
-  /** Whether the service is taken to be coffer's. */
-  readonly extensions: boolean;
   readonly #apiKey: string;
-  readonly #baseUrl: URL;
+  readonly #baseUrl: BaseUrl;
+  readonly #kind: ServiceKind;
   readonly #timeoutMs: number;
   readonly #maxRetries: number;
   readonly #fetch: typeof globalThis.fetch;
 
   /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT for an absent or malformed API key, URL or number */
   constructor(options: HttpOptions) {
-    const apiKey =
-      options.apiKey ?? environmentVariable("COFFER_API_KEY") ?? environmentVariable("WORKOS_API_KEY") ?? "";
-    if (typeof apiKey !== "string" || !API_KEY.test(apiKey)) {
-      throw invalidType("an API key is needed: apiKey, COFFER_API_KEY or WORKOS_API_KEY");
-    }
+    checkOptions(options, HTTP_OPTIONS, "Transport");
+    const { apiKey, baseUrl, isWorkos } = targetOf(options);
     this.#apiKey = apiKey;
-    this.#baseUrl = checkUrl(
-      options.baseUrl ?? environmentVariable("COFFER_BASE_URL") ?? BASE_URL_DEFAULT,
-      options.insecureHttp === true,
-    );
-    this.extensions = options.extensions ?? this.#baseUrl.origin !== BASE_URL_DEFAULT;
+    this.#baseUrl = baseUrl;
+    this.#kind = new ServiceKind(options.extensions ?? (isWorkos ? false : undefined), () => this.#askKind());
     this.#timeoutMs = checkNumber(options.timeoutMs ?? TIMEOUT_MS_DEFAULT, 1, 2 ** 31 - 1, "timeoutMs");
     this.#maxRetries = checkNumber(options.maxRetries ?? RETRIES_DEFAULT, 0, RETRIES_MAX, "maxRetries");
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
     const caller = toHex(hash.sha256(ascii(`coffer/v1/caller ${apiKey}`)).subarray(0, 8));
     this.id = `${this.#baseUrl.href} ${caller}`;
+  }
+
+  /** Whether the service has coffer's own operations, as far as that is known without asking it. */
+  get toldExtensions(): boolean | undefined {
+    return this.#kind.told;
+  }
+
+  /**
+   * Whether the service has coffer's own operations; it is asked once.
+   *
+   * @throws as {@link send}, where the service's answer does not say so
+   */
+  hasExtensions(signal: AbortSignal | undefined): Promise<boolean> {
+    return this.#kind.hasExtensions(signal);
   }
 
   /**
@@ -107,10 +146,12 @@ export class Transport {
    * @returns the JSON of the answer, or what `read` makes of it
    * @throws VaultError with the service's own code where it gives one, else ERR_SERVICE_UNAUTHENTICATED,
    *   ERR_SERVICE_FORBIDDEN, ERR_SERVICE_RATE_LIMITED, ERR_SERVICE_REJECTED, ERR_SERVICE_UNAVAILABLE, ERR_SERVICE_TIMEOUT,
-   *   ERR_SERVICE_BAD_RESPONSE, or what `codes` says; the signal's reason
+   *   ERR_SERVICE_BAD_RESPONSE, or what `codes` says; ERR_OUTCOME_UNKNOWN if a change may have been made although no answer
+   *   says so; the signal's reason
    */
   async send<T = unknown>(request: HttpRequest<T>): Promise<T> {
-    const url = this.#url(request);
+    const url = this.#baseUrl.join(request.path, request.query);
+    const isRepeatable = request.isRepeatable ?? request.method === "GET";
     const headers: Record<string, string> = {
       accept: "application/json",
       authorization: `Bearer ${this.#apiKey}`,
@@ -128,15 +169,27 @@ export class Transport {
       cache: "no-store",
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
     };
+    let mayHaveActed = false;
     for (let attempt = 0; ; attempt++) {
       request.signal?.throwIfAborted();
-      let failure: VaultError;
       try {
         return await this.#attempt(url, init, request);
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
-        failure = error.error;
-        if (!error.isRetried || attempt >= this.#maxRetries) throw failure;
+        const { status } = error.error;
+        const isDoubtful =
+          status !== undefined &&
+          (CALLER_STATUSES.has(status) || request.conflictsWithItself?.includes(status) === true);
+        const isLast = !error.isRetried || attempt >= this.#maxRetries;
+        if (
+          isLast &&
+          !isRepeatable &&
+          (error.mayHaveActed || (mayHaveActed && (error.isRetried || isDoubtful)))
+        ) {
+          throw outcomeUnknown(error.error);
+        }
+        if (isLast) throw error.error;
+        mayHaveActed ||= error.mayHaveActed;
         await pause(error.waitMs ?? backoff(attempt), request.signal);
       }
     }
@@ -154,11 +207,12 @@ export class Transport {
       // Browsers show the type only, all others the status.
       if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
         await response.body?.cancel();
-        throw new TypeError("the service answered with a redirect");
+        throw redirected(response.status);
       }
       // Under the same signal: a body that never ends is a timeout too.
       const body = await readAll(response);
-      return readAnswer(response, body, request);
+      const answer = { status: response.status, headers: response.headers, json: jsonOf(body) };
+      return response.ok ? readAnswer(answer, request) : this.#readRefusal(answer, request);
     } catch (error) {
       if (error instanceof Failure || isVaultError(error)) throw error;
       request.signal?.throwIfAborted();
@@ -167,7 +221,7 @@ export class Transport {
           new VaultError("ERR_SERVICE_TIMEOUT", `the service did not answer within ${this.#timeoutMs} ms`, {
             retryable: true,
           }),
-          true,
+          { isRetried: true, mayHaveActed: true },
         );
       }
       throw new Failure(
@@ -175,40 +229,111 @@ export class Transport {
           cause: error,
           retryable: true,
         }),
-        true,
+        { isRetried: true, mayHaveActed: !isNotSent(error) },
       );
     }
   }
 
-  #url(request: HttpRequest<unknown>): URL {
-    const path = request.path.map((segment) => {
-      if (typeof segment !== "string")
-        throw invalidType(`a path segment must be text, got ${typeName(segment)}`);
-      if (segment === "" || segment === "." || segment === "..") {
-        throw invalidRange('an id or name must not be empty, "." or ".."');
-      }
-      if (!segment.isWellFormed()) throw invalidRange("an id or name must not hold a lone surrogate");
-      return encodeURIComponent(segment);
+  #readRefusal<T>(answer: HttpAnswer, request: HttpRequest<T>): T {
+    const meant = request.readRefusal?.(answer);
+    if (meant !== undefined) return meant;
+    // The service does not have what it was believed to have: whoever asks next finds out anew.
+    if (request.path[0] === "coffer" && isMissingRoute(answer)) this.#kind.forget();
+    const isRetried = RETRIED_STATUSES.has(answer.status);
+    const secrets = [this.#apiKey, ...textsOf(request.body)];
+    throw new Failure(refusalOf(answer, request.codes, secrets, isRetried), {
+      isRetried,
+      mayHaveActed: mayHaveActed(answer),
+      waitMs: retryAfterMs(answer.headers.get("retry-after")),
     });
-    const url = new URL(`${this.#baseUrl.pathname.replace(/\/$/, "")}/${path.join("/")}`, this.#baseUrl);
-    for (const [name, value] of Object.entries(request.query ?? {})) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
+  }
+
+  /** Asks the service what it is. What is refused by something else than a coffer server is an answer too. */
+  async #askKind(): Promise<boolean> {
+    try {
+      return await this.send({
+        method: "GET",
+        path: ["coffer", "v1", "status"],
+        read: (body) => objectOf(body, "status").service === "coffer",
+        readRefusal: (answer) =>
+          isMissingRoute(answer) ||
+          (cofferCodeOf(answer.json) === undefined && !RETRIED_STATUSES.has(answer.status))
+            ? false
+            : undefined,
+      });
+    } catch (error) {
+      // A page of some web server, or a redirect to one.
+      const isOther =
+        isVaultError(error, "ERR_SERVICE_BAD_RESPONSE") ||
+        (isVaultError(error) && error.status !== undefined && error.status < 400);
+      if (isOther) return false;
+      throw error;
     }
-    return url;
   }
 }
 
-/** A failed attempt: the error it would be, and whether another attempt may help. */
+/** What a failed attempt means for the next one. */
+interface Prospect {
+  /** Whether another attempt may help. */
+  readonly isRetried: boolean;
+  /** Whether the service may have done what it was asked. */
+  readonly mayHaveActed: boolean;
+  readonly waitMs?: number | undefined;
+}
+
+/** A failed attempt: the error it would be, and what it means. */
 class Failure {
   readonly error: VaultError;
   readonly isRetried: boolean;
+  readonly mayHaveActed: boolean;
   readonly waitMs: number | undefined;
 
-  constructor(error: VaultError, isRetried: boolean, waitMs?: number) {
+  constructor(error: VaultError, prospect: Prospect) {
     this.error = error;
-    this.isRetried = isRetried;
-    this.waitMs = waitMs;
+    this.isRetried = prospect.isRetried;
+    this.mayHaveActed = prospect.mayHaveActed;
+    this.waitMs = prospect.waitMs;
   }
+}
+
+/** A change whose answer is lost, or says only that it cannot be made a second time. */
+function outcomeUnknown(failure: VaultError): VaultError {
+  const { status, requestId, serviceMessage } = failure;
+  return new VaultError(
+    "ERR_OUTCOME_UNKNOWN",
+    `the service may have made this change or not; look before you repeat it (${failure.message})`,
+    {
+      cause: failure,
+      ...(status === undefined ? {} : { status }),
+      ...(requestId === undefined ? {} : { requestId }),
+      ...(serviceMessage === undefined ? {} : { serviceMessage }),
+    },
+  );
+}
+
+/** Where it leads must not get the API key. */
+function redirected(status: number): Failure {
+  const error = new VaultError(
+    "ERR_SERVICE_UNAVAILABLE",
+    "the service answered with a redirect, which is not followed: is baseUrl right?",
+    // Browsers tell no status.
+    status === 0 ? {} : { status },
+  );
+  return new Failure(error, { isRetried: false, mayHaveActed: false });
+}
+
+/** A coffer server that gives a code of its vault knows that nothing was done; proxies and crashes know nothing. */
+function mayHaveActed({ status, json }: HttpAnswer): boolean {
+  const code = cofferCodeOf(json);
+  if (code === "ERR_OUTCOME_UNKNOWN") return true;
+  if (code !== undefined && KNOWN_CODES.has(code)) return false;
+  return RETRIED_STATUSES.has(status) && status !== 429;
+}
+
+function isNotSent(error: unknown): boolean {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
+  if (typeof code === "string" && NOT_SENT.test(code)) return true;
+  return cause !== undefined && isNotSent(cause);
 }
 
 async function readAll(response: Response): Promise<Uint8Array> {
@@ -228,55 +353,23 @@ async function readAll(response: Response): Promise<Uint8Array> {
   }
 }
 
-function readAnswer<T>(response: Response, body: Uint8Array, request: HttpRequest<T>): T {
-  const { status } = response;
-  const requestId = response.headers.get("x-request-id");
-  const identified = requestId === null ? {} : { requestId };
-  let json: unknown;
+function jsonOf(body: Uint8Array): unknown {
   try {
-    json = JSON.parse(fromUtf8(body) as string);
+    return JSON.parse(fromUtf8(body) as string);
   } catch {
-    json = undefined;
+    return undefined;
   }
-  if (response.ok) {
-    try {
-      if (json === undefined) throw badResponse("it is not JSON");
-      return request.read === undefined ? (json as T) : request.read(json);
-    } catch (error) {
-      if (!isVaultError(error)) throw error;
-      const { retryable } = error;
-      throw new VaultError(error.code, error.message, { status, retryable, ...identified });
-    }
-  }
-  const code = codeOf(status, json, request);
-  const isRetried = RETRIED_STATUSES.has(status);
-  // The service's own text may repeat what was sent: it stays out of the error.
-  const error = new VaultError(code, `the service refused the request (status ${status})`, {
-    status,
-    retryable: isRetried,
-    ...identified,
-  });
-  throw new Failure(error, isRetried, retryAfterMs(response.headers.get("retry-after")));
 }
 
-function codeOf(status: number, json: unknown, request: HttpRequest): VaultErrorCode {
-  const said = (json as { code?: unknown } | null | undefined)?.code;
-  if (typeof said === "string" && KNOWN_CODES.has(said)) return said as VaultErrorCode;
-  const meant = request.codes?.[status];
-  if (meant !== undefined) return meant;
-  if (status === 401) return "ERR_SERVICE_UNAUTHENTICATED";
-  if (status === 403) return "ERR_SERVICE_FORBIDDEN";
-  if (status === 429) return "ERR_SERVICE_RATE_LIMITED";
-  if (status === 408 || status === 504) return "ERR_SERVICE_TIMEOUT";
-  return status >= 500 ? "ERR_SERVICE_UNAVAILABLE" : "ERR_SERVICE_REJECTED";
-}
-
-/** Retry-After in seconds or as a date (RFC 9110 section 10.2.3); undefined if absent, unreadable or too long. */
-export function retryAfterMs(value: string | null, now: number = Date.now()): number | undefined {
-  if (value === null) return undefined;
-  const ms = /^\d{1,9}$/.test(value.trim()) ? Number(value) * 1000 : new Date(value).getTime() - now;
-  if (Number.isNaN(ms)) return undefined;
-  return Math.min(Math.max(ms, 0), RETRY_AFTER_MS_MAX);
+function readAnswer<T>({ status, headers, json }: HttpAnswer, request: HttpRequest<T>): T {
+  try {
+    if (json === undefined) throw badResponse("it is not JSON");
+    return request.read === undefined ? (json as T) : request.read(json);
+  } catch (error) {
+    if (!isVaultError(error)) throw error;
+    const { retryable } = error;
+    throw new VaultError(error.code, error.message, { status, retryable, ...requestIdOf(headers) });
+  }
 }
 
 /** Doubles from attempt to attempt; a random half of it, so that many clients do not come back at once. */
@@ -299,27 +392,6 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
     };
     signal?.addEventListener("abort", onAbort, { once: true });
   });
-}
-
-function checkUrl(text: string, insecureHttp: boolean): URL {
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    throw invalidRange("baseUrl is not a URL");
-  }
-  const isPlain = url.protocol === "http:";
-  if (url.protocol !== "https:" && !isPlain)
-    throw invalidRange("baseUrl must be https, or http to this machine");
-  if (isPlain && !insecureHttp && !LOOPBACK.test(url.hostname)) {
-    throw invalidRange(
-      "baseUrl must be https: plain http would show keys to the network (insecureHttp allows it)",
-    );
-  }
-  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-    throw invalidRange("baseUrl must not hold credentials, a query or a fragment");
-  }
-  return url;
 }
 
 function checkNumber(value: number, min: number, max: number, what: string): number {

@@ -12,7 +12,7 @@ import { type ParseOptions, parseEnvelope } from "../crypto/envelope.ts";
 import { spliceEnvelope } from "../crypto/inspect.ts";
 import type { ItemResult } from "../crypto/item-result.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
-import { invalidRange, invalidType, VaultError } from "../errors.ts";
+import { invalidRange, invalidType, isVaultError, VaultError } from "../errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
 import { Turns } from "../keys/turns.ts";
 
@@ -71,11 +71,17 @@ export async function rewrap(
       "this key service cannot rewrap by itself: give the ciphertext's context",
     );
   }
-  return move(ciphertext, options, (encryptedKeys) =>
-    service.createRewrap === undefined
-      ? service.createRekey({ context: context!, encryptedKeys }, options)
-      : service.createRewrap({ encryptedKeys }, options),
-  );
+  return move(ciphertext, options, async (encryptedKeys) => {
+    if (service.createRewrap !== undefined) {
+      try {
+        return await service.createRewrap({ encryptedKeys }, options);
+      } catch (error) {
+        // A service behind a network may find out only when it is asked.
+        if (context === undefined || !isVaultError(error, "ERR_UNSUPPORTED")) throw error;
+      }
+    }
+    return service.createRekey({ context: context!, encryptedKeys }, options);
+  });
 }
 
 /**
