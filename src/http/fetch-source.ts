@@ -12,7 +12,10 @@ import { invalidType, VaultError } from "../errors.ts";
 export interface FetchSourceOptions {
   /** Sends requests; default the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined;
-  /** Headers of every request, such as `authorization`. */
+  /**
+   * Headers of every request, such as `authorization`; at most those of one origin: where a redirect leads to another, they
+   * are left out. Browsers do not tell where redirects lead, so there one is an error if headers are given.
+   */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Ends the wait for the first answer. */
   readonly signal?: AbortSignal | undefined;
@@ -21,6 +24,10 @@ export interface FetchSourceOptions {
 /** Bytes that the first request asks for: it tells the size, and most headers of envelopes lie within. */
 const FIRST_BYTES = 1024;
 
+/** Redirects of one request (WHATWG Fetch, HTTP-redirect fetch, step 10: 20). */
+const REDIRECTS_MAX = 20;
+
+const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const PARTIAL_CONTENT = 206;
 const RANGE_NOT_SATISFIABLE = 416;
 const OK = 200;
@@ -40,14 +47,12 @@ export async function fetchSource(url: string | URL, options: FetchSourceOptions
   const address = URL.parse(String(url))?.href;
   if (address === undefined) throw invalidType("url must be an absolute URL");
   const send = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+  // The caller may go on with its object.
+  const own: Readonly<Record<string, string>> = { ...options.headers };
 
   async function get(offset: number, length: number, signal: AbortSignal | undefined): Promise<Answer> {
-    const response = await send(address as string, {
-      headers: {
-        "accept-encoding": "identity",
-        ...options.headers,
-        range: `bytes=${offset}-${offset + length - 1}`,
-      },
+    const response = await follow(send, address as string, own, {
+      headers: { "accept-encoding": "identity", ...own, range: `bytes=${offset}-${offset + length - 1}` },
       ...(signal === undefined ? {} : { signal }),
     });
     try {
@@ -67,6 +72,47 @@ export async function fetchSource(url: string | URL, options: FetchSourceOptions
       return (await get(offset, length, signal)).bytes;
     },
   };
+}
+
+/** Sends a request and follows redirects; the caller's own headers stay at the first origin ([API-49]). */
+async function follow(
+  send: typeof globalThis.fetch,
+  address: string,
+  own: Readonly<Record<string, string>>,
+  init: RequestInit & { readonly headers: Readonly<Record<string, string>> },
+): Promise<Response> {
+  if (Object.keys(own).length === 0) return await send(address, init);
+  let url = new URL(address);
+  let { headers } = init;
+  for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
+    const response = await send(url.href, { ...init, headers, redirect: "manual" });
+    if (response.type !== "opaqueredirect" && !REDIRECTS.includes(response.status)) return response;
+    const next = URL.parse(response.headers.get("location") ?? "", url.href);
+    await response.body?.cancel();
+    if (next === null || !/^https?:$/.test(next.protocol)) throw badRedirect(response.status);
+    if (next.origin !== url.origin) headers = without(headers, own);
+    url = next;
+  }
+  throw badRedirect(REDIRECTS[0] as number);
+}
+
+function without(
+  headers: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const names = new Set(Object.keys(own).map((name) => name.toLowerCase()));
+  const { range, ...others } = headers;
+  const kept = Object.entries(others).filter(([name]) => !names.has(name.toLowerCase()));
+  // The range is never the caller's: it was put behind theirs.
+  return { ...Object.fromEntries(kept), range: range as string };
+}
+
+function badRedirect(status: number): VaultError {
+  return new VaultError(
+    "ERR_SERVICE_BAD_RESPONSE",
+    "the server redirects, and it cannot be told where to: the headers given do not go along",
+    status === 0 ? {} : { status },
+  );
 }
 
 interface Answer {

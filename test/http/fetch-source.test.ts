@@ -51,6 +51,66 @@ describe("fetchSource", () => {
   });
   afterAll(() => server.close());
 
+  describe("[API-49] redirects", () => {
+    /** A server that leads elsewhere, and what came to the place that it leads to. */
+    async function startRedirects(target: (request: number) => string): Promise<{
+      url: string;
+      tokens: (string | undefined)[];
+      close(): void;
+    }> {
+      const tokens: (string | undefined)[] = [];
+      let requests = 0;
+      const from = createServer((request, response) => {
+        tokens.push(request.headers["x-token"] as string | undefined);
+        response.writeHead(302, { location: target(requests++) }).end();
+      }).listen(0, "127.0.0.1");
+      await new Promise((resolve) => from.once("listening", resolve));
+      const { port } = from.address() as AddressInfo;
+      return { url: `http://127.0.0.1:${port}/`, tokens, close: () => from.close() };
+    }
+
+    test("to another origin do not take headers along, also those named by other letters", async () => {
+      const from = await startRedirects(() => url);
+      const seen: Headers[] = [];
+      const recording: typeof fetch = (input, init) => {
+        seen.push(new Headers(init?.headers));
+        return fetch(input, init);
+      };
+      const headers = { "X-Token": "s3cret", Authorization: "Bearer s3cret" };
+      const source = await fetchSource(from.url, { headers, fetch: recording });
+      expect(source.size).toBe(ENVELOPE.length);
+      expect(from.tokens).toEqual(["s3cret"]);
+      expect(seen.map((sent) => [sent.get("x-token"), sent.get("authorization"), sent.get("range")])).toEqual(
+        [
+          ["s3cret", "Bearer s3cret", "bytes=0-1023"],
+          [null, null, "bytes=0-1023"],
+        ],
+      );
+      from.close();
+    });
+
+    test("within an origin do, and without headers are followed as ever", async () => {
+      let port = 0;
+      const from = await startRedirects((n) => (n === 0 ? `http://127.0.0.1:${port}/next` : url));
+      port = Number(new URL(from.url).port);
+      await fetchSource(from.url, { headers: { "x-token": "s3cret" } });
+      expect(from.tokens).toEqual(["s3cret", "s3cret"]);
+      expect((await fetchSource(from.url)).size).toBe(ENVELOPE.length);
+      from.close();
+    });
+
+    test("that lead nowhere, or in a circle, are an error", async () => {
+      for (const target of ["ftp://127.0.0.1/", "http://", "/again"]) {
+        const from = await startRedirects(() => target);
+        const error = await rejectionOf(() => fetchSource(from.url, { headers: { "x-token": "s3cret" } }));
+        expect(error).toMatchObject({ code: "ERR_SERVICE_BAD_RESPONSE" });
+        expect(error.message).not.toContain("s3cret");
+        expect(from.tokens.length).toBeLessThanOrEqual(21);
+        from.close();
+      }
+    });
+  });
+
   test("costs one request for header and size, one for the end, one per range", async () => {
     asked.length = 0;
     using reader = await openNativeSource(await fetchSource(url), SAMPLE_1, "aad");

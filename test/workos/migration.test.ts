@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createCipheriv } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,7 +30,14 @@ interface Code {
     target: keyof Sides,
     row: { ciphertext: string; context: Record<string, string>; associatedData?: string },
   ): Promise<string>;
-  copyObjects(from: Vault, to: Vault): Promise<{ copied: string[]; there: string[] }>;
+  copyObjects(
+    from: Vault,
+    to: Vault,
+  ): Promise<{
+    copied: string[];
+    there: string[];
+    failed: { id: string; name: string; error: unknown }[];
+  }>;
 }
 
 let directory: string;
@@ -82,7 +90,56 @@ describe("ciphertexts", () => {
   });
 });
 
+describe("layouts", () => {
+  test.each(["iv12", "leb-first", "dotnet", "native"] as const)(
+    "%s stays when a row is moved",
+    async (layout) => {
+      const ciphertext = await sides.workos.encrypt("s3cret", CONTEXT, "user:42", { layout });
+      const moved = await code.moveCiphertext(sides, "coffer", {
+        ciphertext,
+        context: CONTEXT,
+        associatedData: "user:42",
+      });
+      expect(inspect(moved)).toMatchObject({ layout, keyBlob: { format: "coffer" } });
+      expect(await sides.coffer.decrypt(moved, "user:42")).toBe("s3cret");
+    },
+  );
+
+  test("iv32, which cannot be written, becomes iv12", async () => {
+    using key = await sides.workos.createDataKey({ context: CONTEXT });
+    const blob = Buffer.from(key.encryptedKeys, "base64");
+    const nonce = Buffer.alloc(32, 7);
+    const bytes = Buffer.from(key.dataKey, "base64");
+    const cipher = createCipheriv("aes-256-gcm", bytes, nonce);
+    const sealed = Buffer.concat([cipher.update("s3cret"), cipher.final()]);
+    const length = blob.length < 128 ? [blob.length] : [(blob.length & 127) | 128, blob.length >> 7];
+    const envelope = Buffer.concat([nonce, cipher.getAuthTag(), Buffer.from(length), blob, sealed]);
+    const ciphertext = envelope.toString("base64");
+    expect(inspect(ciphertext).layout).toBe("iv32");
+    const moved = await code.moveCiphertext(sides, "coffer", { ciphertext, context: CONTEXT });
+    expect(inspect(moved).layout).toBe("iv12");
+    expect(await sides.coffer.decrypt(moved)).toBe("s3cret");
+  });
+});
+
 describe("objects", () => {
+  test("that are refused are named, and the others are copied", async () => {
+    const from = await openTestVault();
+    const to = await openTestVault();
+    for (const name of ["a", "b", "c"]) await from.createKv({ name, value: name, keyContext: CONTEXT });
+    const refusing = {
+      createKv: async (request: { name: string; value: string; keyContext: Record<string, string> }) => {
+        if (request.name === "b") throw new Error("refused");
+        return await to.createKv(request);
+      },
+    };
+    const target = new Vault({ keys: new WorkOsLookingKeys(), kv: refusing as unknown as KvService });
+    const { copied, there, failed } = await code.copyObjects(from, target);
+    expect([copied, there]).toEqual([["c", "a"].toSorted(), []]);
+    expect(failed).toEqual([{ id: expect.any(String), name: "b", error: new Error("refused") }]);
+    expect((await to.getName({ name: "c" })).value).toBe("c");
+  });
+
   /** How services give cursors: where the next page's cursor stands, given those of this page. */
   const CURSORS: Record<string, (page: KvPage<KvSummary>, asked: KvListRequest) => KvPage<KvSummary>> = {
     "both, as coffer": (page) => page,
@@ -108,7 +165,7 @@ describe("objects", () => {
     await to.createKv({ name: "n-3", value: "newer", keyContext: CONTEXT });
     const source = new Vault({ keys: new WorkOsLookingKeys(), kv: seenAs as unknown as KvService });
     const first = await code.copyObjects(source, to);
-    expect(first).toEqual({ copied: names.filter((name) => name !== "n-3"), there: ["n-3"] });
+    expect(first).toEqual({ copied: names.filter((name) => name !== "n-3"), there: ["n-3"], failed: [] });
     expect(await to.getName({ name: "n-204" })).toMatchObject({
       value: "of n-204",
       metadata: { context: CONTEXT },
