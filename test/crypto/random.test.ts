@@ -141,6 +141,17 @@ describe("[ENV-2] [NAT-29] the kernel's device", () => {
     expect(error.message).toContain(hint);
   });
 
+  test("is read on after a read that gave less, and where the platform has no name", () => {
+    const readSync = vi.fn((_fd: number, target: Uint8Array, offset: number, length: number) => {
+      const read = Math.min(length, 3);
+      target.fill(7, offset, offset + read);
+      return read;
+    });
+    const device = new KernelDevice(fakeFs({ readSync }), undefined);
+    expect([...filled(device)]).toEqual([7, 7, 7, 7]);
+    expect([...filled(device)]).toEqual([7, 7, 7, 7]);
+  });
+
   test("is opened anew after its descriptor was closed", () => {
     const openSync = vi.fn(() => 99);
     let isClosed = false;
