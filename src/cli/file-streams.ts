@@ -13,6 +13,7 @@ import type { AtomicFileOptions } from "../vault/atomic-file.ts";
 import { CliError, systemReason } from "./errors.ts";
 import { isPipe, openPipe, writeOut } from "./io.ts";
 import { OutFile } from "./out-file.ts";
+import { checkNoKey } from "./paths.ts";
 
 /** The name that stands for standard input or output. */
 export const STANDARD = "-";
@@ -37,6 +38,7 @@ export interface Input {
  */
 export async function openInput(path: string): Promise<Input> {
   if (path === STANDARD) return pipeInput(() => process.stdin);
+  checkNoKey(path, "the input");
   if (isPipe(path)) return pipeInput(() => openPipe(path));
   const file = await openToRead(path);
   const { stats } = file;
@@ -99,6 +101,7 @@ export async function pump(
 
 /** Opens a file to read from any place. @throws CliError ERR_INPUT_UNREADABLE */
 export async function openToRead(path: string, flags: "r" | "r+" = "r"): Promise<OpenFile> {
+  checkNoKey(path, "the input");
   if (isPipe(path)) {
     // Opening it would wait for a writer, and no signal could end that.
     throw new CliError("ERR_INPUT_UNREADABLE", "the input is a pipe, which cannot be read at any place");

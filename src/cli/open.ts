@@ -8,7 +8,9 @@
  */
 import type { Transport } from "../http/transport.ts";
 import type { EmbeddedVault, VaultHost } from "../vault/index.ts";
+import { looksLikeUrl } from "../vault/vault-path.ts";
 import { usageError } from "./errors.ts";
+import { checkNoKey } from "./paths.ts";
 
 /** What commands may ask of a vault. */
 export type CliVault = Pick<
@@ -77,14 +79,14 @@ export async function openCliVault(flags: VaultFlags, request: OpenRequest): Pro
       `name its file with --vault PATH or the environment variable ${VAULT_VARIABLE}, or a server with --server URL`,
     );
   }
-  if (path === IN_MEMORY) throw usageError("a vault in memory would be gone with this process: name a file");
+  checkVaultPath(path);
   // Loads node:sqlite: not before the filter of warnings is in place, and not for commands that need no vault.
   const { openVault, ROOT_KEY_VARIABLE } = await import("../vault/index.ts");
   // The library lets the variable go first; here what stands on the command line does.
   if (given(flags.rootKeyFile) !== undefined) delete process.env[ROOT_KEY_VARIABLE];
   return openVault({
     path,
-    rootKeyPath: given(flags.rootKeyFile),
+    rootKeyPath: rootKeyPath(flags),
     environment: flags.environment ?? given(process.env[ENVIRONMENT_VARIABLE]),
     create: request.create,
     onNotice: request.onNotice,
@@ -102,6 +104,11 @@ async function openServer(url: string, flags: VaultFlags): Promise<CliVault> {
 
 /** @throws CliError ERR_USAGE for a bad URL or a missing API key */
 export async function openTransport(url: string): Promise<Transport> {
+  checkNoKey(
+    url,
+    `--server (or ${SERVER_VARIABLE})`,
+    "the API key is read from the environment variable COFFER_API_KEY",
+  );
   const { Transport } = await import("../http/transport.ts");
   try {
     return new Transport({ baseUrl: url, extensions: true });
@@ -124,10 +131,15 @@ export async function openCliHost(
 ): Promise<VaultHost> {
   const { openFileHost, openPostgresHost, ROOT_KEY_VARIABLE } = await import("../vault/index.ts");
   if (given(flags.rootKeyFile) !== undefined) delete process.env[ROOT_KEY_VARIABLE];
-  const rootKeyPath = given(flags.rootKeyFile);
   const url = databaseUrl(flags);
   if (url !== undefined) {
-    return openPostgresHost({ url, rootKeyPath, listen: flags.listen !== false, onNotice: request.onNotice });
+    return openPostgresHost({
+      url,
+      rootKeyPath: rootKeyPath(flags),
+      create: request.create,
+      listen: flags.listen !== false,
+      onNotice: request.onNotice,
+    });
   }
   const path = given(flags.vault) ?? given(process.env[VAULT_VARIABLE]);
   if (path === undefined) {
@@ -136,8 +148,45 @@ export async function openCliHost(
       `name its file with --vault PATH (or ${VAULT_VARIABLE}), or a database with --database URL (or ${DATABASE_VARIABLE})`,
     );
   }
+  checkVaultPath(path);
+  return openFileHost({
+    path,
+    rootKeyPath: rootKeyPath(flags),
+    create: request.create,
+    onNotice: request.onNotice,
+  });
+}
+
+/** @throws CliError ERR_USAGE for what is no path of a vault's file; it is never shown, for it may be a key */
+export function checkVaultPath(path: string): void {
+  const what = `--vault (or ${VAULT_VARIABLE})`;
+  checkNoKey(path, what);
+  if (/^postgres(?:ql)?:/i.test(path)) {
+    throw usageError(
+      `${what} takes the path of a file`,
+      "a PostgreSQL database is named with --database URL",
+    );
+  }
+  if (looksLikeUrl(path)) {
+    throw usageError(
+      `${what} takes the path of a file, not a URL`,
+      "a coffer server is named with --server URL",
+    );
+  }
   if (path === IN_MEMORY) throw usageError("a vault in memory would be gone with this process: name a file");
-  return openFileHost({ path, rootKeyPath, create: request.create, onNotice: request.onNotice });
+  if (path.endsWith("/")) throw usageError(`${what} takes the path of a file, not of a directory`);
+}
+
+export function rootKeyPath(flags: VaultFlags): string | undefined {
+  const path = given(flags.rootKeyFile);
+  if (path === undefined) return undefined;
+  checkNoKey(
+    path,
+    "--root-key-file",
+    "a root key itself is given by the environment variable COFFER_ROOT_KEY",
+  );
+  if (looksLikeUrl(path)) throw usageError("--root-key-file takes the path of a file, not a URL");
+  return path;
 }
 
 /** The database that was named, unless a file was. */
@@ -145,7 +194,18 @@ export function databaseUrl(flags: VaultFlags): string | undefined {
   if (given(flags.vault) !== undefined && given(flags.database) !== undefined) {
     throw usageError("--vault and --database name two vaults: give one");
   }
-  return given(flags.database) ?? (given(flags.vault) ? undefined : given(process.env[DATABASE_VARIABLE]));
+  const url =
+    given(flags.database) ?? (given(flags.vault) ? undefined : given(process.env[DATABASE_VARIABLE]));
+  if (url === undefined) return undefined;
+  const what = `--database (or ${DATABASE_VARIABLE})`;
+  checkNoKey(url, what);
+  if (!/^postgres(?:ql)?:\/\//i.test(url)) {
+    const right = /^https?:/i.test(url)
+      ? "a coffer server is named with --server URL"
+      : "a file is named with --vault PATH";
+    throw usageError(`${what} takes a URL that begins with postgres://`, right);
+  }
+  return url;
 }
 
 export function environmentName(flags: VaultFlags): string {

@@ -8,6 +8,7 @@
 import { Command, type OutputConfiguration } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { addApiKeys, addEnvironments, addMigrate, addStatus } from "./commands/administration.ts";
+import { addBackup } from "./commands/backup.ts";
 import { addDecrypt } from "./commands/decrypt.ts";
 import { addEncrypt } from "./commands/encrypt.ts";
 import { addFiles } from "./commands/files.ts";
@@ -89,6 +90,7 @@ export function createProgram(
   addServer(program, execute);
   addEnvironments(program, execute);
   addApiKeys(program, execute);
+  addBackup(program, execute);
   addMigrate(program, execute);
   addStatus(program, execute);
   return program;

@@ -45,8 +45,10 @@ export const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>>
   ],
   ERR_VAULT_NOT_FOUND: [
     "check --vault or COFFER_VAULT",
-    "`coffer encrypt` and `coffer kv put --context ...` make a new vault",
+    "`coffer encrypt`, `coffer kv put --context ...` and `coffer server --create` make a new vault",
   ],
+  ERR_VAULT_LOST: ["`coffer restore BACKUP --vault PATH` puts a backup in place: see docs/backup.md"],
+  ERR_FILE_EXISTS: ["name another file, or --force"],
   ERR_STORAGE_BUSY: ["another process is writing: try again"],
   ERR_STORAGE_CORRUPT: ["check that --vault names a coffer vault; if it does, restore it from a backup"],
 };

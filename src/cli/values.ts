@@ -17,6 +17,7 @@ import { KV_VALUE_BYTES_MAX } from "../kv/rules.ts";
 import { usageError } from "./errors.ts";
 import { readHidden } from "./hidden-input.ts";
 import { hasWaitingInput, isStdinGiven, isStdinPipe, isStdinTerminal, readFile, readStdin } from "./io.ts";
+import { checkNoKey } from "./paths.ts";
 
 /** How help texts explain a value. */
 export const VALUE_SYNTAX =
@@ -167,5 +168,6 @@ async function textOrFile(given: string, what: string, maxBytes: number): Promis
   if (!given.startsWith("@")) return utf8(given, "argument");
   if (given.startsWith("@@")) return utf8(given.slice(1), "argument");
   if (given === "@") throw usageError("@ must be followed by the name of a file");
+  checkNoKey(given.slice(1), what);
   return readFile(given.slice(1), maxBytes, what);
 }

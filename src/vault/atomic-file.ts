@@ -79,6 +79,11 @@ export class AtomicFile {
     process.on("exit", this.#onExit);
   }
 
+  /** Where it is being written: for what writes files by name only. */
+  get temporaryPath(): string {
+    return this.#temporary;
+  }
+
   /** Writes all bytes behind those before. */
   async write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; ) {

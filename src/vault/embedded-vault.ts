@@ -8,7 +8,7 @@
  */
 import type { WritableLayout } from "../crypto/envelope.ts";
 import { checkLayout } from "../crypto/local.ts";
-import { invalidRange, invalidType } from "../errors.ts";
+import { invalidRange } from "../errors.ts";
 import { Vault, type VaultBehaviour } from "../face.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import type { CallOptions } from "../keys/key-service.ts";
@@ -18,9 +18,11 @@ import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from
 import type { KekInfo, KekSelector, KekVersionSelector, ShredOptions, ShredReport } from "./kek-lifecycle.ts";
 import type { RewrapReport } from "./kv-rewrap.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
-import { checkRootKey, ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
+import { checkRootKey, ROOT_KEY_VARIABLE, rootKeyFile } from "./root-key.ts";
 import { openPostgres, type PostgresOptions } from "./storage/postgres.ts";
-import { IN_MEMORY, openSqlite } from "./storage/sqlite.ts";
+import { IN_MEMORY } from "./storage/sqlite.ts";
+import { openVaultFile } from "./vault-file.ts";
+import { checkFilePath } from "./vault-path.ts";
 
 export interface OpenVaultOptions {
   /** The vault's file, or `:memory:`. Its directory is made if need be, both closed to other users. */
@@ -34,7 +36,10 @@ export interface OpenVaultOptions {
   readonly rootKeyPath?: string | undefined;
   /** Environment to work in, made on first use: 1 to 64 of a-z, 0-9, `-`, `_`; default `default`. */
   readonly environment?: string | undefined;
-  /** Make the vault if there is none; default true. */
+  /**
+   * Make the vault if there is none; default true. One that is missing or empty although its root key's file lies beside
+   * it was lost and not yet to be made: it is refused with ERR_VAULT_LOST, whatever this says.
+   */
   readonly create?: boolean | undefined;
   /** Milliseconds to wait for a lock that another process holds: 0 to 600,000, default 5,000. */
   readonly lockWaitMs?: number | undefined;
@@ -126,7 +131,7 @@ export class EmbeddedVault extends Vault {
  *
  * @param options - the path, or options with it
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_ROOT_KEY_WRONG, ERR_ROOT_KEY_MISSING,
- *   ERR_ROOT_KEY_INVALID, ERR_VAULT_NOT_FOUND (with `create: false`), ERR_ENVIRONMENT_INVALID, ERR_STORAGE_CORRUPT,
+ *   ERR_ROOT_KEY_INVALID, ERR_VAULT_NOT_FOUND (with `create: false`), ERR_VAULT_LOST, ERR_ENVIRONMENT_INVALID, ERR_STORAGE_CORRUPT,
  *   ERR_STORAGE_SCHEMA, ERR_STORAGE_BUSY, ERR_STORAGE_FULL, ERR_STORAGE_READ_ONLY, ERR_STORAGE_UNAVAILABLE
  */
 export async function openVault(options: string | OpenVaultOptions): Promise<EmbeddedVault> {
@@ -154,6 +159,8 @@ export interface PostgresHostOptions extends PostgresOptions {
   readonly rootKey?: Uint8Array | string | undefined;
   /** File of the root key; made (mode 0600) for a database that has no vault yet. */
   readonly rootKeyPath?: string | undefined;
+  /** Make the vault if the database has none; default true. */
+  readonly create?: boolean | undefined;
   /** Told what the user should know; default a process warning. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   /** The clock of stored times, in milliseconds; default `Date.now`. */
@@ -168,12 +175,14 @@ export interface PostgresHostOptions extends PostgresOptions {
  */
 export async function openPostgresHost(options: PostgresHostOptions): Promise<VaultHost> {
   const own = ownOptions(options);
+  if (own.rootKeyPath !== undefined) checkFilePath(own.rootKeyPath, "rootKeyPath");
   const onNotice = own.onNotice ?? warn;
   return openHost(await openPostgres({ ...own, onNotice }), {
     argument: own.rootKey,
     variable: process.env[ROOT_KEY_VARIABLE],
-    path: options.rootKeyPath,
+    file: rootKeyFile(options.rootKeyPath, undefined),
     isEphemeral: false,
+    create: own.create !== false,
     onNotice,
     now: options.now ?? Date.now,
   });
@@ -187,19 +196,26 @@ export async function openFileHost(
   >,
 ): Promise<VaultHost> {
   const { path } = options;
-  if (typeof path !== "string" || path === "") throw invalidType("path must be the path of the vault's file");
+  checkFilePath(path, "path");
+  if (options.rootKeyPath !== undefined) checkFilePath(options.rootKeyPath, "rootKeyPath");
   const lockWaitMs = options.lockWaitMs ?? LOCK_WAIT_MS_DEFAULT;
   if (!Number.isInteger(lockWaitMs) || lockWaitMs < 0 || lockWaitMs > LOCK_WAIT_MS_MAX) {
     throw invalidRange(`lockWaitMs must be a whole number from 0 to ${LOCK_WAIT_MS_MAX}`);
   }
   if (options.rootKey !== undefined) checkRootKey(options.rootKey);
-  const database = await openSqlite(path, { create: options.create !== false, lockWaitMs });
   const isInMemory = path === IN_MEMORY;
+  const create = options.create !== false;
+  const database = await openVaultFile(path, {
+    create,
+    lockWaitMs,
+    rootKeyPath: options.rootKeyPath,
+  });
   return openHost(database, {
     argument: options.rootKey,
     variable: process.env[ROOT_KEY_VARIABLE],
-    path: options.rootKeyPath ?? (isInMemory ? undefined : `${path}${ROOT_KEY_SUFFIX}`),
+    file: rootKeyFile(options.rootKeyPath, isInMemory ? undefined : path),
     isEphemeral: isInMemory && options.rootKeyPath === undefined,
+    create,
     onNotice: options.onNotice ?? warn,
     now: options.now ?? Date.now,
   });

@@ -105,7 +105,7 @@ function once<T>(make: () => T): () => T {
   };
 }
 
-export interface HostOptions extends Omit<RootKeyRequest, "create"> {
+export interface HostOptions extends RootKeyRequest {
   /** Told what the user should know. */
   readonly onNotice: (notice: string) => void;
   /** The clock of stored times, in milliseconds. */
@@ -255,9 +255,10 @@ export class VaultHost {
 }
 
 /**
- * Unlocks the vault in a database, which becomes the host's to close; a database without one gets one.
+ * Unlocks the vault in a database, which becomes the host's to close; a database without one gets one if `create` allows
+ * it.
  *
- * @throws VaultError ERR_ROOT_KEY_WRONG, ERR_ROOT_KEY_MISSING, ERR_ROOT_KEY_INVALID, and the storage's codes
+ * @throws VaultError ERR_VAULT_NOT_FOUND, ERR_ROOT_KEY_WRONG, ERR_ROOT_KEY_MISSING, ERR_ROOT_KEY_INVALID, and the storage's codes
  */
 export async function openHost(database: Database, options: HostOptions): Promise<VaultHost> {
   try {
@@ -277,15 +278,22 @@ interface Identity {
   readonly check: Uint8Array;
 }
 
+const MADE_NOTICE = "there was no vault: made a new, empty one under the root key given";
+
 /** Finds the root key and proves it; a vault without one gets one. */
 async function unlock(
   database: Database,
   options: HostOptions,
 ): Promise<{ wrapper: KekWrapper; vaultId: Uint8Array }> {
   const stored = await readIdentity(database);
+  if (stored === undefined && !options.create) {
+    throw new VaultError("ERR_VAULT_NOT_FOUND", "there is no vault in this database yet");
+  }
   const root = findRootKey({ ...options, create: stored === undefined });
   try {
     for (const notice of root.notices) options.onNotice(notice);
+    // Where the root key was there before, a vault may have been expected to be there as well.
+    if (stored === undefined && root.source !== "created") options.onNotice(MADE_NOTICE);
     const identity = stored ?? (await createIdentity(database, root.key));
     const wrapper = new KekWrapper(root.key, identity.vaultId);
     if (wrapper.isRightRoot(identity.check)) return { wrapper, vaultId: identity.vaultId };

@@ -6,6 +6,17 @@
  */
 export { type ApiKeyInfo, type ApiKeys, PERMISSIONS, type Permission } from "./api-keys.ts";
 export {
+  BACKUP_SAMPLE,
+  type BackupOptions,
+  type BackupReport,
+  backupVault,
+  type CheckOptions,
+  checkBackup,
+  type RestoreOptions,
+  restoreVault,
+  streamBackup,
+} from "./backup.ts";
+export {
   EmbeddedVault,
   type OpenVaultOptions,
   openFileHost,
@@ -33,6 +44,7 @@ export type {
 } from "./kek-lifecycle.ts";
 export type { RewrapReport } from "./kv-rewrap.ts";
 export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
-export { ROOT_KEY_SUFFIX, ROOT_KEY_VARIABLE } from "./root-key.ts";
+export { ROOT_KEY_VARIABLE } from "./root-key.ts";
 export { migratePostgres, type PostgresOptions } from "./storage/postgres.ts";
+export { ROOT_KEY_SUFFIX } from "./vault-path.ts";
 export type { DeadDelivery, Delivery, WebhookInfo, Webhooks } from "./webhooks.ts";

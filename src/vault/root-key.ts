@@ -24,12 +24,10 @@ import { randomBytes } from "../crypto/random.ts";
 import { SecretBytes } from "../crypto/secret-bytes.ts";
 import { VaultError } from "../errors.ts";
 import { fileError, syncDirectory } from "./storage/sqlite.ts";
+import { isTaken, ROOT_KEY_SUFFIX, rootKeyBeside } from "./vault-path.ts";
 
 /** The environment variable that may hold the root key, as base64. */
 export const ROOT_KEY_VARIABLE = "COFFER_ROOT_KEY";
-
-/** What is added to a vault's path to name the file of its root key. */
-export const ROOT_KEY_SUFFIX = ".root-key";
 
 /** Mode of the file: nobody else may read it. */
 const FILE_MODE = 0o600;
@@ -37,6 +35,9 @@ const OTHERS_MASK = 0o077;
 
 /** Bytes of the largest file that is read as a root key: its text and white space. */
 const FILE_BYTES_MAX = 1024;
+
+/** People set it to a path. */
+const VARIABLE_WORDS = `${ROOT_KEY_VARIABLE}, which holds the key itself and not the path of its file,`;
 
 /** A root key that was found or made. */
 export interface FoundRootKey {
@@ -46,13 +47,31 @@ export interface FoundRootKey {
   readonly notices: readonly string[];
 }
 
+/** A file of a root key. */
+export interface RootKeyFile {
+  readonly path: string;
+  /** Names it in messages, without the path: a key may stand where a path was meant. */
+  readonly what: string;
+}
+
+/** The file that is named, else the one beside the vault. */
+export function rootKeyFile(
+  named: string | undefined,
+  vaultPath: string | undefined,
+): RootKeyFile | undefined {
+  if (named !== undefined) return { path: named, what: "the file that was named for it" };
+  if (vaultPath === undefined) return undefined;
+  const { path } = rootKeyBeside(vaultPath);
+  return { path, what: `the file beside the vault (its path with ${ROOT_KEY_SUFFIX} added)` };
+}
+
 export interface RootKeyRequest {
   /** The key itself: 32 bytes, or their base64. */
   readonly argument: Uint8Array | string | undefined;
   /** The value of the environment variable. */
   readonly variable: string | undefined;
-  /** Where its file is or is to be made; undefined where there is none. */
-  readonly path: string | undefined;
+  /** Its file, which is there or is to be made; undefined where there is none. */
+  readonly file: RootKeyFile | undefined;
   /** Make one that is kept nowhere if none is given: for a vault that lives in memory. */
   readonly isEphemeral: boolean;
   /** Make the file if it is missing: only for a vault that has no root key yet. */
@@ -70,31 +89,29 @@ export function findRootKey(request: RootKeyRequest): FoundRootKey {
     return { key: parse(request.argument, "the root key given"), source: "argument", notices: [] };
   }
   if (request.variable !== undefined && request.variable !== "") {
-    return { key: parse(request.variable.trim(), ROOT_KEY_VARIABLE), source: "environment", notices: [] };
+    return { key: parse(request.variable.trim(), VARIABLE_WORDS), source: "environment", notices: [] };
   }
   if (request.isEphemeral) {
     return { key: new SecretBytes(randomBytes(KEY_BYTES)), source: "created", notices: [] };
   }
-  if (request.path === undefined) {
-    throw new VaultError(
-      "ERR_ROOT_KEY_MISSING",
-      `this vault's root key is missing: neither an argument nor a file nor ${ROOT_KEY_VARIABLE} gives it`,
-    );
+  const { file } = request;
+  if (file === undefined) {
+    throw missing(`neither an argument nor a file nor ${ROOT_KEY_VARIABLE} gives it`);
   }
-  const read = readKeyFile(request.path);
+  const read = readKeyFile(file);
   if (read !== undefined) return read;
-  if (!request.create) {
-    throw new VaultError(
-      "ERR_ROOT_KEY_MISSING",
-      `this vault's root key is missing: ${request.path} does not exist and ${ROOT_KEY_VARIABLE} is not set`,
-    );
-  }
-  if (createKeyFile(request.path)) {
-    const notice = `created the root key ${request.path}: keep a copy of it elsewhere, nothing can be read without it`;
-    return { ...readKeyFile(request.path)!, source: "created", notices: [notice] };
+  if (isTaken(file.path)) throw missing(`${file.what} is a symbolic link that leads nowhere`);
+  if (!request.create) throw missing(`${file.what} does not exist and ${ROOT_KEY_VARIABLE} is not set`);
+  if (createKeyFile(file.path)) {
+    const notice = `created the root key in ${file.what}: keep a copy of it elsewhere, nothing can be read without it`;
+    return { ...readKeyFile(file)!, source: "created", notices: [notice] };
   }
   // Another process made it in the same moment.
-  return readKeyFile(request.path)!;
+  return readKeyFile(file)!;
+}
+
+function missing(why: string): VaultError {
+  return new VaultError("ERR_ROOT_KEY_MISSING", `this vault's root key is missing: ${why}`);
 }
 
 /** Refuses what is no root key, before anything is made for it. @throws VaultError ERR_ROOT_KEY_INVALID */
@@ -102,14 +119,14 @@ export function checkRootKey(argument: Uint8Array | string): void {
   parse(argument, "the root key given").dispose();
 }
 
-function readKeyFile(path: string): FoundRootKey | undefined {
+function readKeyFile({ path, what }: RootKeyFile): FoundRootKey | undefined {
   let text: string;
   let mode: number;
   try {
     const stat = statSync(path);
     mode = stat.mode;
     if (!stat.isFile() || stat.size > FILE_BYTES_MAX) {
-      throw new VaultError("ERR_ROOT_KEY_INVALID", `${path} is not a root key file`);
+      throw new VaultError("ERR_ROOT_KEY_INVALID", `${what} holds no root key`);
     }
     text = readFileSync(path, "utf8");
   } catch (error) {
@@ -118,9 +135,9 @@ function readKeyFile(path: string): FoundRootKey | undefined {
   }
   const isOpenToOthers = process.platform !== "win32" && (mode & OTHERS_MASK) !== 0;
   return {
-    key: parse(text.trim(), path),
+    key: parse(text.trim(), `the root key in ${what}`),
     source: "file",
-    notices: isOpenToOthers ? [`other users may read the root key ${path}: chmod 600 it`] : [],
+    notices: isOpenToOthers ? [`other users may read the root key in ${what}: chmod 600 it`] : [],
   };
 }
 

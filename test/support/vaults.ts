@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -17,6 +18,9 @@ import { type EmbeddedVault, type OpenVaultOptions, openVault } from "../../src/
 
 /** 32 bytes, 01 02 03 … 20, in base64. */
 export const ROOT_KEY = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+
+/** More than any vault of these tests has. */
+const FILES_BYTES_MAX = 256 * 1024 * 1024;
 
 const opened: EmbeddedVault[] = [];
 const directories: string[] = [];
@@ -41,7 +45,7 @@ export function freshPath(fast = false): string {
 
 /** Opens a vault with the tests' root key, in memory unless a path is given. */
 export async function openTestVault(options: Partial<OpenVaultOptions> = {}): Promise<EmbeddedVault> {
-  const vault = await openVault({ path: ":memory:", rootKey: ROOT_KEY, ...options });
+  const vault = await openVault({ path: ":memory:", rootKey: ROOT_KEY, onNotice: () => {}, ...options });
   opened.push(vault);
   return vault;
 }
@@ -57,12 +61,16 @@ export function tamper<T>(path: string, work: (database: DatabaseSync) => T): T 
   }
 }
 
-/** All bytes of a vault's files, one after the other: the database, its journal, the index of the journal. */
+/**
+ * All bytes of a vault's files, one after the other: the database, its journal, the index of the journal. Read by another
+ * process: one that opens and closes the file itself loses all its locks on it (POSIX), and with them its journal.
+ */
 export function filesOf(path: string): Buffer {
   const names = readdirSync(dirname(path)).filter((name) =>
     /^(-wal|-shm|-journal)?$/.test(suffix(name, path)),
   );
-  return Buffer.concat(names.map((name) => readFileSync(join(dirname(path), name))));
+  const files = names.map((name) => join(dirname(path), name));
+  return execFileSync("cat", ["--", ...files], { maxBuffer: FILES_BYTES_MAX });
 }
 
 function suffix(name: string, path: string): string {
@@ -91,7 +99,7 @@ export async function eventually(isSo: () => boolean | Promise<boolean>, what: s
 
 /** Opens a vault's host with the tests' root key, in memory unless a path is given; the test closes it. */
 export function openTestHost(options: Partial<OpenVaultOptions> = {}): Promise<VaultHost> {
-  return openFileHost({ path: ":memory:", rootKey: ROOT_KEY, ...options });
+  return openFileHost({ path: ":memory:", rootKey: ROOT_KEY, onNotice: () => {}, ...options });
 }
 
 /** Who opens the sessions of tests. */

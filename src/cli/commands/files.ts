@@ -24,6 +24,7 @@ import {
   type ContextOptions,
   requiredContext,
 } from "../options.ts";
+import { checkNoKey } from "../paths.ts";
 import { Progress } from "../progress.ts";
 import { checkHeaderWhole } from "../rekey-in-place.ts";
 import type { Execute } from "../run.ts";
@@ -323,7 +324,10 @@ function hasOwnName(path: string): boolean {
 function checkOutput(session: Session, out: string | undefined): string {
   if (out === undefined || out === "")
     throw usageError("nobody knows where to", "name the result with --out FILE");
-  if (out !== STANDARD) return out;
+  if (out !== STANDARD) {
+    checkNoKey(out, "--out");
+    return out;
+  }
   if (isStdoutTerminal()) throw binary();
   if (session.flags.format === "json" || session.flags.field !== undefined) {
     throw usageError("standard output is for the file: it cannot hold a result as JSON as well");

@@ -22,13 +22,16 @@ interface ServerOptions {
   readonly rateLimit?: number;
   readonly webhookAllow?: string[];
   readonly listen: boolean;
+  readonly create?: boolean;
 }
 
 const HELP = `
 Speaks the WorkOS Vault API (/vault/v1) and what it lacks (/coffer/v1); see
 /openapi.json. Give it a vault's file, or a PostgreSQL database that coffer
 migrate has prepared: then several servers may share it, all with the same root
-key. Callers need an API key: coffer api-keys create.
+key. Callers need an API key: coffer api-keys create, which makes the vault as well.
+It refuses to start without a vault, for a disk may not be mounted; --create makes
+one, but never beside a root key whose vault is gone.
 
 It listens on this machine only unless --host says otherwise. It speaks plain
 HTTP: let a proxy in front of it do TLS before it is reached from elsewhere.
@@ -54,6 +57,7 @@ export function addServer(parent: Command, execute: Execute): void {
     .description("Serves the Vault API over HTTP, until it is interrupted.")
     .addOption(new Option("--port <n>", "port, 0 for any (default 8200)").argParser(portParser))
     .option("--host <address>", "address to listen on (default 127.0.0.1)")
+    .option("--create", "make the vault if there is none, instead of refusing to start")
     .option("--dev", "a throw-away vault in memory, with an API key that is printed")
     .addOption(
       new Option("--log <how>", "json or none (default json; none with --dev)").argParser(
@@ -86,7 +90,9 @@ async function serve(session: Session, options: ServerOptions): Promise<Result> 
   if (isDev && (session.flags.vault !== undefined || session.flags.database !== undefined)) {
     throw usageError("--dev uses a vault in memory: give no other");
   }
-  const host = isDev ? await openDev() : await session.openHost({ create: true, listen: options.listen });
+  const host = isDev
+    ? await openDev()
+    : await session.openHost({ create: options.create === true, listen: options.listen });
   const log = (options.log ?? (isDev ? "none" : "json")) === "json";
   const app = createApp({
     host,

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,12 +15,13 @@ import { isVaultError, VaultError } from "../../errors.ts";
 import { untilAborted } from "../../keys/key-service.ts";
 import { checkRuntime } from "../needed-runtime.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
+import { FileWatch } from "./file-watch.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "./schema.ts";
 import { fileError, isOutcomeUnknown, sqliteError } from "./sqlite-errors.ts";
 import { PROBE_CHANGE, WriteProbe } from "./write-probe.ts";
 
 /** Marks a file as a coffer vault: "CFR1" (SQLite's application_id, section 1.3.17 of its file format). */
-const APPLICATION_ID = 0x43465231;
+export const APPLICATION_ID = 0x43465231;
 
 /** Mode of the file and of the directory made for it: nobody else may read them. */
 const FILE_MODE = 0o600;
@@ -71,7 +72,8 @@ export interface SqliteOptions {
  *
  * @throws VaultError ERR_VAULT_NOT_FOUND, ERR_STORAGE_CORRUPT (not a coffer vault, or damaged), ERR_STORAGE_SCHEMA (made by
  *   a newer coffer), ERR_STORAGE_BUSY, ERR_STORAGE_READ_ONLY, ERR_STORAGE_FULL, ERR_STORAGE_UNAVAILABLE, ERR_UNSUPPORTED (a
- *   runtime without `node:sqlite`)
+ *   runtime without `node:sqlite`). What it answers with fails with ERR_VAULT_LOST from when its file is removed or replaced:
+ *   before a write is answered, within a second elsewhere.
  */
 export async function openSqlite(path: string, options: SqliteOptions): Promise<Database> {
   checkRuntime();
@@ -83,7 +85,7 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
   const connection = translating(() => new DatabaseSync(file, { timeout: BLOCKING_WAIT_MS }), known);
   const database = new SqliteDatabase(connection, options.lockWaitMs, known);
   try {
-    await database.initialize(options.create);
+    await database.initialize(options.create, path === IN_MEMORY ? undefined : file);
   } catch (error) {
     connection.close();
     throw error;
@@ -92,7 +94,7 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
 }
 
 /** When a vault is opened and not at import: where it is missing, an import would fail without a word on why. */
-function loadSqlite(): typeof import("node:sqlite") {
+export function loadSqlite(): typeof import("node:sqlite") {
   const sqlite = process.getBuiltinModule("node:sqlite");
   if (sqlite !== undefined) return sqlite;
   throw new VaultError("ERR_UNSUPPORTED", `coffer/vault needs node:sqlite, which this runtime has not`);
@@ -177,6 +179,7 @@ class SqliteDatabase implements Database {
   #isScrubDue = true;
   #scrubTriedAt = Number.NEGATIVE_INFINITY;
   #end: VaultError | undefined;
+  #watch: FileWatch | undefined;
   readonly #probe = new WriteProbe(() => this.write((sql) => sql.run(`UPDATE ${PROBE_CHANGE}`)));
 
   constructor(connection: DatabaseSync, lockWaitMs: number, path: string | undefined) {
@@ -196,7 +199,8 @@ class SqliteDatabase implements Database {
     };
   }
 
-  async initialize(create: boolean): Promise<void> {
+  /** @param file - its absolute path; undefined in memory */
+  async initialize(create: boolean, file: string | undefined): Promise<void> {
     await this.#retrying(() => {
       // Checks the header: the first statement that reads the file.
       const id = this.#pragma("application_id");
@@ -228,6 +232,11 @@ class SqliteDatabase implements Database {
     this.#learnTypes();
     // Who wrote last may have been killed before it could.
     this.#emptyJournal();
+    if (file !== undefined) {
+      // SQLite keeps its journal beside the file that links lead to, for as long as anybody has the file open.
+      const real = translating(() => realpathSync(file), file);
+      this.#watch = new FileWatch([file, `${real}-wal`]);
+    }
   }
 
   read<T>(work: (sql: Sql) => Promise<T>, { signal }: WaitOptions = {}): Promise<T> {
@@ -371,6 +380,8 @@ class SqliteDatabase implements Database {
     };
     try {
       await this.#transaction("BEGIN IMMEDIATE", work, isWanted);
+      // What was committed to a file that nobody finds any more must not be acknowledged.
+      this.#endIfLost(() => this.#watch?.look());
       this.#probe.succeeded();
       for (const finish of done) finish();
       if (this.#isScrubDue && performance.now() - this.#scrubTriedAt > SCRUB_EVERY_MS) this.#emptyJournal();
@@ -568,6 +579,17 @@ class SqliteDatabase implements Database {
 
   #checkUsable(): void {
     if (this.#end !== undefined) throw this.#end;
+    this.#endIfLost(() => this.#watch?.lookNowAndThen());
+  }
+
+  /** A file that was lost stays so for this connection, whatever is under its name later. */
+  #endIfLost(look: () => void): void {
+    try {
+      look();
+    } catch (error) {
+      this.#end = error as VaultError;
+      throw error;
+    }
   }
 }
 

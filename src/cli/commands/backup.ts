@@ -1,0 +1,188 @@
+/**
+ * `coffer backup` and `coffer restore`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { BackupReport } from "../../vault/backup.ts";
+import { usageError } from "../errors.ts";
+import { STANDARD } from "../file-streams.ts";
+import { type Result, record } from "../format.ts";
+import { isStdoutTerminal, writeOut } from "../io.ts";
+import { checkVaultPath, databaseUrl, rootKeyPath, VAULT_VARIABLE } from "../open.ts";
+import { bind } from "../options.ts";
+import { checkNoKey } from "../paths.ts";
+import { bytesText, Progress } from "../progress.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
+
+const BACKUP_HELP = `
+The vault may be in use: what was answered before the backup began is in it. It is
+one file, readable by its owner only, and gets its name when it is whole. - writes
+it to standard output. It needs no root key and holds none: keep a copy of the root
+key in another place, for without it the backup cannot be read.
+
+With --database it tells how PostgreSQL's own pg_dump makes the backup, and looks
+whether the vault can be opened.
+
+Examples:
+  $ coffer backup vault-friday.db --vault vault.db
+  $ coffer backup - --vault vault.db | gzip > vault-friday.db.gz
+`;
+
+const RESTORE_HELP = `
+Before anything is changed the backup is proved: it is whole, it opens under the root
+key that is there (beside the vault, or by --root-key-file or COFFER_ROOT_KEY), and a
+sample of its values decrypts. --check stops there. No process may have the vault open.
+With --force it takes the place of a vault, which is kept under another name.
+
+Keys that were destroyed after the backup was made come back with it: destroy them
+again.
+
+Examples:
+  $ coffer restore vault-friday.db --check --root-key-file vault.db.root-key
+  $ coffer restore vault-friday.db --vault vault.db --force
+`;
+
+interface BackupFlags {
+  readonly force?: boolean;
+}
+
+interface RestoreFlags extends BackupFlags {
+  readonly check?: boolean;
+}
+
+const HOST = { needsHost: true } as const;
+
+export function addBackup(parent: Command, execute: Execute): void {
+  const backup = parent
+    .command("backup")
+    .summary("copy a vault while it is in use")
+    .description("Copies a vault's file while it is in use.")
+    .argument("[out]", "the backup's file, or - for standard output")
+    .option("--force", "let the backup replace a file")
+    .addHelpText("after", BACKUP_HELP);
+  bind(backup, execute, backUp, HOST);
+
+  const restore = parent
+    .command("restore")
+    .summary("check a backup, or put it in place")
+    .description("Proves a backup, and puts it in the place of a vault's file.")
+    .argument("<backup>", "the backup's file")
+    .option("--check", "prove it only: change nothing")
+    .option("--force", "put it in the place of a vault that is there; that one is kept under another name")
+    .addHelpText("after", RESTORE_HELP);
+  bind(restore, execute, restoreBackup, HOST);
+}
+
+async function backUp(session: Session, { force }: BackupFlags, out: string | undefined): Promise<Result> {
+  const url = databaseUrl(session.flags);
+  if (url !== undefined) return postgresBackup(session, url);
+  const path = vaultPath(session);
+  if (out === undefined) throw usageError("nobody knows where to", "name the backup's file, or - for a pipe");
+  checkNoKey(out, "the backup");
+  if (out === STANDARD && isStdoutTerminal()) {
+    throw usageError("a backup is not for a terminal", "name a file, or pipe it on");
+  }
+  const { signal } = session;
+  let progress: Progress | undefined;
+  const onProgress = (done: number, total: number): void => {
+    progress ??= new Progress((line) => void session.progress(line), total);
+    progress.update(done);
+  };
+  const { backupVault, streamBackup } = await import("../../vault/backup.ts");
+  try {
+    if (out === STANDARD) {
+      for await (const piece of streamBackup(path, { signal, onProgress })) await writeOut(piece);
+      return { view: "", data: () => ({}) };
+    }
+    const { bytes } = await backupVault(path, out, { signal, onProgress, force: force === true });
+    return { view: `${bytesText(bytes)} backed up`, data: () => ({ bytes }) };
+  } finally {
+    await session.progress();
+  }
+}
+
+/** PostgreSQL has its own tools, which know its roles, its versions and its servers. */
+async function postgresBackup(session: Session, url: string): Promise<Result> {
+  const host = await session.openHost();
+  await host.check();
+  const shown = new URL(url);
+  shown.password = "";
+  const dump = `pg_dump --format=custom --file=FILE '${shown.href}'`;
+  const restore = `pg_restore --clean --if-exists --dbname='${shown.href}' FILE`;
+  return {
+    view: record([
+      ["vault", host.vaultId],
+      ["opens", "yes, under the root key given"],
+      ["back it up with", dump],
+      ["put it back with", restore],
+    ]),
+    data: () => ({ vaultId: host.vaultId, dump, restore }),
+  };
+}
+
+async function restoreBackup(
+  session: Session,
+  { check, force }: RestoreFlags,
+  given: string | undefined,
+): Promise<Result> {
+  if (databaseUrl(session.flags) !== undefined) {
+    throw usageError(
+      "a PostgreSQL database is restored by pg_restore",
+      "`coffer backup --database URL` tells how",
+    );
+  }
+  if (given === undefined || given === STANDARD) throw usageError("name the backup's file");
+  checkNoKey(given, "the backup");
+  const { signal } = session;
+  const keyPath = rootKeyPath(session.flags);
+  const { checkBackup, restoreVault } = await import("../../vault/backup.ts");
+  const { ROOT_KEY_VARIABLE } = await import("../../vault/index.ts");
+  // What stands on the command line goes before the variable, as for every command.
+  if (keyPath !== undefined) delete process.env[ROOT_KEY_VARIABLE];
+  if (check === true) {
+    const vault = session.flags.vault || process.env[VAULT_VARIABLE];
+    const { rootKeyBeside } = await import("../../vault/vault-path.ts");
+    const beside = vault ? rootKeyBeside(vault).path : undefined;
+    return reportOf(session, await checkBackup(given, { rootKeyPath: keyPath ?? beside, signal }), []);
+  }
+  const path = vaultPath(session);
+  const { kept, ...report } = await restoreVault(given, path, {
+    rootKeyPath: keyPath,
+    force: force === true,
+    signal,
+  });
+  if (kept.length > 0) await session.note(`what stood there is kept: ${kept.join(", ")}`);
+  return reportOf(session, report, kept);
+}
+
+async function reportOf(session: Session, report: BackupReport, kept: readonly string[]): Promise<Result> {
+  const { sample, bytes } = report;
+  if (sample === undefined) {
+    await session.note(
+      "no root key was given: nothing was decrypted, and which root key it needs is not known",
+    );
+  }
+  return {
+    view: record([
+      ["size", bytesText(bytes)],
+      ["schema", String(report.schemaVersion)],
+      ["environments", String(report.environments)],
+      ["KEKs", String(report.keks)],
+      ["objects", String(report.objects)],
+      ["versions", String(report.versions)],
+      ["API keys", String(report.apiKeys)],
+      ["decrypted", sample === undefined ? undefined : `${sample.decrypted} of a sample`],
+      ["keys out of use", sample === undefined ? undefined : `${sample.outOfUse} of a sample`],
+    ]),
+    data: () => ({ ...report, kept }),
+  };
+}
+
+function vaultPath(session: Session): string {
+  const path = session.flags.vault || process.env[VAULT_VARIABLE];
+  if (!path) throw usageError("no vault was given", `name its file with --vault PATH (or ${VAULT_VARIABLE})`);
+  checkVaultPath(path);
+  return path;
+}
