@@ -33,9 +33,22 @@ export class RemoteVault extends Vault {
   }
 
   async listKeks(selector?: KekSelector): Promise<KekInfo[]> {
-    const body = await this.#transport.send({ method: "GET", path: ["coffer", "v1", "keks"] });
-    const { data } = objectOf(body, "list");
-    const keks = listOf(data, "data").map(kekFromWire);
+    const keks: KekInfo[] = [];
+    const named = selector === undefined ? {} : selectorToWire(selector);
+    for (let after: unknown; ; ) {
+      const body = await this.#transport.send({
+        method: "GET",
+        path: ["coffer", "v1", "keks"],
+        query: { limit: 100, after: after === undefined ? undefined : textOf(after, "after"), ...named },
+        codes: KEK_CODES,
+      });
+      const list = objectOf(body, "list");
+      keks.push(...listOf(list.data, "data").map(kekFromWire));
+      // A server of before answers with all at once, and knows no selector.
+      const page = list.list_metadata === undefined ? {} : objectOf(list.list_metadata, "list_metadata");
+      if (page.after === null || page.after === undefined) break;
+      after = page.after;
+    }
     if (selector === undefined) return keks;
     const found = keks.filter((kek) =>
       "kekId" in selector

@@ -81,7 +81,7 @@ export interface KvListRequest {
   readonly order?: "asc" | "desc" | undefined;
   /** Only names that hold this text, case-sensitive. */
   readonly search?: string | undefined;
-  /** Only objects written after this moment: a date or its RFC 3339 text. */
+  /** Only objects written after this moment: a date, its RFC 3339 text (with a zone), or what `String(date)` or `toUTCString` write. */
   readonly updatedAfter?: Date | string | undefined;
   /** Our extension: list deleted objects instead of live ones. Default false. */
   readonly deleted?: boolean | undefined;

@@ -8,6 +8,7 @@
 import { typeName, utf8 } from "../crypto/bytes.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { KvListRequest } from "./kv-service.ts";
+import { parseMoment } from "./moment.ts";
 
 /** Characters (Unicode code points) of the longest name (WorkOS OpenAPI, CreateObjectRequest). */
 export const KV_NAME_CHARS_MAX = 200;
@@ -105,7 +106,11 @@ function checkMoment(moment: Date | string | undefined): number | undefined {
   if (typeof moment !== "string" && !(moment instanceof Date)) {
     throw invalidType(`updatedAfter must be a Date or its text, got ${typeName(moment)}`);
   }
-  const time = new Date(moment).getTime();
-  if (Number.isNaN(time)) throw invalidRange("updatedAfter is not a valid date");
+  const time = typeof moment === "string" ? parseMoment(moment) : moment.getTime();
+  if (time === undefined || Number.isNaN(time)) {
+    throw invalidRange(
+      "updatedAfter is not a date with a time and a zone: RFC 3339, such as 2026-01-31T12:00:00Z",
+    );
+  }
   return time;
 }

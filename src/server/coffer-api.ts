@@ -113,6 +113,7 @@ const KV: readonly Operation[] = [
     summary: "List names, of deleted objects too",
     permissions: ["kv:read"],
     querySchema: schemas.cofferListQuery,
+    isList: true,
     answerSchema: schemas.objectList,
     status: 200,
     run: async ({ session, query, signal }) =>
@@ -185,9 +186,18 @@ const KEKS: readonly Operation[] = [
     path: "/coffer/v1/keks",
     summary: "List KEKs with versions and states",
     permissions: ["admin"],
+    querySchema: schemas.keksQuery,
+    isList: true,
     answerSchema: schemas.kekList,
     status: 200,
-    run: async ({ session }) => ({ data: (await session.keks.list()).map(kekToWire) }),
+    run: async ({ session, query, signal }) => {
+      const { limit, after, kek_id, name, value } = query;
+      const isNamed = kek_id !== undefined || name !== undefined || value !== undefined;
+      const page = isNamed
+        ? { data: await session.keks.list(selector({ kek_id, name, value }, 400), { signal }), after: null }
+        : await session.keks.page({ limit, after }, { signal });
+      return { data: page.data.map(kekToWire), list_metadata: { after: page.after } };
+    },
   }),
   operation({
     id: "rotateKek",
@@ -341,6 +351,7 @@ const OTHERS: readonly Operation[] = [
     summary: "Events after a cursor, in the order of their recording",
     permissions: ["admin"],
     querySchema: schemas.eventsQuery,
+    isList: true,
     answerSchema: schemas.eventList,
     status: 200,
     run: async ({ host, session, query }) => {
@@ -401,14 +412,17 @@ function wrappedToWire(key: DataKey): Wire {
   return { id: key.id, encrypted_keys: key.encryptedKeys, context: key.context };
 }
 
-function selector(body: {
-  readonly kek_id?: string | undefined;
-  readonly name?: string | undefined;
-  readonly value?: string | undefined;
-}): KekSelector {
+function selector(
+  body: {
+    readonly kek_id?: string | undefined;
+    readonly name?: string | undefined;
+    readonly value?: string | undefined;
+  },
+  status: 400 | 422 = 422,
+): KekSelector {
   if (body.kek_id !== undefined) return { kekId: body.kek_id };
   if (body.name === undefined || body.value === undefined) {
-    throw invalidRequest("A KEK is named by kek_id, or by name and value.", 422);
+    throw invalidRequest("A KEK is named by kek_id, or by name and value.", status);
   }
   return { name: body.name, value: body.value };
 }

@@ -38,6 +38,8 @@ export interface Operation {
   readonly status: 200 | 201;
   /** The body holds a wrapped key: errors must not tell unknown, foreign and altered apart. */
   readonly isKeyBlobCall?: boolean;
+  /** A list: empty parameters of its query count as absent. */
+  readonly isList?: boolean;
   /** An Idempotency-Key is honoured: a repeated request gets the first one's answer. */
   readonly isIdempotent?: boolean;
   run(call: Call): Promise<unknown>;

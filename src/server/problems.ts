@@ -1,7 +1,7 @@
 /**
  * Refusals: what the server says when it does not do what it was asked.
  *
- * Owns the body of errors (`{"error", "code"}`, WorkOS's shape with a code) and how any thrown value becomes one. Must
+ * Owns the body of errors (`{"error", "code", "message"}`, WorkOS's two shapes with a code) and how any thrown value becomes one. Must
  * not know routes.
  *
  * @module
@@ -74,12 +74,7 @@ export function toProblem(error: unknown, isKeyBlobCall: boolean): Problem {
   return new Problem(500, "ERR_INTERNAL", "Internal error");
 }
 
-/** The body of a refusal. `message` is what WorkOS's routing layer says where its vault says `error`. */
-export function problemBody(problem: Problem): string {
-  const isRouting = problem.status === 401 || problem.status === 403 || problem.status === 429;
-  return JSON.stringify({
-    error: problem.message,
-    code: problem.code,
-    ...(isRouting ? { message: problem.message } : {}),
-  });
+/** The body of a refusal. WorkOS's vault says `error`, its routing layer `message`; SDKs show one or the other. */
+export function problemBody({ message, code }: Problem): string {
+  return JSON.stringify({ error: message, code, message });
 }

@@ -39,8 +39,12 @@ function unauthenticated(): Problem {
   return new Problem(401, "ERR_UNAUTHENTICATED", "Unauthorized", { "www-authenticate": "Bearer" });
 }
 
-/** The query's parameters. One that is given twice is refused: two readers could take it differently. */
-export function queryOf(target: string): Record<string, string> {
+/**
+ * The query's parameters. One that is given twice is refused: two readers could take it differently.
+ *
+ * @param isList - leaves empty ones out: forms and SDKs write what is not set so
+ */
+export function queryOf(target: string, isList = false): Record<string, string> {
   const query: Record<string, string> = Object.create(null);
   const mark = target.indexOf("?");
   if (mark < 0) return query;
@@ -48,6 +52,7 @@ export function queryOf(target: string): Record<string, string> {
     if (name in query) throw invalidRequest("A query parameter is given twice.");
     query[name] = value;
   }
+  if (isList) for (const name of Object.keys(query)) if (query[name] === "") delete query[name];
   return query;
 }
 

@@ -80,11 +80,12 @@ export const namePath = z.object({ name: z.string() });
 export const versionCheckQuery = z.object({ version_check: z.string().optional() });
 export const versionQuery = z.object({ version_id: z.string().optional() });
 
-const limit = z.coerce
-  .number()
-  .int()
-  .min(1)
-  .max(KV_LIST_LIMIT_MAX)
+/** A query holds text. Only digits are a number: `0x2` and `1e0` are refused, as they are in a body. */
+const wholeNumber = (text: unknown): unknown =>
+  typeof text === "string" && /^\d{1,10}$/.test(text) ? Number(text) : text;
+
+const limit = z
+  .preprocess(wholeNumber, z.int().min(1).max(KV_LIST_LIMIT_MAX))
   .optional()
   .describe(`1 to ${KV_LIST_LIMIT_MAX}, default ${KV_LIST_LIMIT_DEFAULT}`);
 
@@ -94,7 +95,7 @@ export const listQuery = z.object({
   after: z.string().optional(),
   order: z.enum(["asc", "desc", "normal"]).optional().describe("By creation; `normal` is `desc`"),
   search: z.string().optional().describe("Only names that hold this text"),
-  updatedAfter: z.string().optional().describe("RFC 3339, or a JavaScript date's text"),
+  updatedAfter: z.string().optional().describe("RFC 3339 with a zone, or what a JavaScript date writes"),
   updated_after: z.string().optional().describe("The same, as some SDKs spell it"),
 });
 export const cofferListQuery = listQuery.extend({ deleted: z.enum(["true", "false"]).optional() });
@@ -139,7 +140,17 @@ export const kekInfo = z.object({
     }),
   ),
 });
-export const kekList = z.object({ data: z.array(kekInfo) });
+export const keksQuery = z.object({
+  limit,
+  after: z.string().optional().describe("Id of the last KEK of the page before"),
+  kek_id: z.string().optional().describe("Only this KEK"),
+  name: z.string().optional().describe("Only the KEK of this context entry, with `value`"),
+  value: z.string().optional(),
+});
+export const kekList = z.object({
+  data: z.array(kekInfo),
+  list_metadata: z.object({ after: z.string().nullable() }),
+});
 export const shredAnswer = z.object({
   kek_id: z.string(),
   name: z.string(),
@@ -205,4 +216,4 @@ export const statusAnswer = z.object({
   }),
 });
 
-export const problem = z.object({ error: z.string(), code: z.string(), message: z.string().optional() });
+export const problem = z.object({ error: z.string(), code: z.string(), message: z.string() });

@@ -73,6 +73,7 @@ export const VAULT_OPERATIONS: readonly Operation[] = [
     summary: "List names",
     permissions: ["kv:read"],
     querySchema: schemas.listQuery,
+    isList: true,
     answerSchema: schemas.objectList,
     status: 200,
     run: async ({ session, query, signal }) =>

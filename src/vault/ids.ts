@@ -12,6 +12,9 @@ import { ID_BYTES, ORDERED_ID_RANDOM_BYTES } from "./limits.ts";
 /** Hexadecimal digits of the time in an ordered id. */
 const TIME_DIGITS = 2 * (ID_BYTES - ORDERED_ID_RANDOM_BYTES);
 
+/** The last moment that they can say. */
+const TIME_MAX = 16 ** TIME_DIGITS - 1;
+
 /** Lowercase hexadecimal. */
 export function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
@@ -30,7 +33,13 @@ export function newId(prefix: string): string {
  * @param random - 10 bytes, fresh; default from the kernel
  */
 export function orderedId(random: Uint8Array = randomBytes(ORDERED_ID_RANDOM_BYTES)): string {
-  return Date.now().toString(16).padStart(TIME_DIGITS, "0") + hexOf(random);
+  return orderedTime(Date.now()) + hexOf(random);
+}
+
+/** A clock that stands before 1970 or behind the year 10889 makes no other form of ids; they are only less well ordered. */
+export function orderedTime(milliseconds: number): string {
+  const inRange = Math.min(Math.max(Math.trunc(milliseconds), 0), TIME_MAX);
+  return inRange.toString(16).padStart(TIME_DIGITS, "0");
 }
 
 /** {@link orderedId} in uppercase with a prefix. */

@@ -14,9 +14,9 @@ import type { EventSink } from "./events.ts";
 import type { IdempotentWrites } from "./idempotency.ts";
 import type { KekState, KekWrapper } from "./kek.ts";
 import { damagedKek, kekName, storedContext, storedText } from "./keyring.ts";
-import { SHRED_DELAY_MS_MAX, SHRED_SAMPLE_MAX } from "./limits.ts";
+import { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, SHRED_DELAY_MS_MAX, SHRED_SAMPLE_MAX } from "./limits.ts";
 import type { Session } from "./session.ts";
-import type { Database, Row, Sql } from "./storage/database.ts";
+import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
 
 /** Names a KEK: by its id, or by the context entry that it stands for. */
 export type KekSelector = { readonly kekId: string } | { readonly name: string; readonly value: string };
@@ -119,21 +119,49 @@ export class KekLifecycle {
   }
 
   /** All KEKs of the environment by context name and value, or the one that is named. */
-  list(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
+  async list(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
+    if (selector !== undefined) {
+      return this.#database.read(
+        async (sql) => [await info(sql, await this.#find(sql, selector, false))],
+        options,
+      );
+    }
+    // Page by page: others take their turns in between, however many there are.
+    const infos: KekInfo[] = [];
+    let after: string | undefined;
+    do {
+      const page = await this.page({ limit: KEKS_PAGE_MAX, after }, options);
+      infos.push(...page.data);
+      after = page.after ?? undefined;
+    } while (after !== undefined);
+    return infos;
+  }
+
+  /**
+   * A page of the environment's KEKs, by context name and value.
+   *
+   * @param request.limit - 1 to 100; default 10
+   * @param request.after - id of the last KEK of the page before
+   * @returns `after` is null on the last page
+   * @throws VaultError ERR_CURSOR_INVALID
+   */
+  page(
+    request: { readonly limit?: number | undefined; readonly after?: string | undefined } = {},
+    options: CallOptions = {},
+  ): Promise<{ readonly data: readonly KekInfo[]; readonly after: string | null }> {
+    const { limit = KEKS_PAGE_DEFAULT, after } = request;
     return this.#database.read(async (sql) => {
-      const keks =
-        selector === undefined
-          ? (
-              await sql.all(
-                `SELECT id, context_name, context_value, created_at FROM keks WHERE environment_id = ?
-                 ORDER BY context_name, context_value`,
-                this.#environmentId,
-              )
-            ).map(kekRow)
-          : [await this.#find(sql, selector, false)];
-      const infos: KekInfo[] = [];
-      for (const kek of keks) infos.push(await info(sql, kek));
-      return infos;
+      const rows = await sql.all(
+        `SELECT id, context_name, context_value, created_at FROM keks
+         WHERE environment_id = ?${after === undefined ? "" : " AND (context_name, context_value) > (?, ?)"}
+         ORDER BY context_name, context_value LIMIT ?`,
+        this.#environmentId,
+        ...(after === undefined ? [] : await this.#placeOf(sql, after)),
+        limit + 1,
+      );
+      const data: KekInfo[] = [];
+      for (const row of rows.slice(0, limit)) data.push(await info(sql, kekRow(row)));
+      return { data, after: rows.length > limit ? data.at(-1)!.id : null };
     }, options);
   }
 
@@ -272,6 +300,18 @@ export class KekLifecycle {
     // Changes of one KEK take turns: what is read of its versions next must not be overtaken.
     if (forChange) await sql.run("UPDATE keks SET created_at = created_at WHERE id = ?", row.id as string);
     return kekRow(row);
+  }
+
+  /** Where a page goes on: behind the KEK of this id. */
+  async #placeOf(sql: Sql, id: string): Promise<[SqlValue, SqlValue]> {
+    const row = await sql.get(
+      "SELECT context_name, context_value FROM keks WHERE environment_id = ? AND id = ?",
+      this.#environmentId,
+      id,
+    );
+    if (row === undefined)
+      throw new VaultError("ERR_CURSOR_INVALID", "the cursor is not a KEK of this environment");
+    return [row.context_name as SqlValue, row.context_value as SqlValue];
   }
 
   /** The versions that a selector means and that still exist. */

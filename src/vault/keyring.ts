@@ -185,6 +185,8 @@ export class Keyring {
         if (row === undefined) throw unknownKek(kek.id);
         entries.push({ name: storedText(row.context_name), value: storedText(row.context_value) });
       }
+      // A context that was never used has no keys: a blob that puts one together from KEK ids learns nothing of their states.
+      if ((await this.#contextRow(sql, inOrder(entries))) === undefined) throw unknownKek(keks[0]!.id);
       return entries;
     }, options);
   }
@@ -336,15 +338,11 @@ export class Keyring {
       }
       found.push(row);
     }
-    const rows = usable(found, ["active", "decrypt-only"]);
-    let canonical: CanonicalContext;
-    try {
-      canonical = canonicalEntries(rows.map((row) => row.entry));
-    } catch {
-      throw decryptFailed(); // The same KEK twice.
-    }
-    if (canonical.entries.some((entry, i) => entry.name !== rows[i]!.entry.name)) throw decryptFailed();
-    return { rows };
+    // The form comes before any state: a blob that nobody wrote must not tell states of KEKs.
+    inOrder(
+      found.map((row) => ({ name: storedText(row.context_name), value: storedText(row.context_value) })),
+    );
+    return { rows: usable(found, ["active", "decrypt-only"]) };
   }
 
   /** The newest version of each KEK of a context. @throws VaultError ERR_KEY_NOT_FOUND if one does not exist yet */
@@ -483,6 +481,18 @@ function usable(rows: readonly Row[], states: readonly KekState[]): KekRow[] {
       wrapped: row.wrapped as Uint8Array,
     };
   });
+}
+
+/** The context of KEKs that stand in a blob's order. @throws VaultError ERR_DECRYPT_FAILED unless that is the canonical one */
+function inOrder(entries: readonly ContextEntry[]): CanonicalContext {
+  let canonical: CanonicalContext;
+  try {
+    canonical = canonicalEntries(entries);
+  } catch {
+    throw decryptFailed(); // The same KEK twice.
+  }
+  if (canonical.entries.some((entry, i) => entry.name !== entries[i]!.name)) throw decryptFailed();
+  return canonical;
 }
 
 function missingKek(): VaultError {

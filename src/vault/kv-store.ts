@@ -184,11 +184,18 @@ export class EmbeddedKvStore implements KvService {
     const name = row.name as string;
     return this.#withStoredKey(context, options, async (sql, key) => {
       const versionId = orderedId();
-      const now = this.#now();
-      // One conditional statement decides, whatever other processes do (the row above may be old by now).
-      await this.#rows.changeLive(sql, id, check, "current_version = ?, updated_at = ?", versionId, now);
-      const last = await sql.get("SELECT max(number) AS n FROM kv_versions WHERE object_id = ?", id);
+      const clock = this.#now();
+      // One conditional statement decides, whatever other processes do (the row above may be old by now). A clock that was
+      // set back, or is another machine's, does not make the object older than it was.
+      const changes = "current_version = ?, updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END";
+      await this.#rows.changeLive(sql, id, check, changes, versionId, clock, clock);
+      const last = await sql.get(
+        `SELECT max(v.number) AS n, max(o.updated_at) AS at
+         FROM kv_objects o JOIN kv_versions v ON v.object_id = o.id WHERE o.id = ?`,
+        id,
+      );
       const number = (last!.n as number) + 1;
+      const now = last!.at as number;
       await this.#insertVersion(sql, { objectId: id, name, versionId, number, value, key, now });
       await this.#session.events.append(sql, "vault.data.updated", {
         kv_name: name,

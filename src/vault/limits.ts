@@ -117,3 +117,7 @@ export const DELIVERY_CLAIM_MS = 60_000;
 
 /** Dead deliveries that are listed at once. Ours. */
 export const DELIVERIES_PAGE_MAX = 100;
+
+/** KEKs on a page of their list, unless told otherwise (WorkOS's lists: 10), and at most (WorkOS's: 100). */
+export const KEKS_PAGE_DEFAULT = 10;
+export const KEKS_PAGE_MAX = 100;

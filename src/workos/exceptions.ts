@@ -113,10 +113,8 @@ const UNANSWERED: ReadonlySet<VaultErrorCode> = new Set([
   "ERR_SERVICE_BAD_RESPONSE",
 ]);
 
-/** What was being asked, for messages and for wrong arguments. */
+/** What was being asked, for wrong arguments. */
 export interface Asked {
-  /** The path of the API. */
-  readonly path: string;
   /** What a server answers to an argument of the wrong kind. */
   readonly invalidStatus: 400 | 404 | 422;
 }
@@ -125,11 +123,13 @@ export interface Asked {
 export function exceptionOf(error: unknown, asked: Asked): unknown {
   if (isVaultError(error)) {
     const { status, text } = WIRE_ERRORS[error.code];
-    return refusal(error.status ?? status, text ?? error.message, error, asked);
+    return refusal(error.status ?? status, text ?? error.message, error);
   }
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   if (code !== "ERR_INVALID_ARGUMENT") return error;
-  return refusal(asked.invalidStatus, String(message), error as { code: string }, asked);
+  // A server has no route for an id that is empty, and so no word on what is wrong with it.
+  const text = asked.invalidStatus === 404 ? "Not Found" : String(message);
+  return refusal(asked.invalidStatus, text, error as { code: string });
 }
 
 /**
@@ -147,7 +147,6 @@ function refusal(
   status: number,
   text: string,
   error: { readonly code: string } & Partial<Pick<VaultError, "requestId">>,
-  asked: Asked,
 ): Error {
   const about: About = { requestID: error.requestId ?? "", code: error.code, cause: error };
   switch (status) {
@@ -157,11 +156,11 @@ function refusal(
         about,
       );
     case 404:
-      return new NotFoundException(`The requested path '${asked.path}' could not be found.`, about);
+      return new NotFoundException(text, about);
     case 409:
-      return new ConflictException(`Error: ${text}`, about);
+      return new ConflictException(text, about);
     case 422:
-      return new UnprocessableEntityException(`Error: ${text}`, about);
+      return new UnprocessableEntityException(text, about);
     case 429:
       return new RateLimitExceededException(text, about);
     default:

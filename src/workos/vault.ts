@@ -35,9 +35,6 @@ import type {
   VaultObject,
 } from "./types.ts";
 
-const KEYS = "/vault/v1/keys";
-const KV = "/vault/v1/kv";
-
 /** `workos.vault`: the names, shapes and exceptions of `@workos-inc/node` 11. */
 export class WorkOSVault {
   readonly #vault: Vault;
@@ -48,7 +45,7 @@ export class WorkOSVault {
 
   /** @throws UnprocessableEntityException for a context that may not be */
   createDataKey(options: CreateDataKeyOptions): Promise<DataKeyPair> {
-    return ask(body(`${KEYS}/data-key`), async () => {
+    return ask(BODY, async () => {
       const made = await this.#vault.createDataKey({ context: options.context });
       const { context, dataKey, encryptedKeys, id } = await lend(made, dataKeyAnswer);
       return { context, dataKey: { key: dataKey as string, id }, encryptedKeys: encryptedKeys as string };
@@ -57,7 +54,7 @@ export class WorkOSVault {
 
   /** @throws OauthException (400) for a wrapped key that cannot be unwrapped, for whatever reason */
   decryptDataKey(options: DecryptDataKeyOptions): Promise<DataKey> {
-    return ask(body(`${KEYS}/decrypt`), async () => {
+    return ask(BODY, async () => {
       const unwrapped = await this.#vault.createDecrypt({ keys: options.keys });
       return await lend(unwrapped, ({ dataKey, id }) => ({ key: dataKey, id }));
     });
@@ -65,7 +62,7 @@ export class WorkOSVault {
 
   /** @throws as `decryptDataKey` and `createDataKey` */
   createRekey(options: CreateRekeyOptions): Promise<CreateDataKeyResponse> {
-    return ask(body(`${KEYS}/rekey`), async () => {
+    return ask(BODY, async () => {
       const { context, encryptedKeys } = options;
       return await lend(await this.#vault.createRekey({ context, encryptedKeys }), dataKeyAnswer);
     });
@@ -73,7 +70,7 @@ export class WorkOSVault {
 
   /** @throws ConflictException if the name is taken; UnprocessableEntityException */
   createObject(options: CreateObjectOptions): Promise<ObjectMetadata> {
-    return ask(body(KV), async () => {
+    return ask(BODY, async () => {
       const { name, value, context } = options;
       return metadataAnswer(await this.#vault.createKv({ name, value, keyContext: context }));
     });
@@ -81,7 +78,7 @@ export class WorkOSVault {
 
   /** @throws NotFoundException */
   readObject(options: ReadObjectOptions): Promise<VaultObject> {
-    return ask(object(options.id), async () => {
+    return ask(OBJECT, async () => {
       const found = await this.#vault.getKv({ id: options.id });
       return objectAnswer(found, found.value);
     });
@@ -90,8 +87,7 @@ export class WorkOSVault {
   /** @throws NotFoundException */
   readObjectByName(options: string | ReadObjectByNameOptions): Promise<VaultObject> {
     const name = typeof options === "string" ? options : options.name;
-    const path = `${KV}/name/${encodeURIComponent(name)}`;
-    return ask({ path, invalidStatus: 404 }, async () => {
+    return ask(OBJECT, async () => {
       const found = await this.#vault.getName({ name });
       return objectAnswer(found, found.value);
     });
@@ -99,14 +95,12 @@ export class WorkOSVault {
 
   /** The object without its value. @throws NotFoundException */
   describeObject(options: ReadObjectOptions): Promise<VaultObject> {
-    return ask(object(options.id, "/metadata"), async () =>
-      objectAnswer(await this.#vault.listKvMetadata({ id: options.id })),
-    );
+    return ask(OBJECT, async () => objectAnswer(await this.#vault.listKvMetadata({ id: options.id })));
   }
 
   /** @throws NotFoundException; ConflictException if `versionCheck` is not the current version */
   updateObject(options: UpdateObjectOptions): Promise<VaultObject> {
-    return ask({ ...object(options.id), invalidStatus: 422 }, async () => {
+    return ask(BODY, async () => {
       const { id, value, versionCheck } = options;
       return objectAnswer(await this.#vault.updateKv({ id, value, versionCheck }));
     });
@@ -114,7 +108,7 @@ export class WorkOSVault {
 
   /** @throws NotFoundException; ConflictException if `versionCheck` is not the current version */
   deleteObject(options: DeleteObjectOptions): Promise<void> {
-    return ask(object(options.id), async () => {
+    return ask(OBJECT, async () => {
       const { id, versionCheck } = options;
       await this.#vault.deleteKv({ id, versionCheck });
     });
@@ -137,7 +131,7 @@ export class WorkOSVault {
 
   /** All versions, the newest first. @throws NotFoundException */
   listObjectVersions(options: ReadObjectOptions): Promise<ObjectVersion[]> {
-    return ask(object(options.id, "/versions"), async () => {
+    return ask(OBJECT, async () => {
       const { data } = await this.#vault.listKvVersions({ id: options.id });
       return data.map(({ id, createdAt, currentVersion, etag, size }) => ({
         createdAt: new Date(createdAt),
@@ -155,7 +149,7 @@ export class WorkOSVault {
    * @returns base64 in the Vault's layout; `iv12`, which the SDK reads, unless the Vault was told otherwise
    */
   async encrypt(data: string, context: KeyContext, associatedData?: string): Promise<string> {
-    return ask(body(`${KEYS}/data-key`), () => this.#vault.encrypt(data, context, associatedData));
+    return ask(BODY, () => this.#vault.encrypt(data, context, associatedData));
   }
 
   /**
@@ -165,15 +159,11 @@ export class WorkOSVault {
    *   what is no ciphertext, and for wrapped keys that a service refuses
    */
   async decrypt(encryptedData: string, associatedData?: string): Promise<string> {
-    return ask(
-      body(`${KEYS}/decrypt`),
-      () => this.#vault.decrypt(encryptedData, associatedData),
-      decryptExceptionOf,
-    );
+    return ask(BODY, () => this.#vault.decrypt(encryptedData, associatedData), decryptExceptionOf);
   }
 
   #page(request: KvListRequest): Promise<List<ObjectSummary>> {
-    return ask({ path: KV, invalidStatus: 400 }, async () => {
+    return ask({ invalidStatus: 400 }, async () => {
       const { data, listMetadata } = await this.#vault.listKv(request);
       return {
         object: "list",
@@ -189,12 +179,8 @@ export class WorkOSVault {
   }
 }
 
-const body = (path: string): Asked => ({ path, invalidStatus: 422 });
-
-const object = (id: string, suffix = ""): Asked => ({
-  path: `${KV}/${encodeURIComponent(id)}${suffix}`,
-  invalidStatus: 404,
-});
+const BODY: Asked = { invalidStatus: 422 };
+const OBJECT: Asked = { invalidStatus: 404 };
 
 async function ask<T>(asked: Asked, work: () => Promise<T>, exception = exceptionOf): Promise<T> {
   try {

@@ -238,7 +238,7 @@ describe("constraints", () => {
       const { status, body: refusal } = await call("POST", path, body);
       expect([status, refusal]).toEqual([
         400,
-        { error: "Invalid encrypted key.", code: "ERR_DECRYPT_FAILED" },
+        { error: "Invalid encrypted key.", code: "ERR_DECRYPT_FAILED", message: "Invalid encrypted key." },
       ]);
     }
     // Whatever the state of the others' KEKs.

@@ -51,7 +51,11 @@ describePostgres("a commit whose connection breaks", () => {
       expect(proxy.cuts).toBe(count);
       expect([cut.status, cut.body]).toEqual([
         500,
-        { error: "The server cannot do this now.", code: "ERR_OUTCOME_UNKNOWN" },
+        {
+          error: "The server cannot do this now.",
+          code: "ERR_OUTCOME_UNKNOWN",
+          message: "The server cannot do this now.",
+        },
       ]);
       const there = await server.call("GET", `/vault/v1/kv/name/${name}`);
       expect(there.status).toBe(mode === "after" ? 200 : 404);

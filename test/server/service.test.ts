@@ -239,7 +239,11 @@ describePostgres("on PostgreSQL", () => {
       answer = await server.call("GET", "/readyz");
       return answer.status === 503;
     }, "not ready");
-    expect(answer.body).toEqual({ error: "The server cannot do this now.", code: "ERR_STORAGE_UNAVAILABLE" });
+    expect(answer.body).toEqual({
+      error: "The server cannot do this now.",
+      code: "ERR_STORAGE_UNAVAILABLE",
+      message: "The server cannot do this now.",
+    });
     expect(answer.headers.get("retry-after")).toBe("1");
     const refused = await server.call("POST", "/vault/v1/keys/data-key", { context: CONTEXT });
     expect([refused.status, refused.body.code]).toEqual([503, "ERR_STORAGE_UNAVAILABLE"]);
@@ -355,12 +359,12 @@ describe("the log", () => {
     const log: unknown[] = [];
     const app = createApp({ host, log: (entry) => log.push(entry) });
     const cause = Object.assign(new Error("canary-cause"), { code: "EIO" });
-    host.check = () =>
+    host.writable = () =>
       Promise.reject(Object.assign(new Error("canary-message", { cause }), { code: "EBAD" }));
     const response = await app.fetch(new Request("http://x/readyz"));
     expect([response.status, await response.json()]).toEqual([
       500,
-      { error: "Internal error", code: "ERR_INTERNAL" },
+      { error: "Internal error", code: "ERR_INTERNAL", message: "Internal error" },
     ]);
     expect(log).toMatchObject([
       { level: "error", status: 500, code: "ERR_INTERNAL", cause: "Error EBAD <- Error EIO" },
