@@ -22,12 +22,14 @@ import {
   checkResultType,
   DEFAULT_LAYOUT,
   decryptEnvelope,
+  LOCAL_DECRYPT_OPTIONS,
   type LocalDecryptOptions,
   localEncrypt,
   plaintextBytes,
 } from "./crypto/local.ts";
 import {
   decryptRange,
+  NATIVE_SOURCE_OPTIONS,
   type NativeReader,
   type NativeSourceOptions,
   openNativeSource,
@@ -39,9 +41,10 @@ import {
   encryptStream,
   type FindDataKey,
   type MakeDataKey,
+  NATIVE_STREAM_OPTIONS,
   type NativeStreamOptions,
 } from "./crypto/native-stream.ts";
-import { checkOptions, optionNames } from "./crypto/options.ts";
+import { checkOptions, type OptionNames, optionNames } from "./crypto/options.ts";
 import { checkPlaintext, roomFor } from "./crypto/plaintext.ts";
 import { readyRandom } from "./crypto/random.ts";
 import { decryptFailed, VaultError } from "./errors.ts";
@@ -50,8 +53,15 @@ import { HttpKvService } from "./http/http-kv-service.ts";
 import { HTTP_OPTIONS, type HttpOptions, Transport } from "./http/transport.ts";
 import { decryptBatch, encryptBatch, type UseLease, type VaultEncryptItem } from "./keys/batches.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "./keys/data-key-cache.ts";
-import type { CallOptions, KeyService } from "./keys/key-service.ts";
-import { checkLimits, type Lease, type LeaseLimits, type LeaseOptions, takeLease } from "./keys/lease.ts";
+import { CALL_OPTIONS, type CallOptions, type KeyService } from "./keys/key-service.ts";
+import {
+  checkLimits,
+  LEASE_LIMITS,
+  type Lease,
+  type LeaseLimits,
+  type LeaseOptions,
+  takeLease,
+} from "./keys/lease.ts";
 import { LeasePool } from "./keys/lease-pool.ts";
 import type {
   KvListRequest,
@@ -64,8 +74,10 @@ import type {
 } from "./kv/kv-service.ts";
 import { KvListing } from "./kv/pagination.ts";
 import {
+  BATCH_OPTIONS,
   type BatchOptions,
   type ItemResult,
+  REKEY_OPTIONS,
   type RekeyOptions,
   rekey,
   rekeyMany,
@@ -125,6 +137,16 @@ export interface DecryptOptions extends LocalDecryptOptions, CallOptions {
   readonly context?: KeyContext | undefined;
 }
 
+const ENCRYPT_OPTIONS = optionNames<Omit<EncryptOptions, keyof CallOptions>>(
+  { layout: true, requireCommitment: true, reuse: true },
+  CALL_OPTIONS,
+);
+const CONTEXT_OPTION = optionNames<Pick<DecryptOptions, "context">>({ context: true });
+const DECRYPT_OPTIONS: OptionNames = new Set([...LOCAL_DECRYPT_OPTIONS, ...CALL_OPTIONS, ...CONTEXT_OPTION]);
+const STREAM_OPTIONS: OptionNames = new Set([...CALL_OPTIONS, ...NATIVE_STREAM_OPTIONS, ...CONTEXT_OPTION]);
+const SOURCE_OPTIONS: OptionNames = new Set([...NATIVE_SOURCE_OPTIONS, ...CONTEXT_OPTION]);
+const REWRAP_OPTIONS: OptionNames = new Set([...REKEY_OPTIONS, ...CONTEXT_OPTION]);
+
 /** Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. */
 export class Vault implements KvServiceFace {
   readonly #keys: KeyService;
@@ -178,6 +200,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: EncryptOptions = {},
   ): Promise<string> {
+    checkOptions(options, ENCRYPT_OPTIONS, "encrypt");
     this.#beginCall();
     try {
       // From here to the first wait everything is copied that a caller could change meanwhile.
@@ -186,6 +209,7 @@ export class Vault implements KvServiceFace {
       options.signal?.throwIfAborted();
       if (options.reuse !== undefined && options.reuse !== false) {
         const limits = options.reuse === true ? {} : options.reuse;
+        checkOptions(limits, LEASE_LIMITS, "reuse");
         // A byte budget of the caller's is kept to the byte. Of the default one, 64 GiB, a few may stay unused.
         const given = limits.maxBytes === undefined ? checkPlaintext(data) : plaintextBytes(data);
         const plaintext = typeof given === "string" ? given : copyBytes(given);
@@ -234,6 +258,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: DecryptOptions = {},
   ): Promise<string | Uint8Array> {
+    checkOptions(options, DECRYPT_OPTIONS, "decrypt");
     this.#checkOpen();
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
@@ -284,11 +309,13 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: EncryptOptions = {},
   ): Promise<ItemResult<string>[]> {
+    checkOptions(options, ENCRYPT_OPTIONS, "encryptMany");
     this.#beginCall();
     try {
       const layout = this.#layoutToWrite(options);
       options.signal?.throwIfAborted();
       const { reuse, signal } = options;
+      if (typeof reuse === "object") checkOptions(reuse, LEASE_LIMITS, "reuse");
       const limits =
         reuse === undefined || reuse === false ? undefined : checkLimits(reuse === true ? {} : reuse);
       const useLease: UseLease = async (context, work) => {
@@ -325,6 +352,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: DecryptOptions = {},
   ): Promise<ItemResult<string | Uint8Array>[]> {
+    checkOptions(options, DECRYPT_OPTIONS, "decryptMany");
     this.#beginCall();
     try {
       options.signal?.throwIfAborted();
@@ -358,6 +386,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: Omit<DecryptOptions, "as"> = {},
   ): Promise<string> {
+    checkOptions(options, DECRYPT_OPTIONS, "upgrade");
     this.#beginCall();
     try {
       const aad = copyBytes(associatedDataBytes(associatedData));
@@ -407,6 +436,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: CallOptions & NativeStreamOptions = {},
   ): ByteTransform {
+    checkOptions(options, STREAM_OPTIONS, "encryptStream");
     this.#checkOpen();
     const context = contextObject(canonicalContext(keyContext));
     const { signal } = options;
@@ -429,6 +459,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: CallOptions & NativeStreamOptions & Pick<DecryptOptions, "context"> = {},
   ): ByteTransform {
+    checkOptions(options, STREAM_OPTIONS, "decryptStream");
     this.#checkOpen();
     return decryptStream(this.#finder(options), associatedData, options);
   }
@@ -446,6 +477,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<NativeReader> {
+    checkOptions(options, SOURCE_OPTIONS, "openNativeSource");
     return await this.during(() => openNativeSource(source, this.#finder(options), associatedData, options));
   }
 
@@ -464,6 +496,7 @@ export class Vault implements KvServiceFace {
     associatedData?: AssociatedData,
     options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<Uint8Array> {
+    checkOptions(options, SOURCE_OPTIONS, "decryptRange");
     return await this.during(() =>
       decryptRange(source, this.#finder(options), start, end, associatedData, options),
     );
@@ -490,6 +523,7 @@ export class Vault implements KvServiceFace {
 
   /** Moves a ciphertext to another context without touching its data. @throws as `rekey` of coffer/rekey */
   async rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
+    checkOptions(options, REKEY_OPTIONS, "rekey");
     return await this.during(() => rekey(this.#keys, ciphertext, context, this.#reading(options)));
   }
 
@@ -499,6 +533,7 @@ export class Vault implements KvServiceFace {
     context: KeyContext,
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
+    checkOptions(options, BATCH_OPTIONS, "rekeyMany");
     return await this.during(() => rekeyMany(this.#keys, ciphertexts, context, this.#reading(options)));
   }
 
@@ -507,6 +542,7 @@ export class Vault implements KvServiceFace {
     ciphertext: string,
     options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
   ): Promise<string> {
+    checkOptions(options, REWRAP_OPTIONS, "rewrap");
     return await this.during(() => rewrap(this.#keys, ciphertext, this.#reading(options)));
   }
 
@@ -518,6 +554,7 @@ export class Vault implements KvServiceFace {
     ciphertexts: readonly string[],
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
+    checkOptions(options, BATCH_OPTIONS, "rewrapMany");
     return await this.during(() => rewrapMany(this.#keys, ciphertexts, this.#reading(options)));
   }
 
@@ -526,6 +563,7 @@ export class Vault implements KvServiceFace {
     request: { readonly context: KeyContext },
     options: CallOptions = {},
   ): Promise<DataKey> {
+    checkOptions(options, CALL_OPTIONS, "createDataKey");
     this.#beginCall();
     try {
       const context = contextObject(canonicalContext(request.context));
@@ -537,6 +575,7 @@ export class Vault implements KvServiceFace {
 
   /** Unwraps a data key, for use with coffer/crypto. Dispose of it. */
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
+    checkOptions(options, CALL_OPTIONS, "createDecrypt");
     return await this.during(() => this.#keys.createDecrypt({ keys: request.keys }, options));
   }
 
@@ -550,6 +589,7 @@ export class Vault implements KvServiceFace {
     request: { readonly context: KeyContext; readonly encryptedKeys: string },
     options: CallOptions = {},
   ): Promise<DataKey> {
+    checkOptions(options, CALL_OPTIONS, "createRekey");
     this.#beginCall();
     try {
       const context = contextObject(canonicalContext(request.context));
@@ -564,6 +604,7 @@ export class Vault implements KvServiceFace {
     request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
     options: CallOptions = {},
   ): Promise<KvMetadata> {
+    checkOptions(options, CALL_OPTIONS, "createKv");
     return await this.during(() => this.#kv.createKv(request, options));
   }
 
@@ -572,11 +613,13 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: CallOptions = {},
   ): Promise<KvObject> {
+    checkOptions(options, CALL_OPTIONS, "getKv");
     return await this.during(() => this.#kv.getKv(request, options));
   }
 
   /** Reads a stored value by name. @throws as `KvService.getName` */
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+    checkOptions(options, CALL_OPTIONS, "getName");
     return await this.during(() => this.#kv.getName(request, options));
   }
 
@@ -589,6 +632,7 @@ export class Vault implements KvServiceFace {
     },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
+    checkOptions(options, CALL_OPTIONS, "updateKv");
     return await this.during(() => this.#kv.updateKv(request, options));
   }
 
@@ -597,11 +641,13 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
     options: CallOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
+    checkOptions(options, CALL_OPTIONS, "deleteKv");
     return await this.during(() => this.#kv.deleteKv(request, options));
   }
 
   /** Lists objects: `await` it for a page, or `for await` over all. @throws as `KvService.listKv` */
   listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
+    checkOptions(options, CALL_OPTIONS, "listKv");
     const { signal } = options;
     return new KvListing(async (page) => {
       return await this.during(() => this.#kv.listKv(page, { signal }));
@@ -613,6 +659,7 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvPage<KvVersion>> {
+    checkOptions(options, CALL_OPTIONS, "listKvVersions");
     return await this.during(() => this.#kv.listKvVersions(request, options));
   }
 
@@ -621,6 +668,7 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
+    checkOptions(options, CALL_OPTIONS, "listKvMetadata");
     return await this.during(() => this.#kv.listKvMetadata(request, options));
   }
 
@@ -629,6 +677,7 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
+    checkOptions(options, CALL_OPTIONS, "undeleteKv");
     this.#beginCall();
     try {
       if (this.#kv.undeleteKv === undefined)
@@ -644,6 +693,7 @@ export class Vault implements KvServiceFace {
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: CallOptions = {},
   ): Promise<{ readonly destroyedVersions: number }> {
+    checkOptions(options, CALL_OPTIONS, "destroyKv");
     this.#beginCall();
     try {
       if (this.#kv.destroyKv === undefined)

@@ -7,6 +7,7 @@
  *
  * @module
  */
+
 import { invalidType, VaultError } from "../errors.ts";
 import { decodeBase64, decodeBase64Lenient, encodeBase64 } from "./base64.ts";
 import { ascii, concatBytes, fromUtf8, startsWithAt, typeName } from "./bytes.ts";
@@ -31,6 +32,7 @@ import {
   parseNativeHeader,
   shapeOfChunks,
 } from "./native-format.ts";
+import { optionNames } from "./options.ts";
 
 /** The layouts of WorkOS, by the names of docs/spec/envelope.md section 3. */
 export type WorkosLayout = "iv12" | "iv32" | "leb-first" | "dotnet";
@@ -115,6 +117,13 @@ export interface ParseOptions {
    */
   readonly lenient?: boolean | undefined;
 }
+
+/** Names of {@link ParseOptions}. */
+export const PARSE_OPTIONS = optionNames<ParseOptions>({
+  layouts: true,
+  requireCommitment: true,
+  lenient: true,
+});
 
 /**
  * Takes the text of an envelope apart. Touches no key and makes no request.

@@ -6,6 +6,7 @@
  *
  * @module
  */
+
 import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
@@ -24,6 +25,7 @@ import {
   type Envelope,
   LAYOUTS,
   type Layout,
+  PARSE_OPTIONS,
   type ParseOptions,
   parseEnvelope,
   serializeEnvelope,
@@ -33,6 +35,7 @@ import { envelopeKeyOf, type FrameLayout } from "./envelope-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
 import { nativeEncrypt, nativeEncryptSync, openNative, openNativeSync } from "./native.ts";
 import { drawNonce } from "./nonce.ts";
+import { checkOptions, optionNames } from "./options.ts";
 import { type Budget, notText, tooLarge } from "./plaintext.ts";
 import { providers } from "./providers.ts";
 
@@ -50,12 +53,25 @@ export interface LocalEncryptOptions {
   readonly provider?: AeadProviderName | undefined;
 }
 
+/** Names of {@link LocalEncryptOptions}. */
+export const LOCAL_ENCRYPT_OPTIONS = optionNames<LocalEncryptOptions>({
+  layout: true,
+  requireCommitment: true,
+  provider: true,
+});
+
 export interface LocalDecryptOptions extends ParseOptions {
   /** What to return: `"text"` (default) or `"bytes"`. */
   readonly as?: "text" | "bytes" | undefined;
   /** Overrides the choice of AEAD provider (src/crypto/providers.ts). */
   readonly provider?: AeadProviderName | undefined;
 }
+
+/** Names of {@link LocalDecryptOptions}. */
+export const LOCAL_DECRYPT_OPTIONS = optionNames<Pick<LocalDecryptOptions, "as" | "provider">>(
+  { as: true, provider: true },
+  PARSE_OPTIONS,
+);
 
 /**
  * Encrypts one message under a data key.
@@ -74,6 +90,7 @@ export async function localEncrypt(
   associatedData?: AssociatedData,
   options: LocalEncryptOptions = {},
 ): Promise<string> {
+  checkOptions(options, LOCAL_ENCRYPT_OPTIONS, "localEncrypt");
   const layout = checkLayout(options.layout, options.requireCommitment);
   if (layout === "native") {
     return encodeBase64(await nativeEncrypt(plaintextBytes(data), key, associatedData, options));
@@ -102,6 +119,7 @@ export function localEncryptSync(
   associatedData?: AssociatedData,
   options: LocalEncryptOptions = {},
 ): string {
+  checkOptions(options, LOCAL_ENCRYPT_OPTIONS, "localEncryptSync");
   const layout = checkLayout(options.layout, options.requireCommitment);
   if (layout === "native") {
     return encodeBase64(nativeEncryptSync(plaintextBytes(data), key, associatedData, options));
@@ -141,6 +159,7 @@ export async function localDecrypt(
   associatedData?: AssociatedData,
   options: LocalDecryptOptions = {},
 ): Promise<string | Uint8Array> {
+  checkOptions(options, LOCAL_DECRYPT_OPTIONS, "localDecrypt");
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
   const fast = openFast(ciphertext, key, aad, result, options, true);
@@ -167,6 +186,7 @@ export function localDecryptSync(
   associatedData?: AssociatedData,
   options: LocalDecryptOptions = {},
 ): string | Uint8Array {
+  checkOptions(options, LOCAL_DECRYPT_OPTIONS, "localDecryptSync");
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
   const fast = openFast(ciphertext, key, aad, result, options, false);

@@ -27,6 +27,7 @@ import {
 } from "./native-format.ts";
 import { type ByteSource, type RangeSource, readExactly, toByteSource } from "./native-source.ts";
 import type { FindDataKey } from "./native-stream.ts";
+import { optionNames } from "./options.ts";
 import { providers } from "./providers.ts";
 
 export interface NativeSourceOptions {
@@ -35,6 +36,9 @@ export interface NativeSourceOptions {
   /** Ends the wait; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Names of {@link NativeSourceOptions}. */
+export const NATIVE_SOURCE_OPTIONS = optionNames<NativeSourceOptions>({ provider: true, signal: true });
 
 /** Bytes that are read first: nearly every header with salt and commitment lies within. */
 const HEAD_READ_BYTES = 1024;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+
 import { invalidType } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
@@ -38,6 +39,7 @@ import {
   SEALED_CHUNK_BYTES,
   shapeOfChunks,
 } from "./native-format.ts";
+import { optionNames } from "./options.ts";
 import { providers } from "./providers.ts";
 import { randomBytes } from "./random.ts";
 
@@ -59,6 +61,9 @@ export interface NativeStreamOptions {
   /** Overrides the choice of AEAD provider (src/crypto/providers.ts). */
   readonly provider?: AeadProviderName | undefined;
 }
+
+/** Names of {@link NativeStreamOptions}. */
+export const NATIVE_STREAM_OPTIONS = optionNames<NativeStreamOptions>({ provider: true });
 
 /** Chunks that are handed on together: 1 MiB. More bought nothing; fewer cost a turn of the stream each. */
 const RUN_CHUNKS = 64;

@@ -6,7 +6,9 @@
  *
  * @module
  */
+
 import type { ByteSource } from "../crypto/native-source.ts";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import { invalidType, VaultError } from "../errors.ts";
 
 export interface FetchSourceOptions {
@@ -20,6 +22,9 @@ export interface FetchSourceOptions {
   /** Ends the wait for the first answer. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Names of {@link FetchSourceOptions}. */
+const FETCH_SOURCE_OPTIONS = optionNames<FetchSourceOptions>({ fetch: true, headers: true, signal: true });
 
 /** Bytes that the first request asks for: it tells the size, and most headers of envelopes lie within. */
 const FIRST_BYTES = 1024;
@@ -44,6 +49,7 @@ const CONTENT_RANGE = /^bytes (?:(\d{1,16})-(\d{1,16})|\*)\/(\d{1,16})$/;
  *   ERR_SERVICE_BAD_RESPONSE (with `status`) for any other answer; what `fetch` throws
  */
 export async function fetchSource(url: string | URL, options: FetchSourceOptions = {}): Promise<ByteSource> {
+  checkOptions(options, FETCH_SOURCE_OPTIONS, "fetchSource");
   const address = URL.parse(String(url))?.href;
   if (address === undefined) throw invalidType("url must be an absolute URL");
   const send = options.fetch ?? ((input, init) => globalThis.fetch(input, init));

@@ -5,8 +5,10 @@
  *
  * @module
  */
+
 import { ascii, concatBytes, equalBytes, fromHex, fromUtf8, toBytes, toHex } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import { objectOf, textOf } from "./wire.ts";
 
@@ -37,6 +39,9 @@ export interface VerifyOptions {
   readonly now?: (() => number) | undefined;
 }
 
+/** Names of {@link VerifyOptions}. */
+const VERIFY_OPTIONS = optionNames<VerifyOptions>({ toleranceMs: true, now: true });
+
 /**
  * Signs a body.
  *
@@ -63,6 +68,7 @@ export function verifyWebhook(
   secret: string,
   options: VerifyOptions = {},
 ): WebhookEvent {
+  checkOptions(options, VERIFY_OPTIONS, "verifyWebhook");
   if (typeof secret !== "string" || secret === "") throw invalidType("secret must be the webhook's secret");
   const toleranceMs = options.toleranceMs ?? TOLERANCE_MS_DEFAULT;
   if (!Number.isFinite(toleranceMs) || toleranceMs < 0)

@@ -7,7 +7,9 @@
  *
  * @module
  */
+
 import type { DataKey } from "../crypto/data-key.ts";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import { invalidRange } from "../errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "./key-service.ts";
 import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT, TIMER_MS_MAX } from "./limits.ts";
@@ -20,6 +22,8 @@ export interface DataKeyCacheOptions {
   /** The clock, in milliseconds; default `Date.now`. */
   readonly now?: (() => number) | undefined;
 }
+
+const CACHE_OPTIONS = optionNames<DataKeyCacheOptions>({ maxAgeMs: true, maxEntries: true, now: true });
 
 interface Entry {
   readonly service: string;
@@ -48,6 +52,7 @@ export class DataKeyCache {
   #sweep: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: DataKeyCacheOptions = {}) {
+    checkOptions(options, CACHE_OPTIONS, "cache");
     this.#maxAgeMs = checkCount(options.maxAgeMs ?? CACHE_AGE_MS_DEFAULT, "maxAgeMs");
     this.#maxEntries = checkCount(options.maxEntries ?? CACHE_ENTRIES_DEFAULT, "maxEntries");
     this.#now = options.now ?? Date.now;

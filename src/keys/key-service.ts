@@ -8,12 +8,16 @@
  */
 import type { DataKey } from "../crypto/data-key.ts";
 import type { KeyContext } from "../crypto/key-context.ts";
+import { optionNames } from "../crypto/options.ts";
 
 /** What every call that waits takes. */
 export interface CallOptions {
   /** Ends the wait; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Names of {@link CallOptions}. */
+export const CALL_OPTIONS = optionNames<CallOptions>({ signal: true });
 
 /** A service that issues data keys for key contexts and gives them back for their wrapped form. */
 export interface KeyService {

@@ -32,15 +32,17 @@ import {
   checkResultType,
   decryptEnvelope,
   decryptEnvelopeSync,
+  LOCAL_DECRYPT_OPTIONS,
   type LocalDecryptOptions,
   localEncrypt,
   localEncryptSync,
   plaintextBytes,
 } from "../crypto/local.ts";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import type { Budget } from "../crypto/plaintext.ts";
 import { INSPECT } from "../crypto/secret-bytes.ts";
 import { invalidRange, VaultError } from "../errors.ts";
-import type { CallOptions, KeyService } from "./key-service.ts";
+import { CALL_OPTIONS, type CallOptions, type KeyService } from "./key-service.ts";
 import {
   LEASE_AGE_MS_DEFAULT,
   LEASE_AGE_MS_MAX,
@@ -61,6 +63,9 @@ export interface LeaseLimits {
   readonly maxAgeMs?: number | undefined;
 }
 
+/** Names of {@link LeaseLimits}. */
+export const LEASE_LIMITS = optionNames<LeaseLimits>({ maxMessages: true, maxBytes: true, maxAgeMs: true });
+
 export interface LeaseOptions extends LeaseLimits {
   /** Layout to write; default `iv12`, or `native` with `requireCommitment`. */
   readonly layout?: WritableLayout | undefined;
@@ -72,10 +77,18 @@ export interface LeaseOptions extends LeaseLimits {
   readonly now?: (() => number) | undefined;
 }
 
+const TAKE_OPTIONS = optionNames<Omit<LeaseOptions, keyof LeaseLimits>>(
+  { layout: true, requireCommitment: true, provider: true, now: true },
+  LEASE_LIMITS,
+  CALL_OPTIONS,
+);
+
 export interface LeaseEncryptOptions {
   /** Layout to write; default the lease's. */
   readonly layout?: WritableLayout | undefined;
 }
+
+const LEASE_ENCRYPT_OPTIONS = optionNames<LeaseEncryptOptions>({ layout: true });
 
 /** What of a lease's budget is left. */
 class LeaseBudget implements Budget {
@@ -174,6 +187,7 @@ export class Lease {
     associatedData?: AssociatedData,
     options: LeaseEncryptOptions = {},
   ): Promise<string> {
+    checkOptions(options, LEASE_ENCRYPT_OPTIONS, "encrypt");
     // An async function without an await: one promise, and the input is read before the call returns.
     return this.#seal(data, associatedData, options, true) ?? this.#sealLater(data, associatedData, options);
   }
@@ -184,6 +198,7 @@ export class Lease {
     associatedData?: AssociatedData,
     options: LeaseEncryptOptions = {},
   ): string {
+    checkOptions(options, LEASE_ENCRYPT_OPTIONS, "encryptSync");
     const fast = this.#seal(data, associatedData, options, false);
     if (fast !== undefined) return fast;
     const plaintext = this.#spendFor(data);
@@ -210,6 +225,7 @@ export class Lease {
     associatedData?: AssociatedData,
     options: LocalDecryptOptions = {},
   ): Promise<string | Uint8Array> {
+    checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decrypt");
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
     const fast = this.#open(ciphertext, aad, as, options, true);
@@ -234,6 +250,7 @@ export class Lease {
     associatedData?: AssociatedData,
     options: LocalDecryptOptions = {},
   ): string | Uint8Array {
+    checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decryptSync");
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
     const fast = this.#open(ciphertext, aad, as, options, false);
@@ -498,6 +515,7 @@ export async function takeLease(
   context: KeyContext,
   options: LeaseOptions & CallOptions = {},
 ): Promise<Lease> {
+  checkOptions(options, TAKE_OPTIONS, "lease");
   checkLimits(options);
   checkLayout(options.layout, options.requireCommitment);
   // Read before the key is made: a revocation in between must end the lease.

@@ -6,14 +6,16 @@
  *
  * @module
  */
+
 import { encodeBase64 } from "../crypto/base64.ts";
 import type { DataKey } from "../crypto/data-key.ts";
-import { type ParseOptions, parseEnvelope } from "../crypto/envelope.ts";
+import { PARSE_OPTIONS, type ParseOptions, parseEnvelope } from "../crypto/envelope.ts";
 import { spliceEnvelope } from "../crypto/inspect.ts";
 import type { ItemResult } from "../crypto/item-result.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
+import { type OptionNames, optionNames } from "../crypto/options.ts";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../errors.ts";
-import { type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
+import { CALL_OPTIONS, type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
 import { Turns } from "../keys/turns.ts";
 
 /** Items of a batch that are under way at once unless told otherwise. Ours. */
@@ -24,6 +26,9 @@ export const REKEY_CONCURRENCY_MAX = 1_000;
 
 export interface RekeyOptions extends CallOptions, ParseOptions {}
 
+/** Names of {@link RekeyOptions}. */
+export const REKEY_OPTIONS: OptionNames = new Set([...CALL_OPTIONS, ...PARSE_OPTIONS]);
+
 export type { ItemResult };
 
 export interface BatchOptions extends RekeyOptions {
@@ -32,6 +37,12 @@ export interface BatchOptions extends RekeyOptions {
   /** Told after each item: items done and in all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
+
+/** Names of {@link BatchOptions}. */
+export const BATCH_OPTIONS = optionNames<Omit<BatchOptions, keyof RekeyOptions>>(
+  { concurrency: true, onProgress: true },
+  REKEY_OPTIONS,
+);
 
 /**
  * Moves a ciphertext to another key context: same data key, same nonce, ciphertext and tag, another wrapped key.

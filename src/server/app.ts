@@ -6,9 +6,11 @@
  *
  * @module
  */
+
 import { toHex } from "../crypto/bytes.ts";
 import { WRAP_NONCE_BYTES } from "../crypto/key-blob.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import { randomBytes, withOneRead } from "../crypto/random.ts";
 import type { ApiKeyInfo } from "../vault/api-keys.ts";
 import type { EventMode } from "../vault/events.ts";
@@ -56,6 +58,9 @@ export interface AppOptions {
   /** Requests per minute and API key in this process; default unlimited. */
   readonly requestsPerMinute?: number | undefined;
 }
+
+/** Names of {@link AppOptions}. */
+const APP_OPTIONS = optionNames<AppOptions>({ host: true, log: true, events: true, requestsPerMinute: true });
 
 /** A server's core. */
 export interface App {
@@ -108,6 +113,7 @@ interface Route {
 
 /** Builds the core over a host. */
 export function createApp(options: AppOptions): App {
+  checkOptions(options, APP_OPTIONS, "createApp");
   const { host } = options;
   const metrics = new Metrics();
   const limiter =

@@ -5,6 +5,7 @@
  *
  * @module
  */
+
 import {
   createServer,
   type IncomingMessage,
@@ -13,6 +14,7 @@ import {
   STATUS_CODES,
 } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import { VaultError } from "../errors.ts";
 import { type App, JSON_HEADERS, newRequestId } from "./app.ts";
 import {
@@ -37,6 +39,9 @@ export interface ListenOptions {
   /** 0 for any that is free; default 8200. */
   readonly port?: number | undefined;
 }
+
+/** Names of {@link ListenOptions}. */
+const LISTEN_OPTIONS = optionNames<ListenOptions>({ host: true, port: true });
 
 /** A server that listens. */
 export interface Listening {
@@ -63,6 +68,7 @@ const MISREAD = /[\\#]/;
  * @throws VaultError ERR_UNSUPPORTED if the address is taken or not allowed
  */
 export async function listen(app: App, options: ListenOptions = {}): Promise<Listening> {
+  checkOptions(options, LISTEN_OPTIONS, "listen");
   const misleading = invalidRequest('A path segment must not be "." or "..", nor hold "\\" or "#".');
   const hostless = invalidRequest("The request has no Host header.");
   const unexpected = invalidRequest("Of expectations only 100-continue is met.", 417);

@@ -7,11 +7,13 @@
  *
  * @module
  */
+
 import type { LookupAddress } from "node:dns";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { BlockList, isIP, type LookupFunction } from "node:net";
 import { utf8 } from "../crypto/bytes.ts";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import { invalidRange } from "../errors.ts";
 import { SIGNATURE_HEADER, signWebhook } from "../http/webhook.ts";
 import type { Delivery, Webhooks } from "../vault/webhooks.ts";
@@ -27,6 +29,9 @@ export interface WebhookWorkerOptions {
   /** Milliseconds between two looks at what is due; default 1,000. */
   readonly pollMs?: number | undefined;
 }
+
+/** Names of {@link WebhookWorkerOptions}. */
+const WORKER_OPTIONS = optionNames<WebhookWorkerOptions>({ webhooks: true, allow: true, pollMs: true });
 
 /** Addresses that are not public (IANA special-purpose registries, RFC 6890 and successors). */
 const NOT_PUBLIC_V4 = [
@@ -85,6 +90,7 @@ export class WebhookWorker {
 
   /** @throws TypeError or RangeError for a network that is not `address/prefix` */
   constructor(options: WebhookWorkerOptions) {
+    checkOptions(options, WORKER_OPTIONS, "WebhookWorker");
     this.#webhooks = options.webhooks;
     this.#allowed = blockList(options.allow ?? []);
     this.#pollMs = options.pollMs ?? WEBHOOK_POLL_MS;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+
 import {
   copyFileSync,
   createReadStream,
@@ -18,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import { AtomicFile, syncDirectory } from "./atomic-file.ts";
 import { openFileHost } from "./embedded-vault.ts";
@@ -46,6 +48,9 @@ export interface BackupOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Names of {@link BackupOptions}. */
+const BACKUP_OPTIONS = optionNames<BackupOptions>({ force: true, onProgress: true, signal: true });
+
 /**
  * Copies a vault's file while processes go on using it. Everything that was answered before is in the copy.
  *
@@ -60,6 +65,7 @@ export async function backupVault(
   destination: string,
   options: BackupOptions = {},
 ): Promise<{ readonly bytes: number }> {
+  checkOptions(options, BACKUP_OPTIONS, "backupVault");
   checkFilePath(path, "path");
   checkFilePath(destination, "destination");
   if (realPathOf(destination) === realPathOf(path)) {
@@ -81,6 +87,7 @@ export async function* streamBackup(
   path: string,
   options: Omit<BackupOptions, "force"> = {},
 ): AsyncGenerator<Uint8Array> {
+  checkOptions(options, BACKUP_OPTIONS, "streamBackup");
   checkFilePath(path, "path");
   const directory = privateDirectory();
   try {
@@ -119,6 +126,9 @@ export interface CheckOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Names of {@link CheckOptions}. */
+const CHECK_OPTIONS = optionNames<CheckOptions>({ rootKey: true, rootKeyPath: true, signal: true });
+
 /**
  * Proves a backup: it is whole, a vault, of this root key, and a sample of its values decrypts. The file is not touched: what
  * is opened is a private copy, which is gone afterwards.
@@ -127,6 +137,7 @@ export interface CheckOptions {
  *   backup), ERR_ROOT_KEY_WRONG, ERR_STORAGE_SCHEMA; the signal's reason
  */
 export async function checkBackup(backup: string, options: CheckOptions = {}): Promise<BackupReport> {
+  checkOptions(options, RESTORE_OPTIONS, "checkBackup");
   checkFilePath(backup, "backup");
   const { rootKey, rootKeyPath, signal } = options;
   if (!existsSync(backup)) throw new VaultError("ERR_VAULT_NOT_FOUND", "there is no such backup");
@@ -164,6 +175,9 @@ export interface RestoreOptions extends CheckOptions {
   readonly force?: boolean | undefined;
 }
 
+/** Names of {@link RestoreOptions}. */
+const RESTORE_OPTIONS = optionNames<Pick<RestoreOptions, "force">>({ force: true }, CHECK_OPTIONS);
+
 /**
  * Puts a backup in a vault's place, after all that {@link checkBackup} proves.
  *
@@ -175,6 +189,7 @@ export async function restoreVault(
   path: string,
   options: RestoreOptions = {},
 ): Promise<BackupReport & { readonly kept: readonly string[] }> {
+  checkOptions(options, RESTORE_OPTIONS, "restoreVault");
   checkFilePath(path, "path");
   // Where a link leads: the link stays.
   const real = realPathOf(path);

@@ -6,12 +6,14 @@
  *
  * @module
  */
+
 import type { WritableLayout } from "../crypto/envelope.ts";
 import { checkLayout } from "../crypto/local.ts";
+import { checkOptions, optionNames } from "../crypto/options.ts";
 import { invalidRange } from "../errors.ts";
 import { Vault, type VaultBehaviour } from "../face.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
-import type { CallOptions } from "../keys/key-service.ts";
+import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
 import type { KvActor } from "../kv/kv-service.ts";
 import type { EventMode } from "./events.ts";
 import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from "./host.ts";
@@ -19,7 +21,7 @@ import type { KekInfo, KekSelector, KekVersionSelector, ShredOptions, ShredRepor
 import type { RewrapReport } from "./kv-rewrap.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 import { checkRootKey, ROOT_KEY_VARIABLE, rootKeyFile } from "./root-key.ts";
-import { openPostgres, type PostgresOptions } from "./storage/postgres.ts";
+import { openPostgres, POSTGRES_OPTIONS, type PostgresOptions } from "./storage/postgres.ts";
 import { IN_MEMORY } from "./storage/sqlite.ts";
 import { openVaultFile } from "./vault-file.ts";
 import { checkFilePath } from "./vault-path.ts";
@@ -59,6 +61,29 @@ export interface OpenVaultOptions {
   readonly now?: (() => number) | undefined;
 }
 
+/** Names of {@link OpenVaultOptions}. */
+const OPEN_OPTIONS = optionNames<OpenVaultOptions>({
+  path: true,
+  rootKey: true,
+  rootKeyPath: true,
+  environment: true,
+  create: true,
+  lockWaitMs: true,
+  layout: true,
+  requireCommitment: true,
+  cache: true,
+  actor: true,
+  events: true,
+  onNotice: true,
+  now: true,
+});
+
+const SHRED_OPTIONS = optionNames<Omit<ShredOptions, keyof CallOptions>>(
+  { dryRun: true, delayMs: true },
+  CALL_OPTIONS,
+);
+const REWRAP_KV_OPTIONS = optionNames<{ onProgress?: unknown }>({ onProgress: true }, CALL_OPTIONS);
+
 /** Names the writer of KV versions where the caller does not. */
 const ACTOR_DEFAULT: KvActor = { id: "embedded", name: "embedded vault" };
 
@@ -79,26 +104,31 @@ export class EmbeddedVault extends Vault {
 
   /** All KEKs of the environment, or the one that is named. @throws VaultError ERR_KEY_NOT_FOUND */
   async listKeks(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
+    checkOptions(options, CALL_OPTIONS, "listKeks");
     return await this.during(() => this.#session.keks.list(selector && { ...selector }, options));
   }
 
   /** Makes a new KEK version for future wraps. @throws as `KekLifecycle.rotate` */
   async rotateKek(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
+    checkOptions(options, CALL_OPTIONS, "rotateKek");
     return await this.during(() => this.#session.keks.rotate({ ...selector }, options));
   }
 
   /** Puts a KEK out of use until `enableKek`. @throws as `KekLifecycle.disable` */
   async disableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
+    checkOptions(options, CALL_OPTIONS, "disableKek");
     return await this.during(() => this.#session.keks.disable({ ...selector }, options));
   }
 
   /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekLifecycle.enable` */
   async enableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
+    checkOptions(options, CALL_OPTIONS, "enableKek");
     return await this.during(() => this.#session.keks.enable({ ...selector }, options));
   }
 
   /** Destroys a KEK for good, or tells what that would cost. @throws as `KekLifecycle.shred` */
   async shredKek(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
+    checkOptions(options, SHRED_OPTIONS, "shredKek");
     return await this.during(() => this.#session.keks.shred({ ...selector }, options));
   }
 
@@ -106,6 +136,7 @@ export class EmbeddedVault extends Vault {
   async rewrapKv(
     options: CallOptions & { readonly onProgress?: ((done: number, total: number) => void) | undefined } = {},
   ): Promise<RewrapReport> {
+    checkOptions(options, REWRAP_KV_OPTIONS, "rewrapKv");
     return await this.during(() => this.#session.kv.rewrap(options));
   }
 
@@ -135,6 +166,7 @@ export class EmbeddedVault extends Vault {
  *   ERR_STORAGE_SCHEMA, ERR_STORAGE_BUSY, ERR_STORAGE_FULL, ERR_STORAGE_READ_ONLY, ERR_STORAGE_UNAVAILABLE
  */
 export async function openVault(options: string | OpenVaultOptions): Promise<EmbeddedVault> {
+  if (typeof options !== "string") checkOptions(options, OPEN_OPTIONS, "openVault");
   const given: OpenVaultOptions = typeof options === "string" ? { path: options } : ownOptions(options);
   const environmentName = given.environment ?? ENVIRONMENT_DEFAULT;
   checkEnvironmentName(environmentName);
@@ -167,6 +199,12 @@ export interface PostgresHostOptions extends PostgresOptions {
   readonly now?: (() => number) | undefined;
 }
 
+/** Names of {@link PostgresHostOptions}. */
+const POSTGRES_HOST_OPTIONS = optionNames<Omit<PostgresHostOptions, keyof PostgresOptions>>(
+  { rootKey: true, rootKeyPath: true, create: true, now: true },
+  POSTGRES_OPTIONS,
+);
+
 /**
  * Opens the host of a vault in a PostgreSQL database that `migratePostgres` has prepared. Several servers may hold the
  * same one; all need the same root key.
@@ -174,6 +212,7 @@ export interface PostgresHostOptions extends PostgresOptions {
  * @throws as `openVault`, and VaultError ERR_UNSUPPORTED if the package `pg` is not installed
  */
 export async function openPostgresHost(options: PostgresHostOptions): Promise<VaultHost> {
+  checkOptions(options, POSTGRES_HOST_OPTIONS, "openPostgresHost");
   const own = ownOptions(options);
   if (own.rootKeyPath !== undefined) checkFilePath(own.rootKeyPath, "rootKeyPath");
   const onNotice = own.onNotice ?? warn;
@@ -195,6 +234,7 @@ export async function openFileHost(
     "path" | "rootKey" | "rootKeyPath" | "create" | "lockWaitMs" | "onNotice" | "now"
   >,
 ): Promise<VaultHost> {
+  checkOptions(options, OPEN_OPTIONS, "openFileHost");
   const { path } = options;
   checkFilePath(path, "path");
   if (options.rootKeyPath !== undefined) checkFilePath(options.rootKeyPath, "rootKeyPath");

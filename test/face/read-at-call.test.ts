@@ -256,16 +256,21 @@ describe("[ENV-36] a vault", async () => {
     test("rekey, rewrap, and many", async () => {
       // With line breaks: only a lenient reader takes them, before and after the wait.
       const sealed = (await vault.encrypt(TEXT, context(), AAD)).replace(/(.{76})/g, "$1\n");
-      const options = () => ({ lenient: true, layouts: ["iv12" as const], concurrency: 1 });
-      const moving = () => ({ list: Array(20).fill(sealed), context: { a: "b" }, options: options() });
+      const options = () => ({ lenient: true, layouts: ["iv12" as const] });
+      const moving = () => ({
+        list: Array(20).fill(sealed),
+        context: { a: "b" },
+        options: options(),
+        batch: { ...options(), concurrency: 1 },
+      });
       const moved = await spoiling(moving(), (a) => vault.rekey(sealed, a.context, a.options));
       expect(await vault.decrypt(moved, AAD, { context: { a: "b" } })).toBe(TEXT);
-      const all = values(await spoiling(moving(), (a) => vault.rekeyMany(a.list, a.context, a.options)));
+      const all = values(await spoiling(moving(), (a) => vault.rekeyMany(a.list, a.context, a.batch)));
       expect(all).toHaveLength(20);
       expect(await vault.decrypt(all[19]!, AAD, { context: { a: "b" } })).toBe(TEXT);
       const wrapped = await spoiling(moving(), (a) => vault.rewrap(sealed, a.options));
       expect(await vault.decrypt(wrapped, AAD, { context: context() })).toBe(TEXT);
-      const rewrapped = values(await spoiling(moving(), (a) => vault.rewrapMany(a.list, a.options)));
+      const rewrapped = values(await spoiling(moving(), (a) => vault.rewrapMany(a.list, a.batch)));
       expect(rewrapped).toHaveLength(20);
       expect(await vault.decrypt(rewrapped[19]!, AAD, { context: context() })).toBe(TEXT);
     });

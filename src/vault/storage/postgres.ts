@@ -9,6 +9,7 @@
  */
 
 import type { ClientConfig } from "pg";
+import { checkOptions, optionNames } from "../../crypto/options.ts";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../../errors.ts";
 import { checkRuntime } from "../needed-runtime.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";
@@ -50,6 +51,20 @@ export interface PostgresOptions {
    */
   readonly listen?: boolean | undefined;
 }
+
+/** Names of {@link PostgresOptions}. */
+export const POSTGRES_OPTIONS = optionNames<PostgresOptions>({
+  url: true,
+  tls: true,
+  maxConnections: true,
+  connectTimeoutMs: true,
+  statementTimeoutMs: true,
+  answerTimeoutMs: true,
+  idleTimeoutMs: true,
+  closeTimeoutMs: true,
+  onNotice: true,
+  listen: true,
+});
 
 /** Connections at most unless told otherwise. Ours. */
 const CONNECTIONS_DEFAULT = 10;
@@ -147,6 +162,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
  *   ERR_STORAGE_UNAVAILABLE, ERR_OUTCOME_UNKNOWN (run it again), ERR_UNSUPPORTED
  */
 export async function migratePostgres(options: PostgresOptions): Promise<{ from: number; to: number }> {
+  checkOptions(options, POSTGRES_OPTIONS, "migratePostgres");
   const pg = await loadPg();
   const limits = { ...limitsOf(options), answerTimeoutMs: MIGRATION_STATEMENT_MS_MAX };
   const connections = new Connections(pg, await settledConfig(pg, options, limits), limits);
