@@ -3,7 +3,9 @@
  * without them a repetition that conflicts with itself is unknown, never failed.
  */
 import { describe, expect, test } from "vitest";
+import { RemoteVault } from "../../src/cli/remote-vault.ts";
 import { VaultError } from "../../src/errors.ts";
+import { Transport } from "../../src/http/index.ts";
 import { Vault } from "../../src/index.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { startServer } from "../support/server.ts";
@@ -41,6 +43,43 @@ describe("[API-46] a coffer server makes each change once", () => {
     // Two attempts of each of five changes, under one key each.
     expect(keys).toHaveLength(10);
     expect(new Set(keys).size).toBe(5);
+  });
+});
+
+describe("[API-46] what looks after KEKs is done once", () => {
+  test("rotate makes one version, and shred, disable and enable succeed though their answers are lost", async () => {
+    const server = await startServer();
+    const keys: (string | null)[] = [];
+    const vault = new RemoteVault(
+      new Transport({ apiKey: server.key, baseUrl: server.url, extensions: true, fetch: losing(keys) }),
+    );
+    (await vault.createDataKey({ context: CONTEXT })).dispose();
+    const kek = { name: "organization_id", value: "org_1" };
+    const rotated = await vault.rotateKek(kek);
+    expect(rotated.versions.map(({ version }) => version)).toEqual([2, 1]);
+    expect((await vault.listKeks(kek))[0]!.versions).toHaveLength(2);
+    expect((await vault.disableKek(kek)).state).toBe("disabled");
+    expect((await vault.enableKek(kek)).state).toBe("active");
+    const report = await vault.shredKek(kek);
+    expect(report.versions).toEqual([1, 2]);
+    expect((await vault.listKeks(kek))[0]!.state).toBe("destroyed");
+    await vault.close();
+  });
+
+  test("a webhook is made once, and its secret told again to the same request", async () => {
+    const server = await startServer();
+    const transport = new Transport({ apiKey: server.key, baseUrl: server.url, fetch: losing([]) });
+    const made = await transport.send<{ id: string; secret: string }>({
+      method: "POST",
+      path: ["coffer", "v1", "webhooks"],
+      body: { url: "https://hooks.example.com/" },
+    });
+    expect(made.secret).toMatch(/^whsec_/);
+    const { data } = await transport.send<{ data: { id: string }[] }>({
+      method: "GET",
+      path: ["coffer", "v1", "webhooks"],
+    });
+    expect(data.map(({ id }) => id)).toEqual([made.id]);
   });
 });
 
