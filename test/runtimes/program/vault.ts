@@ -128,7 +128,7 @@ async function checkStore(
   const twice = (): unknown => vault.createKv({ name, value: "again", keyContext });
   await checks.refuses("ERR_KV_EXISTS", twice, "a name that is taken");
   const names: string[] = [];
-  for await (const { name: listed } of vault.listKv({ limit: 2, search: prefix })) names.push(listed);
+  for await (const { name: listed } of vault.listKv({ limit: 2, search: `${prefix}/` })) names.push(listed);
   checks.same(names, [name], "the list");
   checks.same(await vault.deleteKv({ id }), { success: true, name }, "deleted");
   await checks.refuses("ERR_KV_NOT_FOUND", () => vault.getKv({ id }), "a deleted value");
