@@ -7,10 +7,11 @@
  * @module
  */
 
-import { encodeBase64 } from "./crypto/base64.ts";
-import { copyBytes, equalBytes } from "./crypto/bytes.ts";
+import { encodeBase64 } from "./base/base64.ts";
+import { copyBytes, equalBytes } from "./base/bytes.ts";
+import { DISPOSE, lend } from "./base/dispose.ts";
+import { checkOptions, type OptionNames, optionNames } from "./base/options.ts";
 import type { DataKey } from "./crypto/data-key.ts";
-import { DISPOSE, lend } from "./crypto/dispose.ts";
 import { type Envelope, type ParsedEnvelope, parseEnvelope, type WritableLayout } from "./crypto/envelope.ts";
 import type { DecryptItem } from "./crypto/envelope-batch.ts";
 import { envelopeKeyOf } from "./crypto/envelope-key.ts";
@@ -44,7 +45,6 @@ import {
   NATIVE_STREAM_OPTIONS,
   type NativeStreamOptions,
 } from "./crypto/native-stream.ts";
-import { checkOptions, type OptionNames, optionNames } from "./crypto/options.ts";
 import { checkPlaintext, roomFor } from "./crypto/plaintext.ts";
 import { readyRandom } from "./crypto/random.ts";
 import { decryptFailed, VaultError } from "./errors.ts";

@@ -4,9 +4,10 @@
  *
  * @module
  */
+
+export type { ItemResult } from "./base/item-result.ts";
 export type { DecryptItem } from "./crypto/envelope-batch.ts";
 export { type CiphertextInfo, inspect, isCiphertext, splice } from "./crypto/inspect.ts";
-export type { ItemResult } from "./crypto/item-result.ts";
 export { type KeyContext, parseKeyContext } from "./crypto/key-context.ts";
 export type { NativeReader } from "./crypto/native-range.ts";
 export type { ByteSource, RangeSource } from "./crypto/native-source.ts";

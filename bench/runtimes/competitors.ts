@@ -6,6 +6,9 @@
  *
  * @module
  */
+
+import type { ItemResult } from "../../src/base/item-result.ts";
+import { runtime } from "../../src/base/runtime.ts";
 import {
   DataKey,
   localDecrypt,
@@ -13,9 +16,7 @@ import {
   localEncrypt,
   localEncryptSync,
 } from "../../src/crypto/index.ts";
-import type { ItemResult } from "../../src/crypto/item-result.ts";
 import { providers } from "../../src/crypto/providers.ts";
-import { runtime } from "../../src/crypto/runtime.ts";
 import { Lease } from "../../src/keys/lease.ts";
 import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
 import { ByHand, takeApart } from "../lib/by-hand.ts";

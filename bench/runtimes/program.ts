@@ -6,8 +6,9 @@
  *
  * @module
  */
+
+import { type RuntimeGlobals, runtime, runtimeName } from "../../src/base/runtime.ts";
 import { providers } from "../../src/crypto/providers.ts";
-import { type RuntimeGlobals, runtime, runtimeName } from "../../src/crypto/runtime.ts";
 import { repeat, repeatAsync } from "../lib/repeat.ts";
 import { type Way, waysOf } from "./competitors.ts";
 import {

@@ -32,7 +32,7 @@ export type Question =
 export interface About {
   /** What it calls itself: versions, or a user agent. */
   readonly engine: string;
-  /** The name under which coffer decides (src/crypto/runtime.ts). */
+  /** The name under which coffer decides (src/base/runtime.ts). */
   readonly runtimeName: string;
   readonly hasNodeCrypto: boolean;
   readonly hasBuffer: boolean;

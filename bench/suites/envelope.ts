@@ -8,6 +8,7 @@
  */
 import * as nodeCrypto from "node:crypto";
 import { WorkOS } from "workos-node-11";
+import type { ItemResult } from "../../src/base/item-result.ts";
 import {
   DataKey,
   localDecrypt,
@@ -15,7 +16,6 @@ import {
   localEncrypt,
   localEncryptSync,
 } from "../../src/crypto/index.ts";
-import type { ItemResult } from "../../src/crypto/item-result.ts";
 import { Lease } from "../../src/keys/lease.ts";
 import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
 import { type Bare, ByHand, KEY_BLOB_BYTES, KEY_BLOB_MAGIC, NONCE_BYTES } from "../lib/by-hand.ts";

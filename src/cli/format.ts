@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { fromUtf8, utf8 } from "../crypto/bytes.ts";
+import { fromUtf8, utf8 } from "../base/bytes.ts";
 import { CliError, usageError } from "./errors.ts";
 
 export type Format = "table" | "json";

@@ -9,7 +9,7 @@
 import { constants, createReadStream, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { concatBytes } from "../crypto/bytes.ts";
+import { concatBytes } from "../base/bytes.ts";
 import { CliError, systemReason } from "./errors.ts";
 
 const STDIN = 0;

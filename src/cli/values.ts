@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { fromUtf8, utf8 } from "../crypto/bytes.ts";
+import { fromUtf8, utf8 } from "../base/bytes.ts";
 import {
   ASSOCIATED_DATA_BYTES_MAX,
   CONTEXT_JSON_CHARS_MAX,

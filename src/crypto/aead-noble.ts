@@ -8,9 +8,9 @@
  * @module
  */
 import { ecb, gcm } from "@noble/ciphers/aes.js";
+import { concatBytes } from "../base/bytes.ts";
 import { decryptFailed } from "../errors.ts";
 import { checkKey, checkOpen, checkSealNonce, type SyncAeadKey, type SyncAeadProvider } from "./aead.ts";
-import { concatBytes } from "./bytes.ts";
 import { SecretBytes } from "./secret-bytes.ts";
 
 class NobleKey implements SyncAeadKey {

@@ -7,11 +7,11 @@
  * @module
  */
 import type { CipherGCM, DecipherGCM, KeyObject } from "node:crypto";
+import { concatBytes, releaseMemory } from "../base/bytes.ts";
+import type { Runtime } from "../base/runtime.ts";
 import { decryptFailed, VaultError } from "../errors.ts";
 import { checkKey, checkOpen, checkSealNonce, type SyncAeadKey, type SyncAeadProvider } from "./aead.ts";
-import { concatBytes, releaseMemory } from "./bytes.ts";
 import { TAG_BYTES } from "./limits.ts";
-import type { Runtime } from "./runtime.ts";
 
 const ALGORITHM = "aes-256-gcm";
 // Without this option Node up to 24 accepts tags of 4, 8 and 12 bytes.

@@ -7,11 +7,11 @@
  * @module
  */
 import type { webcrypto } from "node:crypto";
+import { concatBytes } from "../base/bytes.ts";
+import type { WebCryptoSubtle } from "../base/runtime.ts";
 import { decryptFailed, VaultError } from "../errors.ts";
 import { type AeadKey, type AeadProvider, checkKey, checkOpen, checkSealNonce } from "./aead.ts";
-import { concatBytes } from "./bytes.ts";
 import { TAG_BYTES } from "./limits.ts";
-import type { WebCryptoSubtle } from "./runtime.ts";
 
 const ALGORITHM = "AES-GCM";
 const BITS_PER_BYTE = 8;

@@ -6,8 +6,9 @@
  *
  * @module
  */
+
+import { typeName } from "../base/bytes.ts";
 import { invalidRange, invalidType } from "../errors.ts";
-import { typeName } from "./bytes.ts";
 import { KEY_BYTES, LEGACY_NONCE_BYTES, NONCE_BYTES, TAG_BYTES } from "./limits.ts";
 
 export type AeadProviderName = "node" | "webcrypto" | "wasm" | "noble";

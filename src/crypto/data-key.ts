@@ -8,6 +8,9 @@
  * @module
  */
 
+import { decodeBase64, encodeBase64 } from "../base/base64.ts";
+import { ownBytes, typeName } from "../base/bytes.ts";
+import { DISPOSE } from "../base/dispose.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import {
   type AeadKey,
@@ -16,9 +19,6 @@ import {
   type SyncAeadKey,
   type SyncAeadProvider,
 } from "./aead.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
-import { ownBytes, typeName } from "./bytes.ts";
-import { DISPOSE } from "./dispose.ts";
 import { expandSha512, hash } from "./hash.ts";
 import { keyBlobFormatAt } from "./key-blob.ts";
 import type { KeyContext } from "./key-context.ts";

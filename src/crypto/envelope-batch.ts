@@ -10,10 +10,12 @@
  *
  * @module
  */
+
+import { typeName } from "../base/bytes.ts";
+import { type ItemResult, resultOf } from "../base/item-result.ts";
 import { invalidType } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { typeName } from "./bytes.ts";
 import { claimsEarlierLayout } from "./envelope.ts";
 import {
   ASSOCIATED_BYTES_FAST,
@@ -22,7 +24,6 @@ import {
   type FrameLayout,
   placeFrame,
 } from "./envelope-key.ts";
-import { type ItemResult, resultOf } from "./item-result.ts";
 import { NONCE_BYTES } from "./limits.ts";
 import { drawNonce } from "./nonce.ts";
 import { type Budget, checkPlaintext, notText, roomFor } from "./plaintext.ts";

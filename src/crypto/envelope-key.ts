@@ -9,11 +9,14 @@
  *
  * @module
  */
+
+import { decodedLength } from "../base/base64.ts";
+import { runtime } from "../base/runtime.ts";
+import { bufferMemory, portableMemory, type TextMemory } from "../base/text-memory.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { NodeKey } from "./aead-node.ts";
 import type { WasmKey, WasmProvider } from "./aead-wasm.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { decodedLength } from "./base64.ts";
 import { type DataKey, keyBlobFromText } from "./data-key.ts";
 import { claimsEarlierLayout, type EnvelopeFrame, envelopeFrame, type WritableLayout } from "./envelope.ts";
 import { FRAME_BYTES_MAX, openByNode, sealByNode } from "./envelope-node.ts";
@@ -21,8 +24,6 @@ import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
 import { drawNonce } from "./nonce.ts";
 import { type Budget, checkPlaintext, notText, roomFor } from "./plaintext.ts";
 import { type AeadProviders, providers } from "./providers.ts";
-import { runtime } from "./runtime.ts";
-import { bufferMemory, portableMemory, type TextMemory } from "./text-memory.ts";
 import type { WasmEngine } from "./wasm/engine.ts";
 import { AREA_BYTES, READ_AT, WRITE_AT } from "./wasm/layout.ts";
 

@@ -7,15 +7,16 @@
  *
  * @module
  */
+
+import { decodedLength, decodeInto } from "../base/base64.ts";
+import { releaseMemory } from "../base/bytes.ts";
+import { type CodingBuffer, codingBuffer } from "../base/coding-buffer.ts";
+import { readText } from "../base/text-memory.ts";
 import type { NodeKey, Opening, Sealing } from "./aead-node.ts";
-import { decodedLength, decodeInto } from "./base64.ts";
-import { releaseMemory } from "./bytes.ts";
-import { type CodingBuffer, codingBuffer } from "./coding-buffer.ts";
 import { claimsEarlierLayout, type EnvelopeFrame } from "./envelope.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
 import { drawNonce } from "./nonce.ts";
 import { type Budget, notText, tooLarge } from "./plaintext.ts";
-import { readText } from "./text-memory.ts";
 
 /** Bytes of a frame that is dealt with here: WorkOS's has 238. */
 export const FRAME_BYTES_MAX = 4096;

@@ -8,15 +8,15 @@
  * @module
  */
 
+import { decodeBase64, decodeBase64Lenient, encodeBase64 } from "../base/base64.ts";
+import { ascii, concatBytes, fromUtf8, startsWithAt, typeName } from "../base/bytes.ts";
+import { decodeLeb128, encodeLeb128, LEB128_BYTES_MAX } from "../base/leb128.ts";
+import { optionNames } from "../base/options.ts";
 import { invalidType, VaultError } from "../errors.ts";
-import { decodeBase64, decodeBase64Lenient, encodeBase64 } from "./base64.ts";
-import { ascii, concatBytes, fromUtf8, startsWithAt, typeName } from "./bytes.ts";
 import { COFFER_MAGIC, keyBlobFormatAt, WORKOS_MAGIC } from "./key-blob.ts";
-import { decodeLeb128, encodeLeb128 } from "./leb128.ts";
 import {
   ENVELOPE_BYTES_MAX,
   KEY_BLOB_BYTES_MAX,
-  LEB128_BYTES_MAX,
   LEGACY_NONCE_BYTES,
   NATIVE_SALT_BYTES,
   NONCE_BYTES,
@@ -32,7 +32,6 @@ import {
   parseNativeHeader,
   shapeOfChunks,
 } from "./native-format.ts";
-import { optionNames } from "./options.ts";
 
 /** The layouts of WorkOS, by the names of docs/spec/envelope.md section 3. */
 export type WorkosLayout = "iv12" | "iv32" | "leb-first" | "dotnet";

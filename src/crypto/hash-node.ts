@@ -5,8 +5,9 @@
  *
  * @module
  */
+
+import type { Runtime } from "../base/runtime.ts";
 import type { HashProvider } from "./hash.ts";
-import type { Runtime } from "./runtime.ts";
 
 /** @param crypto - the runtime's `node:crypto` */
 export function nodeHash(crypto: NonNullable<Runtime["crypto"]>): HashProvider {

@@ -6,10 +6,10 @@
  * @module
  */
 
-import { concatBytes } from "./bytes.ts";
+import { concatBytes } from "../base/bytes.ts";
+import { type Runtime, runtime } from "../base/runtime.ts";
 import { nobleHash } from "./hash-noble.ts";
 import { nodeHash } from "./hash-node.ts";
-import { type Runtime, runtime } from "./runtime.ts";
 
 export type HashName = "sha256" | "sha512";
 

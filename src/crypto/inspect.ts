@@ -5,9 +5,10 @@
  *
  * @module
  */
+
+import { encodeBase64 } from "../base/base64.ts";
+import { ownBytes } from "../base/bytes.ts";
 import { invalidType, isVaultError } from "../errors.ts";
-import { encodeBase64 } from "./base64.ts";
-import { ownBytes } from "./bytes.ts";
 import { keyBlobFromText } from "./data-key.ts";
 import {
   type Envelope,

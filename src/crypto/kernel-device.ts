@@ -9,8 +9,9 @@
  *
  * @module
  */
+
+import type { Runtime } from "../base/runtime.ts";
 import { VaultError } from "../errors.ts";
-import type { Runtime } from "./runtime.ts";
 
 type FileSystem = NonNullable<Runtime["fs"]>;
 

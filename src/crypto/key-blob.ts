@@ -6,8 +6,9 @@
  *
  * @module
  */
+
+import { ascii, concatBytes, fromUtf8, readU32, startsWithAt, u32 } from "../base/bytes.ts";
 import { VaultError } from "../errors.ts";
-import { ascii, concatBytes, fromUtf8, readU32, startsWithAt, u32 } from "./bytes.ts";
 import { CONTEXT_ENTRIES_MAX } from "./limits.ts";
 import { UUID_BYTES, uuidFromText, uuidToText } from "./uuid.ts";
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { VaultError } from "../errors.ts";
+
 import {
   ascii,
   compareBytes,
@@ -17,7 +17,8 @@ import {
   typeName,
   u32,
   utf8,
-} from "./bytes.ts";
+} from "../base/bytes.ts";
+import { VaultError } from "../errors.ts";
 import {
   CONTEXT_ENTRIES_MAX,
   CONTEXT_JSON_CHARS_MAX,

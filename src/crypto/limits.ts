@@ -33,9 +33,6 @@ export const ENVELOPE_BYTES_MAX = PLAINTEXT_BYTES_MAX + 192 * 1024;
 /** Bytes of the largest associated data: 1 MiB. Our own cap; GCM allows 2^61 - 1 (SP 800-38D section 5.2.1.1). */
 export const ASSOCIATED_DATA_BYTES_MAX = 1024 * 1024;
 
-/** Bytes of the longest LEB128 length that is read: 5 carry 32 bits (docs/spec/envelope.md section 2). */
-export const LEB128_BYTES_MAX = 5;
-
 /** Entries of the largest key context (WorkOS documentation, "vault/key-context"). */
 export const CONTEXT_ENTRIES_MAX = 10;
 

@@ -7,11 +7,12 @@
  * @module
  */
 
+import { encodeBase64 } from "../base/base64.ts";
+import { copyBytes, fromUtf8, toBytes } from "../base/bytes.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
 import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { encodeBase64 } from "./base64.ts";
-import { copyBytes, fromUtf8, toBytes } from "./bytes.ts";
 import {
   DataKey,
   type DataKeyInput,
@@ -35,7 +36,6 @@ import { envelopeKeyOf, type FrameLayout } from "./envelope-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
 import { nativeEncrypt, nativeEncryptSync, openNative, openNativeSync } from "./native.ts";
 import { drawNonce } from "./nonce.ts";
-import { checkOptions, optionNames } from "./options.ts";
 import { type Budget, notText, tooLarge } from "./plaintext.ts";
 import { providers } from "./providers.ts";
 

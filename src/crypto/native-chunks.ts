@@ -6,9 +6,10 @@
  *
  * @module
  */
+
+import { ascii, concatBytes, EMPTY, equalBytes } from "../base/bytes.ts";
 import { decryptFailed } from "../errors.ts";
 import type { AeadKey, AeadProvider, SyncAeadKey } from "./aead.ts";
-import { ascii, concatBytes, EMPTY, equalBytes } from "./bytes.ts";
 import { type DataKeyInput, expandDataKey } from "./data-key.ts";
 import {
   KEY_BYTES,

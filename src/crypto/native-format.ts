@@ -5,10 +5,11 @@
  *
  * @module
  */
+
+import { ascii, concatBytes } from "../base/bytes.ts";
+import { decodeLeb128, encodeLeb128 } from "../base/leb128.ts";
 import { VaultError } from "../errors.ts";
-import { ascii, concatBytes } from "./bytes.ts";
 import { keyBlobFormatAt, MAGIC_BYTES } from "./key-blob.ts";
-import { decodeLeb128, encodeLeb128 } from "./leb128.ts";
 import {
   KEY_BLOB_BYTES_MAX,
   NATIVE_CHUNK_BYTES,

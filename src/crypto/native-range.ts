@@ -7,12 +7,13 @@
  * @module
  */
 
+import { encodeBase64 } from "../base/base64.ts";
+import { DISPOSE } from "../base/dispose.ts";
+import { optionNames } from "../base/options.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { encodeBase64 } from "./base64.ts";
 import { type DataKeyInput, holdDataKey } from "./data-key.ts";
-import { DISPOSE } from "./dispose.ts";
 import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "./limits.ts";
 import { type MessageKey, nativeContext, openRun, recoverMessageKey } from "./native-chunks.ts";
 import {
@@ -27,7 +28,6 @@ import {
 } from "./native-format.ts";
 import { type ByteSource, type RangeSource, readExactly, toByteSource } from "./native-source.ts";
 import type { FindDataKey } from "./native-stream.ts";
-import { optionNames } from "./options.ts";
 import { providers } from "./providers.ts";
 
 export interface NativeSourceOptions {

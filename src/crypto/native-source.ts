@@ -6,8 +6,9 @@
  *
  * @module
  */
+
+import { ownBytes, typeName } from "../base/bytes.ts";
 import { invalidType } from "../errors.ts";
-import { ownBytes, typeName } from "./bytes.ts";
 import { cutOff } from "./native-format.ts";
 
 /** Bytes at rest that can be read at any place. */

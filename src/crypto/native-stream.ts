@@ -7,11 +7,12 @@
  * @module
  */
 
+import { encodeBase64 } from "../base/base64.ts";
+import { concatBytes, ownBytes, typeName } from "../base/bytes.ts";
+import { optionNames } from "../base/options.ts";
 import { invalidType } from "../errors.ts";
 import type { AeadProviderName } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { encodeBase64 } from "./base64.ts";
-import { concatBytes, ownBytes, typeName } from "./bytes.ts";
 import {
   DataKey,
   type DataKeyInput,
@@ -39,7 +40,6 @@ import {
   SEALED_CHUNK_BYTES,
   shapeOfChunks,
 } from "./native-format.ts";
-import { optionNames } from "./options.ts";
 import { providers } from "./providers.ts";
 import { randomBytes } from "./random.ts";
 

@@ -6,10 +6,11 @@
  *
  * @module
  */
+
+import { copyBytes, ownBytes, toBytes, typeName } from "../base/bytes.ts";
 import { invalidType } from "../errors.ts";
 import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import { copyBytes, ownBytes, toBytes, typeName } from "./bytes.ts";
 import { type DataKeyInput, holdDataKey, keyBlobFromText, type WrappedDataKeyInput } from "./data-key.ts";
 import { NATIVE_SALT_BYTES } from "./limits.ts";
 import {

@@ -5,8 +5,9 @@
  *
  * @module
  */
+
+import { ownBytes, typeName, utf8 } from "../base/bytes.ts";
 import { invalidType, VaultError } from "../errors.ts";
-import { ownBytes, typeName, utf8 } from "./bytes.ts";
 import { PLAINTEXT_BYTES_MAX } from "./limits.ts";
 
 /** What must agree before a message of some bytes is sealed. */

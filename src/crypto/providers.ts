@@ -16,14 +16,21 @@
  *
  * @module
  */
+
+import { ascii, equalBytes, fromHex } from "../base/bytes.ts";
+import {
+  type Runtime,
+  type RuntimeGlobals,
+  type RuntimeName,
+  runtime,
+  runtimeName,
+} from "../base/runtime.ts";
 import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
 import { nobleProvider } from "./aead-noble.ts";
 import { nodeProvider } from "./aead-node.ts";
 import { type WasmProvider, wasmProvider } from "./aead-wasm.ts";
 import { webCryptoProvider } from "./aead-webcrypto.ts";
-import { ascii, equalBytes, fromHex } from "./bytes.ts";
-import { type Runtime, type RuntimeGlobals, type RuntimeName, runtime, runtimeName } from "./runtime.ts";
 import { WasmEngine } from "./wasm/engine.ts";
 
 /** The known answer: XAES-256-GCM's first published vector, its derived key and nonce (c2sp.org/XAES-256-GCM). */

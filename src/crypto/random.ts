@@ -11,9 +11,10 @@
  *
  * @module
  */
+
+import { type Runtime, runtime, type WebCrypto } from "../base/runtime.ts";
 import { VaultError } from "../errors.ts";
 import { KERNEL_DEVICE, KernelDevice } from "./kernel-device.ts";
-import { type Runtime, runtime, type WebCrypto } from "./runtime.ts";
 
 /** Where there is the kernel's device, by the names of `process.platform`. */
 const KERNEL_PLATFORMS = ["linux", "android", "darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix"];

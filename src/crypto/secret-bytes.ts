@@ -7,8 +7,8 @@
  * @module
  */
 
+import { DISPOSE } from "../base/dispose.ts";
 import { VaultError } from "../errors.ts";
-import { DISPOSE } from "./dispose.ts";
 
 /** The method by which Node, Bun and Deno ask an object how it prints. */
 export const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { concatBytes, fromHex, toHex } from "./bytes.ts";
+import { concatBytes, fromHex, toHex } from "../base/bytes.ts";
 import { type HashProvider, hash } from "./hash.ts";
 import { randomBytes } from "./random.ts";
 

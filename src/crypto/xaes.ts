@@ -7,10 +7,11 @@
  *
  * @module
  */
+
+import { ascii, concatBytes, equalBytes } from "../base/bytes.ts";
 import { decryptFailed, invalidRange } from "../errors.ts";
 import { BLOCK_BYTES, checkKey, type SyncAeadProvider } from "./aead.ts";
 import type { WasmProvider } from "./aead-wasm.ts";
-import { ascii, concatBytes, equalBytes } from "./bytes.ts";
 import { TAG_BYTES } from "./limits.ts";
 import { SecretBytes } from "./secret-bytes.ts";
 

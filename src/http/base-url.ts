@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { typeName } from "../crypto/bytes.ts";
+import { typeName } from "../base/bytes.ts";
 import { invalidRange, invalidType } from "../errors.ts";
 
 /** What parsers agree on: a scheme, two slashes, an authority and a path, in visible ASCII. `\` is a slash to some of them. */

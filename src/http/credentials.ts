@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { environmentVariable } from "../crypto/runtime.ts";
+import { environmentVariable } from "../base/runtime.ts";
 import { invalidType } from "../errors.ts";
 import { BaseUrl } from "./base-url.ts";
 import { BASE_URL_DEFAULT, WORKOS_DOMAINS } from "./limits.ts";

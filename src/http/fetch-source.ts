@@ -7,8 +7,8 @@
  * @module
  */
 
+import { checkOptions, optionNames } from "../base/options.ts";
 import type { ByteSource } from "../crypto/native-source.ts";
-import { checkOptions, optionNames } from "../crypto/options.ts";
 import { invalidType, VaultError } from "../errors.ts";
 
 export interface FetchSourceOptions {

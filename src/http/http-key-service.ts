@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { decodeBase64 } from "../crypto/base64.ts";
-import { equalBytes } from "../crypto/bytes.ts";
+import { decodeBase64 } from "../base/base64.ts";
+import { equalBytes } from "../base/bytes.ts";
 import { DataKey, keyBlobFromText } from "../crypto/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";

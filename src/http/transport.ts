@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { ascii, concatBytes, fromUtf8, toHex } from "../crypto/bytes.ts";
+import { ascii, concatBytes, fromUtf8, toHex } from "../base/bytes.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
 import { hash } from "../crypto/hash.ts";
-import { checkOptions, optionNames } from "../crypto/options.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { uuidToText, uuidV4 } from "../crypto/uuid.ts";
 import { invalidRange, isVaultError, VaultError } from "../errors.ts";

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { ascii, concatBytes, equalBytes, fromHex, fromUtf8, toBytes, toHex } from "../crypto/bytes.ts";
+import { ascii, concatBytes, equalBytes, fromHex, fromUtf8, toBytes, toHex } from "../base/bytes.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
 import { hash } from "../crypto/hash.ts";
-import { checkOptions, optionNames } from "../crypto/options.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import { objectOf, textOf } from "./wire.ts";
 

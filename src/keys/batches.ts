@@ -6,9 +6,11 @@
  *
  * @module
  */
+
+import { encodeBase64 } from "../base/base64.ts";
+import { copyBytes } from "../base/bytes.ts";
+import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
-import { encodeBase64 } from "../crypto/base64.ts";
-import { copyBytes } from "../crypto/bytes.ts";
 import type { DataKey } from "../crypto/data-key.ts";
 import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope.ts";
 import {
@@ -21,7 +23,6 @@ import {
   prepareSeals,
 } from "../crypto/envelope-batch.ts";
 import { envelopeKeyOf } from "../crypto/envelope-key.ts";
-import { type ItemResult, resultOf, resultOfLater } from "../crypto/item-result.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { checkResultType, decryptEnvelope, type LocalDecryptOptions } from "../crypto/local.ts";
 import { isVaultError } from "../errors.ts";

@@ -8,8 +8,8 @@
  * @module
  */
 
+import { checkOptions, optionNames } from "../base/options.ts";
 import type { DataKey } from "../crypto/data-key.ts";
-import { checkOptions, optionNames } from "../crypto/options.ts";
 import { invalidRange } from "../errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "./key-service.ts";
 import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT, TIMER_MS_MAX } from "./limits.ts";

@@ -6,9 +6,10 @@
  *
  * @module
  */
+
+import { optionNames } from "../base/options.ts";
 import type { DataKey } from "../crypto/data-key.ts";
 import type { KeyContext } from "../crypto/key-context.ts";
-import { optionNames } from "../crypto/options.ts";
 
 /** What every call that waits takes. */
 export interface CallOptions {

@@ -7,10 +7,12 @@
  * @module
  */
 
+import { equalBytes } from "../base/bytes.ts";
+import { DISPOSE } from "../base/dispose.ts";
+import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
 import type { AeadProviderName } from "../crypto/aead.ts";
-import { equalBytes } from "../crypto/bytes.ts";
 import { type DataKey, keyBlobFromText } from "../crypto/data-key.ts";
-import { DISPOSE } from "../crypto/dispose.ts";
 import { type Envelope, parseEnvelope, type WritableLayout } from "../crypto/envelope.ts";
 import {
   type DecryptItem,
@@ -23,7 +25,6 @@ import {
   sealMany,
 } from "../crypto/envelope-batch.ts";
 import { type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope-key.ts";
-import { type ItemResult, resultOf, resultOfLater } from "../crypto/item-result.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import {
   type AssociatedData,
@@ -38,7 +39,6 @@ import {
   localEncryptSync,
   plaintextBytes,
 } from "../crypto/local.ts";
-import { checkOptions, optionNames } from "../crypto/options.ts";
 import type { Budget } from "../crypto/plaintext.ts";
 import { INSPECT } from "../crypto/secret-bytes.ts";
 import { invalidRange, VaultError } from "../errors.ts";

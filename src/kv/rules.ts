@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { typeName, utf8 } from "../crypto/bytes.ts";
+import { typeName, utf8 } from "../base/bytes.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { KvListRequest } from "./kv-service.ts";
 import { parseMoment } from "./moment.ts";

@@ -7,16 +7,16 @@
  * @module
  */
 
-import { encodeBase64 } from "../crypto/base64.ts";
+import { encodeBase64 } from "../base/base64.ts";
+import type { ItemResult } from "../base/item-result.ts";
+import { type OptionNames, optionNames } from "../base/options.ts";
+import { Turns } from "../base/turns.ts";
 import type { DataKey } from "../crypto/data-key.ts";
 import { PARSE_OPTIONS, type ParseOptions, parseEnvelope } from "../crypto/envelope.ts";
 import { spliceEnvelope } from "../crypto/inspect.ts";
-import type { ItemResult } from "../crypto/item-result.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
-import { type OptionNames, optionNames } from "../crypto/options.ts";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../errors.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
-import { Turns } from "../keys/turns.ts";
 
 /** Items of a batch that are under way at once unless told otherwise. Ours. */
 export const REKEY_CONCURRENCY_DEFAULT = 8;

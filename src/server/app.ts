@@ -7,10 +7,10 @@
  * @module
  */
 
-import { toHex } from "../crypto/bytes.ts";
+import { toHex } from "../base/bytes.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
 import { WRAP_NONCE_BYTES } from "../crypto/key-blob.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
-import { checkOptions, optionNames } from "../crypto/options.ts";
 import { randomBytes, withOneRead } from "../crypto/random.ts";
 import type { ApiKeyInfo } from "../vault/api-keys.ts";
 import type { EventMode } from "../vault/events.ts";

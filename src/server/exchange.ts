@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { concatBytes } from "../crypto/bytes.ts";
+import { concatBytes } from "../base/bytes.ts";
 import { BUSY_RETRY_AFTER_S } from "./limits.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 

@@ -14,7 +14,7 @@ import {
   STATUS_CODES,
 } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { checkOptions, optionNames } from "../crypto/options.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
 import { VaultError } from "../errors.ts";
 import { type App, JSON_HEADERS, newRequestId } from "./app.ts";
 import {

@@ -7,7 +7,7 @@
  */
 
 import type { z } from "zod";
-import { concatBytes, utf8 } from "../crypto/bytes.ts";
+import { concatBytes, utf8 } from "../base/bytes.ts";
 import type { ApiKeyInfo } from "../vault/api-keys.ts";
 import type { VaultHost } from "../vault/host.ts";
 import { type Asked, bodyTooLarge } from "./exchange.ts";

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { encodeBase64 } from "../crypto/base64.ts";
-import { equalBytes, utf8 } from "../crypto/bytes.ts";
+import { encodeBase64 } from "../base/base64.ts";
+import { equalBytes, utf8 } from "../base/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import {
   type ContextEntry,

@@ -25,7 +25,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { toHex } from "../crypto/bytes.ts";
+import { toHex } from "../base/bytes.ts";
 import { randomBytes } from "../crypto/random.ts";
 
 const writeLater = promisify(write);

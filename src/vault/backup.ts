@@ -19,7 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { checkOptions, optionNames } from "../crypto/options.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import { AtomicFile, syncDirectory } from "./atomic-file.ts";
 import { openFileHost } from "./embedded-vault.ts";

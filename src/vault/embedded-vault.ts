@@ -7,9 +7,9 @@
  * @module
  */
 
+import { checkOptions, optionNames } from "../base/options.ts";
 import type { WritableLayout } from "../crypto/envelope.ts";
 import { checkLayout } from "../crypto/local.ts";
-import { checkOptions, optionNames } from "../crypto/options.ts";
 import { invalidRange } from "../errors.ts";
 import { Vault, type VaultBehaviour } from "../face.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { equalBytes, fromUtf8, utf8 } from "../crypto/bytes.ts";
+import { equalBytes, fromUtf8, utf8 } from "../base/bytes.ts";
 import { VaultError } from "../errors.ts";
 import type { KekWrapper } from "./kek.ts";
 import { EXPIRED_ANSWERS_PER_WRITE, IDEMPOTENT_ANSWER_MS } from "./limits.ts";

@@ -6,9 +6,10 @@
  *
  * @module
  */
+
+import { decodeBase64, encodeBase64 } from "../base/base64.ts";
+import { ascii, concatBytes, EMPTY, lengthPrefixed, toHex, u32, utf8 } from "../base/bytes.ts";
 import type { SyncAeadProvider } from "../crypto/aead.ts";
-import { decodeBase64, encodeBase64 } from "../crypto/base64.ts";
-import { ascii, concatBytes, EMPTY, lengthPrefixed, toHex, u32, utf8 } from "../crypto/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { providers } from "../crypto/providers.ts";

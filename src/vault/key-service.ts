@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { encodeBase64 } from "../crypto/base64.ts";
+import { encodeBase64 } from "../base/base64.ts";
 import { DataKey, keyBlobFromText } from "../crypto/data-key.ts";
 import { decodeKeyBlob } from "../crypto/key-blob.ts";
 import { type CanonicalContext, canonicalContext, type KeyContext } from "../crypto/key-context.ts";

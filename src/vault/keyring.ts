@@ -7,16 +7,7 @@
  *
  * @module
  */
-import {
-  ascii,
-  concatBytes,
-  EMPTY,
-  equalBytes,
-  fromUtf8,
-  lengthPrefixed,
-  u32,
-  utf8,
-} from "../crypto/bytes.ts";
+import { ascii, concatBytes, EMPTY, equalBytes, fromUtf8, lengthPrefixed, u32, utf8 } from "../base/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import { type CofferKeyBlob, decodeKeyBlob, encodeKeyBlob, WRAP_NONCE_BYTES } from "../crypto/key-blob.ts";
 import {

@@ -6,10 +6,11 @@
  *
  * @module
  */
+
+import { Turns } from "../base/turns.ts";
 import { decodeKeyBlob } from "../crypto/key-blob.ts";
 import { VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
-import { Turns } from "../keys/turns.ts";
 import type { Keyring, RingDataKey } from "./keyring.ts";
 import { insertVersionKeks, isUnrevoked, kekText, REVOKED_RETRIES_MAX, revokedTooFast } from "./kv-rows.ts";
 import { REWRAP_BATCH, REWRAP_PART_MAX, REWRAP_PART_MS_MAX } from "./limits.ts";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, utf8 } from "../crypto/bytes.ts";
+import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, utf8 } from "../base/bytes.ts";
 import { hash } from "../crypto/hash.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
 import { openDetachedSync, sealDetachedSync } from "../crypto/native.ts";

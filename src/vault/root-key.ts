@@ -17,8 +17,8 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { decodeBase64, encodeBase64 } from "../crypto/base64.ts";
-import { ascii, toHex } from "../crypto/bytes.ts";
+import { decodeBase64, encodeBase64 } from "../base/base64.ts";
+import { ascii, toHex } from "../base/bytes.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { SecretBytes } from "../crypto/secret-bytes.ts";

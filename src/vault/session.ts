@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { utf8 } from "../crypto/bytes.ts";
+import { utf8 } from "../base/bytes.ts";
 import type { ContextEntry } from "../crypto/key-context.ts";
 import type { EventActor, EventSink } from "./events.ts";
 import type { SqlValue } from "./storage/database.ts";

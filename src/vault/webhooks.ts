@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { encodeBase64 } from "../crypto/base64.ts";
-import { fromUtf8, toHex, utf8 } from "../crypto/bytes.ts";
+import { encodeBase64 } from "../base/base64.ts";
+import { fromUtf8, toHex, utf8 } from "../base/bytes.ts";
 import { randomBytes } from "../crypto/random.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import { EVENT_KINDS, type EventKind, toEvent, type VaultEvent } from "./events.ts";

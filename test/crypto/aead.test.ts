@@ -2,10 +2,10 @@
 import * as nodeCrypto from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { WebCryptoSubtle } from "../../src/base/runtime.ts";
 import { nobleProvider } from "../../src/crypto/aead-noble.ts";
 import { nodeProvider } from "../../src/crypto/aead-node.ts";
 import { webCryptoProvider } from "../../src/crypto/aead-webcrypto.ts";
-import type { WebCryptoSubtle } from "../../src/crypto/runtime.ts";
 import { flipBit } from "../support/bytes.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { AEAD_PROVIDERS, NOBLE, NODE, SYNC_AEAD_PROVIDERS } from "../support/providers.ts";

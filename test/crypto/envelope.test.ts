@@ -1,7 +1,8 @@
 /** Envelopes: docs/spec/envelope.md, sections 2 to 7, rule by rule. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { concatBytes } from "../../src/crypto/bytes.ts";
+import { concatBytes } from "../../src/base/bytes.ts";
+import { encodeLeb128 } from "../../src/base/leb128.ts";
 import {
   detectLayout,
   type Envelope,
@@ -14,7 +15,6 @@ import {
   serializeEnvelopeBytes,
   type WorkosLayout,
 } from "../../src/crypto/envelope.ts";
-import { encodeLeb128 } from "../../src/crypto/leb128.ts";
 import { ENVELOPE_BYTES_MAX, KEY_BLOB_BYTES_MAX, PLAINTEXT_BYTES_MAX } from "../../src/crypto/limits.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { anyLayout, keyBlob } from "../support/arbitraries.ts";

@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { runtime } from "../../src/base/runtime.ts";
 import { type HashName, hash, selectHash } from "../../src/crypto/hash.ts";
 import { nobleHash } from "../../src/crypto/hash-noble.ts";
-import { runtime } from "../../src/crypto/runtime.ts";
 import { hex, toHexText, utf8Bytes } from "../support/bytes.ts";
 import { HASH_PROVIDERS } from "../support/providers.ts";
 import { describeVectors, reportChecked } from "../support/vectors.ts";

@@ -1,7 +1,7 @@
 /** What can be done with an envelope without a key: look, recognise, splice. docs/spec/envelope.md section 9. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { concatBytes } from "../../src/crypto/bytes.ts";
+import { concatBytes } from "../../src/base/bytes.ts";
 import { parseEnvelope, serializeEnvelope, type WorkosLayout } from "../../src/crypto/envelope.ts";
 import { inspect, isCiphertext, splice } from "../../src/crypto/inspect.ts";
 import { encodeKeyBlob } from "../../src/crypto/key-blob.ts";

@@ -1,7 +1,7 @@
 /** Key blobs: coffer's own are exact, of WorkOS's as much is read as can be. Their rules are in docs/spec/keyring.md. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ascii, concatBytes } from "../../src/crypto/bytes.ts";
+import { ascii, concatBytes } from "../../src/base/bytes.ts";
 import {
   type CofferKeyBlob,
   decodeKeyBlob,

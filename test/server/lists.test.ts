@@ -1,8 +1,8 @@
 /** Lists over HTTP: what queries may be, pages of KEKs, and what wrapped keys tell of KEKs. */
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
+import { encodeBase64 } from "../../src/base/base64.ts";
 import { RemoteVault } from "../../src/cli/remote-vault.ts";
-import { encodeBase64 } from "../../src/crypto/base64.ts";
 import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/key-blob.ts";
 import { Transport } from "../../src/http/index.ts";
 import { rejectionOf } from "../support/errors.ts";

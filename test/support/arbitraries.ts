@@ -6,7 +6,7 @@
  * @module
  */
 import fc from "fast-check";
-import { ascii, concatBytes } from "../../src/crypto/bytes.ts";
+import { ascii, concatBytes } from "../../src/base/bytes.ts";
 import type { Layout, WritableLayout } from "../../src/crypto/envelope.ts";
 
 /** Any string of Unicode scalar values, often with a byte order mark in front or inside. */

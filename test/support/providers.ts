@@ -5,6 +5,8 @@
  *
  * @module
  */
+
+import { runtime } from "../../src/base/runtime.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../src/crypto/aead.ts";
 import { nobleProvider } from "../../src/crypto/aead-noble.ts";
 import { nodeProvider } from "../../src/crypto/aead-node.ts";
@@ -13,7 +15,6 @@ import { webCryptoProvider } from "../../src/crypto/aead-webcrypto.ts";
 import type { HashProvider } from "../../src/crypto/hash.ts";
 import { nobleHash } from "../../src/crypto/hash-noble.ts";
 import { nodeHash } from "../../src/crypto/hash-node.ts";
-import { runtime } from "../../src/crypto/runtime.ts";
 import { WasmEngine } from "../../src/crypto/wasm/engine.ts";
 
 // The tests run on Node, which has both.

@@ -7,7 +7,7 @@ import { type Files, makeTree } from "./tree.ts";
 /** A tree in which every room does what it may. */
 const SOUND: Files = {
   "src/errors.ts": "export class VaultError extends Error {}\n",
-  "src/crypto/runtime.ts": [
+  "src/base/runtime.ts": [
     'export type Native = typeof import("node:crypto");',
     'export const native = process.getBuiltinModule("node:crypto");',
     "export const web = globalThis.crypto.subtle;",
@@ -238,7 +238,7 @@ describe("the import rules", () => {
     const violations = checkSources(makeTree({ ...SOUND, "src/rekey/a.ts": `${text}\n` }));
     const line = text.split("\n").length;
     expect(violations.map(formatViolation)).toEqual([
-      `src/rekey/a.ts:${line}: rekey is portable and may not use the global ${name}: ask src/crypto/runtime.ts [portable-global]`,
+      `src/rekey/a.ts:${line}: rekey is portable and may not use the global ${name}: ask src/base/runtime.ts [portable-global]`,
     ]);
   });
 

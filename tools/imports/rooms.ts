@@ -29,6 +29,7 @@ const NOBLE_FILES = /^crypto\/[a-z0-9-]+-noble\.ts$/;
 /** From low to high: a room may import itself and the rooms before it. */
 export const ROOMS: readonly Room[] = [
   { name: "errors", files: ["errors.ts", "version.ts"], portable: true, packages: [] },
+  { name: "base", portable: true, packages: [] },
   {
     name: "crypto",
     portable: true,
@@ -67,10 +68,10 @@ export function roomOf(path: string): Room | undefined {
 export const isAbove = (room: Room, other: Room): boolean => ROOMS.indexOf(room) > ROOMS.indexOf(other);
 
 /** The files that may name a cipher implementation: `@noble/*`, `node:crypto`, Web Crypto. */
-export const PROVIDER_FILES = /^crypto\/(?:[a-z0-9-]+-(?:node|webcrypto|noble)|runtime)\.ts$/;
+export const PROVIDER_FILES = /^(?:crypto\/[a-z0-9-]+-(?:node|webcrypto|noble)|base\/runtime)\.ts$/;
 
 /** The one file that may look at Node's globals in the portable rooms. */
-export const RUNTIME_FILE = "crypto/runtime.ts";
+export const RUNTIME_FILE = "base/runtime.ts";
 
 /** May ask whether there is a `subtle`, to choose a provider; may not use it. */
 export const SUBTLE_FILES = /^crypto\/providers\.ts$/;

@@ -4,8 +4,8 @@
  * @module
  */
 import type { Command } from "commander";
-import { encodeBase64 } from "../../crypto/base64.ts";
-import { fromUtf8 } from "../../crypto/bytes.ts";
+import { encodeBase64 } from "../../base/base64.ts";
+import { fromUtf8 } from "../../base/bytes.ts";
 import type { ContextEntry } from "../../crypto/key-context.ts";
 import { contextOf, entryParser } from "../arguments.ts";
 import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../ciphertexts.ts";

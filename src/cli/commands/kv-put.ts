@@ -4,7 +4,7 @@
  * @module
  */
 import { type Command, Option } from "commander";
-import { equalBytes } from "../../crypto/bytes.ts";
+import { equalBytes } from "../../base/bytes.ts";
 import { canonicalContext, type KeyContext } from "../../crypto/key-context.ts";
 import { isVaultError } from "../../errors.ts";
 import type { KvMetadata, KvObjectWithoutValue } from "../../kv/kv-service.ts";

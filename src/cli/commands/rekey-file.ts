@@ -5,7 +5,7 @@
  */
 import { realpathSync } from "node:fs";
 import type { Command } from "commander";
-import { decodeBase64, encodeBase64 } from "../../crypto/base64.ts";
+import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
 import {
   encodeNativeHeader,
   NATIVE_HEADER_BYTES_MAX,

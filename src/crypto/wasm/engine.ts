@@ -7,10 +7,10 @@
  *
  * @module
  */
-import { decodeBase64 } from "../base64.ts";
-import { equalBytes, fromHex } from "../bytes.ts";
+import { decodeBase64 } from "../../base/base64.ts";
+import { equalBytes, fromHex } from "../../base/bytes.ts";
+import type { WebAssemblyApi } from "../../base/runtime.ts";
 import { KEY_BYTES, TAG_BYTES } from "../limits.ts";
-import type { WebAssemblyApi } from "../runtime.ts";
 import { SecretBytes } from "../secret-bytes.ts";
 import * as layout from "./layout.ts";
 import { MODULE_BASE64 } from "./module.ts";

@@ -9,7 +9,7 @@
  */
 
 import type { ClientConfig } from "pg";
-import { checkOptions, optionNames } from "../../crypto/options.ts";
+import { checkOptions, optionNames } from "../../base/options.ts";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../../errors.ts";
 import { checkRuntime } from "../needed-runtime.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "./database.ts";

@@ -5,9 +5,10 @@
  *
  * @module
  */
+
+import { concatBytes, fromHex } from "../../../src/base/bytes.ts";
 import type { AeadProvider } from "../../../src/crypto/aead.ts";
 import { nobleProvider } from "../../../src/crypto/aead-noble.ts";
-import { concatBytes, fromHex } from "../../../src/crypto/bytes.ts";
 import { PIECE_BYTES } from "../../../src/crypto/wasm/engine.ts";
 import type { AeadVector } from "../report.ts";
 import { codeOf } from "./checks.ts";

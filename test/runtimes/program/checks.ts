@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { equalBytes, toHex } from "../../../src/crypto/bytes.ts";
+import { equalBytes, toHex } from "../../../src/base/bytes.ts";
 
 /** Failures that are told of one part; more are only counted. */
 const FAILURES_MAX = 10;

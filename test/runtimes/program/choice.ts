@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { toHex } from "../../../src/crypto/bytes.ts";
+import { toHex } from "../../../src/base/bytes.ts";
 import { inspect, localEncrypt, localEncryptSync } from "../../../src/crypto/index.ts";
 import { providers } from "../../../src/crypto/providers.ts";
 import { fillRandom, randomBytes } from "../../../src/crypto/random.ts";

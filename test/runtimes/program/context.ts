@@ -5,8 +5,9 @@
  *
  * @module
  */
+
+import { decodeBase64 } from "../../../src/base/base64.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../../src/crypto/aead.ts";
-import { decodeBase64 } from "../../../src/crypto/base64.ts";
 import { DataKey } from "../../../src/crypto/index.ts";
 import { providers } from "../../../src/crypto/providers.ts";
 import { SAMPLE_1 } from "../../support/samples.ts";

@@ -6,9 +6,9 @@
  * @module
  */
 import { gcm } from "@noble/ciphers/aes.js";
+import { decodeBase64, encodeBase64 } from "../../../src/base/base64.ts";
+import { utf8 } from "../../../src/base/bytes.ts";
 import type { AeadProviderName } from "../../../src/crypto/aead.ts";
-import { decodeBase64, encodeBase64 } from "../../../src/crypto/base64.ts";
-import { utf8 } from "../../../src/crypto/bytes.ts";
 import { serializeEnvelope } from "../../../src/crypto/envelope.ts";
 import {
   type AssociatedData,

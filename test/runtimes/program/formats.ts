@@ -5,17 +5,12 @@
  *
  * @module
  */
-import {
-  decodeBase64,
-  decodeBase64Lenient,
-  encodeBase64,
-  portableBase64,
-} from "../../../src/crypto/base64.ts";
-import { fromHex, toHex } from "../../../src/crypto/bytes.ts";
+import { decodeBase64, decodeBase64Lenient, encodeBase64, portableBase64 } from "../../../src/base/base64.ts";
+import { fromHex, toHex } from "../../../src/base/bytes.ts";
+import { decodeLeb128, encodeLeb128 } from "../../../src/base/leb128.ts";
 import { hash } from "../../../src/crypto/hash.ts";
 import { nobleHash } from "../../../src/crypto/hash-noble.ts";
 import { canonicalContext, type KeyContext, parseKeyContext } from "../../../src/crypto/index.ts";
-import { decodeLeb128, encodeLeb128 } from "../../../src/crypto/leb128.ts";
 import { uuidFromText, uuidToText, uuidV5 } from "../../../src/crypto/uuid.ts";
 import { kcXaesOpen, kcXaesSeal, xaesSeal } from "../../../src/crypto/xaes.ts";
 import type { ContextVector } from "../report.ts";

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { decodeBase64, encodeBase64 } from "../../../src/crypto/base64.ts";
-import { toHex } from "../../../src/crypto/bytes.ts";
+import { decodeBase64, encodeBase64 } from "../../../src/base/base64.ts";
+import { toHex } from "../../../src/base/bytes.ts";
 import { nobleHash } from "../../../src/crypto/hash-noble.ts";
 import {
   decryptRange,

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { LEB128_BYTES_MAX } from "./limits.ts";
+/** Bytes of the longest LEB128 length that is read: 5 carry 32 bits (docs/spec/envelope.md section 2). */
+export const LEB128_BYTES_MAX = 5;
 
 /** A number that was read, and how. */
 export interface Leb128 {

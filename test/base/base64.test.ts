@@ -10,7 +10,7 @@ import {
   encodeBase64,
   portableBase64,
   selectBase64,
-} from "../../src/crypto/base64.ts";
+} from "../../src/base/base64.ts";
 import { addBase64Builtins } from "../support/base64-builtins.ts";
 import { hex, toHexText } from "../support/bytes.ts";
 import { describeVectors, reportChecked } from "../support/vectors.ts";

@@ -1,7 +1,7 @@
 /** The length prefix of envelopes: docs/spec/envelope.md section 2.2. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeLeb128, encodeLeb128 } from "../../src/crypto/leb128.ts";
+import { decodeLeb128, encodeLeb128 } from "../../src/base/leb128.ts";
 import { hex, toHexText } from "../support/bytes.ts";
 import { describeVectors, reportChecked } from "../support/vectors.ts";
 

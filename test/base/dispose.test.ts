@@ -1,6 +1,6 @@
 /** The name for `using`, where the engine has one and where it has none. */
 import { describe, expect, test } from "vitest";
-import { DISPOSE, disposeName, lend } from "../../src/crypto/dispose.ts";
+import { DISPOSE, disposeName, lend } from "../../src/base/dispose.ts";
 
 describe("the name under which objects are disposed of", () => {
   test("is the engine's own", () => {

@@ -1,6 +1,6 @@
 /** Options: names that nobody knows are refused, with the one that was probably meant. */
 import { describe, expect, test } from "vitest";
-import { checkOptions, optionNames } from "../../src/crypto/options.ts";
+import { checkOptions, optionNames } from "../../src/base/options.ts";
 import { errorOf } from "../support/errors.ts";
 
 const KNOWN = optionNames<{ baseUrl?: string; apiKey?: string }>(

@@ -8,7 +8,7 @@ import {
   type RuntimeGlobals,
   runtime,
   runtimeName,
-} from "../../src/crypto/runtime.ts";
+} from "../../src/base/runtime.ts";
 
 const builtins = { "node:crypto": nodeCrypto, "node:fs": nodeFs };
 const getBuiltinModule = (id: string) => builtins[id as keyof typeof builtins];

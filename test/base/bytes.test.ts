@@ -18,7 +18,7 @@ import {
   typeName,
   u32,
   utf8,
-} from "../../src/crypto/bytes.ts";
+} from "../../src/base/bytes.ts";
 import { DataKey } from "../../src/crypto/data-key.ts";
 import { inspectNative } from "../../src/crypto/inspect.ts";
 import { localEncryptSync } from "../../src/crypto/local.ts";
