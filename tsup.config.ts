@@ -14,7 +14,7 @@ const names = built.flatMap((path) => /^\.\/dist\/(.+)\.js$/.exec(path)?.[1] ?? 
 /** Where the AES-GCM module lies by itself, for runtimes that forbid compiling it out of the code. */
 const WASM = manifest.exports["./aes-gcm.wasm"];
 
-/** A module compiled ahead of time has no type that all libraries share (src/crypto/providers.ts: WasmModule). */
+/** A module compiled ahead of time has no type that all libraries share (src/crypto/aead/choose.ts: WasmModule). */
 const WASM_TYPES = [
   "/** A `WebAssembly.Module` where imports of .wasm files give one: pass it to `useWasmModule`. */",
   "declare const module: object;",

@@ -1,6 +1,6 @@
 /**
  * `npm run bench:crossover -- [--runtimes LIST]`: up to which size the WebAssembly module is faster than what the
- * runtime has natively, on each runtime that is installed (bench/runtimes). What src/crypto/providers.ts decides by is
+ * runtime has natively, on each runtime that is installed (bench/runtimes). What src/crypto/aead/choose.ts decides by is
  * measured with it.
  *
  * Owns the table of crossovers. It writes nothing but its result and decides nothing: a person enters the numbers

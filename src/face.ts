@@ -11,11 +11,17 @@ import { encodeBase64 } from "./base/base64.ts";
 import { copyBytes, equalBytes } from "./base/bytes.ts";
 import { DISPOSE, lend } from "./base/dispose.ts";
 import { checkOptions, type OptionNames, optionNames } from "./base/options.ts";
-import type { DataKey } from "./crypto/data-key.ts";
-import { type Envelope, type ParsedEnvelope, parseEnvelope, type WritableLayout } from "./crypto/envelope.ts";
-import type { DecryptItem } from "./crypto/envelope-batch.ts";
-import { envelopeKeyOf } from "./crypto/envelope-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "./crypto/key-context.ts";
+import {
+  type Envelope,
+  type ParsedEnvelope,
+  parseEnvelope,
+  type WritableLayout,
+} from "./crypto/envelope/envelope.ts";
+import type { DecryptItem } from "./crypto/envelope/fast/envelope-batch.ts";
+import { envelopeKeyOf } from "./crypto/envelope/fast/envelope-key.ts";
+import { checkPlaintext, roomFor } from "./crypto/envelope/plaintext.ts";
+import type { DataKey } from "./crypto/keys/data-key.ts";
+import { canonicalContext, contextObject, type KeyContext } from "./crypto/keys/key-context.ts";
 import {
   type AssociatedData,
   associatedDataBytes,
@@ -34,8 +40,8 @@ import {
   type NativeReader,
   type NativeSourceOptions,
   openNativeSource,
-} from "./crypto/native-range.ts";
-import type { RangeSource } from "./crypto/native-source.ts";
+} from "./crypto/native/range.ts";
+import type { RangeSource } from "./crypto/native/source.ts";
 import {
   type ByteTransform,
   decryptStream,
@@ -44,9 +50,8 @@ import {
   type MakeDataKey,
   NATIVE_STREAM_OPTIONS,
   type NativeStreamOptions,
-} from "./crypto/native-stream.ts";
-import { checkPlaintext, roomFor } from "./crypto/plaintext.ts";
-import { readyRandom } from "./crypto/random.ts";
+} from "./crypto/native/stream.ts";
+import { readyRandom } from "./crypto/primitives/random.ts";
 import { decryptFailed, VaultError } from "./errors.ts";
 import { HttpKeyService } from "./http/http-key-service.ts";
 import { HttpKvService } from "./http/http-kv-service.ts";

@@ -6,13 +6,13 @@
  */
 
 export type { ItemResult } from "./base/item-result.ts";
-export type { DecryptItem } from "./crypto/envelope-batch.ts";
-export { type CiphertextInfo, inspect, isCiphertext, splice } from "./crypto/inspect.ts";
-export { type KeyContext, parseKeyContext } from "./crypto/key-context.ts";
-export type { NativeReader } from "./crypto/native-range.ts";
-export type { ByteSource, RangeSource } from "./crypto/native-source.ts";
-export type { ByteTransform } from "./crypto/native-stream.ts";
-export { useWasmModule, type WasmModule } from "./crypto/providers.ts";
+export { useWasmModule, type WasmModule } from "./crypto/aead/choose.ts";
+export type { DecryptItem } from "./crypto/envelope/fast/envelope-batch.ts";
+export { type CiphertextInfo, inspect, isCiphertext, splice } from "./crypto/envelope/inspect.ts";
+export { type KeyContext, parseKeyContext } from "./crypto/keys/key-context.ts";
+export type { NativeReader } from "./crypto/native/range.ts";
+export type { ByteSource, RangeSource } from "./crypto/native/source.ts";
+export type { ByteTransform } from "./crypto/native/stream.ts";
 export { isVaultError, VaultError, type VaultErrorCode } from "./errors.ts";
 export {
   type DecryptOptions,

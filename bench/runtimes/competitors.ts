@@ -9,6 +9,7 @@
 
 import type { ItemResult } from "../../src/base/item-result.ts";
 import { runtime } from "../../src/base/runtime.ts";
+import { providers } from "../../src/crypto/aead/choose.ts";
 import {
   DataKey,
   localDecrypt,
@@ -16,7 +17,6 @@ import {
   localEncrypt,
   localEncryptSync,
 } from "../../src/crypto/index.ts";
-import { providers } from "../../src/crypto/providers.ts";
 import { Lease } from "../../src/keys/lease.ts";
 import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
 import { ByHand, takeApart } from "../lib/by-hand.ts";

@@ -8,7 +8,7 @@
  */
 
 import { type RuntimeGlobals, runtime, runtimeName } from "../../src/base/runtime.ts";
-import { providers } from "../../src/crypto/providers.ts";
+import { providers } from "../../src/crypto/aead/choose.ts";
 import { repeat, repeatAsync } from "../lib/repeat.ts";
 import { type Way, waysOf } from "./competitors.ts";
 import {

@@ -11,7 +11,7 @@ import {
   contextObject,
   type KeyContext,
   parseKeyContext,
-} from "../crypto/key-context.ts";
+} from "../crypto/keys/key-context.ts";
 import type { KekSelector } from "../vault/index.ts";
 import { SHRED_DELAY_MS_MAX } from "../vault/limits.ts";
 import { usageError } from "./errors.ts";

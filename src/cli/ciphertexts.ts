@@ -7,8 +7,8 @@
  */
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { LAYOUTS, type Layout, parseEnvelope } from "../crypto/envelope.ts";
-import { inspect } from "../crypto/inspect.ts";
+import { LAYOUTS, type Layout, parseEnvelope } from "../crypto/envelope/envelope.ts";
+import { inspect } from "../crypto/envelope/inspect.ts";
 import { isVaultError, type VaultError } from "../errors.ts";
 import { choicesParser } from "./arguments.ts";
 import type { Result } from "./format.ts";

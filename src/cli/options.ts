@@ -6,7 +6,7 @@
  * @module
  */
 import { type Command, Option } from "commander";
-import type { ContextEntry, KeyContext } from "../crypto/key-context.ts";
+import type { ContextEntry, KeyContext } from "../crypto/keys/key-context.ts";
 import { choiceParser, contextOf, entryParser } from "./arguments.ts";
 import { usageError } from "./errors.ts";
 import { FORMATS, type Result } from "./format.ts";

@@ -3,18 +3,19 @@
  *
  * @module
  */
-export type { AeadProviderName } from "./aead.ts";
-export { DataKey, type DataKeyInput, type DataKeyParts, type WrappedDataKeyInput } from "./data-key.ts";
-export { LAYOUTS, type Layout, type ParseOptions, type WritableLayout } from "./envelope.ts";
-export { type CiphertextInfo, inspect, inspectNative, isCiphertext, splice } from "./inspect.ts";
-export type { KekReference, KeyBlobFormat, KeyBlobInfo } from "./key-blob.ts";
+export type { AeadProviderName } from "./aead/aead.ts";
+export { useWasmModule, type WasmModule } from "./aead/choose.ts";
+export { LAYOUTS, type Layout, type ParseOptions, type WritableLayout } from "./envelope/envelope.ts";
+export { type CiphertextInfo, inspect, inspectNative, isCiphertext, splice } from "./envelope/inspect.ts";
+export { DataKey, type DataKeyInput, type DataKeyParts, type WrappedDataKeyInput } from "./keys/data-key.ts";
+export type { KekReference, KeyBlobFormat, KeyBlobInfo } from "./keys/key-blob.ts";
 export {
   type CanonicalContext,
   type ContextEntry,
   canonicalContext,
   type KeyContext,
   parseKeyContext,
-} from "./key-context.ts";
+} from "./keys/key-context.ts";
 export * from "./limits.ts";
 export {
   type AssociatedData,
@@ -31,14 +32,14 @@ export {
   nativeDecryptSync,
   nativeEncrypt,
   nativeEncryptSync,
-} from "./native.ts";
+} from "./native/one-shot.ts";
 export {
   decryptRange,
   type NativeReader,
   type NativeSourceOptions,
   openNativeSource,
-} from "./native-range.ts";
-export type { BlobLike, ByteSource, FileHandleLike, RangeSource } from "./native-source.ts";
+} from "./native/range.ts";
+export type { BlobLike, ByteSource, FileHandleLike, RangeSource } from "./native/source.ts";
 export {
   type ByteTransform,
   decryptStream,
@@ -46,5 +47,4 @@ export {
   type FindDataKey,
   type MakeDataKey,
   type NativeStreamOptions,
-} from "./native-stream.ts";
-export { useWasmModule, type WasmModule } from "./providers.ts";
+} from "./native/stream.ts";

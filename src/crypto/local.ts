@@ -11,16 +11,9 @@ import { encodeBase64 } from "../base/base64.ts";
 import { copyBytes, fromUtf8, toBytes } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { invalidType, VaultError } from "../errors.ts";
-import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
-import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
-import {
-  DataKey,
-  type DataKeyInput,
-  holdDataKey,
-  keyBlobFromText,
-  type WrappedDataKeyInput,
-  withAeadKey,
-} from "./data-key.ts";
+import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead/aead.ts";
+import { providers } from "./aead/choose.ts";
+import { type AssociatedData, associatedDataBytes } from "./envelope/associated-data.ts";
 import {
   checkCommitment,
   type Envelope,
@@ -31,13 +24,20 @@ import {
   parseEnvelope,
   serializeEnvelope,
   type WritableLayout,
-} from "./envelope.ts";
-import { envelopeKeyOf, type FrameLayout } from "./envelope-key.ts";
+} from "./envelope/envelope.ts";
+import { envelopeKeyOf, type FrameLayout } from "./envelope/fast/envelope-key.ts";
+import { drawNonce } from "./envelope/nonce.ts";
+import { type Budget, notText, tooLarge } from "./envelope/plaintext.ts";
+import {
+  DataKey,
+  type DataKeyInput,
+  holdDataKey,
+  keyBlobFromText,
+  type WrappedDataKeyInput,
+  withAeadKey,
+} from "./keys/data-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
-import { nativeEncrypt, nativeEncryptSync, openNative, openNativeSync } from "./native.ts";
-import { drawNonce } from "./nonce.ts";
-import { type Budget, notText, tooLarge } from "./plaintext.ts";
-import { providers } from "./providers.ts";
+import { nativeEncrypt, nativeEncryptSync, openNative, openNativeSync } from "./native/one-shot.ts";
 
 /** The layout that is written unless told otherwise: the one most WorkOS SDKs read. */
 export const DEFAULT_LAYOUT = "iv12" satisfies WritableLayout;
@@ -49,7 +49,7 @@ export interface LocalEncryptOptions {
   readonly layout?: WritableLayout | undefined;
   /** Refuse to write a layout that does not commit to its key. Default false. */
   readonly requireCommitment?: boolean | undefined;
-  /** Overrides the choice of AEAD provider (src/crypto/providers.ts). */
+  /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;
 }
 
@@ -63,7 +63,7 @@ export const LOCAL_ENCRYPT_OPTIONS = optionNames<LocalEncryptOptions>({
 export interface LocalDecryptOptions extends ParseOptions {
   /** What to return: `"text"` (default) or `"bytes"`. */
   readonly as?: "text" | "bytes" | undefined;
-  /** Overrides the choice of AEAD provider (src/crypto/providers.ts). */
+  /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;
 }
 

@@ -8,7 +8,7 @@
  */
 
 import { checkOptions, optionNames } from "../base/options.ts";
-import type { ByteSource } from "../crypto/native-source.ts";
+import type { ByteSource } from "../crypto/native/source.ts";
 import { invalidType, VaultError } from "../errors.ts";
 
 export interface FetchSourceOptions {

@@ -7,8 +7,8 @@
  */
 import { decodeBase64 } from "../base/base64.ts";
 import { equalBytes } from "../base/bytes.ts";
-import { DataKey, keyBlobFromText } from "../crypto/data-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
+import { DataKey, keyBlobFromText } from "../crypto/keys/data-key.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { VaultError, type VaultErrorCode } from "../errors.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type {

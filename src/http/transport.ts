@@ -8,9 +8,9 @@
  */
 import { ascii, concatBytes, fromUtf8, toHex } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
-import { hash } from "../crypto/hash.ts";
-import { randomBytes } from "../crypto/random.ts";
-import { uuidToText, uuidV4 } from "../crypto/uuid.ts";
+import { hash } from "../crypto/primitives/hash.ts";
+import { randomBytes } from "../crypto/primitives/random.ts";
+import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { invalidRange, isVaultError, VaultError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import type { BaseUrl } from "./base-url.ts";

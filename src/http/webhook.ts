@@ -8,7 +8,7 @@
 
 import { ascii, concatBytes, equalBytes, fromHex, fromUtf8, toBytes, toHex } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
-import { hash } from "../crypto/hash.ts";
+import { hash } from "../crypto/primitives/hash.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import { objectOf, textOf } from "./wire.ts";
 

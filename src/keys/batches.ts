@@ -10,9 +10,8 @@
 import { encodeBase64 } from "../base/base64.ts";
 import { copyBytes } from "../base/bytes.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
-import type { AssociatedData } from "../crypto/associated-data.ts";
-import type { DataKey } from "../crypto/data-key.ts";
-import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope.ts";
+import type { AssociatedData } from "../crypto/envelope/associated-data.ts";
+import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
 import {
   type DecryptItem,
   type EncryptItem,
@@ -21,9 +20,10 @@ import {
   type Prepared,
   prepareOpens,
   prepareSeals,
-} from "../crypto/envelope-batch.ts";
-import { envelopeKeyOf } from "../crypto/envelope-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
+} from "../crypto/envelope/fast/envelope-batch.ts";
+import { envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { checkResultType, decryptEnvelope, type LocalDecryptOptions } from "../crypto/local.ts";
 import { isVaultError } from "../errors.ts";
 import type { CallOptions } from "./key-service.ts";

@@ -9,7 +9,7 @@
  */
 
 import { checkOptions, optionNames } from "../base/options.ts";
-import type { DataKey } from "../crypto/data-key.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
 import { invalidRange } from "../errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "./key-service.ts";
 import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT, TIMER_MS_MAX } from "./limits.ts";

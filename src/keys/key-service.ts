@@ -8,8 +8,8 @@
  */
 
 import { optionNames } from "../base/options.ts";
-import type { DataKey } from "../crypto/data-key.ts";
-import type { KeyContext } from "../crypto/key-context.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
+import type { KeyContext } from "../crypto/keys/key-context.ts";
 
 /** What every call that waits takes. */
 export interface CallOptions {

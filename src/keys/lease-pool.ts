@@ -5,7 +5,12 @@
  *
  * @module
  */
-import { canonicalContext, contextObject, identifyContext, type KeyContext } from "../crypto/key-context.ts";
+import {
+  canonicalContext,
+  contextObject,
+  identifyContext,
+  type KeyContext,
+} from "../crypto/keys/key-context.ts";
 import { type CallOptions, type KeyService, untilAborted } from "./key-service.ts";
 import { checkLimits, exhausted, type Lease, type LeaseLimits, takeLease } from "./lease.ts";
 import { REUSED_CONTEXTS_MAX } from "./limits.ts";

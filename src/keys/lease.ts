@@ -11,9 +11,8 @@ import { equalBytes } from "../base/bytes.ts";
 import { DISPOSE } from "../base/dispose.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
-import type { AeadProviderName } from "../crypto/aead.ts";
-import { type DataKey, keyBlobFromText } from "../crypto/data-key.ts";
-import { type Envelope, parseEnvelope, type WritableLayout } from "../crypto/envelope.ts";
+import type { AeadProviderName } from "../crypto/aead/aead.ts";
+import { type Envelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
 import {
   type DecryptItem,
   type EncryptItem,
@@ -23,9 +22,11 @@ import {
   prepareOpens,
   prepareSeals,
   sealMany,
-} from "../crypto/envelope-batch.ts";
-import { type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
+} from "../crypto/envelope/fast/envelope-batch.ts";
+import { type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
+import type { Budget } from "../crypto/envelope/plaintext.ts";
+import { type DataKey, keyBlobFromText } from "../crypto/keys/data-key.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import {
   type AssociatedData,
   associatedDataBytes,
@@ -39,8 +40,7 @@ import {
   localEncryptSync,
   plaintextBytes,
 } from "../crypto/local.ts";
-import type { Budget } from "../crypto/plaintext.ts";
-import { INSPECT } from "../crypto/secret-bytes.ts";
+import { INSPECT } from "../crypto/primitives/secret-bytes.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "./key-service.ts";
 import {
@@ -381,7 +381,7 @@ export class Lease {
     return `Lease { keyId: '${this.keyId}', key: [secret] }`;
   }
 
-  /** The fast way (src/crypto/envelope-key.ts); undefined where it has none. */
+  /** The fast way (src/crypto/envelope/fast/envelope-key.ts); undefined where it has none. */
   #seal(
     data: string | Uint8Array,
     associatedData: AssociatedData,

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { KeyContext } from "../crypto/key-context.ts";
+import type { KeyContext } from "../crypto/keys/key-context.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 
 /** Who wrote a version. */

@@ -11,10 +11,10 @@ import { encodeBase64 } from "../base/base64.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { type OptionNames, optionNames } from "../base/options.ts";
 import { Turns } from "../base/turns.ts";
-import type { DataKey } from "../crypto/data-key.ts";
-import { PARSE_OPTIONS, type ParseOptions, parseEnvelope } from "../crypto/envelope.ts";
-import { spliceEnvelope } from "../crypto/inspect.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
+import { PARSE_OPTIONS, type ParseOptions, parseEnvelope } from "../crypto/envelope/envelope.ts";
+import { spliceEnvelope } from "../crypto/envelope/inspect.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../errors.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
 

@@ -9,9 +9,9 @@
 
 import { toHex } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
-import { WRAP_NONCE_BYTES } from "../crypto/key-blob.ts";
+import { WRAP_NONCE_BYTES } from "../crypto/keys/key-blob.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
-import { randomBytes, withOneRead } from "../crypto/random.ts";
+import { randomBytes, withOneRead } from "../crypto/primitives/random.ts";
 import type { ApiKeyInfo } from "../vault/api-keys.ts";
 import type { EventMode } from "../vault/events.ts";
 import type { HostSession, Principal, VaultHost } from "../vault/host.ts";

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { DataKey } from "../crypto/data-key.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
 import { objectToWire, objectWithoutValueToWire, summaryPageToWire, type Wire } from "../http/wire.ts";
 import { KV_LIST_LIMIT_DEFAULT } from "../kv/rules.ts";
 import type { KekInfo, KekSelector, ShredReport } from "../vault/kek-lifecycle.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { DataKey } from "../crypto/data-key.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
 import {
   metadataToWire,
   objectToWire,

@@ -8,14 +8,14 @@
  */
 import { encodeBase64 } from "../base/base64.ts";
 import { equalBytes, utf8 } from "../base/bytes.ts";
-import { hash } from "../crypto/hash.ts";
 import {
   type ContextEntry,
   canonicalContext,
   contextObject,
   type KeyContext,
-} from "../crypto/key-context.ts";
-import { randomBytes } from "../crypto/random.ts";
+} from "../crypto/keys/key-context.ts";
+import { hash } from "../crypto/primitives/hash.ts";
+import { randomBytes } from "../crypto/primitives/random.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import { hexOf, newId } from "./ids.ts";
 import {

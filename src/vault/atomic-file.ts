@@ -26,7 +26,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { toHex } from "../base/bytes.ts";
-import { randomBytes } from "../crypto/random.ts";
+import { randomBytes } from "../crypto/primitives/random.ts";
 
 const writeLater = promisify(write);
 const syncLater = promisify(fsync);

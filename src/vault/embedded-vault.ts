@@ -8,7 +8,7 @@
  */
 
 import { checkOptions, optionNames } from "../base/options.ts";
-import type { WritableLayout } from "../crypto/envelope.ts";
+import type { WritableLayout } from "../crypto/envelope/envelope.ts";
 import { checkLayout } from "../crypto/local.ts";
 import { invalidRange } from "../errors.ts";
 import { Vault, type VaultBehaviour } from "../face.ts";

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { randomBytes } from "../crypto/random.ts";
+import { randomBytes } from "../crypto/primitives/random.ts";
 import { VaultError } from "../errors.ts";
 import type { KvActor } from "../kv/kv-service.ts";
 import { newOrderedId } from "./ids.ts";

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/key-context.ts";
-import { readyRandom } from "../crypto/random.ts";
-import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/uuid.ts";
+import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
+import { readyRandom } from "../crypto/primitives/random.ts";
+import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import { untilAborted } from "../keys/key-service.ts";
 import { ApiKeys } from "./api-keys.ts";

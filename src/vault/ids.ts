@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { randomBytes } from "../crypto/random.ts";
+import { randomBytes } from "../crypto/primitives/random.ts";
 import { ID_BYTES, ORDERED_ID_RANDOM_BYTES } from "./limits.ts";
 
 /** Hexadecimal digits of the time in an ordered id. */

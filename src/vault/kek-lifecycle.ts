@@ -7,7 +7,7 @@
  * @module
  */
 import { utf8 } from "../base/bytes.ts";
-import { contextObject, type KeyContext } from "../crypto/key-context.ts";
+import { contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type { EventSink } from "./events.ts";

@@ -9,13 +9,13 @@
 
 import { decodeBase64, encodeBase64 } from "../base/base64.ts";
 import { ascii, concatBytes, EMPTY, lengthPrefixed, toHex, u32, utf8 } from "../base/bytes.ts";
-import type { SyncAeadProvider } from "../crypto/aead.ts";
-import { hash } from "../crypto/hash.ts";
+import type { SyncAeadProvider } from "../crypto/aead/aead.ts";
+import { providers } from "../crypto/aead/choose.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
-import { providers } from "../crypto/providers.ts";
-import { randomBytes } from "../crypto/random.ts";
-import { SecretBytes } from "../crypto/secret-bytes.ts";
-import { kcXaesOpen, kcXaesSeal, XAES_NONCE_BYTES } from "../crypto/xaes.ts";
+import { hash } from "../crypto/primitives/hash.ts";
+import { randomBytes } from "../crypto/primitives/random.ts";
+import { SecretBytes } from "../crypto/primitives/secret-bytes.ts";
+import { kcXaesOpen, kcXaesSeal, XAES_NONCE_BYTES } from "../crypto/primitives/xaes.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 
 /** The states of a KEK version (docs/spec/keyring.md section 1). */

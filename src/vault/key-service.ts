@@ -7,9 +7,9 @@
  * @module
  */
 import { encodeBase64 } from "../base/base64.ts";
-import { DataKey, keyBlobFromText } from "../crypto/data-key.ts";
-import { decodeKeyBlob } from "../crypto/key-blob.ts";
-import { type CanonicalContext, canonicalContext, type KeyContext } from "../crypto/key-context.ts";
+import { DataKey, keyBlobFromText } from "../crypto/keys/data-key.ts";
+import { decodeKeyBlob } from "../crypto/keys/key-blob.ts";
+import { type CanonicalContext, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
 import { satisfies } from "./api-keys.ts";

@@ -8,8 +8,13 @@
  * @module
  */
 import { ascii, concatBytes, EMPTY, equalBytes, fromUtf8, lengthPrefixed, u32, utf8 } from "../base/bytes.ts";
-import { hash } from "../crypto/hash.ts";
-import { type CofferKeyBlob, decodeKeyBlob, encodeKeyBlob, WRAP_NONCE_BYTES } from "../crypto/key-blob.ts";
+import { providers } from "../crypto/aead/choose.ts";
+import {
+  type CofferKeyBlob,
+  decodeKeyBlob,
+  encodeKeyBlob,
+  WRAP_NONCE_BYTES,
+} from "../crypto/keys/key-blob.ts";
 import {
   type CanonicalContext,
   type ContextEntry,
@@ -17,12 +22,12 @@ import {
   contextObject,
   type KeyContext,
   parseCanonicalContext,
-} from "../crypto/key-context.ts";
+} from "../crypto/keys/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
-import { providers } from "../crypto/providers.ts";
-import { randomBytes } from "../crypto/random.ts";
-import { uuidFromText, uuidToText, uuidV4, uuidV5 } from "../crypto/uuid.ts";
-import { KcXaesKey } from "../crypto/xaes.ts";
+import { hash } from "../crypto/primitives/hash.ts";
+import { randomBytes } from "../crypto/primitives/random.ts";
+import { uuidFromText, uuidToText, uuidV4, uuidV5 } from "../crypto/primitives/uuid.ts";
+import { KcXaesKey } from "../crypto/primitives/xaes.ts";
 import { decryptFailed, isVaultError, VaultError } from "../errors.ts";
 import type { EventSink } from "./events.ts";
 import type { KekState, KekWrapper } from "./kek.ts";

@@ -8,7 +8,7 @@
  */
 
 import { Turns } from "../base/turns.ts";
-import { decodeKeyBlob } from "../crypto/key-blob.ts";
+import { decodeKeyBlob } from "../crypto/keys/key-blob.ts";
 import { VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type { Keyring, RingDataKey } from "./keyring.ts";

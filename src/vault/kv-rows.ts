@@ -7,8 +7,8 @@
  * @module
  */
 
-import { contextObject } from "../crypto/key-context.ts";
-import { uuidToText } from "../crypto/uuid.ts";
+import { contextObject } from "../crypto/keys/key-context.ts";
+import { uuidToText } from "../crypto/primitives/uuid.ts";
 import { VaultError } from "../errors.ts";
 import type { KvObjectWithoutValue } from "../kv/kv-service.ts";
 import { storedContext } from "./keyring.ts";

@@ -7,9 +7,9 @@
  * @module
  */
 import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, utf8 } from "../base/bytes.ts";
-import { hash } from "../crypto/hash.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/key-context.ts";
-import { openDetachedSync, sealDetachedSync } from "../crypto/native.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
+import { openDetachedSync, sealDetachedSync } from "../crypto/native/one-shot.ts";
+import { hash } from "../crypto/primitives/hash.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type {

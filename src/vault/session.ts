@@ -7,7 +7,7 @@
  * @module
  */
 import { utf8 } from "../base/bytes.ts";
-import type { ContextEntry } from "../crypto/key-context.ts";
+import type { ContextEntry } from "../crypto/keys/key-context.ts";
 import type { EventActor, EventSink } from "./events.ts";
 import type { SqlValue } from "./storage/database.ts";
 

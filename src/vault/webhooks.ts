@@ -8,7 +8,7 @@
  */
 import { encodeBase64 } from "../base/base64.ts";
 import { fromUtf8, toHex, utf8 } from "../base/bytes.ts";
-import { randomBytes } from "../crypto/random.ts";
+import { randomBytes } from "../crypto/primitives/random.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import { EVENT_KINDS, type EventKind, toEvent, type VaultEvent } from "./events.ts";
 import type { IdempotentWrites } from "./idempotency.ts";

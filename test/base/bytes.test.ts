@@ -19,11 +19,11 @@ import {
   u32,
   utf8,
 } from "../../src/base/bytes.ts";
-import { DataKey } from "../../src/crypto/data-key.ts";
-import { inspectNative } from "../../src/crypto/inspect.ts";
+import { inspectNative } from "../../src/crypto/envelope/inspect.ts";
+import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { localEncryptSync } from "../../src/crypto/local.ts";
-import { nativeDecryptSync, nativeEncryptSync } from "../../src/crypto/native.ts";
-import { toByteSource } from "../../src/crypto/native-source.ts";
+import { nativeDecryptSync, nativeEncryptSync } from "../../src/crypto/native/one-shot.ts";
+import { toByteSource } from "../../src/crypto/native/source.ts";
 import { wellFormedText } from "../support/arbitraries.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { SAMPLE_1 } from "../support/samples.ts";

@@ -8,8 +8,8 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { decodeKeyBlob, encodeKeyBlob, inspectKeyBlob } from "../../src/crypto/key-blob.ts";
-import { canonicalContext, type KeyContext } from "../../src/crypto/key-context.ts";
+import { decodeKeyBlob, encodeKeyBlob, inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { canonicalContext, type KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { isVaultError, type VaultErrorCode } from "../../src/errors.ts";
 import type { KeyService } from "../../src/keys/key-service.ts";
 import { base64, flipBit, fromBase64, utf8Bytes } from "../support/bytes.ts";

@@ -8,7 +8,7 @@
  */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { KeyContext } from "../../src/crypto/key-context.ts";
+import type { KeyContext } from "../../src/crypto/keys/key-context.ts";
 import type { KvListRequest, KvMetadata, KvObject, KvService, KvSummary } from "../../src/kv/kv-service.ts";
 import { utf8Bytes } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";

@@ -1,7 +1,7 @@
 /** AES-256-GCM of every provider against published vectors. */
 import { expect, test } from "vitest";
 import { concatBytes } from "../../src/base/bytes.ts";
-import type { AeadProvider } from "../../src/crypto/aead.ts";
+import type { AeadProvider } from "../../src/crypto/aead/aead.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { hex } from "../support/bytes.ts";
 import { AEAD_PROVIDERS } from "../support/providers.ts";

@@ -1,10 +1,10 @@
 /** Data keys in custody: what they show, whom they refuse, and when they are gone. docs/spec/envelope.md section 10. */
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import type { AeadKey, AeadProvider } from "../../src/crypto/aead.ts";
-import { DataKey, keyBlobFromText, withAeadKey } from "../../src/crypto/data-key.ts";
+import type { AeadKey, AeadProvider } from "../../src/crypto/aead/aead.ts";
+import { DataKey, keyBlobFromText, withAeadKey } from "../../src/crypto/keys/data-key.ts";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
-import { SecretBytes } from "../../src/crypto/secret-bytes.ts";
+import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { base64, utf8Bytes } from "../support/bytes.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { NOBLE, NODE, PROVIDER_NAMES, WEBCRYPTO } from "../support/providers.ts";

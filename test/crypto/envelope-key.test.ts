@@ -7,15 +7,20 @@ import { decodeInto } from "../../src/base/base64.ts";
 import { codingBuffer } from "../../src/base/coding-buffer.ts";
 import { runtime } from "../../src/base/runtime.ts";
 import { bufferMemory, portableMemory } from "../../src/base/text-memory.ts";
-import type { AeadProviderName } from "../../src/crypto/aead.ts";
-import { DataKey } from "../../src/crypto/data-key.ts";
-import { envelopeFrame, parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope.ts";
-import { prepareSeals, sealMany } from "../../src/crypto/envelope-batch.ts";
-import { EnvelopeKey, envelopeKeyOf, type FrameLayout, Means } from "../../src/crypto/envelope-key.ts";
-import { PIECE_CHARS, PIECE_DIGITS } from "../../src/crypto/envelope-node.ts";
+import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
+import { AeadProviders } from "../../src/crypto/aead/choose.ts";
+import { AREA_BYTES } from "../../src/crypto/aead/wasm/layout.ts";
+import { envelopeFrame, parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope/envelope.ts";
+import { prepareSeals, sealMany } from "../../src/crypto/envelope/fast/envelope-batch.ts";
+import {
+  EnvelopeKey,
+  envelopeKeyOf,
+  type FrameLayout,
+  Means,
+} from "../../src/crypto/envelope/fast/envelope-key.ts";
+import { PIECE_CHARS, PIECE_DIGITS } from "../../src/crypto/envelope/fast/envelope-node.ts";
+import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
-import { AeadProviders } from "../../src/crypto/providers.ts";
-import { AREA_BYTES } from "../../src/crypto/wasm/layout.ts";
 import { seededStream } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
 import { SAMPLE_1 } from "../support/samples.ts";

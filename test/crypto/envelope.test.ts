@@ -14,7 +14,7 @@ import {
   serializeEnvelope,
   serializeEnvelopeBytes,
   type WorkosLayout,
-} from "../../src/crypto/envelope.ts";
+} from "../../src/crypto/envelope/envelope.ts";
 import { ENVELOPE_BYTES_MAX, KEY_BLOB_BYTES_MAX, PLAINTEXT_BYTES_MAX } from "../../src/crypto/limits.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { anyLayout, keyBlob } from "../support/arbitraries.ts";

@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes } from "../../src/base/bytes.ts";
-import { parseEnvelope, serializeEnvelope, type WorkosLayout } from "../../src/crypto/envelope.ts";
-import { inspect, isCiphertext, splice } from "../../src/crypto/inspect.ts";
-import { encodeKeyBlob } from "../../src/crypto/key-blob.ts";
+import { parseEnvelope, serializeEnvelope, type WorkosLayout } from "../../src/crypto/envelope/envelope.ts";
+import { inspect, isCiphertext, splice } from "../../src/crypto/envelope/inspect.ts";
+import { encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { localDecryptSync } from "../../src/crypto/local.ts";
 import { anyLayout, keyBlob } from "../support/arbitraries.ts";
 import { base64, fromBase64, utf8Bytes } from "../support/bytes.ts";

@@ -8,7 +8,7 @@ import {
   encodeKeyBlob,
   inspectKeyBlob,
   keyBlobFormatAt,
-} from "../../src/crypto/key-blob.ts";
+} from "../../src/crypto/keys/key-blob.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { fromBase64, hex, utf8Bytes } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";

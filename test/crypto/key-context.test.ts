@@ -12,7 +12,7 @@ import {
   type KeyContext,
   parseCanonicalContext,
   parseKeyContext,
-} from "../../src/crypto/key-context.ts";
+} from "../../src/crypto/keys/key-context.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { keyContext } from "../support/arbitraries.ts";
 import { hex, toHexText, utf8Bytes } from "../support/bytes.ts";

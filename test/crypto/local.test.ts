@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import type { AeadProviderName } from "../../src/crypto/aead.ts";
-import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope.ts";
-import { splice } from "../../src/crypto/inspect.ts";
+import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
+import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope/envelope.ts";
+import { splice } from "../../src/crypto/envelope/inspect.ts";
 import {
   ASSOCIATED_DATA_BYTES_MAX,
   ENVELOPE_BYTES_MAX,

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import type { AeadProvider } from "../../src/crypto/aead.ts";
+import type { AeadProvider } from "../../src/crypto/aead/aead.ts";
 import {
   chunkNonce,
   deriveMessageKey,
@@ -11,8 +11,8 @@ import {
   recoverMessageKey,
   sealRun,
   sealRunSync,
-} from "../../src/crypto/native-chunks.ts";
-import { NATIVE_PREFIX_BYTES, SEALED_CHUNK_BYTES, shapeOfChunks } from "../../src/crypto/native-format.ts";
+} from "../../src/crypto/native/chunks.ts";
+import { NATIVE_PREFIX_BYTES, SEALED_CHUNK_BYTES, shapeOfChunks } from "../../src/crypto/native/format.ts";
 import { concat, fromBase64, hex, seededBytes, toHexText } from "../support/bytes.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { CHUNK, derivePlain, nonceOf, sealChunksPlain } from "../support/native.ts";

@@ -7,9 +7,9 @@
 import { createCipheriv } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { localDecryptSync } from "../../src/crypto/local.ts";
-import { nativeDecryptSync } from "../../src/crypto/native.ts";
-import { openNativeSource } from "../../src/crypto/native-range.ts";
-import { decryptStream } from "../../src/crypto/native-stream.ts";
+import { nativeDecryptSync } from "../../src/crypto/native/one-shot.ts";
+import { openNativeSource } from "../../src/crypto/native/range.ts";
+import { decryptStream } from "../../src/crypto/native/stream.ts";
 import { base64, concat, fromBase64, hex, seededBytes } from "../support/bytes.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { derivePlain, FIXED_HEADER, joinPlain, nonceOf, type PlainKeys } from "../support/native.ts";

@@ -1,9 +1,9 @@
 /** The native format as streams: docs/spec/native-envelope.md section 5, and how streams behave. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DataKey } from "../../src/crypto/data-key.ts";
-import { nativeDecryptSync, nativeEncryptSync } from "../../src/crypto/native.ts";
-import { type ByteTransform, decryptStream, encryptStream } from "../../src/crypto/native-stream.ts";
+import { DataKey } from "../../src/crypto/keys/data-key.ts";
+import { nativeDecryptSync, nativeEncryptSync } from "../../src/crypto/native/one-shot.ts";
+import { type ByteTransform, decryptStream, encryptStream } from "../../src/crypto/native/stream.ts";
 import { concat, flipBit, fromBase64, seededBytes, utf8Bytes } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
 import { CHUNK, joinPlain, partsPlain } from "../support/native.ts";

@@ -1,10 +1,11 @@
 /** One message in the native format: docs/spec/native-envelope.md, rule by rule, one-shot. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DataKey } from "../../src/crypto/data-key.ts";
-import { parseEnvelope } from "../../src/crypto/envelope.ts";
-import { inspect, inspectNative, isCiphertext, splice } from "../../src/crypto/inspect.ts";
+import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
+import { inspect, inspectNative, isCiphertext, splice } from "../../src/crypto/envelope/inspect.ts";
+import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
+import { readNativeHeader, shapeOfChunks, shapeOfPlaintext } from "../../src/crypto/native/format.ts";
 import {
   nativeDecrypt,
   nativeDecryptSync,
@@ -12,8 +13,7 @@ import {
   nativeEncryptSync,
   openDetachedSync,
   sealDetachedSync,
-} from "../../src/crypto/native.ts";
-import { readNativeHeader, shapeOfChunks, shapeOfPlaintext } from "../../src/crypto/native-format.ts";
+} from "../../src/crypto/native/one-shot.ts";
 import { anyAssociatedData, anyData, keyBlob } from "../support/arbitraries.ts";
 import { base64, concat, flipBit, fromBase64, hex, seededBytes, utf8Bytes } from "../support/bytes.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";

@@ -1,9 +1,9 @@
 /** Which AEAD provider serves a call, in runtimes that are described here, and that each proves itself first. */
 import { describe, expect, test, vi } from "vitest";
 import { type Runtime, runtime } from "../../src/base/runtime.ts";
-import { nobleProvider } from "../../src/crypto/aead-noble.ts";
+import { AeadProviders, CROSSOVER_BYTES, providers } from "../../src/crypto/aead/choose.ts";
+import { nobleProvider } from "../../src/crypto/aead/noble.ts";
 import { PLAINTEXT_BYTES_MAX } from "../../src/crypto/limits.ts";
-import { AeadProviders, CROSSOVER_BYTES, providers } from "../../src/crypto/providers.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 
 const NODE = { crypto: runtime.crypto, webcrypto: runtime.webcrypto };

@@ -4,8 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import type { Runtime } from "../../src/base/runtime.ts";
-import { KernelDevice } from "../../src/crypto/kernel-device.ts";
-import { kernelRandom, randomBytes, selectRandom, webRandom, withOneRead } from "../../src/crypto/random.ts";
+import { KernelDevice } from "../../src/crypto/primitives/kernel-device.ts";
+import {
+  kernelRandom,
+  randomBytes,
+  selectRandom,
+  webRandom,
+  withOneRead,
+} from "../../src/crypto/primitives/random.ts";
 import { errorOf } from "../support/errors.ts";
 
 const nodeFs = process.getBuiltinModule("node:fs");

@@ -1,7 +1,12 @@
 /** The short ways answer what the long way answers, for every text; and no writer makes what a reader takes for something else. */
 import { createCipheriv } from "node:crypto";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { claimsEarlierLayout, detectLayout, LAYOUTS, parseEnvelope } from "../../src/crypto/envelope.ts";
+import {
+  claimsEarlierLayout,
+  detectLayout,
+  LAYOUTS,
+  parseEnvelope,
+} from "../../src/crypto/envelope/envelope.ts";
 import { DataKey, localDecryptSync, localEncrypt, localEncryptSync, splice } from "../../src/crypto/index.ts";
 import { Vault } from "../../src/face.ts";
 import { Lease } from "../../src/keys/index.ts";
@@ -9,8 +14,8 @@ import { craft, numbers } from "../support/crafted-envelopes.ts";
 import { MemoryKeyService, noStore } from "../support/memory-service.ts";
 
 const drawn = vi.hoisted(() => ({ forced: [] as Uint8Array[] }));
-vi.mock("../../src/crypto/random.ts", async (load) => {
-  const real = await load<typeof import("../../src/crypto/random.ts")>();
+vi.mock("../../src/crypto/primitives/random.ts", async (load) => {
+  const real = await load<typeof import("../../src/crypto/primitives/random.ts")>();
   return {
     ...real,
     fillRandom(target: Uint8Array, offset: number, length: number) {

@@ -1,7 +1,7 @@
 /** UUIDs, and the relation between a data key and its id in WorkOS's published samples. */
 import { describe, expect, test } from "vitest";
-import { inspectKeyBlob } from "../../src/crypto/key-blob.ts";
-import { uuidFromText, uuidToText, uuidV4, uuidV5 } from "../../src/crypto/uuid.ts";
+import { inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { uuidFromText, uuidToText, uuidV4, uuidV5 } from "../../src/crypto/primitives/uuid.ts";
 import { fromBase64, hex, utf8Bytes } from "../support/bytes.ts";
 import { HASH_PROVIDERS } from "../support/providers.ts";
 import { SAMPLE_1, SAMPLE_2 } from "../support/samples.ts";

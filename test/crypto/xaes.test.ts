@@ -2,14 +2,14 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { SyncAeadProvider } from "../../src/crypto/aead.ts";
+import type { SyncAeadProvider } from "../../src/crypto/aead/aead.ts";
 import {
   COMMITMENT_BYTES,
   kcXaesOpen,
   kcXaesSeal,
   XAES_NONCE_BYTES,
   xaesSeal,
-} from "../../src/crypto/xaes.ts";
+} from "../../src/crypto/primitives/xaes.ts";
 import { flipBit, hex, toHexText } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
 import { SYNC_AEAD_PROVIDERS } from "../support/providers.ts";

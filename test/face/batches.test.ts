@@ -1,7 +1,7 @@
 /** encryptMany and decryptMany of a vault: one data-key call per group, every error at its index. */
 import { expect, test } from "vitest";
 import type { ItemResult } from "../../src/base/item-result.ts";
-import type { KeyContext } from "../../src/crypto/key-context.ts";
+import type { KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { VaultError } from "../../src/errors.ts";
 import { Vault, type VaultBehaviour } from "../../src/face.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";

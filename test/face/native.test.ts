@@ -1,7 +1,7 @@
 /** The native format on the face: files, ranges, upgrades and the policy (docs/spec/native-envelope.md section 9). */
 import { afterEach, describe, expect, test } from "vitest";
-import { inspect } from "../../src/crypto/inspect.ts";
-import { nativeDecryptSync } from "../../src/crypto/native.ts";
+import { inspect } from "../../src/crypto/envelope/inspect.ts";
+import { nativeDecryptSync } from "../../src/crypto/native/one-shot.ts";
 import { Vault } from "../../src/face.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";
 import { openVault } from "../../src/vault/index.ts";

@@ -3,9 +3,8 @@
  * changed the moment it has returned. The result is that of the values at the time of the call.
  */
 import { describe, expect, test } from "vitest";
-import type { AeadProviderName } from "../../src/crypto/aead.ts";
-import { DataKey } from "../../src/crypto/data-key.ts";
-import type { WritableLayout } from "../../src/crypto/envelope.ts";
+import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
+import type { WritableLayout } from "../../src/crypto/envelope/envelope.ts";
 import {
   decryptRange,
   decryptStream,
@@ -20,6 +19,7 @@ import {
   nativeEncryptSync,
   openNativeSource,
 } from "../../src/crypto/index.ts";
+import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { Vault } from "../../src/face.ts";
 import { takeLease } from "../../src/keys/index.ts";
 import type { ItemResult } from "../../src/rekey/index.ts";

@@ -1,7 +1,7 @@
 /** The face that applications use: what it asks of a service and when, with a service that counts. */
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import { parseEnvelope } from "../../src/crypto/envelope.ts";
+import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { localDecrypt, localEncrypt } from "../../src/crypto/local.ts";
 import { type EncryptOptions, Vault } from "../../src/face.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";

@@ -2,8 +2,8 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { nativeEncryptSync } from "../../src/crypto/native.ts";
-import { decryptRange, openNativeSource } from "../../src/crypto/native-range.ts";
+import { nativeEncryptSync } from "../../src/crypto/native/one-shot.ts";
+import { decryptRange, openNativeSource } from "../../src/crypto/native/range.ts";
 import { fetchSource } from "../../src/http/fetch-source.ts";
 import { seededBytes } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";

@@ -13,7 +13,7 @@ import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { inspect } from "../../src/crypto/inspect.ts";
+import { inspect } from "../../src/crypto/envelope/inspect.ts";
 import { Vault } from "../../src/face.ts";
 import { createApp, listen } from "../../src/server/index.ts";
 import { PERMISSIONS } from "../../src/vault/api-keys.ts";

@@ -1,7 +1,7 @@
 /** The decrypt cache: who is asked how often, what is kept how long, and that no key is pulled from under its user. */
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { DataKey } from "../../src/crypto/data-key.ts";
+import type { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { DataKeyCache } from "../../src/keys/data-key-cache.ts";
 import type { KeyService } from "../../src/keys/key-service.ts";
 import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT } from "../../src/keys/limits.ts";

@@ -2,10 +2,10 @@
 import { createDecipheriv } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { AeadProviderName } from "../../src/crypto/aead.ts";
-import { DataKey } from "../../src/crypto/data-key.ts";
-import { parseEnvelope, type WritableLayout } from "../../src/crypto/envelope.ts";
-import type { EncryptItem } from "../../src/crypto/envelope-batch.ts";
+import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
+import { parseEnvelope, type WritableLayout } from "../../src/crypto/envelope/envelope.ts";
+import type { EncryptItem } from "../../src/crypto/envelope/fast/envelope-batch.ts";
+import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { Lease, type LeaseOptions } from "../../src/keys/lease.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { SAMPLE_1, SAMPLE_2 } from "../support/samples.ts";

@@ -1,6 +1,6 @@
 /** Data keys that are reused per call: every message within a budget, however many come at once. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { parseEnvelope } from "../../src/crypto/envelope.ts";
+import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import type { Lease, LeaseLimits } from "../../src/keys/lease.ts";
 import { LeasePool } from "../../src/keys/lease-pool.ts";
 import { REUSED_CONTEXTS_MAX } from "../../src/keys/limits.ts";

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { parseEnvelope } from "../../src/crypto/envelope.ts";
+import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { localDecryptSync } from "../../src/crypto/local.ts";
 import { type Lease, type LeaseOptions, takeLease } from "../../src/keys/lease.ts";
 import {

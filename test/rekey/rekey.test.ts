@@ -6,7 +6,7 @@ import {
   parseEnvelope,
   serializeEnvelope,
   type WritableLayout,
-} from "../../src/crypto/envelope.ts";
+} from "../../src/crypto/envelope/envelope.ts";
 import { localDecrypt, localEncrypt } from "../../src/crypto/local.ts";
 import type { KeyService } from "../../src/keys/key-service.ts";
 import {

@@ -6,7 +6,7 @@
  * @module
  */
 
-/** A provider by its name (src/crypto/aead.ts), as JSON has it. */
+/** A provider by its name (src/crypto/aead/aead.ts), as JSON has it. */
 export type ProviderName = "node" | "webcrypto" | "wasm" | "noble";
 
 /** What must serve on a runtime. */

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { encodeBase64 } from "../../src/base/base64.ts";
 import { RemoteVault } from "../../src/cli/remote-vault.ts";
-import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/key-blob.ts";
+import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { Transport } from "../../src/http/index.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { startServer } from "../support/server.ts";

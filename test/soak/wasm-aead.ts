@@ -10,8 +10,8 @@
 import { createCipheriv } from "node:crypto";
 import { parseArgs } from "node:util";
 import { runtime } from "../../src/base/runtime.ts";
-import { wasmProvider } from "../../src/crypto/aead-wasm.ts";
-import { WasmEngine } from "../../src/crypto/wasm/engine.ts";
+import { WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
+import { wasmProvider } from "../../src/crypto/aead/wasm.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { seededStream } from "../support/bytes.ts";
 

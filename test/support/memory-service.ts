@@ -7,9 +7,9 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { DataKey, keyBlobFromText } from "../../src/crypto/data-key.ts";
-import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/key-blob.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../../src/crypto/key-context.ts";
+import { DataKey, keyBlobFromText } from "../../src/crypto/keys/data-key.ts";
+import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { VaultError } from "../../src/errors.ts";
 import { type CallOptions, type KeyService, untilAborted } from "../../src/keys/key-service.ts";
 import { base64 } from "./bytes.ts";

@@ -7,15 +7,15 @@
  */
 
 import { runtime } from "../../src/base/runtime.ts";
-import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../src/crypto/aead.ts";
-import { nobleProvider } from "../../src/crypto/aead-noble.ts";
-import { nodeProvider } from "../../src/crypto/aead-node.ts";
-import { type WasmProvider, wasmProvider } from "../../src/crypto/aead-wasm.ts";
-import { webCryptoProvider } from "../../src/crypto/aead-webcrypto.ts";
-import type { HashProvider } from "../../src/crypto/hash.ts";
-import { nobleHash } from "../../src/crypto/hash-noble.ts";
-import { nodeHash } from "../../src/crypto/hash-node.ts";
-import { WasmEngine } from "../../src/crypto/wasm/engine.ts";
+import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../src/crypto/aead/aead.ts";
+import { nobleProvider } from "../../src/crypto/aead/noble.ts";
+import { nodeProvider } from "../../src/crypto/aead/node.ts";
+import { WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
+import { type WasmProvider, wasmProvider } from "../../src/crypto/aead/wasm.ts";
+import { webCryptoProvider } from "../../src/crypto/aead/webcrypto.ts";
+import type { HashProvider } from "../../src/crypto/primitives/hash.ts";
+import { nobleHash } from "../../src/crypto/primitives/hash-noble.ts";
+import { nodeHash } from "../../src/crypto/primitives/hash-node.ts";
 
 // The tests run on Node, which has both.
 const nodeCrypto = runtime.crypto!;

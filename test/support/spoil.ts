@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { DataKey } from "../../src/crypto/data-key.ts";
+import { DataKey } from "../../src/crypto/keys/data-key.ts";
 
 /** Changes everything that can be changed in a value, however deep: bytes, lists, objects, dates. */
 export function spoil(value: unknown): void {

@@ -10,8 +10,8 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
-import { DataKey } from "../../src/crypto/data-key.ts";
-import type { KeyContext } from "../../src/crypto/key-context.ts";
+import { DataKey } from "../../src/crypto/keys/data-key.ts";
+import type { KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { isVaultError, VaultError } from "../../src/errors.ts";
 import type { KeyService } from "../../src/keys/key-service.ts";
 

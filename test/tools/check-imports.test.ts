@@ -13,15 +13,16 @@ const SOUND: Files = {
     "export const web = globalThis.crypto.subtle;",
     "export const buffer = Buffer;",
   ].join("\n"),
-  "src/crypto/aead-node.ts":
+  "src/crypto/aead/node.ts":
     'import type { KeyObject } from "node:crypto";\nexport type K = KeyObject;\nexport const n = "node:crypto";\n',
-  "src/crypto/aead-noble.ts": 'import { gcm } from "@noble/ciphers/aes.js";\nexport { gcm };\n',
-  "src/crypto/providers.ts":
+  "src/crypto/aead/noble.ts": 'import { gcm } from "@noble/ciphers/aes.js";\nexport { gcm };\n',
+  "src/crypto/aead/choose.ts":
     'import { gcm } from "./aead-noble.ts";\nexport const f = (web: { subtle?: object }) => web?.subtle ?? gcm;\n',
   // A type-only import in the other direction makes no circle at run time.
-  "src/crypto/hash.ts":
+  "src/crypto/primitives/hash.ts":
     'import { h } from "./hash-noble.ts";\nexport interface Hash { h: 1 }\nexport { h };\n',
-  "src/crypto/hash-noble.ts": 'import type { Hash } from "./hash.ts";\nexport const h = {} as Hash;\n',
+  "src/crypto/primitives/hash-noble.ts":
+    'import type { Hash } from "./hash.ts";\nexport const h = {} as Hash;\n',
   "src/kv/index.ts": [
     'import { VaultError } from "../errors.ts";',
     'import type { Readable } from "node:stream";',
@@ -106,9 +107,9 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string, messa
   ],
   [
     "package",
-    "src/crypto/aead-webcrypto.ts",
+    "src/crypto/aead/webcrypto.ts",
     'import "@noble/ciphers/aes.js";',
-    'src/crypto/aead-webcrypto.ts:1: crypto may not import the package "@noble/ciphers/aes.js" here',
+    'src/crypto/aead/webcrypto.ts:1: crypto may not import the package "@noble/ciphers/aes.js" here',
   ],
   [
     "package",
@@ -178,9 +179,9 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string, messa
   ],
   [
     "provider",
-    "src/crypto/providers.ts",
+    "src/crypto/aead/choose.ts",
     "export const web = globalThis.crypto;",
-    "src/crypto/providers.ts:1: only provider files of crypto/ may use the global crypto",
+    "src/crypto/aead/choose.ts:1: only provider files of crypto/ may use the global crypto",
   ],
   [
     "provider",

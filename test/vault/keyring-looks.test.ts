@@ -1,9 +1,9 @@
 /** What a keyring does with keys that it has just unwrapped when it cannot look whether they are still good. */
 import { expect, test, vi } from "vitest";
 
-import { canonicalContext } from "../../src/crypto/key-context.ts";
-import { SecretBytes } from "../../src/crypto/secret-bytes.ts";
-import { KcXaesKey } from "../../src/crypto/xaes.ts";
+import { canonicalContext } from "../../src/crypto/keys/key-context.ts";
+import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
+import { KcXaesKey } from "../../src/crypto/primitives/xaes.ts";
 import { KekWrapper } from "../../src/vault/kek.ts";
 import { Keyring } from "../../src/vault/keyring.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite.ts";

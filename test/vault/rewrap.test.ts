@@ -1,6 +1,6 @@
 /** Rewrapping the store under the newest KEK versions, while others go on. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { SecretBytes } from "../../src/crypto/secret-bytes.ts";
+import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { IdempotentWrites } from "../../src/vault/idempotency.ts";
 import type { EmbeddedVault } from "../../src/vault/index.ts";
 import { KekWrapper } from "../../src/vault/kek.ts";

@@ -1,6 +1,6 @@
 /** Sessions that are bound to entries of a context: what is out of their scope does not exist for them. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { DataKey } from "../../src/crypto/data-key.ts";
+import type { DataKey } from "../../src/crypto/keys/data-key.ts";
 import type { HostSession, VaultHost } from "../../src/vault/host.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { openTestHost, sessionOf, TEST_ACTOR } from "../support/vaults.ts";

@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { inspect } from "../../src/crypto/inspect.ts";
+import { inspect } from "../../src/crypto/envelope/inspect.ts";
 import { Vault } from "../../src/face.ts";
 import type { KvListRequest, KvPage, KvService, KvSummary } from "../../src/kv/kv-service.ts";
 import { ROOT } from "../../tools/root.ts";

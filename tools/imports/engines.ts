@@ -31,7 +31,7 @@ const UNKNOWN_TYPES = /'CodingBuffer'/;
 const OPTIONAL: readonly { readonly file: string; readonly what: string }[] = [
   { file: "src/base/dispose.ts", what: "'dispose'" },
   // A transformer's `cancel` is called by some engines; the others end the stream all the same (docs/runtimes.md).
-  { file: "src/crypto/native-stream.ts", what: "'cancel'" },
+  { file: "src/crypto/native/stream.ts", what: "'cancel'" },
 ];
 
 const DIAGNOSTIC = /^(?:(.+?)\((\d+),\d+\): )?error TS(\d+): (.*)$/;

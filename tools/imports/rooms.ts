@@ -24,7 +24,7 @@ export interface AllowedPackage {
   readonly files?: RegExp;
 }
 
-const NOBLE_FILES = /^crypto\/[a-z0-9-]+-noble\.ts$/;
+const NOBLE_FILES = /^crypto\/(?:aead\/noble|primitives\/hash-noble)\.ts$/;
 
 /** From low to high: a room may import itself and the rooms before it. */
 export const ROOMS: readonly Room[] = [
@@ -68,13 +68,14 @@ export function roomOf(path: string): Room | undefined {
 export const isAbove = (room: Room, other: Room): boolean => ROOMS.indexOf(room) > ROOMS.indexOf(other);
 
 /** The files that may name a cipher implementation: `@noble/*`, `node:crypto`, Web Crypto. */
-export const PROVIDER_FILES = /^(?:crypto\/[a-z0-9-]+-(?:node|webcrypto|noble)|base\/runtime)\.ts$/;
+export const PROVIDER_FILES =
+  /^(?:crypto\/aead\/(?:node|webcrypto|noble)|crypto\/primitives\/hash-(?:node|noble)|crypto\/envelope\/fast\/envelope-node|base\/runtime)\.ts$/;
 
 /** The one file that may look at Node's globals in the portable rooms. */
 export const RUNTIME_FILE = "base/runtime.ts";
 
 /** May ask whether there is a `subtle`, to choose a provider; may not use it. */
-export const SUBTLE_FILES = /^crypto\/providers\.ts$/;
+export const SUBTLE_FILES = /^crypto\/aead\/choose\.ts$/;
 
 /** Globals that only some runtimes have. Portable files ask {@link RUNTIME_FILE} instead. */
 export const NODE_GLOBALS: ReadonlySet<string> = new Set([

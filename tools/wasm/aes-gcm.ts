@@ -7,7 +7,7 @@
  *
  * @module
  */
-import * as layout from "../../src/crypto/wasm/layout.ts";
+import * as layout from "../../src/crypto/aead/wasm/layout.ts";
 import {
   block,
   branchIf,

@@ -1,5 +1,5 @@
 /**
- * Writes src/crypto/wasm/module.ts, which embeds the AES-GCM module: `node tools/wasm/build.ts`. With `--check`
+ * Writes src/crypto/aead/wasm/module.ts, which embeds the AES-GCM module: `node tools/wasm/build.ts`. With `--check`
  * it compares instead and fails if the file is not what the source makes.
  *
  * Owns the form of that file. Must not know the program.
@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { withRelaxedSwizzle } from "../../src/crypto/wasm/relaxed.ts";
+import { withRelaxedSwizzle } from "../../src/crypto/aead/wasm/relaxed.ts";
 import { ROOT } from "../root.ts";
 import { buildModule } from "./aes-gcm.ts";
 import { i8x16 } from "./assembler.ts";

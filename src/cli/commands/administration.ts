@@ -4,8 +4,8 @@
  * @module
  */
 import { type Command, Option } from "commander";
-import type { ContextEntry } from "../../crypto/key-context.ts";
-import { canonicalEntries, contextObject } from "../../crypto/key-context.ts";
+import type { ContextEntry } from "../../crypto/keys/key-context.ts";
+import { canonicalEntries, contextObject } from "../../crypto/keys/key-context.ts";
 import type { ApiKeyInfo, Permission } from "../../vault/index.ts";
 import { VERSION } from "../../version.ts";
 import { entryParser } from "../arguments.ts";

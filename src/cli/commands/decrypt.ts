@@ -6,7 +6,7 @@
 import type { Command } from "commander";
 import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
-import type { ContextEntry } from "../../crypto/key-context.ts";
+import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import { contextOf, entryParser } from "../arguments.ts";
 import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../ciphertexts.ts";
 import type { Result } from "../format.ts";

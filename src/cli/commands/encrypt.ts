@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import { LAYOUTS, type WritableLayout } from "../../crypto/envelope.ts";
+import { LAYOUTS, type WritableLayout } from "../../crypto/envelope/envelope.ts";
 import { choiceParser } from "../arguments.ts";
 import { ciphertextResult } from "../ciphertexts.ts";
 import type { Result } from "../format.ts";

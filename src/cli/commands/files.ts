@@ -6,8 +6,8 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
-import type { ContextEntry } from "../../crypto/key-context.ts";
-import type { NativeReader } from "../../crypto/native-range.ts";
+import type { ContextEntry } from "../../crypto/keys/key-context.ts";
+import type { NativeReader } from "../../crypto/native/range.ts";
 import { isVaultError } from "../../errors.ts";
 import { fetchSource } from "../../http/fetch-source.ts";
 import { contextOf, entryParser } from "../arguments.ts";

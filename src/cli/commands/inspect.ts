@@ -4,8 +4,8 @@
  * @module
  */
 import type { Command } from "commander";
-import { type CiphertextInfo, inspect, inspectNative } from "../../crypto/inspect.ts";
-import { claimsNative, NATIVE_HEADER_BYTES_MAX } from "../../crypto/native-format.ts";
+import { type CiphertextInfo, inspect, inspectNative } from "../../crypto/envelope/inspect.ts";
+import { claimsNative, NATIVE_HEADER_BYTES_MAX } from "../../crypto/native/format.ts";
 import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../ciphertexts.ts";
 import { openToRead } from "../file-streams.ts";
 import { type Result, record } from "../format.ts";

@@ -5,7 +5,7 @@
  */
 import { type Command, Option } from "commander";
 import { equalBytes } from "../../base/bytes.ts";
-import { canonicalContext, type KeyContext } from "../../crypto/key-context.ts";
+import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { isVaultError } from "../../errors.ts";
 import type { KvMetadata, KvObjectWithoutValue } from "../../kv/kv-service.ts";
 import { checkName } from "../../kv/rules.ts";

@@ -10,7 +10,7 @@ import {
   encodeNativeHeader,
   NATIVE_HEADER_BYTES_MAX,
   parseNativeHeader,
-} from "../../crypto/native-format.ts";
+} from "../../crypto/native/format.ts";
 import { usageError } from "../errors.ts";
 import { type OpenFile, openOutput, openToRead, STANDARD } from "../file-streams.ts";
 import type { Result } from "../format.ts";

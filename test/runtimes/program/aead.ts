@@ -7,9 +7,9 @@
  */
 
 import { concatBytes, fromHex } from "../../../src/base/bytes.ts";
-import type { AeadProvider } from "../../../src/crypto/aead.ts";
-import { nobleProvider } from "../../../src/crypto/aead-noble.ts";
-import { PIECE_BYTES } from "../../../src/crypto/wasm/engine.ts";
+import type { AeadProvider } from "../../../src/crypto/aead/aead.ts";
+import { nobleProvider } from "../../../src/crypto/aead/noble.ts";
+import { PIECE_BYTES } from "../../../src/crypto/aead/wasm/engine.ts";
 import type { AeadVector } from "../report.ts";
 import { codeOf } from "./checks.ts";
 import { byteStream, type Context, flipped, lacksLongNonces } from "./context.ts";

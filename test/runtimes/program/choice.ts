@@ -6,10 +6,10 @@
  * @module
  */
 import { toHex } from "../../../src/base/bytes.ts";
+import { providers } from "../../../src/crypto/aead/choose.ts";
 import { inspect, localEncrypt, localEncryptSync } from "../../../src/crypto/index.ts";
-import { providers } from "../../../src/crypto/providers.ts";
-import { fillRandom, randomBytes } from "../../../src/crypto/random.ts";
-import { uuidToText, uuidV4 } from "../../../src/crypto/uuid.ts";
+import { fillRandom, randomBytes } from "../../../src/crypto/primitives/random.ts";
+import { uuidToText, uuidV4 } from "../../../src/crypto/primitives/uuid.ts";
 import { SAMPLE_1 } from "../../support/samples.ts";
 import { type Context, PROVIDER_NAMES, sampleKey } from "./context.ts";
 

@@ -7,9 +7,9 @@
  */
 
 import { decodeBase64 } from "../../../src/base/base64.ts";
-import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../../src/crypto/aead.ts";
+import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../../src/crypto/aead/aead.ts";
+import { providers } from "../../../src/crypto/aead/choose.ts";
 import { DataKey } from "../../../src/crypto/index.ts";
-import { providers } from "../../../src/crypto/providers.ts";
 import { SAMPLE_1 } from "../../support/samples.ts";
 import type { Input } from "../report.ts";
 import { type Checks, codeOf } from "./checks.ts";

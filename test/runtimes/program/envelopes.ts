@@ -8,8 +8,8 @@
 import { gcm } from "@noble/ciphers/aes.js";
 import { decodeBase64, encodeBase64 } from "../../../src/base/base64.ts";
 import { utf8 } from "../../../src/base/bytes.ts";
-import type { AeadProviderName } from "../../../src/crypto/aead.ts";
-import { serializeEnvelope } from "../../../src/crypto/envelope.ts";
+import type { AeadProviderName } from "../../../src/crypto/aead/aead.ts";
+import { serializeEnvelope } from "../../../src/crypto/envelope/envelope.ts";
 import {
   type AssociatedData,
   inspect,

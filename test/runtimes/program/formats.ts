@@ -8,11 +8,11 @@
 import { decodeBase64, decodeBase64Lenient, encodeBase64, portableBase64 } from "../../../src/base/base64.ts";
 import { fromHex, toHex } from "../../../src/base/bytes.ts";
 import { decodeLeb128, encodeLeb128 } from "../../../src/base/leb128.ts";
-import { hash } from "../../../src/crypto/hash.ts";
-import { nobleHash } from "../../../src/crypto/hash-noble.ts";
 import { canonicalContext, type KeyContext, parseKeyContext } from "../../../src/crypto/index.ts";
-import { uuidFromText, uuidToText, uuidV5 } from "../../../src/crypto/uuid.ts";
-import { kcXaesOpen, kcXaesSeal, xaesSeal } from "../../../src/crypto/xaes.ts";
+import { hash } from "../../../src/crypto/primitives/hash.ts";
+import { nobleHash } from "../../../src/crypto/primitives/hash-noble.ts";
+import { uuidFromText, uuidToText, uuidV5 } from "../../../src/crypto/primitives/uuid.ts";
+import { kcXaesOpen, kcXaesSeal, xaesSeal } from "../../../src/crypto/primitives/xaes.ts";
 import type { ContextVector } from "../report.ts";
 import { codeOf } from "./checks.ts";
 import { byteStream, type Context } from "./context.ts";

@@ -7,7 +7,6 @@
  */
 import { decodeBase64, encodeBase64 } from "../../../src/base/base64.ts";
 import { toHex } from "../../../src/base/bytes.ts";
-import { nobleHash } from "../../../src/crypto/hash-noble.ts";
 import {
   decryptRange,
   decryptStream,
@@ -20,6 +19,7 @@ import {
   nativeEncryptSync,
   openNativeSource,
 } from "../../../src/crypto/index.ts";
+import { nobleHash } from "../../../src/crypto/primitives/hash-noble.ts";
 import { SAMPLE_1, SAMPLE_2 } from "../../support/samples.ts";
 import type { KitFile } from "../report.ts";
 import { codeOf } from "./checks.ts";

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import type { DataKey } from "../../../src/crypto/data-key.ts";
-import type { NativeReader } from "../../../src/crypto/native-range.ts";
+import type { DataKey } from "../../../src/crypto/keys/data-key.ts";
+import type { NativeReader } from "../../../src/crypto/native/range.ts";
 import { inspect, isVaultError, Vault, VaultError } from "../../../src/index.ts";
 import type { Lease } from "../../../src/keys/lease.ts";
 import { byteStream, type Context } from "./context.ts";

@@ -1,0 +1,127 @@
+/**
+ * The AEAD port: AES-256-GCM under a held key.
+ *
+ * Owns the sizes that every provider must enforce and the shape of a provider. Must not know nonces' origin,
+ * envelopes or contexts, nor which providers exist.
+ *
+ * @module
+ */
+
+import { typeName } from "../../base/bytes.ts";
+import { invalidRange, invalidType } from "../../errors.ts";
+import { KEY_BYTES, LEGACY_NONCE_BYTES, NONCE_BYTES, TAG_BYTES } from "../limits.ts";
+
+export type AeadProviderName = "node" | "webcrypto" | "wasm" | "noble";
+
+/** One AES-256 key, ready for use; the raw bytes are no longer needed. */
+export interface AeadKey {
+  /**
+   * Encrypts and authenticates one message.
+   *
+   * @param nonce - 12 bytes, never used before with this key: the caller owns uniqueness
+   * @param plaintext - any number of bytes; must not change until the call is done
+   * @param associatedData - authenticated, not encrypted; empty for none
+   * @returns a fresh array: ciphertext, then the 16-byte tag (NIST SP 800-38D section 7.1)
+   * @throws RangeError ERR_INVALID_ARGUMENT for a nonce of another length
+   */
+  seal(
+    nonce: Uint8Array,
+    plaintext: Uint8Array,
+    associatedData: Uint8Array,
+  ): Uint8Array | Promise<Uint8Array>;
+
+  /**
+   * Checks and decrypts one message. No byte of plaintext is returned before the tag has been verified
+   * (NIST SP 800-38D section 7.2).
+   *
+   * @param nonce - 12 bytes, or 32 for what old SDKs wrote
+   * @param ciphertext - without the tag
+   * @param tag - 16 bytes
+   * @throws VaultError ERR_DECRYPT_FAILED, without a cause; RangeError for wrong lengths
+   */
+  open(
+    nonce: Uint8Array,
+    ciphertext: Uint8Array,
+    tag: Uint8Array,
+    associatedData: Uint8Array,
+  ): Uint8Array | Promise<Uint8Array>;
+
+  /** Lets go of the key. Calls that are under way finish; later ones throw ERR_DISPOSED. */
+  dispose(): void;
+}
+
+/** An {@link AeadKey} that answers at once. */
+export interface SyncAeadKey extends AeadKey {
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array;
+  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array;
+
+  /**
+   * As `seal`, to a place of the caller's: for keys that would otherwise leave an array behind for each of many
+   * chunks. Others leave it out.
+   *
+   * @param out - takes ciphertext and tag from `at` on
+   */
+  sealInto?(
+    nonce: Uint8Array,
+    plaintext: Uint8Array,
+    associatedData: Uint8Array,
+    out: Uint8Array,
+    at: number,
+  ): void;
+
+  /** As `open`, to a place of the caller's, where nothing is written before the tag has been verified. */
+  openInto?(
+    nonce: Uint8Array,
+    ciphertext: Uint8Array,
+    tag: Uint8Array,
+    associatedData: Uint8Array,
+    out: Uint8Array,
+    at: number,
+  ): void;
+}
+
+/** One implementation of AES-256-GCM. */
+export interface AeadProvider {
+  readonly name: AeadProviderName;
+  /** Makes a key ready. Copies `rawKey` (32 bytes), so that the caller may zero it. */
+  importKey(rawKey: Uint8Array): AeadKey;
+}
+
+/** A provider whose keys answer at once, and which can run the bare block cipher for key derivation. */
+export interface SyncAeadProvider extends AeadProvider {
+  importKey(rawKey: Uint8Array): SyncAeadKey;
+  /**
+   * The AES-256 permutation on each 16-byte block alone (FIPS 197). For CMAC-style derivations only, where the
+   * blocks are never a message.
+   *
+   * @param blocks - a multiple of 16 bytes
+   */
+  encryptBlocks(rawKey: Uint8Array, blocks: Uint8Array): Uint8Array;
+}
+
+/** Bytes of an AES block (FIPS 197 section 3.4). */
+export const BLOCK_BYTES = 16;
+
+/** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless `rawKey` has 32 bytes */
+export function checkKey(rawKey: Uint8Array): void {
+  checkLength(rawKey, KEY_BYTES, "data key");
+}
+
+/** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless `nonce` has 12 bytes */
+export function checkSealNonce(nonce: Uint8Array): void {
+  checkLength(nonce, NONCE_BYTES, "nonce");
+}
+
+/** @throws TypeError or RangeError ERR_INVALID_ARGUMENT for a nonce or tag that no layout has */
+export function checkOpen(nonce: Uint8Array, tag: Uint8Array): void {
+  if (nonce.length !== LEGACY_NONCE_BYTES) checkLength(nonce, NONCE_BYTES, "nonce");
+  checkLength(tag, TAG_BYTES, "tag");
+}
+
+function checkLength(bytes: Uint8Array, length: number, what: string): void {
+  if (!(bytes instanceof Uint8Array))
+    throw invalidType(`${what} must be a Uint8Array, got ${typeName(bytes)}`);
+  if (bytes.length !== length) {
+    throw invalidRange(`${what} must have ${length} bytes, got ${bytes.length}`);
+  }
+}

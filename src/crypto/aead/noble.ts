@@ -1,0 +1,53 @@
+/**
+ * AES-256-GCM by @noble/ciphers: pure JavaScript, for synchronous calls where there is no `node:crypto`.
+ *
+ * One of the three files that may name a cipher implementation. Its AES uses tables in memory, so unlike the
+ * native providers it may leak timing to code on the same machine; it is never chosen where a native provider
+ * can serve. Must not know envelopes.
+ *
+ * @module
+ */
+import { ecb, gcm } from "@noble/ciphers/aes.js";
+import { concatBytes } from "../../base/bytes.ts";
+import { decryptFailed } from "../../errors.ts";
+import { SecretBytes } from "../primitives/secret-bytes.ts";
+import { checkKey, checkOpen, checkSealNonce, type SyncAeadKey, type SyncAeadProvider } from "./aead.ts";
+
+class NobleKey implements SyncAeadKey {
+  readonly #key: SecretBytes;
+
+  constructor(rawKey: Uint8Array) {
+    this.#key = new SecretBytes(Uint8Array.from(rawKey));
+  }
+
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
+    checkSealNonce(nonce);
+    return gcm(this.#key.bytes, nonce, associatedData).encrypt(plaintext);
+  }
+
+  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array {
+    checkOpen(nonce, tag);
+    const cipher = gcm(this.#key.bytes, nonce, associatedData);
+    try {
+      return cipher.decrypt(concatBytes(ciphertext, tag));
+    } catch {
+      throw decryptFailed();
+    }
+  }
+
+  dispose(): void {
+    this.#key.dispose();
+  }
+}
+
+export const nobleProvider: SyncAeadProvider = {
+  name: "noble",
+  importKey(rawKey) {
+    checkKey(rawKey);
+    return new NobleKey(rawKey);
+  },
+  encryptBlocks(rawKey, blocks) {
+    checkKey(rawKey);
+    return ecb(rawKey, { disablePadding: true }).encrypt(blocks);
+  },
+};

@@ -1,0 +1,330 @@
+/**
+ * A data key made ready for many messages: text in, envelope out, and back, without making anything twice.
+ *
+ * Owns the fast way, taken wherever a provider answers at once: the envelope's header lies ready in reused memory,
+ * each call writes nonce, body and tag around it, and one base64 pass makes the text. Small messages go through
+ * the WebAssembly module's own memory, larger ones through `node:crypto` (envelope-node.ts). What it does not
+ * do (other layouts, other key blobs, lenient reading, errors of reading) it leaves to local.ts, which must give
+ * the same answers. Must not know budgets' meaning or where data keys come from.
+ *
+ * @module
+ */
+
+import { decodedLength } from "../../../base/base64.ts";
+import { runtime } from "../../../base/runtime.ts";
+import { bufferMemory, portableMemory, type TextMemory } from "../../../base/text-memory.ts";
+import type { AeadProviderName } from "../../aead/aead.ts";
+import { type AeadProviders, providers } from "../../aead/choose.ts";
+import { NodeKey } from "../../aead/node.ts";
+import type { WasmEngine } from "../../aead/wasm/engine.ts";
+import { AREA_BYTES, READ_AT, WRITE_AT } from "../../aead/wasm/layout.ts";
+import type { WasmKey, WasmProvider } from "../../aead/wasm.ts";
+import { type DataKey, keyBlobFromText } from "../../keys/data-key.ts";
+import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "../../limits.ts";
+import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
+import { claimsEarlierLayout, type EnvelopeFrame, envelopeFrame, type WritableLayout } from "../envelope.ts";
+import { drawNonce } from "../nonce.ts";
+import { type Budget, checkPlaintext, notText, roomFor } from "../plaintext.ts";
+import { FRAME_BYTES_MAX, openByNode, sealByNode } from "./envelope-node.ts";
+
+/** Layouts of the fast way: those of WorkOS that are written. */
+export type FrameLayout = Exclude<WritableLayout, "native">;
+
+/** Bytes of associated data on the fast way; more is rare, and then its own cost decides. */
+export const ASSOCIATED_BYTES_FAST = 4096;
+
+/** Bytes of the largest message, with its frame, that is put together in an area of the module's memory. */
+const AREA_MESSAGE_BYTES = AREA_BYTES - ASSOCIATED_BYTES_FAST - 4 * TAG_BYTES;
+
+/** What the runtime offers; a parameter so that tests can describe other runtimes. */
+export class Means {
+  readonly providers: AeadProviders;
+  readonly native: typeof Buffer | undefined;
+  #memory: TextMemory | undefined;
+
+  constructor(available: AeadProviders, native: typeof Buffer | undefined) {
+    this.providers = available;
+    this.native = native;
+  }
+
+  /** The memory of these providers' one engine. */
+  memoryOf(engine: WasmEngine): TextMemory {
+    this.#memory ??=
+      this.native === undefined ? portableMemory(engine.memory) : bufferMemory(engine.memory, this.native);
+    return this.#memory;
+  }
+}
+
+const HERE = new Means(providers, runtime.Buffer);
+
+/** What lays out a batch (envelope-batch.ts). */
+export interface BatchMeans {
+  readonly engine: WasmEngine;
+  readonly texts: TextMemory;
+  readonly frame: EnvelopeFrame;
+  /** Good until the engine is given another key. */
+  readonly slot: number;
+  /** The same key by `node:crypto`, where there is that. */
+  readonly node: NodeKey | undefined;
+}
+
+/** A data key in the WebAssembly module. */
+interface Small {
+  readonly provider: WasmProvider;
+  readonly key: WasmKey;
+  readonly texts: TextMemory;
+}
+
+/** A data key with the frames of its envelopes. */
+export class EnvelopeKey {
+  readonly #key: DataKey;
+  readonly #means: Means;
+  readonly #frames = new Map<FrameLayout, EnvelopeFrame>();
+  /** The frame of the layout that was asked for last. */
+  #frameNow: EnvelopeFrame | undefined;
+  #frameLayout: FrameLayout | undefined;
+  #isBlobMissing = false;
+  #started: Small | undefined;
+
+  constructor(key: DataKey, means: Means = HERE) {
+    this.#key = key;
+    this.#means = means;
+  }
+
+  /**
+   * Seals one message.
+   *
+   * @param provider - overrides the choice
+   * @param canWait - that the call is one that can wait for Web Crypto; default false
+   * @param nonce - 12 bytes, never used before with this key; default fresh ones from the kernel
+   * @returns undefined where no provider answers at once, or the fast way cannot: nothing was spent then
+   * @throws as `localEncrypt`, and what the budget throws
+   */
+  seal(
+    data: string | Uint8Array,
+    associatedData: AssociatedData,
+    layout: FrameLayout,
+    provider: AeadProviderName | undefined,
+    budget: Budget,
+    canWait = false,
+    nonce?: Uint8Array,
+  ): string | undefined {
+    const plaintext = checkPlaintext(data);
+    if (canWait && provider === undefined && this.#means.providers.isWorthWaiting(plaintext.length)) {
+      return undefined;
+    }
+    const frame = this.#frame(layout);
+    const frameBytes = frame.bytes.length;
+    if (frameBytes > FRAME_BYTES_MAX) return undefined;
+    const aad = associatedDataBytes(associatedData);
+    // The UTF-16 length of a text is the least number of bytes it can have.
+    const small = this.#small(provider, plaintext.length);
+    if (
+      small !== undefined &&
+      aad.length <= ASSOCIATED_BYTES_FAST &&
+      roomFor(plaintext) + frameBytes <= AREA_MESSAGE_BYTES
+    ) {
+      return sealSmall(small, frame, plaintext, aad, budget, nonce);
+    }
+    const { native } = this.#means;
+    const key = native === undefined ? undefined : this.#nodeKey(provider);
+    if (key === undefined) return undefined;
+    return sealByNode(native as typeof Buffer, key, frame, plaintext, aad, budget, nonce);
+  }
+
+  /**
+   * Opens an envelope of this key's blob.
+   *
+   * @param text - any text
+   * @param canWait - as for `seal`
+   * @returns undefined where the fast way cannot tell: another layout or blob, not canonical, a wrong tag. The
+   *   caller then reads it the slow way, which has the errors.
+   * @throws VaultError ERR_DISPOSED, ERR_PLAINTEXT_NOT_TEXT
+   */
+  open(
+    text: string,
+    associatedData: Uint8Array,
+    layout: FrameLayout,
+    as: "text" | "bytes",
+    provider: AeadProviderName | undefined,
+    canWait = false,
+  ): string | Uint8Array | undefined {
+    if (typeof text !== "string" || text.length % 4 !== 0) return undefined;
+    const frame = this.#frameIfAny(layout);
+    if (frame === undefined) return undefined;
+    const size = decodedLength(text) - frame.bytes.length;
+    if (size < 0 || size > PLAINTEXT_BYTES_MAX || frame.bytes.length > FRAME_BYTES_MAX) return undefined;
+    if (canWait && provider === undefined && this.#means.providers.isWorthWaiting(size)) return undefined;
+    const small = this.#small(provider, size);
+    if (
+      small !== undefined &&
+      associatedData.length <= ASSOCIATED_BYTES_FAST &&
+      size + frame.bytes.length <= AREA_MESSAGE_BYTES
+    ) {
+      return openSmall(small, frame, text, associatedData, as);
+    }
+    const { native } = this.#means;
+    const key = native === undefined ? undefined : this.#nodeKey(provider);
+    return key === undefined
+      ? undefined
+      : openByNode(native as typeof Buffer, key, frame, text, associatedData, as);
+  }
+
+  /**
+   * What a batch needs to lay out many messages in the module's memory.
+   *
+   * @returns undefined where there is no WebAssembly, or another provider is asked for
+   * @throws as `seal`
+   */
+  batch(layout: FrameLayout, provider: AeadProviderName | undefined): BatchMeans | undefined {
+    const small = this.#small(provider, 0);
+    const frame = this.#frameIfAny(layout);
+    if (small === undefined || frame === undefined || frame.bytes.length > FRAME_BYTES_MAX) return undefined;
+    return {
+      engine: small.provider.engine,
+      texts: small.texts,
+      frame,
+      slot: small.key.slot(),
+      node: provider === undefined ? this.#nodeKey(undefined) : undefined,
+    };
+  }
+
+  /** The WebAssembly module's key if that is the provider for a message of this size. */
+  #small(name: AeadProviderName | undefined, bytes: number): Small | undefined {
+    const { providers: available } = this.#means;
+    if (name === undefined ? bytes > available.smallBytesMax : name !== "wasm") return undefined;
+    return this.#started ?? this.#start(name);
+  }
+
+  #start(name: AeadProviderName | undefined): Small | undefined {
+    const { providers: available } = this.#means;
+    const provider = name === undefined ? available.wasm : (available.sync(name) as WasmProvider);
+    if (provider === undefined) return undefined;
+    const key = this.#key.aead(provider) as WasmKey;
+    this.#started = { provider, key, texts: this.#means.memoryOf(provider.engine) };
+    return this.#started;
+  }
+
+  /** The key by `node:crypto` if that is the choice for larger messages. */
+  #nodeKey(name: AeadProviderName | undefined): NodeKey | undefined {
+    const provider = this.#means.providers.now(name);
+    const key = provider === undefined ? undefined : this.#key.aead(provider);
+    return key instanceof NodeKey ? key : undefined;
+  }
+
+  /** A key may have been made without its wrapped form, only to decrypt. */
+  #frameIfAny(layout: FrameLayout): EnvelopeFrame | undefined {
+    if (this.#isBlobMissing) return undefined;
+    try {
+      return this.#frame(layout);
+    } catch {
+      this.#isBlobMissing = true;
+      return undefined;
+    }
+  }
+
+  #frame(layout: FrameLayout): EnvelopeFrame {
+    if (layout === this.#frameLayout) return this.#frameNow as EnvelopeFrame;
+    let frame = this.#frames.get(layout);
+    if (frame === undefined) {
+      frame = envelopeFrame(layout, keyBlobFromText(this.#key.encryptedKeys));
+      this.#frames.set(layout, frame);
+    }
+    this.#frameLayout = layout;
+    this.#frameNow = frame;
+    return frame;
+  }
+}
+
+const ready = new WeakMap<DataKey, EnvelopeKey>();
+
+/** The fast way of a data key, made at its first message. */
+export function envelopeKeyOf(key: DataKey): EnvelopeKey {
+  let made = ready.get(key);
+  if (made === undefined) {
+    made = new EnvelopeKey(key);
+    ready.set(key, made);
+  }
+  return made;
+}
+
+export function placeFrame(engine: WasmEngine, frame: EnvelopeFrame): void {
+  engine.memory.set(frame.bytes, WRITE_AT);
+  engine.headerOwner = frame;
+}
+
+/** In the module's memory, where the frame may lie ready. */
+function sealSmall(
+  { provider, key, texts }: Small,
+  frame: EnvelopeFrame,
+  plaintext: string | Uint8Array,
+  associatedData: Uint8Array,
+  budget: Budget,
+  nonce: Uint8Array | undefined,
+): string {
+  const { engine } = provider;
+  const { exports, memory } = engine;
+  const slot = key.slot();
+  // From here to the end nothing runs code of the application: whatever lies in the memory is this call's.
+  let { length } = plaintext;
+  if (engine.headerOwner !== frame) placeFrame(engine, frame);
+  const at = WRITE_AT + frame.ciphertextAt;
+  if (typeof plaintext === "string") length = texts.write(plaintext, at, 3 * length);
+  else memory.set(plaintext, at);
+  try {
+    budget.spend(length);
+    if (nonce === undefined) drawNonce(memory, WRITE_AT + frame.nonceAt, frame.nonceAt === 0);
+    else memory.set(nonce, WRITE_AT + frame.nonceAt);
+  } catch (error) {
+    memory.fill(0, at, at + length);
+    throw error;
+  }
+  let aadAt = at;
+  if (associatedData.length > 0) {
+    aadAt = at + length + 2 * TAG_BYTES;
+    memory.set(associatedData, aadAt);
+  }
+  const tagAt = frame.tagAt === undefined ? at + length : WRITE_AT + frame.tagAt;
+  exports.seal(slot, at, length, aadAt, associatedData.length, WRITE_AT + frame.nonceAt, tagAt);
+  return texts.encode(WRITE_AT, frame.bytes.length + length);
+}
+
+function openSmall(
+  { provider, key, texts }: Small,
+  frame: EnvelopeFrame,
+  text: string,
+  associatedData: Uint8Array,
+  as: "text" | "bytes",
+): string | Uint8Array | undefined {
+  const { engine } = provider;
+  const { exports, memory } = engine;
+  const slot = key.slot();
+  const total = texts.decode(text, READ_AT);
+  if (total === undefined || total < frame.bytes.length) return undefined;
+  if (engine.headerOwner !== frame) placeFrame(engine, frame);
+  const { headerAt, headerBytes } = frame;
+  if (exports.equal(READ_AT + headerAt, WRITE_AT + headerAt, headerBytes) !== 1) return undefined;
+  if (frame.nonceAt === 0 && claimsEarlierLayout(memory, READ_AT)) return undefined;
+  const at = READ_AT + frame.ciphertextAt;
+  const length = total - frame.bytes.length;
+  let aadAt = at;
+  if (associatedData.length > 0) {
+    aadAt = READ_AT + total + TAG_BYTES;
+    memory.set(associatedData, aadAt);
+  }
+  const isRight = exports.open(
+    slot,
+    at,
+    length,
+    aadAt,
+    associatedData.length,
+    READ_AT + frame.nonceAt,
+    NONCE_BYTES,
+    frame.tagAt === undefined ? at + length : READ_AT + frame.tagAt,
+  );
+  if (isRight !== 1) return undefined;
+  const result = as === "text" ? texts.read(at, length) : memory.slice(at, at + length);
+  memory.fill(0, at, at + length);
+  if (result === undefined) throw notText();
+  return result;
+}

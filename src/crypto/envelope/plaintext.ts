@@ -1,0 +1,55 @@
+/**
+ * What a plaintext must be, and what its size may cost.
+ *
+ * Owns the checks of one-shot plaintexts and their errors. Must not know how they are encrypted.
+ *
+ * @module
+ */
+
+import { ownBytes, typeName, utf8 } from "../../base/bytes.ts";
+import { invalidType, VaultError } from "../../errors.ts";
+import { PLAINTEXT_BYTES_MAX } from "../limits.ts";
+
+/** What must agree before a message of some bytes is sealed. */
+export interface Budget {
+  /** Takes a message out of the budget, or throws and takes nothing. Must not run code of the application. */
+  spend(bytes: number): void;
+}
+
+/**
+ * A plaintext that can be encrypted; its bytes, if it is text, are counted later.
+ *
+ * @returns the text, or the bytes as `ownBytes` gives them
+ * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED (lone surrogate), ERR_PLAINTEXT_TOO_LARGE
+ */
+export function checkPlaintext(data: string | Uint8Array): string | Uint8Array {
+  if (typeof data === "string") {
+    // A text never has more UTF-16 units than UTF-8 bytes.
+    if (data.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
+    if (!data.isWellFormed()) utf8(data, "data");
+    return data;
+  }
+  if (!(data instanceof Uint8Array)) {
+    throw invalidType(`data must be a string or a Uint8Array, got ${typeName(data)}`);
+  }
+  const bytes = ownBytes(data, "data");
+  if (bytes.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
+  return bytes;
+}
+
+/** Bytes that a plaintext may take. */
+export const roomFor = (plaintext: string | Uint8Array): number =>
+  typeof plaintext === "string" ? 3 * plaintext.length : plaintext.length;
+
+/** For authenticated bytes that are not UTF-8 where text was asked for. */
+export function notText(): VaultError {
+  return new VaultError(
+    "ERR_PLAINTEXT_NOT_TEXT",
+    'the decrypted data is not UTF-8 text; ask for it with as: "bytes"',
+  );
+}
+
+/** For a plaintext over 64 MiB. */
+export function tooLarge(): VaultError {
+  return new VaultError("ERR_PLAINTEXT_TOO_LARGE", `data has more than ${PLAINTEXT_BYTES_MAX} bytes`);
+}

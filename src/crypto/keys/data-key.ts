@@ -1,0 +1,218 @@
+/**
+ * A data key in hand: its wrapped form, its id, and the key itself in custody.
+ *
+ * Owns the object that key services answer with. It has the properties of the API's answer, so it can be given
+ * wherever `{ dataKey, encryptedKeys }` is asked for, but it does not print or serialise the key. Must not know
+ * key services.
+ *
+ * @module
+ */
+
+import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
+import { ownBytes, typeName } from "../../base/bytes.ts";
+import { DISPOSE } from "../../base/dispose.ts";
+import { invalidRange, invalidType, VaultError } from "../../errors.ts";
+import {
+  type AeadKey,
+  type AeadProvider,
+  checkKey,
+  type SyncAeadKey,
+  type SyncAeadProvider,
+} from "../aead/aead.ts";
+import { KEY_BLOB_BYTES_MAX } from "../limits.ts";
+import { expandSha512, hash } from "../primitives/hash.ts";
+import { readyRandom } from "../primitives/random.ts";
+import { INSPECT, SecretBytes } from "../primitives/secret-bytes.ts";
+import { keyBlobFormatAt } from "./key-blob.ts";
+import type { KeyContext } from "./key-context.ts";
+
+/** What `new DataKey` takes. */
+export interface DataKeyParts {
+  /** The service's id of this data key. */
+  id: string;
+  /** 32 bytes, which are copied: whoever made them wipes them. */
+  key: Uint8Array;
+  /** The wrapped data key, base64. */
+  encryptedKeys: string;
+  /** The key context, where the service tells it. */
+  context?: KeyContext | undefined;
+}
+
+/** A data key: 32 bytes to encrypt with, and the wrapped form to store beside what they encrypted. */
+export class DataKey {
+  readonly id: string;
+  /** The wrapped data key, base64: not secret, needed to get the key back. */
+  readonly encryptedKeys: string;
+  readonly #context: KeyContext | undefined;
+  readonly #secret: SecretBytes;
+  readonly #imported = new Map<AeadProvider, AeadKey>();
+
+  /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes */
+  constructor(parts: DataKeyParts) {
+    const key = parts.key instanceof Uint8Array ? ownBytes(parts.key, "data key") : parts.key;
+    checkKey(key);
+    // Before connections use up the files that a process may open. A key that only decrypts needs no randomness: what
+    // encrypts says what is missing.
+    try {
+      readyRandom();
+    } catch {}
+    this.id = parts.id;
+    this.encryptedKeys = parts.encryptedKeys;
+    this.#context = parts.context;
+    this.#secret = new SecretBytes(Uint8Array.from(key));
+  }
+
+  /** The key context, where the service told it. Not printed: contexts name tenants. */
+  get context(): KeyContext | undefined {
+    return this.#context;
+  }
+
+  /**
+   * The key as base64, as the API answers it. A string can never be zeroed: prefer handing the object on.
+   *
+   * @throws VaultError ERR_DISPOSED
+   */
+  get dataKey(): string {
+    return encodeBase64(this.#secret.bytes);
+  }
+
+  get isDisposed(): boolean {
+    return this.#secret.isDisposed;
+  }
+
+  /** The key made ready for a provider, once; it lives until `dispose`. */
+  aead(provider: SyncAeadProvider): SyncAeadKey;
+  aead(provider: AeadProvider): AeadKey;
+  aead(provider: AeadProvider): AeadKey {
+    let key = this.#imported.get(provider);
+    if (key === undefined) {
+      key = provider.importKey(this.#secret.bytes);
+      this.#imported.set(provider, key);
+    }
+    return key;
+  }
+
+  /**
+   * Derives bytes from the key by HKDF-Expand with SHA-512.
+   *
+   * @throws VaultError ERR_DISPOSED
+   */
+  expand(info: Uint8Array, length: number): Uint8Array {
+    return expandSha512(hash, this.#secret.bytes, info, length);
+  }
+
+  /** Zeroes the key (best effort) and lets go of it everywhere. May be called more than once. */
+  dispose(): void {
+    for (const key of this.#imported.values()) key.dispose();
+    this.#imported.clear();
+    this.#secret.dispose();
+  }
+
+  [DISPOSE](): void {
+    this.dispose();
+  }
+
+  toJSON(): { id: string; encryptedKeys: string } {
+    return { id: this.id, encryptedKeys: this.encryptedKeys };
+  }
+
+  [INSPECT](): string {
+    return `DataKey { id: '${this.id}', dataKey: [secret] }`;
+  }
+}
+
+/** Any way to hand over a data key: as the API answers it, or as an object of this package. */
+export type DataKeyInput = DataKey | { readonly dataKey: string | Uint8Array };
+
+/** The same with its wrapped form, as encryption needs it. */
+export type WrappedDataKeyInput =
+  | DataKey
+  | { readonly dataKey: string | Uint8Array; readonly encryptedKeys: string };
+
+/**
+ * Runs `use` with a data key made ready for `provider`, and lets go of what was only made for this call.
+ */
+export function withAeadKey<K extends AeadKey, T>(
+  input: DataKeyInput,
+  provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
+  use: (key: K) => T,
+): T {
+  if (input instanceof DataKey) return use(input.aead(provider) as K);
+  const raw = rawDataKey(input);
+  let key: K;
+  try {
+    key = provider.importKey(raw.bytes) as K;
+  } finally {
+    if (raw.isOurs) raw.bytes.fill(0);
+  }
+  // A provider that answers later has taken hold of the key by the time its call returns.
+  try {
+    return use(key);
+  } finally {
+    key.dispose();
+  }
+}
+
+/**
+ * Derives bytes from a data key by HKDF-Expand with SHA-512.
+ *
+ * @returns a new array, as secret as the key
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes; VaultError ERR_DISPOSED
+ */
+export function expandDataKey(input: DataKeyInput, info: Uint8Array, length: number): Uint8Array {
+  if (input instanceof DataKey) return input.expand(info, length);
+  const raw = rawDataKey(input);
+  try {
+    checkKey(raw.bytes);
+    return expandSha512(hash, raw.bytes, info, length);
+  } finally {
+    if (raw.isOurs) raw.bytes.fill(0);
+  }
+}
+
+/**
+ * A data key as it is now, for a call that waits before it uses it.
+ *
+ * @returns the key to use, and what wipes it afterwards. A `DataKey` is used itself: one that is disposed of meanwhile
+ *   throws ERR_DISPOSED
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT for what is no key
+ */
+export function holdDataKey(input: DataKeyInput): {
+  readonly key: DataKeyInput;
+  readonly release: () => void;
+} {
+  if (input instanceof DataKey) return { key: input, release: () => {} };
+  const raw = rawDataKey(input);
+  const dataKey = raw.isOurs ? raw.bytes : Uint8Array.from(raw.bytes);
+  return { key: { dataKey }, release: () => dataKey.fill(0) };
+}
+
+function rawDataKey(input: Exclude<DataKeyInput, DataKey>): { bytes: Uint8Array; isOurs: boolean } {
+  const key: unknown = (input as { dataKey?: unknown } | null | undefined)?.dataKey;
+  if (key instanceof Uint8Array) return { bytes: ownBytes(key, "dataKey"), isOurs: false };
+  if (typeof key !== "string")
+    throw invalidType(`dataKey must be base64 text or bytes, got ${typeName(key)}`);
+  const bytes = decodeBase64(key);
+  if (bytes === undefined) throw invalidRange("dataKey is not valid base64");
+  return { bytes, isOurs: true };
+}
+
+/**
+ * The bytes of a wrapped data key's text.
+ *
+ * @param encryptedKeys - base64 of at most 64 KiB that begin with a known magic
+ * @throws TypeError ERR_INVALID_ARGUMENT unless it is text; VaultError ERR_KEY_BLOB_MALFORMED
+ */
+export function keyBlobFromText(encryptedKeys: string): Uint8Array {
+  if (typeof encryptedKeys !== "string") {
+    throw invalidType(`encryptedKeys must be base64 text, got ${typeName(encryptedKeys)}`);
+  }
+  const tooLong = encryptedKeys.length > Math.ceil(KEY_BLOB_BYTES_MAX / 3) * 4;
+  const blob = tooLong ? undefined : decodeBase64(encryptedKeys);
+  // The text of the largest blob has room for two bytes more. Without a known magic nobody could tell the layout
+  // of what is written; see docs/spec/envelope.md section 4.
+  if (blob === undefined || blob.length > KEY_BLOB_BYTES_MAX || keyBlobFormatAt(blob, 0) === undefined) {
+    throw new VaultError("ERR_KEY_BLOB_MALFORMED", "encryptedKeys is not the base64 of a wrapped data key");
+  }
+  return blob;
+}

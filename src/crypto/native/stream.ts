@@ -1,0 +1,340 @@
+/**
+ * encryptStream and decryptStream: the native format as web-standard transform streams of bytes.
+ *
+ * Owns the cutting of a stream into chunks and what is held meanwhile: one header, one chunk, and what was written
+ * at once. Runs wherever there is a `TransformStream`. Must not know where data keys come from, nor files.
+ *
+ * @module
+ */
+
+import { encodeBase64 } from "../../base/base64.ts";
+import { concatBytes, ownBytes, typeName } from "../../base/bytes.ts";
+import { optionNames } from "../../base/options.ts";
+import { invalidType } from "../../errors.ts";
+import type { AeadProviderName } from "../aead/aead.ts";
+import { providers } from "../aead/choose.ts";
+import { type AssociatedData, associatedDataBytes } from "../envelope/associated-data.ts";
+import {
+  DataKey,
+  type DataKeyInput,
+  holdDataKey,
+  keyBlobFromText,
+  type WrappedDataKeyInput,
+} from "../keys/data-key.ts";
+import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "../limits.ts";
+import { randomBytes } from "../primitives/random.ts";
+import {
+  deriveMessageKey,
+  type MessageKey,
+  nativeContext,
+  openRun,
+  recoverMessageKey,
+  sealRun,
+} from "./chunks.ts";
+import {
+  cutOff,
+  encodeNativeHeader,
+  NATIVE_HEADER_BYTES_MAX,
+  NATIVE_PREFIX_BYTES,
+  type NativeHeader,
+  parseNativeHeader,
+  readNativeHeader,
+  SEALED_CHUNK_BYTES,
+  shapeOfChunks,
+} from "./format.ts";
+
+/** Bytes in, bytes out. */
+export type ByteTransform = TransformStream<Uint8Array, Uint8Array>;
+
+/**
+ * Finds the data key of an envelope whose header has been read, and lends it: `use` answers at once and keeps nothing
+ * of the key, which may be disposed of right after. What this throws, the stream fails with.
+ *
+ * @param encryptedKeys - the wrapped data key, base64
+ */
+export type FindDataKey = <T>(encryptedKeys: string, use: (key: DataKeyInput) => T) => T | Promise<T>;
+
+/** Makes a data key when a stream begins, and lends it as {@link FindDataKey} does. */
+export type MakeDataKey = <T>(use: (key: WrappedDataKeyInput) => T) => T | Promise<T>;
+
+export interface NativeStreamOptions {
+  /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
+  readonly provider?: AeadProviderName | undefined;
+}
+
+/** Names of {@link NativeStreamOptions}. */
+export const NATIVE_STREAM_OPTIONS = optionNames<NativeStreamOptions>({ provider: true });
+
+/** Chunks that are handed on together: 1 MiB. More bought nothing; fewer cost a turn of the stream each. */
+const RUN_CHUNKS = 64;
+
+/** Bytes of the longest header with salt and commitment. */
+const HEAD_BYTES_MAX = NATIVE_HEADER_BYTES_MAX + NATIVE_PREFIX_BYTES;
+
+/** Bytes that a reader of heads first makes room for: most headers are shorter. */
+const HEAD_BYTES_AT_FIRST = 512;
+
+/**
+ * Encrypts a stream into a native envelope.
+ *
+ * @param key - a data key with its wrapped form, not to be disposed of before the first bytes have come out; or a
+ *   function that makes one when the stream begins
+ * @param associatedData - at most 1 MiB; must be given again to decrypt
+ * @returns a transform of `Uint8Array`s. A chunk belongs to the stream until its `write` has resolved: it is read or
+ *   copied by then, and may be used again, as with every stream of the platform. Chunks are handed on as they fill up; the last one, which marks the end, when
+ *   the writer closes.
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED, ERR_KEY_BLOB_MALFORMED. The
+ *   stream fails with TypeError ERR_INVALID_ARGUMENT for what is no bytes, ERR_PLAINTEXT_TOO_LARGE beyond 4 PiB, and
+ *   whatever `key` throws
+ */
+export function encryptStream(
+  key: WrappedDataKeyInput | MakeDataKey,
+  associatedData?: AssociatedData,
+  options: NativeStreamOptions = {},
+): ByteTransform {
+  const context = nativeContext(associatedDataBytes(associatedData));
+  if (typeof key !== "function")
+    keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
+  const held = typeof key === "function" ? undefined : holdWrapped(key);
+  let writer: ChunkWriter | undefined;
+  return new TransformStream<Uint8Array, Uint8Array>({
+    async start(controller) {
+      const provider = await providers.async(options.provider);
+      const salt = randomBytes(NATIVE_SALT_BYTES);
+      const begin = (dataKey: WrappedDataKeyInput): Uint8Array => {
+        const header = encodeNativeHeader(keyBlobFromText(dataKey.encryptedKeys));
+        const { key: message, commitment } = deriveMessageKey(provider, dataKey, salt, context);
+        writer = new ChunkWriter(message, (bytes) => controller.enqueue(bytes));
+        return concatBytes(header, salt, commitment);
+      };
+      try {
+        controller.enqueue(await (typeof key === "function" ? key(begin) : begin(held!.key)));
+      } finally {
+        held?.release();
+      }
+    },
+    transform: (bytes) => writer!.write(checkBytes(bytes)),
+    flush: () => writer!.end(),
+    cancel: () => writer?.dispose(),
+  });
+}
+
+/**
+ * Decrypts a native envelope as it streams by. Only authenticated plaintext comes out; an envelope that ends too early
+ * is an error, not an end, and after an error nothing more comes.
+ *
+ * @param key - the data key, not to be disposed of before the first plaintext has come out; or a function that finds
+ *   it when the header has been read
+ * @param associatedData - exactly what was given to encrypt
+ * @returns a transform of `Uint8Array`s; whose a chunk is, see {@link encryptStream}
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED. The stream fails with
+ *   ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED, ERR_ENVELOPE_MALFORMED (also where it is cut off),
+ *   ERR_ENVELOPE_TOO_LARGE, ERR_DECRYPT_FAILED, and whatever `key` throws
+ */
+export function decryptStream(
+  key: DataKeyInput | FindDataKey,
+  associatedData?: AssociatedData,
+  options: NativeStreamOptions = {},
+): ByteTransform {
+  const context = nativeContext(associatedDataBytes(associatedData));
+  const held = typeof key === "function" ? undefined : holdDataKey(key);
+  const { provider: providerName } = options;
+  const head = new HeadReader();
+  let reader: ChunkReader | undefined;
+  return new TransformStream<Uint8Array, Uint8Array>({
+    async transform(given, controller) {
+      let bytes = checkBytes(given);
+      if (reader === undefined) {
+        const rest = head.take(bytes);
+        if (rest === undefined) return;
+        bytes = rest;
+        const parts = head.parts();
+        const provider = await providers.async(providerName);
+        const recover = (dataKey: DataKeyInput): MessageKey =>
+          recoverMessageKey(provider, dataKey, parts, context);
+        const message = await (typeof key === "function"
+          ? key(parts.encryptedKeys, recover)
+          : recover(held!.key));
+        held?.release();
+        reader = new ChunkReader(message, (out) => controller.enqueue(out));
+      }
+      await reader.write(bytes);
+    },
+    async flush() {
+      // Throws what is wrong with a head that never came to its end.
+      held?.release();
+      if (reader === undefined) head.end();
+      else await reader.end();
+    },
+    cancel() {
+      held?.release();
+      reader?.dispose();
+    },
+  });
+}
+
+/** A data key as it is now, with its wrapped form. */
+function holdWrapped(key: WrappedDataKeyInput): { key: WrappedDataKeyInput; release: () => void } {
+  const { encryptedKeys } = key;
+  const { key: held, release } = holdDataKey(key);
+  return { key: held instanceof DataKey ? held : { dataKey: held.dataKey, encryptedKeys }, release };
+}
+
+type HandOn = (bytes: Uint8Array) => void;
+
+/** Gathers bytes into pieces of a fixed size and works on runs of them. */
+abstract class Cutter {
+  protected readonly key: MessageKey;
+  protected readonly handOn: HandOn;
+  /** Number of the next chunk. */
+  protected index = 0;
+  protected readonly pending: Uint8Array;
+  protected held = 0;
+  readonly #pieceBytes: number;
+
+  constructor(key: MessageKey, handOn: HandOn, pieceBytes: number) {
+    this.key = key;
+    this.handOn = handOn;
+    this.#pieceBytes = pieceBytes;
+    this.pending = new Uint8Array(pieceBytes);
+  }
+
+  /** Takes bytes in; what makes up whole pieces is worked on at once. */
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      let at = 0;
+      if (this.held > 0) {
+        at = Math.min(this.#pieceBytes - this.held, bytes.length);
+        this.pending.set(bytes.subarray(0, at), this.held);
+        this.held += at;
+        if (this.held < this.#pieceBytes) return;
+        this.held = 0;
+        await this.#run(this.pending);
+      }
+      while (bytes.length - at >= this.#pieceBytes) {
+        const pieces = Math.min(RUN_CHUNKS, Math.floor((bytes.length - at) / this.#pieceBytes));
+        const end = at + pieces * this.#pieceBytes;
+        await this.#run(bytes.subarray(at, end));
+        at = end;
+      }
+      this.pending.set(bytes.subarray(at));
+      this.held = bytes.length - at;
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  /** What is left is the last chunk. */
+  async end(): Promise<void> {
+    try {
+      await this.last(this.pending.subarray(0, this.held));
+    } finally {
+      this.dispose();
+    }
+  }
+
+  dispose(): void {
+    this.key.aead.dispose();
+    this.pending.fill(0);
+  }
+
+  protected abstract full(pieces: Uint8Array): Promise<void>;
+  protected abstract last(piece: Uint8Array): Promise<void>;
+
+  async #run(pieces: Uint8Array): Promise<void> {
+    await this.full(pieces);
+    this.index += pieces.length / this.#pieceBytes;
+  }
+}
+
+class ChunkWriter extends Cutter {
+  constructor(key: MessageKey, handOn: HandOn) {
+    super(key, handOn, NATIVE_CHUNK_BYTES);
+  }
+
+  protected override full(pieces: Uint8Array): Promise<void> {
+    return this.#seal(pieces, false, (pieces.length / NATIVE_CHUNK_BYTES) * SEALED_CHUNK_BYTES);
+  }
+
+  protected override last(piece: Uint8Array): Promise<void> {
+    return this.#seal(piece, true, piece.length + SEALED_CHUNK_BYTES - NATIVE_CHUNK_BYTES);
+  }
+
+  async #seal(plaintext: Uint8Array, isEnd: boolean, sealedBytes: number): Promise<void> {
+    const out = new Uint8Array(sealedBytes);
+    await sealRun(this.key, this.index, plaintext, isEnd, out);
+    this.handOn(out);
+  }
+}
+
+class ChunkReader extends Cutter {
+  constructor(key: MessageKey, handOn: HandOn) {
+    super(key, handOn, SEALED_CHUNK_BYTES);
+  }
+
+  protected override full(pieces: Uint8Array): Promise<void> {
+    return this.#open(pieces, (pieces.length / SEALED_CHUNK_BYTES) * NATIVE_CHUNK_BYTES);
+  }
+
+  protected override async last(piece: Uint8Array): Promise<void> {
+    const { plaintextBytes } = shapeOfChunks(piece.length);
+    await this.#open(piece, plaintextBytes);
+  }
+
+  async #open(sealed: Uint8Array, plaintextBytes: number): Promise<void> {
+    const out = new Uint8Array(plaintextBytes);
+    await openRun(this.key, this.index, sealed, out);
+    if (out.length > 0) this.handOn(out);
+  }
+}
+
+/** Gathers header, salt and commitment, and refuses a bad header at its first bad byte. */
+class HeadReader {
+  #bytes = new Uint8Array(HEAD_BYTES_AT_FIRST);
+  #held = 0;
+  #header: NativeHeader | undefined;
+
+  /** @returns what is left of `bytes` behind the head; undefined as long as the head goes on */
+  take(bytes: Uint8Array): Uint8Array | undefined {
+    const before = this.#held;
+    this.#append(bytes.subarray(0, HEAD_BYTES_MAX - before));
+    this.#header ??= readNativeHeader(this.#bytes.subarray(0, this.#held));
+    if (this.#header === undefined) return undefined;
+    const end = this.#header.bytes + NATIVE_PREFIX_BYTES;
+    return this.#held < end ? undefined : bytes.subarray(end - before);
+  }
+
+  /** The parts of a head that is complete. */
+  parts(): { encryptedKeys: string; salt: Uint8Array; commitment: Uint8Array } {
+    const { keyBlob, bytes: saltAt } = this.#header!;
+    const commitmentAt = saltAt + NATIVE_SALT_BYTES;
+    return {
+      encryptedKeys: encodeBase64(keyBlob),
+      salt: this.#bytes.subarray(saltAt, commitmentAt),
+      commitment: this.#bytes.subarray(commitmentAt, saltAt + NATIVE_PREFIX_BYTES),
+    };
+  }
+
+  /** Says what is wrong with a head that the stream ended in. */
+  end(): never {
+    parseNativeHeader(this.#bytes.subarray(0, this.#held));
+    throw cutOff();
+  }
+
+  #append(bytes: Uint8Array): void {
+    const length = this.#held + bytes.length;
+    if (length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(length, 2 * this.#bytes.length));
+      grown.set(this.#bytes.subarray(0, this.#held));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, this.#held);
+    this.#held = length;
+  }
+}
+
+function checkBytes(bytes: unknown): Uint8Array {
+  if (bytes instanceof Uint8Array) return ownBytes(bytes, "a chunk");
+  throw invalidType(`a stream of bytes takes Uint8Arrays, got ${typeName(bytes)}`);
+}

@@ -1,0 +1,22 @@
+/**
+ * SHA-1, SHA-256 and HKDF by `node:crypto`.
+ *
+ * A provider file. Must not know what is hashed or derived.
+ *
+ * @module
+ */
+
+import type { Runtime } from "../../base/runtime.ts";
+import type { HashProvider } from "./hash.ts";
+
+/** @param crypto - the runtime's `node:crypto` */
+export function nodeHash(crypto: NonNullable<Runtime["crypto"]>): HashProvider {
+  return {
+    sha1: (bytes) => crypto.createHash("sha1").update(bytes).digest(),
+    sha256: (bytes) => crypto.createHash("sha256").update(bytes).digest(),
+    // With a KeyObject made for the one call it takes 5 µs, with the raw key 12 (Node 24).
+    hmac: (hash, key, bytes) => crypto.createHmac(hash, crypto.createSecretKey(key)).update(bytes).digest(),
+    hkdf: (hash, inputKey, salt, info, length) =>
+      new Uint8Array(crypto.hkdfSync(hash, inputKey, salt, info, length)),
+  };
+}

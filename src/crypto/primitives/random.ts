@@ -1,0 +1,165 @@
+/**
+ * Randomness, at the moment of use.
+ *
+ * Owns the one function from which every data key, KEK, nonce and token takes its bytes, and the choice of their source:
+ * - on Linux, macOS and the BSDs (Node, Bun, Deno) fresh bytes of the kernel's for each call, XOR those of the runtime's
+ *   generator, which come from a pool. The generators of all JavaScript runtimes repeat their output in both copies of a
+ *   cloned virtual machine, the kernel's does not (Linux mixes in the VM generation id); and while either is good, so is
+ *   the result. A device that cannot be opened is an error, never a reason to do with less;
+ * - elsewhere (Windows, browsers, edge runtimes) the runtime's generator, for each call.
+ * Must not know what the bytes are for.
+ *
+ * @module
+ */
+
+import { type Runtime, runtime, type WebCrypto } from "../../base/runtime.ts";
+import { VaultError } from "../../errors.ts";
+import { KERNEL_DEVICE, KernelDevice } from "./kernel-device.ts";
+
+/** Where there is the kernel's device, by the names of `process.platform`. */
+const KERNEL_PLATFORMS = ["linux", "android", "darwin", "freebsd", "openbsd", "netbsd", "sunos", "aix"];
+
+/** Bytes that Web Crypto hands out in one call (W3C Web Cryptography API, getRandomValues). */
+const WEBCRYPTO_BYTES_MAX = 65536;
+
+/** Bytes of the pool: 341 nonces. Ours; after each the kernel's device is proved again. */
+const POOL_BYTES = 4096;
+
+/** Fills an array, or `length` bytes of it from `offset`, with random bytes or throws ERR_RANDOM_UNAVAILABLE. */
+export type FillRandom = (target: Uint8Array, offset?: number, length?: number) => void;
+
+/** A source of random bytes. */
+export interface RandomSource {
+  /** Makes it ready. @throws VaultError ERR_RANDOM_UNAVAILABLE */
+  open(): void;
+  readonly fill: FillRandom;
+}
+
+/** Web Crypto's generator, in pieces it accepts. */
+export function webRandom(crypto: Pick<WebCrypto, "getRandomValues">): FillRandom {
+  return (target, offset = 0, length = target.length - offset) => {
+    const end = offset + length;
+    for (let at = offset; at < end; at += WEBCRYPTO_BYTES_MAX) {
+      crypto.getRandomValues(target.subarray(at, Math.min(end, at + WEBCRYPTO_BYTES_MAX)));
+    }
+  };
+}
+
+/**
+ * The kernel's bytes, XOR a generator's.
+ *
+ * @param generator - fills a pool; undefined for the kernel's alone
+ */
+export function kernelRandom(device: KernelDevice, generator: FillRandom | undefined): RandomSource {
+  const pool = new Uint8Array(POOL_BYTES);
+  let used = POOL_BYTES;
+  const fill: FillRandom = (target, offset = 0, length = target.length - offset) => {
+    device.fill(target, offset, length);
+    const end = offset + length;
+    let at = offset;
+    while (at < end) {
+      if (used === POOL_BYTES) {
+        device.prove();
+        generator?.(pool);
+        used = 0;
+      }
+      // No byte of the pool is used twice. What was used may stay: alone it tells nothing of the result.
+      const until = Math.min(end, at + POOL_BYTES - used);
+      const shift = used - at;
+      for (; at < until; at++) target[at]! ^= pool[at + shift]!;
+      used = at + shift;
+    }
+  };
+  return { open: () => void device.open(), fill };
+}
+
+/**
+ * Chooses the source of a runtime.
+ *
+ * @param path - of the kernel's device
+ * @returns a source that throws VaultError ERR_RANDOM_UNAVAILABLE, when asked, where there is none or it cannot be opened
+ */
+export function selectRandom(
+  available: Pick<Runtime, "fs" | "webcrypto" | "platform">,
+  path = KERNEL_DEVICE,
+): RandomSource {
+  const { fs, webcrypto, platform } = available;
+  const generator = webcrypto === undefined ? undefined : webRandom(webcrypto);
+  if (fs !== undefined && KERNEL_PLATFORMS.includes(platform ?? "")) {
+    return kernelRandom(new KernelDevice(fs, platform, path), generator);
+  }
+  if (generator !== undefined) return { open: () => {}, fill: generator };
+  const none = (): never => {
+    throw new VaultError("ERR_RANDOM_UNAVAILABLE", "this runtime has no source of random bytes");
+  };
+  return { open: none, fill: none };
+}
+
+// Chosen at first use, not at load: importing a module must not open files.
+let source: RandomSource | undefined;
+
+/**
+ * Opens and proves the source, unless it is open: for whatever will need it, before connections use up the files that a
+ * process may open.
+ *
+ * @throws VaultError ERR_RANDOM_UNAVAILABLE
+ */
+export function readyRandom(): void {
+  source ??= selectRandom(runtime);
+  source.open();
+}
+
+/** Bytes that were read for what runs just now, and how many of them are taken. */
+let drawn: { readonly bytes: Uint8Array; taken: number } | undefined;
+
+/**
+ * Runs `work` with `length` bytes read at once for all that it asks {@link randomBytes} for before it returns or first waits:
+ * a read of the kernel's costs microseconds whatever its length, and a request for a data key would need two. It is no pool:
+ * nothing of it outlives the run, which nothing can come between, and no byte is given out twice.
+ *
+ * @param length - bytes; what asks for more than is left gets a read of its own
+ */
+export function withOneRead<T>(length: number, work: () => T): T {
+  const outer = drawn;
+  drawn = { bytes: readRandom(length), taken: 0 };
+  try {
+    return work();
+  } finally {
+    drawn.bytes.fill(0);
+    drawn = outer;
+  }
+}
+
+/**
+ * Fresh random bytes.
+ *
+ * @param length - number of bytes, 0 or more
+ * @returns a new array that nothing else refers to
+ * @throws VaultError ERR_RANDOM_UNAVAILABLE
+ */
+export function randomBytes(length: number): Uint8Array {
+  if (drawn === undefined || drawn.taken + length > drawn.bytes.length) return readRandom(length);
+  const start = drawn.taken;
+  drawn.taken += length;
+  const out = drawn.bytes.slice(start, drawn.taken);
+  drawn.bytes.fill(0, start, drawn.taken);
+  return out;
+}
+
+function readRandom(length: number): Uint8Array {
+  const out = new Uint8Array(length);
+  fillRandom(out, 0, length);
+  return out;
+}
+
+/**
+ * Puts fresh random bytes into a part of an array.
+ *
+ * @param offset - where they begin
+ * @param length - number of bytes; both lie inside the array
+ * @throws VaultError ERR_RANDOM_UNAVAILABLE
+ */
+export function fillRandom(target: Uint8Array, offset: number, length: number): void {
+  source ??= selectRandom(runtime);
+  source.fill(target, offset, length);
+}

@@ -1,0 +1,210 @@
+/**
+ * KC-XAES-256-GCM: AES-256-GCM with a 192-bit nonce and a key commitment.
+ *
+ * Owns the construction (c2sp.org/XAES-256-GCM v1.0.1; commitment by IACR ePrint 2025/758) with which data keys
+ * and KEKs are wrapped: random nonces need no budget (2^80 messages), and no other key opens what one sealed.
+ * Must not know what it wraps.
+ *
+ * @module
+ */
+
+import { ascii, concatBytes, equalBytes } from "../../base/bytes.ts";
+import { decryptFailed, invalidRange } from "../../errors.ts";
+import { BLOCK_BYTES, checkKey, type SyncAeadProvider } from "../aead/aead.ts";
+import type { WasmProvider } from "../aead/wasm.ts";
+import { TAG_BYTES } from "../limits.ts";
+import { SecretBytes } from "./secret-bytes.ts";
+
+/** Bytes of a nonce: 12 to derive the key, 12 for GCM (c2sp.org/XAES-256-GCM). */
+export const XAES_NONCE_BYTES = 24;
+
+/** Bytes of a commitment: 256 bits give 128-bit security against colliding keys (ePrint 2025/758). */
+export const COMMITMENT_BYTES = 32;
+
+const HALF = 12;
+/** The counter-mode KDF's prefixes for the two halves of the key: counter ‖ "X" ‖ 0 (c2sp.org/XAES-256-GCM). */
+const KEY_PREFIXES = [Uint8Array.of(0, 1, 0x58, 0), Uint8Array.of(0, 2, 0x58, 0)] as const;
+/** Begins the first block of the commitment's CMAC (ePrint 2025/758). */
+const COMMITMENT_LABEL = ascii("XCMT");
+const COMMITMENT_SUFFIXES = [Uint8Array.of(0, 1, 0, 1), Uint8Array.of(0, 1, 0, 2)] as const;
+
+/** The bare block cipher under one key. */
+interface BlockCipher {
+  encrypt(blocks: Uint8Array): Uint8Array;
+  dispose(): void;
+}
+
+/**
+ * A key to seal and open with many times: what depends on the key alone is computed once, because it costs more than all that
+ * depends on a message.
+ */
+export class KcXaesKey {
+  readonly #provider: SyncAeadProvider;
+  readonly #cipher: BlockCipher;
+  /** K1 of CMAC (NIST SP 800-38B section 6.1). */
+  readonly #k1: Uint8Array;
+
+  /**
+   * @param key - 32 bytes; copied, so that the caller may zero it
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT
+   */
+  constructor(provider: SyncAeadProvider, key: Uint8Array) {
+    checkKey(key);
+    this.#provider = provider;
+    this.#cipher = blockCipher(provider, key);
+    this.#k1 = double(this.#cipher.encrypt(new Uint8Array(BLOCK_BYTES)));
+  }
+
+  /**
+   * Encrypts, authenticates and commits.
+   *
+   * @param nonce - 24 random bytes
+   * @returns ciphertext ‖ 16-byte tag ‖ 32-byte commitment
+   * @throws RangeError ERR_INVALID_ARGUMENT for a nonce of another length
+   */
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
+    const derived = this.#derive(nonce);
+    try {
+      const sealed = withGcm(this.#provider, derived.key, (gcm) =>
+        gcm.seal(nonce.subarray(HALF), plaintext, associatedData),
+      );
+      return concatBytes(sealed, derived.commitment);
+    } finally {
+      derived.key.fill(0);
+    }
+  }
+
+  /**
+   * Checks the commitment in constant time, then the tag, then decrypts.
+   *
+   * @throws VaultError ERR_DECRYPT_FAILED, also where `sealed` is too short; RangeError as `seal`
+   */
+  open(nonce: Uint8Array, sealed: Uint8Array, associatedData: Uint8Array): Uint8Array {
+    const commitmentAt = sealed.length - COMMITMENT_BYTES;
+    const tagAt = commitmentAt - TAG_BYTES;
+    if (tagAt < 0) throw decryptFailed();
+    const derived = this.#derive(nonce);
+    try {
+      if (!equalBytes(derived.commitment, sealed.subarray(commitmentAt))) throw decryptFailed();
+      return withGcm(this.#provider, derived.key, (gcm) =>
+        gcm.open(
+          nonce.subarray(HALF),
+          sealed.subarray(0, tagAt),
+          sealed.subarray(tagAt, commitmentAt),
+          associatedData,
+        ),
+      );
+    } finally {
+      derived.key.fill(0);
+    }
+  }
+
+  /** Lets go of the key and wipes what was derived from it. May be called more than once; no other call may follow. */
+  dispose(): void {
+    this.#cipher.dispose();
+    this.#k1.fill(0);
+  }
+
+  #derive(nonce: Uint8Array): { readonly key: Uint8Array; readonly commitment: Uint8Array } {
+    if (nonce.length !== XAES_NONCE_BYTES) {
+      throw invalidRange(`nonce must have ${XAES_NONCE_BYTES} bytes, got ${nonce.length}`);
+    }
+    const k1 = this.#k1;
+    const first = nonce.subarray(0, HALF);
+    // Two blocks for the two halves of the key, and X1, the commitment's first CMAC block, which does not depend on K1.
+    const blocks = new Uint8Array(3 * BLOCK_BYTES);
+    for (let i = 0; i < 2; i++) {
+      blocks.set(KEY_PREFIXES[i]!, i * BLOCK_BYTES);
+      blocks.set(first, i * BLOCK_BYTES + KEY_PREFIXES[i]!.length);
+      for (let j = 0; j < BLOCK_BYTES; j++) blocks[i * BLOCK_BYTES + j]! ^= k1[j]!;
+    }
+    blocks.set(COMMITMENT_LABEL, 2 * BLOCK_BYTES);
+    blocks.set(first, 2 * BLOCK_BYTES + COMMITMENT_LABEL.length);
+    const out = this.#cipher.encrypt(blocks);
+    const last = new Uint8Array(COMMITMENT_BYTES);
+    for (let i = 0; i < 2; i++) {
+      last.set(nonce.subarray(HALF), i * BLOCK_BYTES);
+      last.set(COMMITMENT_SUFFIXES[i]!, i * BLOCK_BYTES + HALF);
+      for (let j = 0; j < BLOCK_BYTES; j++) last[i * BLOCK_BYTES + j]! ^= out[2 * BLOCK_BYTES + j]! ^ k1[j]!;
+    }
+    return { key: out.subarray(0, 2 * BLOCK_BYTES), commitment: this.#cipher.encrypt(last) };
+  }
+}
+
+/** The same for a key that is used once. @param key - 32 bytes */
+export function kcXaesSeal(
+  provider: SyncAeadProvider,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  associatedData: Uint8Array,
+): Uint8Array {
+  return withXaes(provider, key, (held) => held.seal(nonce, plaintext, associatedData));
+}
+
+/** The same for a key that is used once. @throws as `KcXaesKey.open` */
+export function kcXaesOpen(
+  provider: SyncAeadProvider,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  sealed: Uint8Array,
+  associatedData: Uint8Array,
+): Uint8Array {
+  return withXaes(provider, key, (held) => held.open(nonce, sealed, associatedData));
+}
+
+/** XAES-256-GCM alone, without the commitment; for its published vectors. */
+export function xaesSeal(
+  provider: SyncAeadProvider,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  associatedData: Uint8Array,
+): Uint8Array {
+  const sealed = kcXaesSeal(provider, key, nonce, plaintext, associatedData);
+  return sealed.subarray(0, sealed.length - COMMITMENT_BYTES);
+}
+
+/** The block cipher of a provider; the WebAssembly engine can hold its key expanded. */
+function blockCipher(provider: SyncAeadProvider, key: Uint8Array): BlockCipher {
+  if (provider.name === "wasm") {
+    const { engine } = provider as WasmProvider;
+    const held = engine.hold(key);
+    return { encrypt: (blocks) => engine.encipher(held, blocks), dispose: () => engine.release(held) };
+  }
+  const held = new SecretBytes(Uint8Array.from(key));
+  return {
+    encrypt: (blocks) => provider.encryptBlocks(held.bytes, blocks),
+    dispose: () => held.dispose(),
+  };
+}
+
+/** Multiplication by x in GF(2^128), branch-free (NIST SP 800-38B section 6.1: subkey K1). */
+function double(block: Uint8Array): Uint8Array {
+  const out = new Uint8Array(BLOCK_BYTES);
+  for (let i = 0; i < BLOCK_BYTES; i++) out[i] = (block[i]! << 1) | ((block[i + 1] ?? 0) >> 7);
+  out[BLOCK_BYTES - 1]! ^= -(block[0]! >> 7) & 0x87;
+  return out;
+}
+
+function withXaes<T>(provider: SyncAeadProvider, key: Uint8Array, use: (held: KcXaesKey) => T): T {
+  const held = new KcXaesKey(provider, key);
+  try {
+    return use(held);
+  } finally {
+    held.dispose();
+  }
+}
+
+function withGcm<T>(
+  provider: SyncAeadProvider,
+  key: Uint8Array,
+  use: (gcm: ReturnType<SyncAeadProvider["importKey"]>) => T,
+): T {
+  const gcm = provider.importKey(key);
+  try {
+    return use(gcm);
+  } finally {
+    gcm.dispose();
+  }
+}
