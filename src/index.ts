@@ -21,8 +21,8 @@ export {
   type VaultBehaviour,
   type VaultOptions,
   type VaultPorts,
-} from "./face.ts";
+} from "./facade/vault.ts";
 export { type FetchSourceOptions, fetchSource } from "./http/fetch-source.ts";
 export type { HttpOptions } from "./http/transport.ts";
-export { type VerifyOptions, verifyWebhook, type WebhookEvent } from "./http/webhook.ts";
 export type { VaultEncryptItem } from "./keys/batches.ts";
+export { type VerifyOptions, verifyWebhook, type WebhookEvent } from "./wire/webhook.ts";

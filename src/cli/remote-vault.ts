@@ -1,16 +1,15 @@
 /**
- * A vault behind a coffer server: what the face offers, and KEKs by /coffer/v1.
+ * A vault behind a coffer server: what the facade offers, and KEKs by /coffer/v1.
  *
  * Owns the requests and answers about KEKs. Must not know commands.
  *
  * @module
  */
 import { VaultError } from "../errors.ts";
-import { Vault } from "../face.ts";
+import { Vault } from "../facade/vault.ts";
 import { HttpKeyService } from "../http/http-key-service.ts";
 import { HttpKvService } from "../http/http-kv-service.ts";
 import type { Transport } from "../http/transport.ts";
-import { badResponse, contextOf, objectOf, textOf, type Wire } from "../http/wire.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type {
   KekInfo,
@@ -21,6 +20,7 @@ import type {
   ShredOptions,
   ShredReport,
 } from "../vault/index.ts";
+import { badResponse, contextOf, objectOf, textOf, type Wire } from "../wire/bodies.ts";
 
 const KEK_CODES = { 404: "ERR_KEY_NOT_FOUND" } as const;
 

@@ -12,10 +12,10 @@ import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { VaultError, type VaultErrorCode } from "../errors.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
+import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf, type Wire } from "../wire/bodies.ts";
 import { KNOWN_CODES } from "./refusals.ts";
 import { serviceWords } from "./service-words.ts";
 import type { Transport } from "./transport.ts";
-import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf, type Wire } from "./wire.ts";
 
 /** What WorkOS's status means where a wrapped key was sent; only with its own words for it. */
 const BLOB_CODES = { 400: "ERR_DECRYPT_FAILED" } as const;

@@ -19,7 +19,6 @@ import type {
   KvVersion,
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
-import type { HttpRequest, Transport } from "./transport.ts";
 import {
   badResponse,
   metadataFromWire,
@@ -29,7 +28,8 @@ import {
   summaryPageFromWire,
   textOf,
   versionPageFromWire,
-} from "./wire.ts";
+} from "../wire/bodies.ts";
+import type { HttpRequest, Transport } from "./transport.ts";
 
 // 414 and 431: an id that is longer than any URL is nobody's.
 const NOT_FOUND = { 404: "ERR_KV_NOT_FOUND", 414: "ERR_KV_NOT_FOUND", 431: "ERR_KV_NOT_FOUND" } as const;

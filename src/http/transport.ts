@@ -13,6 +13,7 @@ import { randomBytes } from "../crypto/primitives/random.ts";
 import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { invalidRange, isVaultError, VaultError } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import { badResponse, objectOf } from "../wire/bodies.ts";
 import type { BaseUrl } from "./base-url.ts";
 import { targetOf } from "./credentials.ts";
 import {
@@ -35,7 +36,6 @@ import {
 import { retryAfterMs } from "./retry-after.ts";
 import { ServiceKind } from "./service-kind.ts";
 import { textsOf } from "./service-words.ts";
-import { badResponse, objectOf } from "./wire.ts";
 
 export interface HttpOptions {
   /**

@@ -6,11 +6,11 @@
  * @module
  */
 import type { DataKey } from "../crypto/keys/data-key.ts";
-import { objectToWire, objectWithoutValueToWire, summaryPageToWire, type Wire } from "../http/wire.ts";
 import { KV_LIST_LIMIT_DEFAULT } from "../kv/rules.ts";
 import type { KekInfo, KekSelector, ShredReport } from "../vault/kek-lifecycle.ts";
 import type { WebhookInfo } from "../vault/webhooks.ts";
 import { VERSION } from "../version.ts";
+import { objectToWire, objectWithoutValueToWire, summaryPageToWire, type Wire } from "../wire/bodies.ts";
 import { BODY_BYTES_MAX } from "./limits.ts";
 import { type Operation, operation } from "./operations.ts";
 import { invalidRequest, toProblem } from "./problems.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 import { isVaultError, type VaultErrorCode } from "../errors.ts";
-import { WIRE_ERRORS } from "../http/statuses.ts";
+import { WIRE_ERRORS } from "../wire/statuses.ts";
 import { BUSY_RETRY_AFTER_S } from "./limits.ts";
 
 /** Codes of refusals that never reach the vault. */

@@ -7,6 +7,7 @@
  */
 
 import type { DataKey } from "../crypto/keys/data-key.ts";
+import type { KvListRequest } from "../kv/kv-service.ts";
 import {
   metadataToWire,
   objectToWire,
@@ -14,8 +15,7 @@ import {
   summaryPageToWire,
   versionPageToWire,
   type Wire,
-} from "../http/wire.ts";
-import type { KvListRequest } from "../kv/kv-service.ts";
+} from "../wire/bodies.ts";
 import { BODY_BYTES_MAX } from "./limits.ts";
 import { type Operation, operation } from "./operations.ts";
 import * as schemas from "./schemas.ts";

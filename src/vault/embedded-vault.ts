@@ -11,7 +11,7 @@ import { checkOptions, optionNames } from "../base/options.ts";
 import type { WritableLayout } from "../crypto/envelope/envelope.ts";
 import { checkLayout } from "../crypto/local.ts";
 import { invalidRange } from "../errors.ts";
-import { Vault, type VaultBehaviour } from "../face.ts";
+import { Vault, type VaultBehaviour } from "../facade/vault.ts";
 import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
 import type { KvActor } from "../kv/kv-service.ts";

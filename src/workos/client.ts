@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Vault } from "../face.ts";
+import { Vault } from "../facade/vault.ts";
 import type { HttpOptions } from "../http/transport.ts";
 import { WorkOSVault } from "./vault.ts";
 

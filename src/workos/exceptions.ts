@@ -8,7 +8,7 @@
  * @module
  */
 import { isVaultError, type VaultError, type VaultErrorCode } from "../errors.ts";
-import { WIRE_ERRORS } from "../http/statuses.ts";
+import { WIRE_ERRORS } from "../wire/statuses.ts";
 
 /** What every refusal tells. */
 export interface RequestException {

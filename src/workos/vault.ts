@@ -9,7 +9,7 @@
 
 import { lend } from "../base/dispose.ts";
 import type { DataKey as CofferDataKey } from "../crypto/keys/data-key.ts";
-import type { Vault } from "../face.ts";
+import type { Vault } from "../facade/vault.ts";
 import type { KvListRequest, KvMetadata, KvObjectWithoutValue } from "../kv/kv-service.ts";
 import { KV_LIST_LIMIT_MAX } from "../kv/rules.ts";
 import { AutoPaginatable } from "./auto-paginatable.ts";

@@ -8,7 +8,7 @@ import {
   parseEnvelope,
 } from "../../src/crypto/envelope/envelope.ts";
 import { DataKey, localDecryptSync, localEncrypt, localEncryptSync, splice } from "../../src/crypto/index.ts";
-import { Vault } from "../../src/face.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import { Lease } from "../../src/keys/index.ts";
 import { craft, numbers } from "../support/crafted-envelopes.ts";
 import { MemoryKeyService, noStore } from "../support/memory-service.ts";

@@ -14,7 +14,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { inspect } from "../../src/crypto/envelope/inspect.ts";
-import { Vault } from "../../src/face.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import { createApp, listen } from "../../src/server/index.ts";
 import { PERMISSIONS } from "../../src/vault/api-keys.ts";
 import { openFileHost } from "../../src/vault/embedded-vault.ts";

@@ -16,7 +16,7 @@ import { WorkOS as WorkOs11 } from "workos-node-11";
 import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { inspect, isCiphertext, splice } from "../../src/crypto/envelope/inspect.ts";
 import { localDecrypt, localEncrypt } from "../../src/crypto/local.ts";
-import { Vault } from "../../src/face.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";
 import { openVault } from "../../src/vault/embedded-vault.ts";
 import { wellFormedText } from "../support/arbitraries.ts";

@@ -143,9 +143,9 @@ const WRONG: readonly (readonly [rule: string, file: string, text: string, messa
   ],
   [
     "portable-node",
-    "src/face.ts",
+    "src/facade/vault.ts",
     'export const f = () => import("path");',
-    'src/face.ts:1: face is portable and may not import the Node module "path" at run time',
+    'src/facade/vault.ts:1: face is portable and may not import the Node module "path" at run time',
   ],
   [
     "provider",

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { inspect } from "../../src/crypto/envelope/inspect.ts";
-import { Vault } from "../../src/face.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import type { KvListRequest, KvPage, KvService, KvSummary } from "../../src/kv/kv-service.ts";
 import { ROOT } from "../../tools/root.ts";
 import { rejectionOf } from "../support/errors.ts";

@@ -9,7 +9,7 @@
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import { WorkOS as Sdk } from "workos-node-11";
 import { isVaultError } from "../../src/errors.ts";
-import { Vault } from "../../src/face.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import type { KeyService } from "../../src/keys/key-service.ts";
 import { createApp, type Listening, listen } from "../../src/server/index.ts";
 import { PERMISSIONS } from "../../src/vault/api-keys.ts";

@@ -41,8 +41,10 @@ export const ROOMS: readonly Room[] = [
   { name: "keys", portable: true, packages: [] },
   { name: "kv", portable: true, packages: [] },
   { name: "rekey", portable: true, packages: [] },
+  { name: "wire", portable: true, packages: [] },
   { name: "http", portable: true, packages: [] },
-  { name: "face", files: ["face.ts", "index.ts"], portable: true, packages: [] },
+  { name: "facade", portable: true, packages: [] },
+  { name: "entry", files: ["index.ts"], portable: true, packages: [] },
   { name: "workos", portable: true, packages: [] },
   {
     name: "vault",

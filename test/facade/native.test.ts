@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { inspect } from "../../src/crypto/envelope/inspect.ts";
 import { nativeDecryptSync } from "../../src/crypto/native/one-shot.ts";
-import { Vault } from "../../src/face.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";
 import { openVault } from "../../src/vault/index.ts";
 import { concat, fromBase64, seededBytes } from "../support/bytes.ts";

@@ -1,6 +1,6 @@
 /** The short way of `decrypt` to a key in the cache: the same answers as the long one, and never a stale key. */
 import { beforeEach, expect, test } from "vitest";
-import { Vault } from "../../src/face.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { MemoryKeyService, noStore } from "../support/memory-service.ts";
 

@@ -1,7 +1,7 @@
 /** Signatures of webhooks, as receivers check them (docs/spec/events.md section 3). */
 import { createHmac } from "node:crypto";
 import { expect, test } from "vitest";
-import { signWebhook, TOLERANCE_MS_DEFAULT, verifyWebhook } from "../../src/http/webhook.ts";
+import { signWebhook, TOLERANCE_MS_DEFAULT, verifyWebhook } from "../../src/wire/webhook.ts";
 import { utf8Bytes } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
 import { expectNoTrace } from "../support/secrets.ts";

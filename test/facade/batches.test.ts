@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { ItemResult } from "../../src/base/item-result.ts";
 import type { KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { VaultError } from "../../src/errors.ts";
-import { Vault, type VaultBehaviour } from "../../src/face.ts";
+import { Vault, type VaultBehaviour } from "../../src/facade/vault.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { MemoryKeyService } from "../support/memory-service.ts";

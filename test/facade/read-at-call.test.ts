@@ -20,7 +20,7 @@ import {
   openNativeSource,
 } from "../../src/crypto/index.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
-import { Vault } from "../../src/face.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import { takeLease } from "../../src/keys/index.ts";
 import type { ItemResult } from "../../src/rekey/index.ts";
 import { rekey, rekeyMany, rewrap, rewrapMany } from "../../src/rekey/index.ts";

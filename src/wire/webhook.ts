@@ -10,7 +10,7 @@ import { ascii, concatBytes, equalBytes, fromHex, fromUtf8, toBytes, toHex } fro
 import { checkOptions, optionNames } from "../base/options.ts";
 import { hash } from "../crypto/primitives/hash.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
-import { objectOf, textOf } from "./wire.ts";
+import { objectOf, textOf } from "./bodies.ts";
 
 /** The header's name, as WorkOS sends it. */
 export const SIGNATURE_HEADER = "WorkOS-Signature";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { localDecrypt, localEncrypt } from "../../src/crypto/local.ts";
-import { type EncryptOptions, Vault } from "../../src/face.ts";
+import { type EncryptOptions, Vault } from "../../src/facade/vault.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";
 import { anyAssociatedData, anyData, keyContext, writableLayout } from "../support/arbitraries.ts";
 import { base64, flipBit, fromBase64, utf8Bytes } from "../support/bytes.ts";

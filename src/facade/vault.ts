@@ -1,5 +1,5 @@
 /**
- * Vault: the face that applications use.
+ * Vault: the facade that applications use.
  *
  * Owns the composition of the ports into encrypt, decrypt, rekey and the store; portable, so that it runs in
  * browsers and on edge runtimes. Must not know which key service or store stands behind it.
@@ -7,21 +7,21 @@
  * @module
  */
 
-import { encodeBase64 } from "./base/base64.ts";
-import { copyBytes, equalBytes } from "./base/bytes.ts";
-import { DISPOSE, lend } from "./base/dispose.ts";
-import { checkOptions, type OptionNames, optionNames } from "./base/options.ts";
+import { encodeBase64 } from "../base/base64.ts";
+import { copyBytes, equalBytes } from "../base/bytes.ts";
+import { DISPOSE, lend } from "../base/dispose.ts";
+import { checkOptions, type OptionNames, optionNames } from "../base/options.ts";
 import {
   type Envelope,
   type ParsedEnvelope,
   parseEnvelope,
   type WritableLayout,
-} from "./crypto/envelope/envelope.ts";
-import type { DecryptItem } from "./crypto/envelope/fast/envelope-batch.ts";
-import { envelopeKeyOf } from "./crypto/envelope/fast/envelope-key.ts";
-import { checkPlaintext, roomFor } from "./crypto/envelope/plaintext.ts";
-import type { DataKey } from "./crypto/keys/data-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "./crypto/keys/key-context.ts";
+} from "../crypto/envelope/envelope.ts";
+import type { DecryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
+import { envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
+import { checkPlaintext, roomFor } from "../crypto/envelope/plaintext.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import {
   type AssociatedData,
   associatedDataBytes,
@@ -33,15 +33,15 @@ import {
   type LocalDecryptOptions,
   localEncrypt,
   plaintextBytes,
-} from "./crypto/local.ts";
+} from "../crypto/local.ts";
 import {
   decryptRange,
   NATIVE_SOURCE_OPTIONS,
   type NativeReader,
   type NativeSourceOptions,
   openNativeSource,
-} from "./crypto/native/range.ts";
-import type { RangeSource } from "./crypto/native/source.ts";
+} from "../crypto/native/range.ts";
+import type { RangeSource } from "../crypto/native/source.ts";
 import {
   type ByteTransform,
   decryptStream,
@@ -50,15 +50,15 @@ import {
   type MakeDataKey,
   NATIVE_STREAM_OPTIONS,
   type NativeStreamOptions,
-} from "./crypto/native/stream.ts";
-import { readyRandom } from "./crypto/primitives/random.ts";
-import { decryptFailed, VaultError } from "./errors.ts";
-import { HttpKeyService } from "./http/http-key-service.ts";
-import { HttpKvService } from "./http/http-kv-service.ts";
-import { HTTP_OPTIONS, type HttpOptions, Transport } from "./http/transport.ts";
-import { decryptBatch, encryptBatch, type UseLease, type VaultEncryptItem } from "./keys/batches.ts";
-import { DataKeyCache, type DataKeyCacheOptions } from "./keys/data-key-cache.ts";
-import { CALL_OPTIONS, type CallOptions, type KeyService } from "./keys/key-service.ts";
+} from "../crypto/native/stream.ts";
+import { readyRandom } from "../crypto/primitives/random.ts";
+import { decryptFailed, VaultError } from "../errors.ts";
+import { HttpKeyService } from "../http/http-key-service.ts";
+import { HttpKvService } from "../http/http-kv-service.ts";
+import { HTTP_OPTIONS, type HttpOptions, Transport } from "../http/transport.ts";
+import { decryptBatch, encryptBatch, type UseLease, type VaultEncryptItem } from "../keys/batches.ts";
+import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
+import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
 import {
   checkLimits,
   LEASE_LIMITS,
@@ -66,8 +66,8 @@ import {
   type LeaseLimits,
   type LeaseOptions,
   takeLease,
-} from "./keys/lease.ts";
-import { LeasePool } from "./keys/lease-pool.ts";
+} from "../keys/lease.ts";
+import { LeasePool } from "../keys/lease-pool.ts";
 import type {
   KvListRequest,
   KvMetadata,
@@ -76,8 +76,8 @@ import type {
   KvPage,
   KvService,
   KvVersion,
-} from "./kv/kv-service.ts";
-import { KvListing } from "./kv/pagination.ts";
+} from "../kv/kv-service.ts";
+import { KvListing } from "../kv/pagination.ts";
 import {
   BATCH_OPTIONS,
   type BatchOptions,
@@ -88,7 +88,7 @@ import {
   rekeyMany,
   rewrap,
   rewrapMany,
-} from "./rekey/rekey.ts";
+} from "../rekey/rekey.ts";
 
 /** How a vault behaves, whatever stands behind it. */
 export interface VaultBehaviour {
@@ -810,7 +810,7 @@ export class Vault implements KvServiceFace {
   }
 }
 
-/** The store's calls as the face has them: a list is also an iterator. */
+/** The store's calls as the facade has them: a list is also an iterator. */
 type KvServiceFace = { [K in Exclude<keyof KvService, "listKv">]-?: NonNullable<KvService[K]> };
 
 function checkContext(key: DataKey, expected: Uint8Array | undefined): void {
