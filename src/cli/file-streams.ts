@@ -9,7 +9,7 @@
 import type { Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { releaseMemory } from "../base/bytes.ts";
-import type { AtomicFileOptions } from "../vault/atomic-file.ts";
+import type { AtomicFileOptions } from "../vault/files/atomic-file.ts";
 import { CliError, systemReason } from "./errors.ts";
 import { isPipe, openPipe, writeOut } from "./io.ts";
 import { OutFile } from "./out-file.ts";

@@ -7,8 +7,8 @@
  * @module
  */
 import type { Transport } from "../http/transport.ts";
+import { looksLikeUrl } from "../vault/files/vault-path.ts";
 import type { EmbeddedVault, VaultHost } from "../vault/index.ts";
-import { looksLikeUrl } from "../vault/vault-path.ts";
 import { usageError } from "./errors.ts";
 import { checkNoKey } from "./paths.ts";
 

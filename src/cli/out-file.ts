@@ -8,7 +8,7 @@
  * @module
  */
 import { lstatSync } from "node:fs";
-import { AtomicFile, type AtomicFileOptions } from "../vault/atomic-file.ts";
+import { AtomicFile, type AtomicFileOptions } from "../vault/files/atomic-file.ts";
 import { CliError, systemReason } from "./errors.ts";
 import { dropJournal } from "./rekey-journal.ts";
 

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { looksLikeKey } from "../vault/key-text.ts";
+import { looksLikeKey } from "../vault/root/key-text.ts";
 import { usageError } from "./errors.ts";
 
 /** @param what - names the option, or the argument @throws CliError ERR_USAGE, without what was given */

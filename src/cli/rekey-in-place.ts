@@ -20,7 +20,7 @@ import {
 import { dirname } from "node:path";
 import { equalBytes } from "../base/bytes.ts";
 import { NATIVE_PREFIX_BYTES } from "../crypto/native/format.ts";
-import { isOther, syncDirectory } from "../vault/atomic-file.ts";
+import { isOther, syncDirectory } from "../vault/files/atomic-file.ts";
 import { CliError, systemReason } from "./errors.ts";
 import {
   findJournal,

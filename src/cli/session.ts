@@ -6,7 +6,7 @@
  * @module
  */
 
-import { leftFilesBeside } from "../vault/atomic-file.ts";
+import { leftFilesBeside } from "../vault/files/atomic-file.ts";
 import type { VaultHost } from "../vault/index.ts";
 import { STANDARD } from "./file-streams.ts";
 import { type Format, visible } from "./format.ts";

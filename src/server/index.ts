@@ -3,8 +3,8 @@
  *
  * @module
  */
-export { type App, type AppOptions, createApp, type LogEntry } from "./app.ts";
+export { type App, type AppOptions, createApp, type LogEntry } from "./core/app.ts";
 export * from "./limits.ts";
-export { HOST_DEFAULT, type Listening, type ListenOptions, listen, PORT_DEFAULT } from "./node.ts";
-export { type Stopped, stopServer } from "./stop.ts";
-export { WebhookWorker, type WebhookWorkerOptions } from "./webhook-worker.ts";
+export { HOST_DEFAULT, type Listening, type ListenOptions, listen, PORT_DEFAULT } from "./node/listener.ts";
+export { type Stopped, stopServer } from "./node/stop.ts";
+export { WebhookWorker, type WebhookWorkerOptions } from "./webhooks/worker.ts";

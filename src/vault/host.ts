@@ -11,20 +11,20 @@ import { readyRandom } from "../crypto/primitives/random.ts";
 import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import { untilAborted } from "../keys/key-service.ts";
-import { ApiKeys } from "./api-keys.ts";
-import { type EventActor, EventLog, type EventMode } from "./events.ts";
-import { clearExpiredAnswers, IdempotentWrites } from "./idempotency.ts";
+import { ApiKeys } from "./access/api-keys.ts";
+import { clearExpiredAnswers, IdempotentWrites } from "./access/idempotency.ts";
+import type { Session } from "./access/session.ts";
+import { type EventActor, EventLog, type EventMode } from "./events/events.ts";
+import { Webhooks } from "./events/webhooks.ts";
 import { newId } from "./ids.ts";
-import { KekWrapper } from "./kek.ts";
-import { destroyDueKeks, KekLifecycle } from "./kek-lifecycle.ts";
-import { EmbeddedKeyService } from "./key-service.ts";
-import { Keyring } from "./keyring.ts";
-import { EmbeddedKvStore } from "./kv-store.ts";
+import { KekWrapper } from "./keks/kek.ts";
+import { EmbeddedKeyService } from "./keks/key-service.ts";
+import { Keyring } from "./keks/keyring.ts";
+import { destroyDueKeks, KekLifecycle } from "./keks/lifecycle.ts";
+import { EmbeddedKvStore } from "./kv/store.ts";
 import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
-import { findRootKey, type RootKeyRequest } from "./root-key.ts";
-import type { Session } from "./session.ts";
+import { findRootKey, type RootKeyRequest } from "./root/root-key.ts";
 import type { Database, WaitOptions } from "./storage/database.ts";
-import { Webhooks } from "./webhooks.ts";
 
 /** An environment: a tenant of a host. */
 export interface EnvironmentInfo {

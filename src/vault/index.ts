@@ -4,7 +4,16 @@
  *
  * @module
  */
-export { type ApiKeyInfo, type ApiKeys, PERMISSIONS, type Permission } from "./api-keys.ts";
+export { type ApiKeyInfo, type ApiKeys, PERMISSIONS, type Permission } from "./access/api-keys.ts";
+export {
+  EVENT_KINDS,
+  type EventActor,
+  type EventData,
+  type EventKind,
+  type EventMode,
+  type VaultEvent,
+} from "./events/events.ts";
+export type { DeadDelivery, Delivery, WebhookInfo, Webhooks } from "./events/webhooks.ts";
 export {
   BACKUP_SAMPLE,
   type BackupOptions,
@@ -15,25 +24,10 @@ export {
   type RestoreOptions,
   restoreVault,
   streamBackup,
-} from "./backup.ts";
-export {
-  EmbeddedVault,
-  type OpenVaultOptions,
-  openFileHost,
-  openPostgresHost,
-  openVault,
-  type PostgresHostOptions,
-} from "./embedded-vault.ts";
-export {
-  EVENT_KINDS,
-  type EventActor,
-  type EventData,
-  type EventKind,
-  type EventMode,
-  type VaultEvent,
-} from "./events.ts";
+} from "./files/backup.ts";
+export { ROOT_KEY_SUFFIX } from "./files/vault-path.ts";
 export type { EnvironmentInfo, HostSession, Principal, VaultHost } from "./host.ts";
-export type { KekState } from "./kek.ts";
+export type { KekState } from "./keks/kek.ts";
 export type {
   KekInfo,
   KekSelector,
@@ -41,10 +35,16 @@ export type {
   KekVersionSelector,
   ShredOptions,
   ShredReport,
-} from "./kek-lifecycle.ts";
-export type { RewrapReport } from "./kv-rewrap.ts";
+} from "./keks/lifecycle.ts";
+export type { RewrapReport } from "./kv/rewrap.ts";
 export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
-export { ROOT_KEY_VARIABLE } from "./root-key.ts";
-export { migratePostgres, type PostgresOptions } from "./storage/postgres.ts";
-export { ROOT_KEY_SUFFIX } from "./vault-path.ts";
-export type { DeadDelivery, Delivery, WebhookInfo, Webhooks } from "./webhooks.ts";
+export {
+  EmbeddedVault,
+  type OpenVaultOptions,
+  openFileHost,
+  openPostgresHost,
+  openVault,
+  type PostgresHostOptions,
+} from "./open-vault.ts";
+export { ROOT_KEY_VARIABLE } from "./root/root-key.ts";
+export { migratePostgres, type PostgresOptions } from "./storage/postgres/postgres.ts";

@@ -18,7 +18,7 @@ import { inspect, isCiphertext, splice } from "../../src/crypto/envelope/inspect
 import { localDecrypt, localEncrypt } from "../../src/crypto/local.ts";
 import { Vault } from "../../src/facade/vault.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";
-import { openVault } from "../../src/vault/embedded-vault.ts";
+import { openVault } from "../../src/vault/open-vault.ts";
 import { wellFormedText } from "../support/arbitraries.ts";
 import { base64, fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";

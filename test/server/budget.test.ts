@@ -1,7 +1,7 @@
 /** The account of what clients make a server hold (docs/spec/key-service-api.md, API-51). */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Budget, type Holding } from "../../src/server/budget.ts";
+import { Budget, type Holding } from "../../src/server/node/budget.ts";
 
 test("[API-51] who has waited longest is let go first, and only as many as need be", () => {
   const budget = new Budget(100);

@@ -1,6 +1,6 @@
 /** What a server says of itself: health, metrics, OpenAPI, log; its limits of rate, its end (docs/spec/key-service-api.md 1.3, 4). */
 import { beforeAll, describe, expect, test } from "vitest";
-import { createApp, OPERATIONS } from "../../src/server/app.ts";
+import { createApp, OPERATIONS } from "../../src/server/core/app.ts";
 import { type JsonSchema, resolve, violations } from "../support/json-schema.ts";
 import {
   adminQuery,

@@ -6,11 +6,11 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
-import { Lookups } from "../../src/server/webhook-lookup.ts";
-import { DeliveryTurns } from "../../src/server/webhook-turns.ts";
-import { WebhookWorker } from "../../src/server/webhook-worker.ts";
+import { Lookups } from "../../src/server/webhooks/lookup.ts";
+import { DeliveryTurns } from "../../src/server/webhooks/turns.ts";
+import { WebhookWorker } from "../../src/server/webhooks/worker.ts";
+import type { Delivery, OwedWebhook } from "../../src/vault/events/webhooks.ts";
 import type { VaultHost } from "../../src/vault/index.ts";
-import type { Delivery, OwedWebhook } from "../../src/vault/webhooks.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
 import { eventually, openTestHost, TEST_ACTOR } from "../support/vaults.ts";
 

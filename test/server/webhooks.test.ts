@@ -1,7 +1,7 @@
 /** Events delivered to webhooks: signed, retried, given up, revived, and only to where they may go (docs/spec/events.md 3). */
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { WebhookWorker } from "../../src/server/webhook-worker.ts";
+import { WebhookWorker } from "../../src/server/webhooks/worker.ts";
 import type { HostSession, VaultHost } from "../../src/vault/index.ts";
 import { verifyWebhook } from "../../src/wire/webhook.ts";
 import { errorOf } from "../support/errors.ts";

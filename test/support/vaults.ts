@@ -12,9 +12,9 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll } from "vitest";
-import { openFileHost } from "../../src/vault/embedded-vault.ts";
 import type { HostSession, VaultHost } from "../../src/vault/host.ts";
 import { type EmbeddedVault, type OpenVaultOptions, openVault } from "../../src/vault/index.ts";
+import { openFileHost } from "../../src/vault/open-vault.ts";
 
 /** 32 bytes, 01 02 03 … 20, in base64. */
 export const ROOT_KEY = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";

@@ -36,7 +36,7 @@ const SOUND: Files = {
   "src/index.ts": 'export * from "./kv/index.ts";\nexport { f as selected } from "./crypto/providers.ts";\n',
   "src/vault/index.ts":
     'import { DatabaseSync } from "node:sqlite";\nimport "../index.ts";\nexport const b = Buffer.alloc(1);\nexport { DatabaseSync };\n',
-  "src/vault/storage/postgres.ts":
+  "src/vault/storage/postgres/postgres.ts":
     'import type { Pool } from "pg";\nexport const f = () => import("pg") as Promise<Pool>;\n',
   "src/server/index.ts": 'import "node:http";\nimport "zod";\nimport "../vault/index.ts";\n',
   "src/cli/main.ts":

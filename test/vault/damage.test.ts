@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
 import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import { migrations, SCHEMA_VERSION } from "../../src/vault/storage/schema.ts";
-import { SQLITE_TYPES } from "../../src/vault/storage/sqlite.ts";
+import { SQLITE_TYPES } from "../../src/vault/storage/sqlite/sqlite.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { freshDirectory, freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";
 

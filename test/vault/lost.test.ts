@@ -15,7 +15,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openFileHost, openVault } from "../../src/vault/index.ts";
-import { looksLikeKey } from "../../src/vault/key-text.ts";
+import { looksLikeKey } from "../../src/vault/root/key-text.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { freshDirectory, freshPath, openTestVault, ROOT_KEY } from "../support/vaults.ts";
 

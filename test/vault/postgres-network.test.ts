@@ -1,7 +1,7 @@
 /** A network that swallows packets, connections that break, locks that others hold: every wait has an end. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Database } from "../../src/vault/storage/database.ts";
-import { openPostgres } from "../../src/vault/storage/postgres.ts";
+import { openPostgres } from "../../src/vault/storage/postgres/postgres.ts";
 import { rejectionOf } from "../support/errors.ts";
 import {
   adminQuery,

@@ -1,13 +1,13 @@
 /** Rewrapping the store under the newest KEK versions, while others go on. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
-import { IdempotentWrites } from "../../src/vault/idempotency.ts";
+import { IdempotentWrites } from "../../src/vault/access/idempotency.ts";
 import type { EmbeddedVault } from "../../src/vault/index.ts";
-import { KekWrapper } from "../../src/vault/kek.ts";
-import { Keyring } from "../../src/vault/keyring.ts";
-import { EmbeddedKvStore } from "../../src/vault/kv-store.ts";
+import { KekWrapper } from "../../src/vault/keks/kek.ts";
+import { Keyring } from "../../src/vault/keks/keyring.ts";
+import { EmbeddedKvStore } from "../../src/vault/kv/store.ts";
 import type { Database, Sql, WaitOptions } from "../../src/vault/storage/database.ts";
-import { openSqlite } from "../../src/vault/storage/sqlite.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
 import { fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { freshPath, openTestVault, ROOT_KEY, TEST_ACTOR, tamper } from "../support/vaults.ts";

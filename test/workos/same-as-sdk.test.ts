@@ -12,7 +12,7 @@ import { isVaultError } from "../../src/errors.ts";
 import { Vault } from "../../src/facade/vault.ts";
 import type { KeyService } from "../../src/keys/key-service.ts";
 import { createApp, type Listening, listen } from "../../src/server/index.ts";
-import { PERMISSIONS } from "../../src/vault/api-keys.ts";
+import { PERMISSIONS } from "../../src/vault/access/api-keys.ts";
 import type { VaultHost } from "../../src/vault/host.ts";
 import {
   ConflictException,

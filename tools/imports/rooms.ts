@@ -49,7 +49,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "vault",
     portable: false,
-    packages: [{ name: "pg", files: /^vault\/storage\/postgres(-connection)?\.ts$/ }],
+    packages: [{ name: "pg", files: /^vault\/storage\/postgres\/(postgres|connection)\.ts$/ }],
   },
   {
     name: "server",

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import type { BackupReport } from "../../vault/backup.ts";
+import type { BackupReport } from "../../vault/files/backup.ts";
 import { usageError } from "../errors.ts";
 import { STANDARD } from "../file-streams.ts";
 import { type Result, record } from "../format.ts";
@@ -90,7 +90,7 @@ async function backUp(session: Session, { force }: BackupFlags, out: string | un
     progress ??= new Progress((line) => void session.progress(line), total);
     progress.update(done);
   };
-  const { backupVault, streamBackup } = await import("../../vault/backup.ts");
+  const { backupVault, streamBackup } = await import("../../vault/files/backup.ts");
   try {
     if (out === STANDARD) {
       for await (const piece of streamBackup(path, { signal, onProgress })) await writeOut(piece);
@@ -137,13 +137,13 @@ async function restoreBackup(
   checkNoKey(given, "the backup");
   const { signal } = session;
   const keyPath = rootKeyPath(session.flags);
-  const { checkBackup, restoreVault } = await import("../../vault/backup.ts");
+  const { checkBackup, restoreVault } = await import("../../vault/files/backup.ts");
   const { ROOT_KEY_VARIABLE } = await import("../../vault/index.ts");
   // What stands on the command line goes before the variable, as for every command.
   if (keyPath !== undefined) delete process.env[ROOT_KEY_VARIABLE];
   if (check === true) {
     const vault = session.flags.vault || process.env[VAULT_VARIABLE];
-    const { rootKeyBeside } = await import("../../vault/vault-path.ts");
+    const { rootKeyBeside } = await import("../../vault/files/vault-path.ts");
     const beside = vault ? rootKeyBeside(vault).path : undefined;
     return reportOf(session, await checkBackup(given, { rootKeyPath: keyPath ?? beside, signal }), []);
   }

@@ -1,0 +1,296 @@
+/**
+ * The server's core: `(Request) => Response`, on every runtime with web standards.
+ *
+ * Owns the way of a request: route, authentication, authorisation, validation, the operation, the answer; and what of it
+ * is logged and counted. Must not know sockets, nor where a vault is stored.
+ *
+ * @module
+ */
+
+import { toHex } from "../../base/bytes.ts";
+import { checkOptions, optionNames } from "../../base/options.ts";
+import { WRAP_NONCE_BYTES } from "../../crypto/keys/key-blob.ts";
+import { KEY_BYTES } from "../../crypto/limits.ts";
+import { randomBytes, withOneRead } from "../../crypto/primitives/random.ts";
+import type { ApiKeyInfo } from "../../vault/access/api-keys.ts";
+import type { EventMode } from "../../vault/events/events.ts";
+import type { HostSession, Principal, VaultHost } from "../../vault/host.ts";
+import { BODY_BYTES_SMALL_MAX, URL_CHARS_MAX } from "../limits.ts";
+import { COFFER_OPERATIONS } from "../operations/coffer-api.ts";
+import { VAULT_OPERATIONS } from "../operations/vault-api.ts";
+import { type Answer, type Asked, askedOf, responseOf } from "./exchange.ts";
+import { Metrics } from "./metrics.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { Operation } from "./operation.ts";
+import { invalidRequest, Problem, problemBody, toProblem } from "./problems.ts";
+import { RateLimiter } from "./rate-limiter.ts";
+import { authenticate, idempotencyOf, queryOf, readBody, validate } from "./request.ts";
+import { type Parameters, Router } from "./router.ts";
+import { parseStrictJson } from "./strict-json.ts";
+
+/** Everything that can be asked. */
+export const OPERATIONS: readonly Operation[] = [...VAULT_OPERATIONS, ...COFFER_OPERATIONS];
+
+/** One line of the log: what happened, never what was said. Only these fields exist. */
+export interface LogEntry {
+  readonly level: "info" | "error";
+  /** RFC 3339. */
+  readonly at: string;
+  readonly requestId: string;
+  readonly method: string;
+  /** The route's pattern, without ids and names. */
+  readonly route: string;
+  readonly status: number;
+  readonly durationMs: number;
+  readonly apiKeyId?: string;
+  readonly environmentId?: string;
+  readonly code?: string;
+  /** Class and code of an unexpected error, never its message. */
+  readonly cause?: string;
+}
+
+export interface AppOptions {
+  readonly host: VaultHost;
+  /** Takes log entries; default none. */
+  readonly log?: ((entry: LogEntry) => void) | undefined;
+  /** Which events are recorded: reads too (default), or changes only. */
+  readonly events?: EventMode | undefined;
+  /** Requests per minute and API key in this process; default unlimited. */
+  readonly requestsPerMinute?: number | undefined;
+}
+
+/** Names of {@link AppOptions}. */
+const APP_OPTIONS = optionNames<AppOptions>({ host: true, log: true, events: true, requestsPerMinute: true });
+
+/** A server's core. */
+export interface App {
+  /**
+   * Answers a request. Rejects only where there is no randomness.
+   *
+   * @param refusal - what a listener has found wrong with it already
+   */
+  answer(asked: Asked, refusal?: Problem): Promise<Answer>;
+
+  /** The same for a web-standard request. */
+  fetch(request: Request, refusal?: Problem): Promise<Response>;
+
+  /**
+   * Runs `work`, which begins to answer requests that have all come already: what they have to look at together is looked at
+   * once.
+   */
+  atOnce(work: () => void): void;
+}
+
+/** What is known of a request while it is answered. */
+interface Trace {
+  readonly requestId: string;
+  route: string;
+  apiKey?: ApiKeyInfo;
+  code?: string;
+  cause?: string;
+}
+
+/** On every answer. */
+export const JSON_HEADERS = {
+  "content-type": "application/json",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+};
+const KNOWN_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
+const NO_ROUTE = "(none)";
+const REQUEST_ID_BYTES = 12;
+/** Random bytes of a request for a data key: its id, the key, and the nonce under which it is wrapped. */
+const REQUEST_RANDOM_BYTES = REQUEST_ID_BYTES + KEY_BYTES + WRAP_NONCE_BYTES;
+
+/** Answers a request of one route; what it throws is refused. */
+type Handle = (asked: Asked, parameters: Parameters, trace: Trace) => Promise<Answer>;
+
+interface Route {
+  /** The pattern, for log and metrics. */
+  readonly path: string;
+  readonly handle: Handle;
+}
+
+/** Builds the core over a host. */
+export function createApp(options: AppOptions): App {
+  checkOptions(options, APP_OPTIONS, "createApp");
+  const { host } = options;
+  const metrics = new Metrics();
+  const limiter =
+    options.requestsPerMinute === undefined ? undefined : new RateLimiter(options.requestsPerMinute);
+  const router = new Router<Route>();
+  const add = (method: string, path: string, handle: Handle): void =>
+    router.add(method, path, { path, handle });
+  for (const operation of OPERATIONS) {
+    add(operation.method, operation.path, async (asked, parameters, trace) => {
+      const answer = await run(operation, asked, parameters, trace);
+      return json(operation.status, JSON.stringify(answer), trace);
+    });
+  }
+  // Bytes, which all answers that wait to be sent have in common.
+  const document = new TextEncoder().encode(JSON.stringify(openApiDocument(OPERATIONS)));
+  add("GET", "/openapi.json", async (_, __, trace) => json(200, document, trace));
+  add("GET", "/healthz", async (_, __, trace) => json(200, '{"status":"ok"}', trace));
+  add("GET", "/readyz", async (_, __, trace) => {
+    // At most one write a second, however often it is asked.
+    await host.writable();
+    return json(200, '{"status":"ready"}', trace);
+  });
+  add("GET", "/metrics", async (_, __, trace) =>
+    json(200, metrics.render(), trace, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
+  );
+
+  /** Sessions of API keys as long as these are known: a session without an idempotency key is like every other. */
+  const sessions = new WeakMap<ApiKeyInfo, HostSession>();
+
+  function openSession(apiKey: ApiKeyInfo, idempotency: Principal["idempotency"]): HostSession {
+    const known = idempotency === undefined ? sessions.get(apiKey) : undefined;
+    if (known !== undefined) return known;
+    const session = host.session(apiKey.environmentId, {
+      actor: { id: apiKey.id, name: apiKey.name, source: "api" },
+      constraints: apiKey.constraints,
+      events: options.events ?? "all",
+      idempotency,
+    });
+    if (idempotency === undefined) sessions.set(apiKey, session);
+    return session;
+  }
+
+  /** Awaits only what is not there yet: what can be answered at once is carried out before this returns. */
+  async function run(
+    operation: Operation,
+    asked: Asked,
+    parameters: Parameters,
+    trace: Trace,
+  ): Promise<unknown> {
+    const found = authenticate(host, asked);
+    const apiKey = found instanceof Promise ? await found : found;
+    trace.apiKey = apiKey;
+    limiter?.take(apiKey.id);
+    const lacking = operation.permissions.find((permission) => !apiKey.permissions.includes(permission));
+    if (lacking !== undefined) {
+      throw new Problem(403, "ERR_FORBIDDEN", `This API key lacks the permission ${lacking}.`);
+    }
+    const path = validate(operation.pathSchema, parameters, 400);
+    const query =
+      operation.querySchema === undefined
+        ? undefined
+        : validate(operation.querySchema, queryOf(asked.target, operation.isList === true), 400);
+    let bytes: Uint8Array | undefined;
+    let body: unknown;
+    if (operation.bodySchema !== undefined) {
+      const read = readBody(asked, operation.bodyBytesMax ?? BODY_BYTES_SMALL_MAX);
+      bytes = read instanceof Promise ? await read : read;
+      body = validate(operation.bodySchema, parseStrictJson(bytes), 422);
+    }
+    const idempotency = operation.isIdempotent ? idempotencyOf(operation.id, asked, bytes) : undefined;
+    const session = openSession(apiKey, idempotency);
+    const { signal } = asked;
+    try {
+      return await operation.run({ path, query, body, session, apiKey, host, signal });
+    } catch (error) {
+      if (signal.aborted) throw new Problem(499, "ERR_REQUEST_ABORTED", "The client has gone.");
+      // What an error may tell depends on what was asked.
+      throw Object.assign(toProblem(error, operation.isKeyBlobCall === true), { thrown: error });
+    }
+  }
+
+  function refuse(error: unknown, trace: Trace): Answer {
+    const problem = toProblem(error, false);
+    const thrown = (error as { thrown?: unknown }).thrown ?? error;
+    trace.code = problem.code;
+    if (problem.status >= 500) trace.cause = causeOf(thrown);
+    return json(problem.status, problemBody(problem), trace, problem.headers);
+  }
+
+  async function dispatch(asked: Asked, trace: Trace): Promise<Answer> {
+    const path = pathOf(asked.target);
+    const found = router.find(asked.method === "HEAD" ? "GET" : asked.method, path);
+    if (found.target !== undefined) {
+      trace.route = found.target.path;
+      return found.target.handle(asked, found.parameters, trace);
+    }
+    if (found.methods.length === 0) throw new Problem(404, "ERR_ROUTE_NOT_FOUND", "Not Found");
+    const allow = found.methods.join(", ");
+    throw new Problem(405, "ERR_METHOD_NOT_ALLOWED", "Method not allowed", { allow });
+  }
+
+  async function answer(asked: Asked, refusal?: Problem): Promise<Answer> {
+    return withOneRead(REQUEST_RANDOM_BYTES, () => answerOne(asked, refusal));
+  }
+
+  async function answerOne(asked: Asked, refusal: Problem | undefined): Promise<Answer> {
+    const startedAt = metrics.begin();
+    const trace: Trace = { requestId: newRequestId(), route: NO_ROUTE };
+    let answer: Answer;
+    try {
+      const problem = refusal ?? problemOfTarget(asked.target);
+      if (problem !== undefined) throw problem;
+      answer = await dispatch(asked, trace);
+    } catch (error) {
+      answer = refuse(error, trace);
+    }
+    const method = KNOWN_METHODS.has(asked.method) ? asked.method : "OTHER";
+    const milliseconds = metrics.end(startedAt, method, trace.route, answer.status);
+    options.log?.({
+      level: answer.status >= 500 ? "error" : "info",
+      at: new Date().toISOString(),
+      requestId: trace.requestId,
+      method,
+      route: trace.route,
+      status: answer.status,
+      durationMs: Math.round(milliseconds * 1000) / 1000,
+      ...(trace.apiKey === undefined
+        ? {}
+        : { apiKeyId: trace.apiKey.id, environmentId: trace.apiKey.environmentId }),
+      ...(trace.code === undefined ? {} : { code: trace.code }),
+      ...(trace.cause === undefined ? {} : { cause: trace.cause }),
+    });
+    return answer;
+  }
+
+  return {
+    answer,
+    fetch: async (request, refusal) => responseOf(await answer(askedOf(request), refusal), request.method),
+    atOnce: (work) => host.atOnce(work),
+  };
+}
+
+/** The path of a target, without its query. */
+function pathOf(target: string): string {
+  const mark = target.indexOf("?");
+  return mark < 0 ? target : target.slice(0, mark);
+}
+
+/** What is wrong with a target before any route is looked for. */
+function problemOfTarget(target: string): Problem | undefined {
+  if (target.length > URL_CHARS_MAX) return new Problem(414, "ERR_REQUEST_TOO_LARGE", "The URL is too long.");
+  if (!target.includes("%")) return undefined;
+  try {
+    decodeURIComponent(pathOf(target));
+    return undefined;
+  } catch {
+    return invalidRequest("The path is not percent-encoded UTF-8.");
+  }
+}
+
+function json(
+  status: number,
+  body: Answer["body"],
+  trace: Trace,
+  headers: Readonly<Record<string, string>> = {},
+): Answer {
+  return { status, headers: { ...JSON_HEADERS, ...headers, "x-request-id": trace.requestId }, body };
+}
+
+/** An id that no other answer has. */
+export function newRequestId(): string {
+  return `req_${toHex(randomBytes(REQUEST_ID_BYTES))}`;
+}
+
+/** Class and code of an error: its message and cause may say what nobody should read. */
+function causeOf(error: unknown): string {
+  const { name, code, cause } = error as { name?: unknown; code?: unknown; cause?: unknown };
+  const own = `${typeof name === "string" ? name : typeof error}${typeof code === "string" ? ` ${code}` : ""}`;
+  return cause === undefined ? own : `${own} <- ${causeOf(cause)}`;
+}

@@ -1,0 +1,101 @@
+/**
+ * `/openapi.json`: OpenAPI 3.1, made from the operations that the server runs.
+ *
+ * Owns the document's frame. Must not know any operation by name.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { VERSION } from "../../version.ts";
+import { problem } from "../operations/schemas.ts";
+import type { Operation } from "./operation.ts";
+
+type Json = Record<string, unknown>;
+
+/** The document for a list of operations. */
+export function openApiDocument(operations: readonly Operation[]): Json {
+  const paths: Record<string, Json> = {};
+  for (const operation of operations) {
+    paths[operation.path] = {
+      ...paths[operation.path],
+      [operation.method.toLowerCase()]: describe(operation),
+    };
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "coffer",
+      version: VERSION,
+      description: "The WorkOS Vault API (/vault/v1) and what it lacks (/coffer/v1).",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url: "/" }],
+    security: [{ apiKey: [] }],
+    paths,
+    components: {
+      securitySchemes: { apiKey: { type: "http", scheme: "bearer", description: "An API key, sk_…" } },
+      schemas: { Problem: jsonSchema(problem, "output") },
+    },
+  };
+}
+
+function describe(operation: Operation): Json {
+  const parameters = [
+    ...parametersOf(operation.pathSchema, "path"),
+    ...parametersOf(operation.querySchema, "query"),
+    ...(operation.isIdempotent
+      ? [
+          {
+            name: "Idempotency-Key",
+            in: "header",
+            required: false,
+            schema: { type: "string", maxLength: 255 },
+          },
+        ]
+      : []),
+  ];
+  const permissions = operation.permissions.length === 0 ? "none" : operation.permissions.join(", ");
+  return {
+    operationId: operation.id,
+    summary: operation.summary,
+    description: `Permissions: ${permissions}.`,
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(operation.bodySchema === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: { "application/json": { schema: jsonSchema(operation.bodySchema, "input") } },
+          },
+        }),
+    responses: {
+      [operation.status]: {
+        description: "Done",
+        content: { "application/json": { schema: jsonSchema(operation.answerSchema, "output") } },
+      },
+      default: {
+        description: "Refused",
+        content: { "application/json": { schema: { $ref: "#/components/schemas/Problem" } } },
+      },
+    },
+  };
+}
+
+function parametersOf(schema: z.ZodObject | undefined, where: "path" | "query"): Json[] {
+  if (schema === undefined) return [];
+  const { properties, required } = jsonSchema(schema, "input") as {
+    properties: Record<string, Json>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: where,
+    required: where === "path" || (required?.includes(name) ?? false),
+    schema: property,
+  }));
+}
+
+function jsonSchema(schema: z.ZodType, io: "input" | "output"): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: "draft-2020-12", io }) as Json;
+  return rest;
+}

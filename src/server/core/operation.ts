@@ -1,0 +1,64 @@
+/**
+ * Operations: what the API can be asked, as data.
+ *
+ * Owns the shape of an operation. Router, validation, authorisation, metrics and OpenAPI are all made from the same list,
+ * so that none of them can say something else than the others. Must not know which operations there are.
+ *
+ * @module
+ */
+import type { z } from "zod";
+import type { ApiKeyInfo, Permission } from "../../vault/access/api-keys.ts";
+import type { HostSession, VaultHost } from "../../vault/host.ts";
+
+/** A call that has been authenticated, authorised and validated. */
+export interface Call<Path = unknown, Query = unknown, Body = unknown> {
+  readonly path: Path;
+  readonly query: Query;
+  readonly body: Body;
+  readonly session: HostSession;
+  readonly apiKey: ApiKeyInfo;
+  readonly host: VaultHost;
+  readonly signal: AbortSignal;
+}
+
+export interface Operation {
+  readonly id: string;
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** With `{name}` for path parameters, as OpenAPI writes it. */
+  readonly path: string;
+  readonly summary: string;
+  /** All that the API key must be allowed. */
+  readonly permissions: readonly Permission[];
+  readonly pathSchema?: z.ZodObject;
+  readonly querySchema?: z.ZodObject;
+  readonly bodySchema?: z.ZodType;
+  /** Bytes of the largest body; default {@link BODY_BYTES_SMALL_MAX}. */
+  readonly bodyBytesMax?: number;
+  readonly answerSchema: z.ZodType;
+  readonly status: 200 | 201;
+  /** The body holds a wrapped key: errors must not tell unknown, foreign and altered apart. */
+  readonly isKeyBlobCall?: boolean;
+  /** A list: empty parameters of its query count as absent. */
+  readonly isList?: boolean;
+  /** An Idempotency-Key is honoured: a repeated request gets the first one's answer. */
+  readonly isIdempotent?: boolean;
+  run(call: Call): Promise<unknown>;
+}
+
+type Out<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
+
+/** Declares an operation with the types of its schemas. */
+export function operation<
+  Path extends z.ZodObject | undefined = undefined,
+  Query extends z.ZodObject | undefined = undefined,
+  Body extends z.ZodType | undefined = undefined,
+>(
+  definition: Omit<Operation, "run" | "pathSchema" | "querySchema" | "bodySchema"> & {
+    readonly pathSchema?: Path;
+    readonly querySchema?: Query;
+    readonly bodySchema?: Body;
+    run(call: Call<Out<Path>, Out<Query>, Out<Body>>): Promise<unknown>;
+  },
+): Operation {
+  return definition as unknown as Operation;
+}

@@ -1,0 +1,232 @@
+/**
+ * API keys: who may ask a server for what.
+ *
+ * Owns their form, their rows (only a hash is stored) and the permissions and constraints that hang on one. Must not
+ * know HTTP; the server asks here who a caller is.
+ *
+ * @module
+ */
+import { encodeBase64 } from "../../base/base64.ts";
+import { equalBytes, utf8 } from "../../base/bytes.ts";
+import {
+  type ContextEntry,
+  canonicalContext,
+  contextObject,
+  type KeyContext,
+} from "../../crypto/keys/key-context.ts";
+import { hash } from "../../crypto/primitives/hash.ts";
+import { randomBytes } from "../../crypto/primitives/random.ts";
+import { invalidRange, invalidType, VaultError } from "../../errors.ts";
+import { hexOf, newId } from "../ids.ts";
+import {
+  API_KEY_BYTES,
+  API_KEY_CHECKSUM_CHARS,
+  API_KEY_ID_PREFIX,
+  API_KEY_NAME_CHARS_MAX,
+  API_KEY_PREFIX,
+} from "../limits.ts";
+import type { Database, Row } from "../storage/database.ts";
+
+/** What an API key may be allowed. Nothing is allowed that is not listed. */
+export const PERMISSIONS = ["encrypt", "decrypt", "rekey", "kv:read", "kv:write", "admin"] as const;
+
+export type Permission = (typeof PERMISSIONS)[number];
+
+/** What is known of an API key; never the key. */
+export interface ApiKeyInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly environmentId: string;
+  readonly permissions: readonly Permission[];
+  /** Entries that a context must have for this key to touch what is under it; empty for all contexts. */
+  readonly constraints: KeyContext;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  /** RFC 3339, or null while the key is good. */
+  readonly revokedAt: string | null;
+}
+
+/** The API keys of one database. */
+export class ApiKeys {
+  readonly #database: Database;
+  readonly #now: () => number;
+  /** Keys that were looked up, by digest, true for one value of the counter. */
+  readonly #known = new Map<string, ApiKeyInfo>();
+  #knownAt = -1;
+
+  constructor(database: Database, now: () => number) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  /**
+   * Makes a key.
+   *
+   * @param request.name - 1 to 100 characters
+   * @param request.permissions - at least one
+   * @param request.constraints - entries that contexts must have; default none
+   * @returns the key, which is never shown again, and what is stored of it
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID
+   */
+  async create(
+    environmentId: string,
+    request: {
+      readonly name: string;
+      readonly permissions: readonly Permission[];
+      readonly constraints?: KeyContext | undefined;
+    },
+  ): Promise<{ readonly key: string; readonly info: ApiKeyInfo }> {
+    const { name } = request;
+    if (
+      typeof name !== "string" ||
+      name === "" ||
+      [...name].length > API_KEY_NAME_CHARS_MAX ||
+      !name.isWellFormed()
+    ) {
+      throw invalidRange(`an API key's name has 1 to ${API_KEY_NAME_CHARS_MAX} characters`);
+    }
+    const permissions = [...new Set(request.permissions)];
+    if (permissions.length === 0) throw invalidRange("an API key needs at least one permission");
+    for (const permission of permissions) {
+      if (!PERMISSIONS.includes(permission))
+        throw invalidType(`a permission is one of ${PERMISSIONS.join(", ")}`);
+    }
+    const given = request.constraints;
+    const constraints =
+      given === undefined || Object.keys(given).length === 0 ? {} : contextObject(canonicalContext(given));
+    if (permissions.includes("admin") && Object.keys(constraints).length > 0) {
+      throw invalidRange("admin sees the whole environment: an API key with it cannot be constrained");
+    }
+    const secret = toBase64Url(randomBytes(API_KEY_BYTES));
+    const key = `${API_KEY_PREFIX}${secret}${checksum(secret)}`;
+    const id = newId(API_KEY_ID_PREFIX);
+    const now = this.#now();
+    await this.#database.write((sql) =>
+      sql.run(
+        `INSERT INTO api_keys (id, environment_id, name, digest, permissions, constraints, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        id,
+        environmentId,
+        name,
+        digestOf(key),
+        JSON.stringify(permissions),
+        JSON.stringify(constraints),
+        now,
+      ),
+    );
+    const createdAt = new Date(now).toISOString();
+    return { key, info: { id, name, environmentId, permissions, constraints, createdAt, revokedAt: null } };
+  }
+
+  /** The keys of an environment, or of all, the newest first; revoked ones too. */
+  list(environmentId?: string): Promise<ApiKeyInfo[]> {
+    return this.#database.read(async (sql) => {
+      const rows = await sql.all(
+        "SELECT * FROM api_keys WHERE environment_id = coalesce(?, environment_id) ORDER BY created_at DESC, id",
+        environmentId ?? null,
+      );
+      return rows.map(toInfo);
+    });
+  }
+
+  /**
+   * Revokes a key: from now on no server takes it. Revoking twice is the same.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND
+   */
+  async revoke(id: string): Promise<ApiKeyInfo> {
+    return this.#database.write(async (sql) => {
+      await sql.run("UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", this.#now(), id);
+      const row = await sql.get("SELECT * FROM api_keys WHERE id = ?", id);
+      if (row === undefined) throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such API key");
+      await sql.run("UPDATE counters SET value = value + 1 WHERE name = 'api_keys'");
+      return toInfo(row);
+    });
+  }
+
+  /**
+   * Who a key belongs to, if it was looked up before and no key was revoked since; answers at once.
+   *
+   * @param key - as a caller sent it
+   */
+  recall(key: string): ApiKeyInfo | undefined {
+    this.#forgetOutdated();
+    return this.#known.size === 0 || !KEY_FORM.test(key) ? undefined : this.#known.get(hexOf(digestOf(key)));
+  }
+
+  /**
+   * Who a key belongs to. An unknown, a revoked and a malformed key are the same: undefined.
+   *
+   * @param key - as a caller sent it
+   */
+  async authenticate(key: string): Promise<ApiKeyInfo | undefined> {
+    if (!isWellFormedKey(key)) return undefined;
+    const at = this.#forgetOutdated();
+    const digest = digestOf(key);
+    const id = hexOf(digest);
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    const row = await this.#database.read((sql) =>
+      sql.get("SELECT * FROM api_keys WHERE digest = ?", digest),
+    );
+    // The index has found it by a hash of 256 random bits; the comparison is constant-time all the same.
+    if (row === undefined || row.revoked_at !== null || !equalBytes(row.digest as Uint8Array, digest))
+      return undefined;
+    const info = toInfo(row);
+    if (this.#knownAt === at && this.#database.changes().apiKeys === at) this.#known.set(id, info);
+    return info;
+  }
+
+  /** Lets go of what was known before a key was revoked. @returns the counter that all that is left is true for */
+  #forgetOutdated(): number {
+    const { apiKeys } = this.#database.changes();
+    if (apiKeys !== this.#knownAt) {
+      this.#known.clear();
+      this.#knownAt = apiKeys;
+    }
+    return apiKeys;
+  }
+}
+
+/** Whether a context has all entries that a key is constrained to. */
+export function satisfies(entries: readonly ContextEntry[], constraints: readonly ContextEntry[]): boolean {
+  return constraints.every((needed) =>
+    entries.some((entry) => entry.name === needed.name && entry.value === needed.value),
+  );
+}
+
+function toInfo(row: Row): ApiKeyInfo {
+  return {
+    id: row.id as string,
+    name: row.name as string,
+    environmentId: row.environment_id as string,
+    permissions: JSON.parse(row.permissions as string) as Permission[],
+    constraints: JSON.parse(row.constraints as string) as KeyContext,
+    createdAt: new Date(row.created_at as number).toISOString(),
+    revokedAt: row.revoked_at === null ? null : new Date(row.revoked_at as number).toISOString(),
+  };
+}
+
+/** base64url without padding (RFC 4648 section 5): 43 characters for 32 bytes. */
+function toBase64Url(bytes: Uint8Array): string {
+  return encodeBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+function checksum(secret: string): string {
+  return toBase64Url(hash.sha256(utf8(`coffer/v1/api-key ${secret}`, "API key"))).slice(
+    0,
+    API_KEY_CHECKSUM_CHARS,
+  );
+}
+
+const KEY_FORM = /^sk_([A-Za-z0-9_-]{43})([A-Za-z0-9_-]{4})$/;
+
+/** Catches typing errors and foreign keys without asking the database. */
+function isWellFormedKey(key: string): boolean {
+  const match = KEY_FORM.exec(key);
+  return match !== null && checksum(match[1]!) === match[2];
+}
+
+function digestOf(key: string): Uint8Array {
+  return hash.sha256(utf8(key, "API key"));
+}

@@ -1,0 +1,241 @@
+/**
+ * Vault events: who did what, kept in the vault's own database (docs/spec/events.md).
+ *
+ * Owns the 12 kinds with WorkOS's payloads, their rows, and the rows of the deliveries that webhooks owe. What changes
+ * something is recorded in the same transaction; reads are recorded a moment later, many at once, or not at all. Must
+ * not know HTTP.
+ *
+ * @module
+ */
+import { randomBytes } from "../../crypto/primitives/random.ts";
+import { VaultError } from "../../errors.ts";
+import type { KvActor } from "../../kv/kv-service.ts";
+import { newOrderedId } from "../ids.ts";
+import {
+  EVENT_FLUSH_MS,
+  EVENT_ID_PREFIX,
+  EVENTS_BUFFERED_MAX,
+  EVENTS_KEPT_MAX,
+  EVENTS_PAGE_MAX,
+  EVENTS_PER_INSERT,
+  ORDERED_ID_RANDOM_BYTES,
+} from "../limits.ts";
+import type { Database, Sql } from "../storage/database.ts";
+
+/** The kinds (WorkOS OpenAPI, events). The two of BYOK belong to a feature that does not exist yet. */
+export const EVENT_KINDS = [
+  "vault.data.created",
+  "vault.data.updated",
+  "vault.data.read",
+  "vault.data.deleted",
+  "vault.metadata.read",
+  "vault.names.listed",
+  "vault.dek.read",
+  "vault.dek.decrypted",
+  "vault.kek.created",
+  "vault.kek.deleted",
+  "vault.byok_key.verification_completed",
+  "vault.byok_key.deleted",
+] as const;
+
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+/** What of an event depends on its kind, in the names of the wire. */
+export type EventData = Readonly<
+  Record<string, string | boolean | readonly string[] | Readonly<Record<string, string>>>
+>;
+
+/** An event as it is handed out. */
+export interface VaultEvent {
+  readonly object: "event";
+  readonly id: string;
+  readonly event: EventKind;
+  readonly data: EventData;
+  /** RFC 3339. */
+  readonly created_at: string;
+}
+
+/** Which events are recorded: those of changes, or reads too. */
+export type EventMode = "changes" | "all";
+
+/** Who acts, as events name them. */
+export interface EventActor extends KvActor {
+  readonly source: "api" | "dashboard";
+}
+
+/** Takes the events of one actor in one environment. */
+export interface EventSink {
+  /** Records a change within the transaction that makes it. */
+  append(sql: Sql, kind: EventKind, data: EventData): Promise<void>;
+  /** Records a read, soon. */
+  note(kind: EventKind, data: EventData): void;
+}
+
+interface Noted {
+  readonly environmentId: string;
+  readonly kind: EventKind;
+  readonly data: EventData;
+  readonly at: number;
+}
+
+/** The events of one database. */
+export class EventLog {
+  readonly #database: Database;
+  readonly #now: () => number;
+  #noted: Noted[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(database: Database, now: () => number) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  /** A sink that adds the actor to every event. In mode `changes`, reads are not recorded. */
+  sink(environmentId: string, actor: EventActor, mode: EventMode): EventSink {
+    const who = { actor_id: actor.id, actor_source: actor.source, actor_name: actor.name };
+    return {
+      append: (sql, kind, data) =>
+        insert(sql, [{ environmentId, kind, data: { ...who, ...data }, at: this.#now() }]),
+      note: (kind, data) => {
+        if (mode === "all") this.#note({ environmentId, kind, data: { ...who, ...data }, at: this.#now() });
+      },
+    };
+  }
+
+  /**
+   * Events of an environment in the order of their recording.
+   *
+   * @param request.after - id of the last event that was seen; default from the first
+   * @param request.limit - 1 to 100
+   * @throws VaultError ERR_CURSOR_INVALID
+   */
+  async list(
+    environmentId: string,
+    request: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<{ readonly data: readonly VaultEvent[]; readonly after: string | null }> {
+    await this.flush();
+    const limit = Math.min(request.limit, EVENTS_PAGE_MAX);
+    return this.#database.read(async (sql) => {
+      let from: readonly [writeId: number, sequence: number] = [-1, 0];
+      if (request.after !== undefined) {
+        const row = await sql.get(
+          "SELECT write_id, sequence FROM events WHERE environment_id = ? AND id = ?",
+          environmentId,
+          request.after,
+        );
+        if (row === undefined)
+          throw new VaultError("ERR_CURSOR_INVALID", "the cursor is not an event of this environment");
+        from = [row.write_id as number, row.sequence as number];
+      }
+      const rows = await sql.all(
+        `SELECT id, kind, data, created_at FROM events e
+         WHERE environment_id = ? AND (write_id, sequence) > (?, ?)${this.#database.settled("e")}
+         ORDER BY write_id, sequence LIMIT ?`,
+        environmentId,
+        ...from,
+        limit + 1,
+      );
+      const page = rows.slice(0, limit);
+      return {
+        data: page.map((row) =>
+          toEvent(row.id as string, row.kind as EventKind, row.data as string, row.created_at as number),
+        ),
+        after: rows.length > limit ? (page[page.length - 1]!.id as string) : null,
+      };
+    });
+  }
+
+  /** Writes what has been noted. Resolves when it is durable. */
+  flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const noted = this.#noted;
+    if (noted.length === 0) return this.#flushing;
+    this.#noted = [];
+    const previous = this.#flushing;
+    this.#flushing = (async () => {
+      await previous.catch(() => {});
+      try {
+        await this.#database.write((sql) => insert(sql, noted));
+      } catch (error) {
+        this.#keep(noted);
+        throw error;
+      }
+    })();
+    return this.#flushing;
+  }
+
+  /** Notes again what could not be written, to be tried again later; the latest, if there are too many. */
+  #keep(noted: readonly Noted[]): void {
+    this.#noted = [...noted, ...this.#noted].slice(-EVENTS_KEPT_MAX);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#timer !== undefined) return;
+    // A failed flush is reported to whoever waits for one; the reads themselves have been answered.
+    this.#timer = setTimeout(() => this.flush().catch(() => {}), EVENT_FLUSH_MS);
+    this.#timer.unref();
+  }
+
+  #note(event: Noted): void {
+    this.#noted.push(event);
+    // Only once per buffer: while the storage is away, more are kept than fit into one.
+    if (this.#noted.length === EVENTS_BUFFERED_MAX) this.flush().catch(() => {});
+    else this.#flushSoon();
+    if (this.#noted.length > EVENTS_KEPT_MAX) this.#noted.shift();
+  }
+}
+
+/** A stored row as the event that is handed out. */
+export function toEvent(id: string, kind: EventKind, data: string, createdAt: number): VaultEvent {
+  return {
+    object: "event",
+    id,
+    event: kind,
+    data: JSON.parse(data) as EventData,
+    created_at: new Date(createdAt).toISOString(),
+  };
+}
+
+const COLUMNS = "(?, ?, ?, ?, ?)";
+
+function insertText(rows: number): string {
+  const values = Array(rows).fill(COLUMNS).join(", ");
+  return `INSERT INTO events (id, environment_id, kind, data, created_at) VALUES ${values}`;
+}
+const INSERT_ONE = insertText(1);
+const INSERT_MANY = insertText(EVENTS_PER_INSERT);
+
+/** Records events in their order, and what webhooks are owed of them. */
+async function insert(sql: Sql, events: readonly Noted[]): Promise<void> {
+  // One read of the kernel's for the ids of all.
+  const random = randomBytes(events.length * ORDERED_ID_RANDOM_BYTES);
+  const rows = events.map((event, i) => {
+    const id = newOrderedId(
+      EVENT_ID_PREFIX,
+      random.subarray(i * ORDERED_ID_RANDOM_BYTES, (i + 1) * ORDERED_ID_RANDOM_BYTES),
+    );
+    return [id, event.environmentId, event.kind, JSON.stringify(event.data), event.at];
+  });
+  let at = 0;
+  for (; at + EVENTS_PER_INSERT <= rows.length; at += EVENTS_PER_INSERT) {
+    await sql.run(INSERT_MANY, ...rows.slice(at, at + EVENTS_PER_INSERT).flat());
+  }
+  for (; at < rows.length; at++) await sql.run(INSERT_ONE, ...rows[at]!);
+  // Most vaults have no webhook.
+  if ((await sql.get("SELECT 1 AS found FROM webhooks WHERE disabled_at IS NULL LIMIT 1")) === undefined)
+    return;
+  for (const [i, event] of events.entries()) {
+    // Kinds are stored between blanks, so that one cannot match within another.
+    await sql.run(
+      `INSERT INTO webhook_deliveries (webhook_id, event_id, state, attempts, due_at)
+       SELECT w.id, e.id, 'pending', 0, e.created_at FROM webhooks w JOIN events e ON e.id = ?
+       WHERE w.environment_id = ? AND w.disabled_at IS NULL AND (w.kinds = '*' OR replace(w.kinds, ?, '') <> w.kinds)`,
+      rows[i]![0]!,
+      event.environmentId,
+      ` ${event.kind} `,
+    );
+  }
+}

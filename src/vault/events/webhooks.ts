@@ -1,0 +1,289 @@
+/**
+ * Webhooks at rest: where events are to be delivered, and which deliveries are owed.
+ *
+ * Owns their rows; the event log makes a delivery's row in the transaction of its event. Must not know HTTP: the server
+ * claims what is due, delivers it and says how it went.
+ *
+ * @module
+ */
+import { encodeBase64 } from "../../base/base64.ts";
+import { fromUtf8, toHex, utf8 } from "../../base/bytes.ts";
+import { randomBytes } from "../../crypto/primitives/random.ts";
+import { invalidRange, VaultError } from "../../errors.ts";
+import type { IdempotentWrites } from "../access/idempotency.ts";
+import type { KekWrapper } from "../keks/kek.ts";
+import {
+  DELIVERIES_PAGE_MAX,
+  DELIVERY_ATTEMPTS_MAX,
+  DELIVERY_BACKOFF_MS_MAX,
+  DELIVERY_BACKOFF_MS_MIN,
+  DELIVERY_CLAIM_MS,
+  ID_BYTES,
+  URL_CHARS_MAX,
+  WEBHOOK_ID_PREFIX,
+  WEBHOOK_SECRET_BYTES,
+  WEBHOOK_SECRET_PREFIX,
+} from "../limits.ts";
+import type { Database, Row } from "../storage/database.ts";
+import { EVENT_KINDS, type EventKind, toEvent, type VaultEvent } from "./events.ts";
+
+export interface WebhookInfo {
+  readonly id: string;
+  readonly url: string;
+  /** Kinds that are delivered; undefined for all. */
+  readonly kinds: readonly EventKind[] | undefined;
+  /** RFC 3339. */
+  readonly createdAt: string;
+}
+
+/** A webhook for which a delivery is due. */
+export interface OwedWebhook {
+  readonly webhookId: string;
+  readonly environmentId: string;
+  /** Since when, in milliseconds since 1970. */
+  readonly dueAt: number;
+}
+
+/** A delivery that a server has claimed. */
+export interface Delivery {
+  readonly sequence: number;
+  readonly webhookId: string;
+  readonly environmentId: string;
+  readonly url: string;
+  readonly secret: string;
+  readonly event: VaultEvent;
+  /** This attempt's number, from 1. */
+  readonly attempt: number;
+}
+
+/** A delivery that was given up. */
+export interface DeadDelivery {
+  readonly webhookId: string;
+  readonly eventId: string;
+  readonly attempts: number;
+  readonly lastError: string;
+}
+
+/** What runs a write: the database, or a session that does it once per idempotency key. */
+type Writer = Pick<IdempotentWrites, "write">;
+
+/** The webhooks of one database. */
+export class Webhooks {
+  readonly #database: Database;
+  readonly #wrapper: KekWrapper;
+  readonly #now: () => number;
+
+  constructor(database: Database, wrapper: KekWrapper, now: () => number) {
+    this.#database = database;
+    this.#wrapper = wrapper;
+    this.#now = now;
+  }
+
+  /**
+   * Adds a webhook.
+   *
+   * @param request.url - https, at most 2,000 characters; what it may reach, the server that delivers decides
+   * @param request.kinds - default all
+   * @param writer - runs the write; default once per call
+   * @returns the secret, which is never shown again, but to a repetition of the call with its idempotency key
+   * @throws RangeError ERR_INVALID_ARGUMENT
+   */
+  async create(
+    environmentId: string,
+    request: { readonly url: string; readonly kinds?: readonly string[] | undefined },
+    writer: Writer = this.#database,
+  ): Promise<WebhookInfo & { readonly secret: string }> {
+    const { url } = request;
+    let protocol: string | undefined;
+    try {
+      protocol = new URL(url).protocol;
+    } catch {}
+    // A URL parser drops or encodes blanks and control characters: what is stored and shown should be what is asked.
+    const isPlain = /^[^\s\p{Cc}]*$/u.test(url) && url.isWellFormed();
+    if ((protocol !== "https:" && protocol !== "http:") || url.length > URL_CHARS_MAX || !isPlain) {
+      throw invalidRange(`url must be an http or https URL of at most ${URL_CHARS_MAX} characters`);
+    }
+    for (const kind of request.kinds ?? []) {
+      if (!EVENT_KINDS.includes(kind as EventKind))
+        throw invalidRange(`a kind is one of ${EVENT_KINDS.join(", ")}`);
+    }
+    const id = `${WEBHOOK_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
+    const secret = `${WEBHOOK_SECRET_PREFIX}${encodeBase64(randomBytes(WEBHOOK_SECRET_BYTES)).replace(/[+/=]/g, "")}`;
+    const now = this.#now();
+    return writer.write(async (sql) => {
+      await sql.run(
+        "INSERT INTO webhooks (id, environment_id, url, kinds, sealed_secret, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        id,
+        environmentId,
+        url,
+        request.kinds === undefined ? "*" : ` ${request.kinds.join(" ")} `,
+        this.#wrapper.sealSecret(utf8(secret, "secret"), utf8(id, "id")),
+        now,
+      );
+      return {
+        id,
+        url,
+        kinds: request.kinds as readonly EventKind[] | undefined,
+        createdAt: new Date(now).toISOString(),
+        secret,
+      };
+    });
+  }
+
+  /** The webhooks of an environment, the oldest first. */
+  list(environmentId: string): Promise<WebhookInfo[]> {
+    return this.#database.read(async (sql) => {
+      const rows = await sql.all(
+        "SELECT * FROM webhooks WHERE environment_id = ? AND disabled_at IS NULL ORDER BY created_at, id",
+        environmentId,
+      );
+      return rows.map(toInfo);
+    });
+  }
+
+  /** Ends a webhook; what it is owed is dropped. @throws VaultError ERR_KEY_NOT_FOUND */
+  async remove(environmentId: string, id: string, writer: Writer = this.#database): Promise<void> {
+    await writer.write(async (sql) => {
+      const changed = await sql.run(
+        "UPDATE webhooks SET disabled_at = ? WHERE id = ? AND environment_id = ? AND disabled_at IS NULL",
+        this.#now(),
+        id,
+        environmentId,
+      );
+      if (changed === 0) throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such webhook");
+      await sql.run("DELETE FROM webhook_deliveries WHERE webhook_id = ? AND state = 'pending'", id);
+      return true;
+    });
+  }
+
+  /** Deliveries that were given up, the latest first. */
+  dead(environmentId: string): Promise<DeadDelivery[]> {
+    return this.#database.read(async (sql) => {
+      const rows = await sql.all(
+        `SELECT d.webhook_id, d.event_id, d.attempts, d.last_error FROM webhook_deliveries d
+         JOIN webhooks w ON w.id = d.webhook_id WHERE w.environment_id = ? AND d.state = 'dead'
+         ORDER BY d.sequence DESC LIMIT ?`,
+        environmentId,
+        DELIVERIES_PAGE_MAX,
+      );
+      return rows.map((row) => ({
+        webhookId: row.webhook_id as string,
+        eventId: row.event_id as string,
+        attempts: row.attempts as number,
+        lastError: (row.last_error as string | null) ?? "",
+      }));
+    });
+  }
+
+  /** Owes all of an environment's dead deliveries again. @returns how many */
+  revive(environmentId: string, writer: Writer = this.#database): Promise<number> {
+    return writer.write((sql) =>
+      sql.run(
+        `UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = ?
+         WHERE state = 'dead' AND webhook_id IN
+           (SELECT id FROM webhooks WHERE environment_id = ? AND disabled_at IS NULL)`,
+        this.#now(),
+        environmentId,
+      ),
+    );
+  }
+
+  /** The webhooks for which something is due now, however much that is. */
+  owed(): Promise<OwedWebhook[]> {
+    const now = this.#now();
+    return this.#database.read(async (sql) => {
+      const rows = await sql.all(OWED);
+      return rows
+        .map((row) => ({
+          webhookId: row.id as string,
+          environmentId: row.environment_id as string,
+          dueAt: row.due_at as number,
+        }))
+        .filter(({ dueAt }) => dueAt <= now);
+    });
+  }
+
+  /**
+   * Takes deliveries that are due. Another server that looks at the same moment gets others; one that dies leaves them
+   * to be claimed again after a while, so a receiver may see an event twice: its id tells.
+   *
+   * @param wanted - how many at most of each webhook, by its id
+   */
+  claim(wanted: ReadonlyMap<string, number>): Promise<Delivery[]> {
+    const now = this.#now();
+    // In one order everywhere, so that two servers do not wait for each other.
+    const inOrder = [...wanted].sort(([one], [other]) => (one < other ? -1 : 1));
+    return this.#database.write(async (sql) => {
+      const claimed: Delivery[] = [];
+      for (const [webhookId, limit] of inOrder) {
+        for (const row of await sql.all(DUE, webhookId, now, limit)) {
+          const isOurs = await sql.run(CLAIM, now + DELIVERY_CLAIM_MS, row.sequence!, row.due_at!);
+          if (isOurs > 0) claimed.push(this.#toDelivery(row));
+        }
+      }
+      return claimed;
+    });
+  }
+
+  /** Notes how an attempt went; after the last one the delivery is dead. */
+  async settle(delivery: Delivery, failure: string | undefined): Promise<void> {
+    const isDead = failure !== undefined && delivery.attempt >= DELIVERY_ATTEMPTS_MAX;
+    const backoff = Math.min(DELIVERY_BACKOFF_MS_MIN * 2 ** (delivery.attempt - 1), DELIVERY_BACKOFF_MS_MAX);
+    await this.#database.write((sql) =>
+      sql.run(
+        "UPDATE webhook_deliveries SET state = ?, due_at = ?, last_error = ? WHERE sequence = ?",
+        failure === undefined ? "delivered" : isDead ? "dead" : "pending",
+        this.#now() + backoff,
+        failure ?? null,
+        delivery.sequence,
+      ),
+    );
+  }
+
+  #toDelivery(row: Row): Delivery {
+    const webhookId = row.webhook_id as string;
+    const secret = this.#wrapper.openSecret(row.sealed_secret as Uint8Array, utf8(webhookId, "id"));
+    return {
+      sequence: row.sequence as number,
+      webhookId,
+      environmentId: row.environment_id as string,
+      url: row.url as string,
+      secret: fromUtf8(secret) as string,
+      event: toEvent(row.id as string, row.kind as EventKind, row.data as string, row.created_at as number),
+      attempt: (row.attempts as number) + 1,
+    };
+  }
+}
+
+/** The ids that have something pending are found by steps from one to the next, past all that each of them is owed. */
+const OWED = `
+  WITH RECURSIVE owed (id) AS (
+    SELECT min(webhook_id) FROM webhook_deliveries WHERE state = 'pending'
+    UNION ALL
+    SELECT (SELECT min(d.webhook_id) FROM webhook_deliveries d WHERE d.state = 'pending' AND d.webhook_id > owed.id)
+    FROM owed WHERE owed.id IS NOT NULL
+  )
+  SELECT w.id, w.environment_id,
+    (SELECT min(d.due_at) FROM webhook_deliveries d WHERE d.state = 'pending' AND d.webhook_id = w.id) AS due_at
+  FROM owed JOIN webhooks w ON w.id = owed.id WHERE w.disabled_at IS NULL`;
+
+const DUE = `
+  SELECT d.sequence, d.due_at, d.attempts, w.id AS webhook_id, w.environment_id, w.url, w.sealed_secret,
+    e.id, e.kind, e.data, e.created_at
+  FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN events e ON e.id = d.event_id
+  WHERE d.webhook_id = ? AND d.state = 'pending' AND d.due_at <= ? AND w.disabled_at IS NULL
+  ORDER BY d.due_at, d.sequence LIMIT ?`;
+
+const CLAIM = `
+  UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = ?
+  WHERE sequence = ? AND state = 'pending' AND due_at = ?`;
+
+function toInfo(row: Row): WebhookInfo {
+  const kinds = row.kinds as string;
+  return {
+    id: row.id as string,
+    url: row.url as string,
+    kinds: kinds === "*" ? undefined : (kinds.trim().split(" ") as EventKind[]),
+    createdAt: new Date(row.created_at as number).toISOString(),
+  };
+}

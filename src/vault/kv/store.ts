@@ -1,0 +1,493 @@
+/**
+ * The embedded store: the KvService port over the keyring and the storage.
+ *
+ * Owns the rows of objects and versions, and how a value is sealed (docs/spec/keyring.md section 6): under a fresh
+ * data key per version, bound to environment, object, version and name. Must not know KEKs' states or HTTP.
+ *
+ * @module
+ */
+import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, utf8 } from "../../base/bytes.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
+import { openDetachedSync, sealDetachedSync } from "../../crypto/native/one-shot.ts";
+import { hash } from "../../crypto/primitives/hash.ts";
+import { isVaultError, VaultError } from "../../errors.ts";
+import type { CallOptions } from "../../keys/key-service.ts";
+import type {
+  KvListRequest,
+  KvMetadata,
+  KvObject,
+  KvObjectWithoutValue,
+  KvPage,
+  KvService,
+  KvSummary,
+  KvVersion,
+} from "../../kv/kv-service.ts";
+import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules.ts";
+import { satisfies } from "../access/api-keys.ts";
+import type { IdempotentWrites } from "../access/idempotency.ts";
+import { type Session, scopeCondition } from "../access/session.ts";
+import { hexOf, newOrderedId, orderedId } from "../ids.ts";
+import { type Keyring, type StoredDataKey, storedContext } from "../keks/keyring.ts";
+import { OBJECT_ID_PREFIX } from "../limits.ts";
+import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
+import {
+  type RewrapOptions,
+  type RewrapPart,
+  type RewrapReport,
+  rewrapPart,
+  rewrapStored,
+} from "./rewrap.ts";
+import {
+  conflict,
+  insertVersionKeks,
+  iso,
+  isUnrevoked,
+  KvRows,
+  notFound,
+  OBJECT_COLUMNS,
+  OBJECT_TABLES,
+  REVOKED_RETRIES_MAX,
+  revokedTooFast,
+  toObject,
+} from "./rows.ts";
+
+const VALUE_LABEL = ascii("coffer/v1/kv-value");
+
+/** Bytes of the fingerprint in an etag: half a SHA-256, as long as S3's. */
+const ETAG_BYTES = 16;
+
+export class EmbeddedKvStore implements KvService {
+  readonly #database: Database;
+  readonly #keyring: Keyring;
+  readonly #environmentId: string;
+  readonly #session: Session;
+  readonly #scope: ReturnType<typeof scopeCondition>;
+  readonly #rows: KvRows;
+  readonly #writes: IdempotentWrites;
+  readonly #now: () => number;
+
+  constructor(
+    database: Database,
+    keyring: Keyring,
+    session: Session,
+    writes: IdempotentWrites,
+    now: () => number,
+  ) {
+    this.#database = database;
+    this.#keyring = keyring;
+    this.#environmentId = session.environmentId;
+    this.#session = session;
+    this.#scope = scopeCondition(session, "o.context_id");
+    this.#rows = new KvRows(session);
+    this.#writes = writes;
+    this.#now = now;
+  }
+
+  async createKv(
+    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
+    options: CallOptions = {},
+  ): Promise<KvMetadata> {
+    const name = checkName(request.name);
+    const value = checkValue(request.value);
+    const context = canonicalContext(request.keyContext);
+    if (!satisfies(context.entries, this.#session.scope)) {
+      throw new VaultError(
+        "ERR_CONTEXT_NOT_ALLOWED",
+        "the key context lacks an entry that this caller is bound to",
+      );
+    }
+    options.signal?.throwIfAborted();
+    // Early, so that a name that is taken costs no data key; a repetition finds its own object.
+    if (this.#session.idempotency === undefined) {
+      const isTaken = await this.#database.read((sql) => this.#rows.isNameTaken(sql, name), options);
+      if (isTaken) throw exists();
+    }
+    return this.#withStoredKey(context, options, async (sql, key): Promise<KvMetadata> => {
+      const id = newOrderedId(OBJECT_ID_PREFIX);
+      const versionId = orderedId();
+      const now = this.#now();
+      const inserted = await sql.run(
+        `INSERT INTO kv_objects (id, environment_id, name, context_id, current_version, created_at, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        ...[id, this.#environmentId, name, key.contextId, versionId, now, now],
+      );
+      if (inserted === 0) throw exists();
+      await this.#insertVersion(sql, { objectId: id, name, versionId, number: 1, value, key, now });
+      await this.#session.events.append(sql, "vault.data.created", {
+        kv_name: name,
+        key_id: key.id,
+        key_context: contextObject(context),
+      });
+      return {
+        id,
+        environmentId: this.#environmentId,
+        keyId: key.id,
+        updatedAt: iso(now),
+        updatedBy: { id: this.#session.actor.id, name: this.#session.actor.name },
+        context: contextObject(context),
+        versionId,
+      };
+    });
+  }
+
+  async getKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<KvObject> {
+    const id = checkId(request.id, "id");
+    const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
+    options.signal?.throwIfAborted();
+    const row = await this.#database.read((sql) => this.#rows.live(sql, id, versionId), options);
+    return this.#read(row, options);
+  }
+
+  async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+    const name = checkName(request.name);
+    options.signal?.throwIfAborted();
+    const row = await this.#database.read(
+      (sql) =>
+        sql.get(
+          `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = o.current_version
+         WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL${this.#scope.sql}`,
+          this.#environmentId,
+          name,
+          ...this.#scope.parameters,
+        ),
+      options,
+    );
+    if (row === undefined) throw notFound();
+    return this.#read(row, options);
+  }
+
+  async updateKv(
+    request: {
+      readonly id: string;
+      readonly value: string;
+      readonly versionCheck?: string | null | undefined;
+    },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    const id = checkId(request.id, "id");
+    const value = checkValue(request.value);
+    const check = checkVersionCheck(request.versionCheck);
+    options.signal?.throwIfAborted();
+    // On one state of the database: between two, the same request may have been answered elsewhere.
+    const { answered, row } = await this.#database.read(async (sql) => {
+      const before = await this.#writes.answered<KvObjectWithoutValue>(sql);
+      return before === undefined
+        ? { answered: undefined, row: await this.#rows.live(sql, id) }
+        : { answered: before.value, row: undefined };
+    }, options);
+    if (answered !== undefined) return answered;
+    if (check !== undefined && row.current_version !== check) throw conflict();
+    const context = storedContext(row.canonical);
+    const name = row.name as string;
+    return this.#withStoredKey(context, options, async (sql, key) => {
+      const versionId = orderedId();
+      const clock = this.#now();
+      // One conditional statement decides, whatever other processes do (the row above may be old by now). A clock that was
+      // set back, or is another machine's, does not make the object older than it was.
+      const changes = "current_version = ?, updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END";
+      await this.#rows.changeLive(sql, id, check, changes, versionId, clock, clock);
+      const last = await sql.get(
+        `SELECT max(v.number) AS n, max(o.updated_at) AS at
+         FROM kv_objects o JOIN kv_versions v ON v.object_id = o.id WHERE o.id = ?`,
+        id,
+      );
+      const number = (last!.n as number) + 1;
+      const now = last!.at as number;
+      await this.#insertVersion(sql, { objectId: id, name, versionId, number, value, key, now });
+      await this.#session.events.append(sql, "vault.data.updated", {
+        kv_name: name,
+        key_id: key.id,
+        key_context: contextObject(context),
+      });
+      return toObject(await this.#rows.live(sql, id));
+    });
+  }
+
+  async deleteKv(
+    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly success: true; readonly name: string }> {
+    const id = checkId(request.id, "id");
+    const check = checkVersionCheck(request.versionCheck);
+    options.signal?.throwIfAborted();
+    return this.#writes.write(async (sql) => {
+      await this.#rows.changeLive(sql, id, check, "deleted_at = ?", this.#now());
+      const row = await sql.get("SELECT name FROM kv_objects WHERE id = ?", id);
+      const name = row!.name as string;
+      await this.#session.events.append(sql, "vault.data.deleted", { kv_name: name });
+      return { success: true, name };
+    }, options);
+  }
+
+  async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
+    const { limit, before, after, order, search, updatedAfterMs, deleted } = checkListRequest(request);
+    options.signal?.throwIfAborted();
+    this.#session.events.note("vault.names.listed", {});
+    return this.#database.read(async (sql) => {
+      const where = [
+        `o.environment_id = ?${this.#scope.sql}`,
+        deleted ? "o.deleted_at IS NOT NULL" : "o.deleted_at IS NULL",
+      ];
+      const parameters: SqlValue[] = [this.#environmentId, ...this.#scope.parameters];
+      if (search !== undefined) {
+        // Case-sensitive in every dialect, and no character of the text has a meaning.
+        where.push("replace(name, ?, '') <> name");
+        parameters.push(search);
+      }
+      if (updatedAfterMs !== undefined) {
+        where.push("updated_at > ?");
+        parameters.push(updatedAfterMs);
+      }
+      const cursor = after ?? before;
+      const isForward = (order === "asc") === (before === undefined);
+      if (cursor !== undefined) {
+        where.push(`sequence ${isForward ? ">" : "<"} ?`);
+        parameters.push(await this.#rows.sequenceOf(sql, cursor));
+      }
+      const rows = await sql.all(
+        `SELECT id, name, updated_at FROM kv_objects o WHERE ${where.join(" AND ")}
+         ORDER BY sequence ${isForward ? "ASC" : "DESC"} LIMIT ?`,
+        ...parameters,
+        limit + 1,
+      );
+      const hasMore = rows.length > limit;
+      const page = rows.slice(0, limit);
+      if (before !== undefined) page.reverse();
+      // A page that was asked for backwards is always followed by the cursor's object.
+      const isFollowed = before !== undefined ? page.length > 0 : hasMore;
+      const next = isFollowed ? (page[page.length - 1]!.id as string) : null;
+      return {
+        data: page.map((row) => ({
+          id: row.id as string,
+          name: row.name as string,
+          updatedAt: iso(row.updated_at as number),
+        })),
+        listMetadata: { before: next, after: next },
+      };
+    }, options);
+  }
+
+  async listKvVersions(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvPage<KvVersion>> {
+    const id = checkId(request.id, "id");
+    options.signal?.throwIfAborted();
+    return this.#database.read(async (sql) => {
+      const object = await this.#rows.live(sql, id);
+      const rows = await sql.all(
+        `SELECT id, created_at, size, etag, sealed IS NULL AS is_destroyed FROM kv_versions WHERE object_id = ?
+         ORDER BY number DESC`,
+        id,
+      );
+      return {
+        data: rows.map((row) => ({
+          id: row.id as string,
+          createdAt: iso(row.created_at as number),
+          currentVersion: row.id === object.current_version,
+          size: row.size as number,
+          etag: `"${row.etag}"`,
+          isDestroyed: Boolean(row.is_destroyed),
+        })),
+        listMetadata: { before: null, after: null },
+      };
+    }, options);
+  }
+
+  async listKvMetadata(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    const id = checkId(request.id, "id");
+    options.signal?.throwIfAborted();
+    const object = toObject(await this.#database.read((sql) => this.#rows.live(sql, id), options));
+    this.#session.events.note("vault.metadata.read", { kv_name: object.name });
+    return object;
+  }
+
+  async undeleteKv(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    const id = checkId(request.id, "id");
+    options.signal?.throwIfAborted();
+    return this.#writes.write(async (sql) => {
+      const row = await this.#rows.any(sql, id);
+      if (row.deleted_at === null)
+        throw new VaultError("ERR_KV_NOT_DELETED", "the object has not been deleted");
+      if (row.sealed === null) throw destroyed();
+      if (await this.#rows.isNameTaken(sql, row.name as string)) {
+        throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
+      }
+      await sql.run("UPDATE kv_objects SET deleted_at = NULL WHERE id = ?", id);
+      await this.#session.events.append(sql, "vault.data.updated", {
+        kv_name: row.name as string,
+        key_id: row.key_id as string,
+        key_context: contextObject(storedContext(row.canonical)),
+      });
+      return toObject(row);
+    }, options);
+  }
+
+  async destroyKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly destroyedVersions: number }> {
+    const id = checkId(request.id, "id");
+    const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
+    options.signal?.throwIfAborted();
+    const destroyedVersions = await this.#writes.write(async (sql) => {
+      const row = await this.#rows.any(sql, id, versionId);
+      const only = versionId === undefined ? "" : " AND id = ?";
+      const parameters = versionId === undefined ? [id] : [id, versionId];
+      const which = `SELECT id FROM kv_versions WHERE object_id = ?${only}`;
+      await sql.run(`DELETE FROM kv_version_keks WHERE version_id IN (${which})`, ...parameters);
+      const changed = await sql.run(
+        `UPDATE kv_versions SET sealed = NULL, key_blob = NULL, size = 0 WHERE sealed IS NOT NULL AND id IN (${which})`,
+        ...parameters,
+      );
+      if (versionId === undefined) {
+        await sql.run(
+          "UPDATE kv_objects SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL",
+          this.#now(),
+          id,
+        );
+      }
+      await this.#session.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
+      return changed;
+    }, options);
+    await this.#database.scrub(options);
+    return { destroyedVersions };
+  }
+
+  /** Wraps the data keys of all stored versions anew. @throws as `rewrapStored` */
+  rewrap(options: RewrapOptions = {}): Promise<RewrapReport> {
+    return rewrapStored(this.#database, this.#keyring, this.#session, options);
+  }
+
+  /** A part of it that ends soon. @throws as `rewrapPart` */
+  rewrapPart(options: CallOptions & { readonly after?: string | undefined } = {}): Promise<RewrapPart> {
+    return rewrapPart(this.#database, this.#keyring, this.#session, options);
+  }
+
+  /**
+   * Runs `work` in a write transaction with a fresh data key that is still good when the transaction begins: a KEK
+   * that another process destroyed in between would make the value unreadable from the start.
+   */
+  async #withStoredKey<T>(
+    context: ReturnType<typeof canonicalContext>,
+    options: CallOptions,
+    work: (sql: Sql, key: StoredDataKey) => Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
+      const key = await this.#keyring.createStoredDataKey(context, this.#session.events, options);
+      try {
+        const result = await this.#database.write(async (sql) => {
+          if (!(await isUnrevoked(sql, this.#database, key.revocations))) return undefined;
+          return { value: await this.#writes.once(sql, () => work(sql, key)) };
+        }, options);
+        if (result !== undefined) return result.value;
+      } finally {
+        key.key.fill(0);
+      }
+      await this.#database.lookAfresh();
+    }
+    throw revokedTooFast();
+  }
+
+  async #insertVersion(
+    sql: Sql,
+    version: {
+      objectId: string;
+      name: string;
+      versionId: string;
+      number: number;
+      value: Uint8Array;
+      key: StoredDataKey;
+      now: number;
+    },
+  ): Promise<void> {
+    const { objectId, name, versionId, key } = version;
+    const associatedData = this.#associatedData(objectId, versionId, name);
+    // The key blob has a column of its own: a rewrap changes that one only.
+    const sealed = sealDetachedSync(version.value, { dataKey: key.key }, associatedData);
+    await sql.run(
+      `INSERT INTO kv_versions
+         (id, object_id, number, key_id, key_blob, sealed, size, etag, created_at, created_by_id, created_by_name)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      versionId,
+      objectId,
+      version.number,
+      key.id,
+      key.blob,
+      sealed,
+      sealed.length + key.blob.length,
+      hexOf(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
+      version.now,
+      this.#session.actor.id,
+      this.#session.actor.name,
+    );
+    await insertVersionKeks(sql, versionId, key.keks);
+  }
+
+  async #read(row: Row, options: CallOptions): Promise<KvObject> {
+    const object = { ...toObject(row), value: await this.#open(row, options) };
+    this.#session.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
+    return object;
+  }
+
+  async #open(row: Row, options: CallOptions): Promise<string> {
+    if (row.sealed === null) throw destroyed();
+    if (row.key_blob === null) throw damaged();
+    const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array, options);
+    // The object's context is shown, and the next version is encrypted for it: it must be the one of this version.
+    if (!equalBytes(context.bytes, row.canonical as Uint8Array)) {
+      key.fill(0);
+      throw damaged();
+    }
+    const associatedData = this.#associatedData(
+      row.id as string,
+      row.version_id as string,
+      row.name as string,
+    );
+    try {
+      const value = openDetachedSync(row.sealed as Uint8Array, { dataKey: key }, associatedData);
+      return fromUtf8(value) as string; // Only UTF-8 is ever sealed.
+    } catch (error) {
+      // What does not even look like a sealed value was not written by anybody who had a key.
+      throw isVaultError(error, "ERR_DECRYPT_FAILED") ? error : damaged();
+    } finally {
+      key.fill(0);
+    }
+  }
+
+  #associatedData(objectId: string, versionId: string, name: string): Uint8Array {
+    return concatBytes(
+      VALUE_LABEL,
+      ...[this.#environmentId, objectId, versionId, name].map((text) =>
+        lengthPrefixed(utf8(text, "stored text")),
+      ),
+    );
+  }
+}
+
+function checkVersionCheck(versionCheck: string | null | undefined): string | undefined {
+  return versionCheck === null || versionCheck === undefined
+    ? undefined
+    : checkId(versionCheck, "versionCheck");
+}
+
+function destroyed(): VaultError {
+  return new VaultError("ERR_KV_VERSION_DESTROYED", "the value of this version was destroyed");
+}
+
+function exists(): VaultError {
+  return new VaultError("ERR_KV_EXISTS", "an object with this name exists already");
+}
+
+function damaged(): VaultError {
+  return new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
+}

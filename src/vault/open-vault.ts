@@ -1,0 +1,284 @@
+/**
+ * openVault: key service and store embedded in one file.
+ *
+ * Owns the opening of a vault (storage, root key, environment) and the composition of its parts. Must not know how
+ * any of them works.
+ *
+ * @module
+ */
+
+import { checkOptions, optionNames } from "../base/options.ts";
+import type { WritableLayout } from "../crypto/envelope/envelope.ts";
+import { checkLayout } from "../crypto/local.ts";
+import { invalidRange } from "../errors.ts";
+import { Vault, type VaultBehaviour } from "../facade/vault.ts";
+import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
+import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
+import type { KvActor } from "../kv/kv-service.ts";
+import type { EventMode } from "./events/events.ts";
+import { openVaultFile } from "./files/vault-file.ts";
+import { checkFilePath } from "./files/vault-path.ts";
+import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from "./host.ts";
+import type {
+  KekInfo,
+  KekSelector,
+  KekVersionSelector,
+  ShredOptions,
+  ShredReport,
+} from "./keks/lifecycle.ts";
+import type { RewrapReport } from "./kv/rewrap.ts";
+import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
+import { checkRootKey, ROOT_KEY_VARIABLE, rootKeyFile } from "./root/root-key.ts";
+import { openPostgres, POSTGRES_OPTIONS, type PostgresOptions } from "./storage/postgres/postgres.ts";
+import { IN_MEMORY } from "./storage/sqlite/sqlite.ts";
+
+export interface OpenVaultOptions {
+  /** The vault's file, or `:memory:`. Its directory is made if need be, both closed to other users. */
+  readonly path: string;
+  /**
+   * The root key: 32 bytes or their base64. Default: the environment variable COFFER_ROOT_KEY, else the file at
+   * `rootKeyPath`, which is made (mode 0600) for a new vault.
+   */
+  readonly rootKey?: Uint8Array | string | undefined;
+  /** File of the root key; default the vault's path with `.root-key` added. */
+  readonly rootKeyPath?: string | undefined;
+  /** Environment to work in, made on first use: 1 to 64 of a-z, 0-9, `-`, `_`; default `default`. */
+  readonly environment?: string | undefined;
+  /**
+   * Make the vault if there is none; default true. One that is missing or empty although its root key's file lies beside
+   * it was lost and not yet to be made: it is refused with ERR_VAULT_LOST, whatever this says.
+   */
+  readonly create?: boolean | undefined;
+  /** Milliseconds to wait for a lock that another process holds: 0 to 600,000, default 5,000. */
+  readonly lockWaitMs?: number | undefined;
+  /** Layout that `encrypt` writes; default `iv12`, or `native` with `requireCommitment`. */
+  readonly layout?: WritableLayout | undefined;
+  /** Refuse to write and to read layouts that do not commit to their key; default false. */
+  readonly requireCommitment?: boolean | undefined;
+  /** Limits of the decrypt cache; default 60 s and 1,000 keys. */
+  readonly cache?: DataKeyCacheOptions | undefined;
+  /** Who is named as the writer of KV versions. */
+  readonly actor?: KvActor | undefined;
+  /** Which events are recorded in the vault: those of changes (default), or reads too. */
+  readonly events?: EventMode | undefined;
+  /** Told what the user should know (a root key was made, or others may read it); default a process warning. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
+  /** The clock of stored times, in milliseconds; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** Names of {@link OpenVaultOptions}. */
+const OPEN_OPTIONS = optionNames<OpenVaultOptions>({
+  path: true,
+  rootKey: true,
+  rootKeyPath: true,
+  environment: true,
+  create: true,
+  lockWaitMs: true,
+  layout: true,
+  requireCommitment: true,
+  cache: true,
+  actor: true,
+  events: true,
+  onNotice: true,
+  now: true,
+});
+
+const SHRED_OPTIONS = optionNames<Omit<ShredOptions, keyof CallOptions>>(
+  { dryRun: true, delayMs: true },
+  CALL_OPTIONS,
+);
+const REWRAP_KV_OPTIONS = optionNames<{ onProgress?: unknown }>({ onProgress: true }, CALL_OPTIONS);
+
+/** Names the writer of KV versions where the caller does not. */
+const ACTOR_DEFAULT: KvActor = { id: "embedded", name: "embedded vault" };
+
+/** A vault whose key service and store live in one file. Made by {@link openVault}. */
+export class EmbeddedVault extends Vault {
+  /** Id of the environment that this object works in. */
+  readonly environmentId: string;
+  readonly #host: VaultHost;
+  readonly #session: HostSession;
+
+  constructor(host: VaultHost, session: HostSession, options: VaultBehaviour) {
+    const { layout, requireCommitment, cache } = options;
+    super({ keys: session.keys, kv: session.kv, layout, requireCommitment, cache });
+    this.#host = host;
+    this.#session = session;
+    this.environmentId = session.environmentId;
+  }
+
+  /** All KEKs of the environment, or the one that is named. @throws VaultError ERR_KEY_NOT_FOUND */
+  async listKeks(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
+    checkOptions(options, CALL_OPTIONS, "listKeks");
+    return await this.during(() => this.#session.keks.list(selector && { ...selector }, options));
+  }
+
+  /** Makes a new KEK version for future wraps. @throws as `KekLifecycle.rotate` */
+  async rotateKek(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
+    checkOptions(options, CALL_OPTIONS, "rotateKek");
+    return await this.during(() => this.#session.keks.rotate({ ...selector }, options));
+  }
+
+  /** Puts a KEK out of use until `enableKek`. @throws as `KekLifecycle.disable` */
+  async disableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
+    checkOptions(options, CALL_OPTIONS, "disableKek");
+    return await this.during(() => this.#session.keks.disable({ ...selector }, options));
+  }
+
+  /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekLifecycle.enable` */
+  async enableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
+    checkOptions(options, CALL_OPTIONS, "enableKek");
+    return await this.during(() => this.#session.keks.enable({ ...selector }, options));
+  }
+
+  /** Destroys a KEK for good, or tells what that would cost. @throws as `KekLifecycle.shred` */
+  async shredKek(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
+    checkOptions(options, SHRED_OPTIONS, "shredKek");
+    return await this.during(() => this.#session.keks.shred({ ...selector }, options));
+  }
+
+  /** Wraps the data keys of all stored KV versions under the newest KEK versions. @throws as `EmbeddedKvStore.rewrap` */
+  async rewrapKv(
+    options: CallOptions & { readonly onProgress?: ((done: number, total: number) => void) | undefined } = {},
+  ): Promise<RewrapReport> {
+    checkOptions(options, REWRAP_KV_OPTIONS, "rewrapKv");
+    return await this.during(() => this.#session.kv.rewrap(options));
+  }
+
+  /** Lets go of keys and file, after calls that are under way. Later calls throw ERR_DISPOSED. */
+  async close(): Promise<void> {
+    this.dispose();
+    await this.settled();
+    await this.#host.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** `using` cannot wait: the file is let go a moment later. Prefer `await using`. */
+  override [Symbol.dispose](): void {
+    void this.close();
+  }
+}
+
+/**
+ * Opens the vault in a file, and makes it if there is none. Several processes may hold the same file.
+ *
+ * @param options - the path, or options with it
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_ROOT_KEY_WRONG, ERR_ROOT_KEY_MISSING,
+ *   ERR_ROOT_KEY_INVALID, ERR_VAULT_NOT_FOUND (with `create: false`), ERR_VAULT_LOST, ERR_ENVIRONMENT_INVALID, ERR_STORAGE_CORRUPT,
+ *   ERR_STORAGE_SCHEMA, ERR_STORAGE_BUSY, ERR_STORAGE_FULL, ERR_STORAGE_READ_ONLY, ERR_STORAGE_UNAVAILABLE
+ */
+export async function openVault(options: string | OpenVaultOptions): Promise<EmbeddedVault> {
+  if (typeof options !== "string") checkOptions(options, OPEN_OPTIONS, "openVault");
+  const given: OpenVaultOptions = typeof options === "string" ? { path: options } : ownOptions(options);
+  const environmentName = given.environment ?? ENVIRONMENT_DEFAULT;
+  checkEnvironmentName(environmentName);
+  // Refuses bad options before anything is made.
+  checkLayout(given.layout, given.requireCommitment === true);
+  new DataKeyCache(given.cache);
+  const host = await openFileHost(given);
+  try {
+    const environment = await host.environment(environmentName);
+    const actor = { ...(given.actor ?? ACTOR_DEFAULT), source: "api" as const };
+    const session = host.session(environment.id, { actor, events: given.events });
+    return new EmbeddedVault(host, session, given);
+  } catch (error) {
+    await host.close();
+    throw error;
+  }
+}
+
+/** How to open the host of a vault in PostgreSQL. */
+export interface PostgresHostOptions extends PostgresOptions {
+  /** The root key: 32 bytes or their base64. Default: COFFER_ROOT_KEY, else the file at `rootKeyPath`. */
+  readonly rootKey?: Uint8Array | string | undefined;
+  /** File of the root key; made (mode 0600) for a database that has no vault yet. */
+  readonly rootKeyPath?: string | undefined;
+  /** Make the vault if the database has none; default true. */
+  readonly create?: boolean | undefined;
+  /** Told what the user should know; default a process warning. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
+  /** The clock of stored times, in milliseconds; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** Names of {@link PostgresHostOptions}. */
+const POSTGRES_HOST_OPTIONS = optionNames<Omit<PostgresHostOptions, keyof PostgresOptions>>(
+  { rootKey: true, rootKeyPath: true, create: true, now: true },
+  POSTGRES_OPTIONS,
+);
+
+/**
+ * Opens the host of a vault in a PostgreSQL database that `migratePostgres` has prepared. Several servers may hold the
+ * same one; all need the same root key.
+ *
+ * @throws as `openVault`, and VaultError ERR_UNSUPPORTED if the package `pg` is not installed
+ */
+export async function openPostgresHost(options: PostgresHostOptions): Promise<VaultHost> {
+  checkOptions(options, POSTGRES_HOST_OPTIONS, "openPostgresHost");
+  const own = ownOptions(options);
+  if (own.rootKeyPath !== undefined) checkFilePath(own.rootKeyPath, "rootKeyPath");
+  const onNotice = own.onNotice ?? warn;
+  return openHost(await openPostgres({ ...own, onNotice }), {
+    argument: own.rootKey,
+    variable: process.env[ROOT_KEY_VARIABLE],
+    file: rootKeyFile(options.rootKeyPath, undefined),
+    isEphemeral: false,
+    create: own.create !== false,
+    onNotice,
+    now: options.now ?? Date.now,
+  });
+}
+
+/** Opens the host of a vault in a file, from which sessions of any environment are opened. @throws as `openVault` */
+export async function openFileHost(
+  options: Pick<
+    OpenVaultOptions,
+    "path" | "rootKey" | "rootKeyPath" | "create" | "lockWaitMs" | "onNotice" | "now"
+  >,
+): Promise<VaultHost> {
+  checkOptions(options, OPEN_OPTIONS, "openFileHost");
+  const { path } = options;
+  checkFilePath(path, "path");
+  if (options.rootKeyPath !== undefined) checkFilePath(options.rootKeyPath, "rootKeyPath");
+  const lockWaitMs = options.lockWaitMs ?? LOCK_WAIT_MS_DEFAULT;
+  if (!Number.isInteger(lockWaitMs) || lockWaitMs < 0 || lockWaitMs > LOCK_WAIT_MS_MAX) {
+    throw invalidRange(`lockWaitMs must be a whole number from 0 to ${LOCK_WAIT_MS_MAX}`);
+  }
+  if (options.rootKey !== undefined) checkRootKey(options.rootKey);
+  const isInMemory = path === IN_MEMORY;
+  const create = options.create !== false;
+  const database = await openVaultFile(path, {
+    create,
+    lockWaitMs,
+    rootKeyPath: options.rootKeyPath,
+  });
+  return openHost(database, {
+    argument: options.rootKey,
+    variable: process.env[ROOT_KEY_VARIABLE],
+    file: rootKeyFile(options.rootKeyPath, isInMemory ? undefined : path),
+    isEphemeral: isInMemory && options.rootKeyPath === undefined,
+    create,
+    onNotice: options.onNotice ?? warn,
+    now: options.now ?? Date.now,
+  });
+}
+
+/** Options as they are now: opening waits, and a caller wipes its root key or uses its object again. */
+function ownOptions<T extends Pick<OpenVaultOptions, "rootKey"> & { readonly actor?: KvActor | undefined }>(
+  options: T,
+): T {
+  const { rootKey, actor } = options;
+  return {
+    ...options,
+    ...(rootKey instanceof Uint8Array ? { rootKey: Uint8Array.from(rootKey) } : {}),
+    ...(actor === undefined ? {} : { actor: { ...actor } }),
+  };
+}
+
+function warn(notice: string): void {
+  process.emitWarning(notice, "CofferNotice");
+}
