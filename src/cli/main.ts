@@ -8,7 +8,7 @@
  */
 import "./debugger.ts";
 import { unsupportedRuntime } from "../vault/needed-runtime.ts";
-import { EXIT_LOCAL } from "./exit-codes.ts";
+import { EXIT_LOCAL } from "./output/exit-codes.ts";
 
 const problem = unsupportedRuntime(process.versions);
 if (problem !== undefined) {

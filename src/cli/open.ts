@@ -10,7 +10,7 @@ import type { Transport } from "../http/transport.ts";
 import { looksLikeUrl } from "../vault/files/vault-path.ts";
 import type { EmbeddedVault, VaultHost } from "../vault/index.ts";
 import { usageError } from "./errors.ts";
-import { checkNoKey } from "./paths.ts";
+import { checkNoKey } from "./input/paths.ts";
 
 /** What commands may ask of a vault. */
 export type CliVault = Pick<

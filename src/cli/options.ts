@@ -7,9 +7,9 @@
  */
 import { type Command, Option } from "commander";
 import type { ContextEntry, KeyContext } from "../crypto/keys/key-context.ts";
-import { choiceParser, contextOf, entryParser } from "./arguments.ts";
 import { usageError } from "./errors.ts";
-import { FORMATS, type Result } from "./format.ts";
+import { choiceParser, contextOf, entryParser } from "./input/arguments.ts";
+import { FORMATS, type Result } from "./output/format.ts";
 import type { Execute } from "./run.ts";
 import type { CommonFlags, Session } from "./session.ts";
 

@@ -9,12 +9,12 @@ import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
 import { type CliError, usageError } from "./errors.ts";
-import { EXIT_LOCAL, EXIT_SIGNAL } from "./exit-codes.ts";
-import { type Format, type Result, render } from "./format.ts";
-import { commandIn } from "./hints.ts";
 import { isStdoutTerminal, writeErr, writeOut } from "./io.ts";
+import { EXIT_LOCAL, EXIT_SIGNAL } from "./output/exit-codes.ts";
+import { type Format, type Result, render } from "./output/format.ts";
+import { commandIn } from "./output/hints.ts";
+import { describe, reportText } from "./output/report.ts";
 import { createProgram } from "./program.ts";
-import { describe, reportText } from "./report.ts";
 import { type CommonFlags, Session } from "./session.ts";
 
 /** Runs what a command does, and writes its result. */

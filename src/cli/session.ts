@@ -8,11 +8,11 @@
 
 import { leftFilesBeside } from "../vault/files/atomic-file.ts";
 import type { VaultHost } from "../vault/index.ts";
-import { STANDARD } from "./file-streams.ts";
-import { type Format, visible } from "./format.ts";
+import { STANDARD } from "./files/file-streams.ts";
 import { isStderrTerminal, writeErr } from "./io.ts";
 import { type CliVault, openCliHost, openCliVault, type VaultFlags } from "./open.ts";
-import { bytesText } from "./progress.ts";
+import { type Format, visible } from "./output/format.ts";
+import { bytesText } from "./output/progress.ts";
 
 /** Options that every command has. */
 export interface CommonFlags extends VaultFlags {

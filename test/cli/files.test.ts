@@ -16,7 +16,7 @@ import {
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
-import { bytesText, Progress, progressLine } from "../../src/cli/progress.ts";
+import { bytesText, Progress, progressLine } from "../../src/cli/output/progress.ts";
 import { seededBytes } from "../support/bytes.ts";
 import { hasTerminal, workplace } from "../support/cli.ts";
 

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { CliError } from "../../src/cli/errors.ts";
-import { commandIn, fittingHints, optionsIn } from "../../src/cli/hints.ts";
+import { commandIn, fittingHints, optionsIn } from "../../src/cli/output/hints.ts";
+import { describe as describeError, HINTS } from "../../src/cli/output/report.ts";
 import { createProgram } from "../../src/cli/program.ts";
-import { describe as describeError, HINTS } from "../../src/cli/report.ts";
 import { VaultError, type VaultErrorCode } from "../../src/errors.ts";
 import { workplace } from "../support/cli.ts";
 

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { journalPath, writeJournal } from "../../src/cli/rekey-journal.ts";
+import { journalPath, writeJournal } from "../../src/cli/files/rekey-journal.ts";
 import { seededBytes } from "../support/bytes.ts";
 import { type Workplace, workplace } from "../support/cli.ts";
 

@@ -1,10 +1,10 @@
 /** Parts of the command that need no process: formats, codes, reports, the filter of warnings. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { contextOf, countParser, durationParser, entryParser, kekOf } from "../../src/cli/arguments.ts";
 import { CLI_ERROR_CODES, CliError } from "../../src/cli/errors.ts";
-import { exitCodeOf } from "../../src/cli/exit-codes.ts";
-import { jsonText, record, render, table, visible } from "../../src/cli/format.ts";
-import { describe as describeError, reportText } from "../../src/cli/report.ts";
+import { contextOf, countParser, durationParser, entryParser, kekOf } from "../../src/cli/input/arguments.ts";
+import { exitCodeOf } from "../../src/cli/output/exit-codes.ts";
+import { jsonText, record, render, table, visible } from "../../src/cli/output/format.ts";
+import { describe as describeError, reportText } from "../../src/cli/output/report.ts";
 import { hideSqliteWarning } from "../../src/cli/warnings.ts";
 import { VAULT_ERROR_CODES, VaultError } from "../../src/errors.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";

@@ -8,11 +8,11 @@ import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import { canonicalEntries, contextObject } from "../../crypto/keys/key-context.ts";
 import type { ApiKeyInfo, Permission } from "../../vault/index.ts";
 import { VERSION } from "../../version.ts";
-import { entryParser } from "../arguments.ts";
 import { usageError } from "../errors.ts";
-import { type Result, record, table } from "../format.ts";
+import { entryParser } from "../input/arguments.ts";
 import { databaseUrl, environmentName, openTransport, SERVER_VARIABLE } from "../open.ts";
 import { addCommonOptions, bind } from "../options.ts";
+import { type Result, record, table } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

@@ -6,13 +6,13 @@
 import type { Command } from "commander";
 import type { BackupReport } from "../../vault/files/backup.ts";
 import { usageError } from "../errors.ts";
-import { STANDARD } from "../file-streams.ts";
-import { type Result, record } from "../format.ts";
+import { STANDARD } from "../files/file-streams.ts";
+import { checkNoKey } from "../input/paths.ts";
 import { isStdoutTerminal, writeOut } from "../io.ts";
 import { checkVaultPath, databaseUrl, rootKeyPath, VAULT_VARIABLE } from "../open.ts";
 import { bind } from "../options.ts";
-import { checkNoKey } from "../paths.ts";
-import { bytesText, Progress } from "../progress.ts";
+import { type Result, record } from "../output/format.ts";
+import { bytesText, Progress } from "../output/progress.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

@@ -7,14 +7,14 @@ import type { Command } from "commander";
 import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
 import type { ContextEntry } from "../../crypto/keys/key-context.ts";
-import { contextOf, entryParser } from "../arguments.ts";
-import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../ciphertexts.ts";
-import type { Result } from "../format.ts";
+import { contextOf, entryParser } from "../input/arguments.ts";
+import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../input/ciphertexts.ts";
+import { readAssociatedData } from "../input/values.ts";
 import { AAD_OPTION, bind } from "../options.ts";
-import { checkOutFile, writeOutFile } from "../out-file.ts";
+import type { Result } from "../output/format.ts";
+import { checkOutFile, writeOutFile } from "../output/out-file.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
-import { readAssociatedData } from "../values.ts";
 
 interface Options extends ReadOptions {
   readonly aad?: string;

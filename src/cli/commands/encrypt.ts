@@ -5,9 +5,16 @@
  */
 import type { Command } from "commander";
 import { LAYOUTS, type WritableLayout } from "../../crypto/envelope/envelope.ts";
-import { choiceParser } from "../arguments.ts";
-import { ciphertextResult } from "../ciphertexts.ts";
-import type { Result } from "../format.ts";
+import { choiceParser } from "../input/arguments.ts";
+import { ciphertextResult } from "../input/ciphertexts.ts";
+import {
+  ALLOW_EMPTY_HELP,
+  ALLOW_EMPTY_OPTION,
+  readAssociatedData,
+  readPlaintext,
+  type SecretOptions,
+  VALUE_SYNTAX,
+} from "../input/values.ts";
 import {
   AAD_HELP,
   AAD_OPTION,
@@ -16,16 +23,9 @@ import {
   type ContextOptions,
   requiredContext,
 } from "../options.ts";
+import type { Result } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
-import {
-  ALLOW_EMPTY_HELP,
-  ALLOW_EMPTY_OPTION,
-  readAssociatedData,
-  readPlaintext,
-  type SecretOptions,
-  VALUE_SYNTAX,
-} from "../values.ts";
 
 interface Options extends ContextOptions, SecretOptions {
   readonly aad?: string;

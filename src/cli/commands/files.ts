@@ -10,11 +10,12 @@ import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import type { NativeReader } from "../../crypto/native/range.ts";
 import { isVaultError } from "../../errors.ts";
 import { fetchSource } from "../../http/fetch-source.ts";
-import { contextOf, entryParser } from "../arguments.ts";
 import { CliError, usageError } from "../errors.ts";
-import { openInput, openOutput, openToRead, pump, STANDARD } from "../file-streams.ts";
-import type { Result } from "../format.ts";
-import { Hinted } from "../hints.ts";
+import { openInput, openOutput, openToRead, pump, STANDARD } from "../files/file-streams.ts";
+import { checkHeaderWhole } from "../files/rekey-in-place.ts";
+import { contextOf, entryParser } from "../input/arguments.ts";
+import { checkNoKey } from "../input/paths.ts";
+import { ALLOW_EMPTY_OPTION, emptyValue, readAssociatedData } from "../input/values.ts";
 import { isStdinTerminal, isStdoutTerminal } from "../io.ts";
 import {
   AAD_HELP,
@@ -24,12 +25,11 @@ import {
   type ContextOptions,
   requiredContext,
 } from "../options.ts";
-import { checkNoKey } from "../paths.ts";
-import { Progress } from "../progress.ts";
-import { checkHeaderWhole } from "../rekey-in-place.ts";
+import type { Result } from "../output/format.ts";
+import { Hinted } from "../output/hints.ts";
+import { Progress } from "../output/progress.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
-import { ALLOW_EMPTY_OPTION, emptyValue, readAssociatedData } from "../values.ts";
 
 /** What encrypted files are called. */
 const SUFFIX = ".coffer";

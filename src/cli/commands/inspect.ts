@@ -6,11 +6,11 @@
 import type { Command } from "commander";
 import { type CiphertextInfo, inspect, inspectNative } from "../../crypto/envelope/inspect.ts";
 import { claimsNative, NATIVE_HEADER_BYTES_MAX } from "../../crypto/native/format.ts";
-import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../ciphertexts.ts";
-import { openToRead } from "../file-streams.ts";
-import { type Result, record } from "../format.ts";
+import { openToRead } from "../files/file-streams.ts";
+import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../input/ciphertexts.ts";
 import { isPipe } from "../io.ts";
 import { bind } from "../options.ts";
+import { type Result, record } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

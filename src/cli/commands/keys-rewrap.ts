@@ -4,8 +4,8 @@
  * @module
  */
 import type { Command } from "commander";
-import { type Result, record } from "../format.ts";
 import { bind } from "../options.ts";
+import { type Result, record } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

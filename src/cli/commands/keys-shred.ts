@@ -5,10 +5,10 @@
  */
 import type { Command } from "commander";
 import type { ShredReport } from "../../vault/index.ts";
-import { durationParser, kekOf } from "../arguments.ts";
-import { checkConfirmable, confirm } from "../confirm.ts";
-import { type Result, record } from "../format.ts";
+import { durationParser, kekOf } from "../input/arguments.ts";
+import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { bind } from "../options.ts";
+import { type Result, record } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 import { KEK_ARGUMENT, KEK_HELP, kekVersion, VERSION_OPTION } from "./keys-states.ts";

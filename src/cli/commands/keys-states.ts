@@ -5,9 +5,9 @@
  */
 import type { Command } from "commander";
 import type { KekInfo } from "../../vault/index.ts";
-import { countParser, kekOf } from "../arguments.ts";
-import { type Result, record, table } from "../format.ts";
+import { countParser, kekOf } from "../input/arguments.ts";
 import { bind } from "../options.ts";
+import { type Result, record, table } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

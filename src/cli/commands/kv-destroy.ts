@@ -6,11 +6,11 @@
 import type { Command } from "commander";
 import { VaultError } from "../../errors.ts";
 import { checkName } from "../../kv/rules.ts";
-import { checkConfirmable, confirm } from "../confirm.ts";
-import { ambiguous, checkNamed, type ObjectOptions, withName } from "../find-object.ts";
-import { type Result, record, visible } from "../format.ts";
+import { checkConfirmable, confirm } from "../input/confirm.ts";
+import { ambiguous, checkNamed, type ObjectOptions, withName } from "../input/find-object.ts";
 import type { CliVault } from "../open.ts";
 import { bind } from "../options.ts";
+import { type Result, record, visible } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

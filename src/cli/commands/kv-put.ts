@@ -10,19 +10,19 @@ import { isVaultError } from "../../errors.ts";
 import type { KvMetadata, KvObjectWithoutValue } from "../../kv/kv-service.ts";
 import { checkName } from "../../kv/rules.ts";
 import { CliError, usageError } from "../errors.ts";
-import { findLive } from "../find-object.ts";
-import { type Result, record } from "../format.ts";
-import type { CliVault } from "../open.ts";
-import { addContextOptions, bind, type ContextOptions, contextFrom } from "../options.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
+import { findLive } from "../input/find-object.ts";
 import {
   ALLOW_EMPTY_HELP,
   ALLOW_EMPTY_OPTION,
   readKvValue,
   type SecretOptions,
   VALUE_SYNTAX,
-} from "../values.ts";
+} from "../input/values.ts";
+import type { CliVault } from "../open.ts";
+import { addContextOptions, bind, type ContextOptions, contextFrom } from "../options.ts";
+import { type Result, record } from "../output/format.ts";
+import type { Execute } from "../run.ts";
+import type { Session } from "../session.ts";
 
 interface Options extends ContextOptions, SecretOptions {
   readonly createOnly?: boolean;

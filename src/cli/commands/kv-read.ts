@@ -6,10 +6,10 @@
 import { type Command, Option } from "commander";
 import type { KvPage, KvSummary } from "../../kv/kv-service.ts";
 import { checkName, KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
-import { choiceParser, countParser } from "../arguments.ts";
-import { checkNamed, findLive, liveId, type ObjectOptions } from "../find-object.ts";
-import { type Result, record, table, valueView } from "../format.ts";
+import { choiceParser, countParser } from "../input/arguments.ts";
+import { checkNamed, findLive, liveId, type ObjectOptions } from "../input/find-object.ts";
 import { bind } from "../options.ts";
+import { type Result, record, table, valueView } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

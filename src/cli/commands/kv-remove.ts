@@ -6,10 +6,10 @@
 import type { Command } from "commander";
 import { VaultError } from "../../errors.ts";
 import { checkName } from "../../kv/rules.ts";
-import { ambiguous, checkNamed, liveId, type ObjectOptions, withName } from "../find-object.ts";
-import { type Result, record } from "../format.ts";
+import { ambiguous, checkNamed, liveId, type ObjectOptions, withName } from "../input/find-object.ts";
 import type { CliVault } from "../open.ts";
 import { bind } from "../options.ts";
+import { type Result, record } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

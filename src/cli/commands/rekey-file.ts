@@ -12,12 +12,12 @@ import {
   parseNativeHeader,
 } from "../../crypto/native/format.ts";
 import { usageError } from "../errors.ts";
-import { type OpenFile, openOutput, openToRead, STANDARD } from "../file-streams.ts";
-import type { Result } from "../format.ts";
+import { type OpenFile, openOutput, openToRead, STANDARD } from "../files/file-streams.ts";
+import { checkHeaderWhole, finishRekey, replaceHeader } from "../files/rekey-in-place.ts";
+import { readAt } from "../files/rekey-journal.ts";
 import { addContextOptions, bind, type ContextOptions, requiredContext } from "../options.ts";
-import { Progress } from "../progress.ts";
-import { checkHeaderWhole, finishRekey, replaceHeader } from "../rekey-in-place.ts";
-import { readAt } from "../rekey-journal.ts";
+import type { Result } from "../output/format.ts";
+import { Progress } from "../output/progress.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 import { checkNotAt, hintingAtTexts } from "./files.ts";

@@ -10,9 +10,9 @@ import {
   type ReadOptions,
   readAndParse,
   readFlags,
-} from "../ciphertexts.ts";
-import type { Result } from "../format.ts";
+} from "../input/ciphertexts.ts";
 import { addContextOptions, bind, type ContextOptions, requiredContext } from "../options.ts";
+import type { Result } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

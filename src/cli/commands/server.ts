@@ -4,12 +4,12 @@
  * @module
  */
 import { type Command, Option } from "commander";
-import { choiceParser, countParser } from "../arguments.ts";
 import { usageError } from "../errors.ts";
-import { EXIT_DONE, EXIT_SERVICE } from "../exit-codes.ts";
-import type { Result } from "../format.ts";
+import { choiceParser, countParser } from "../input/arguments.ts";
 import { writeErr, writeOut } from "../io.ts";
 import { bind } from "../options.ts";
+import { EXIT_DONE, EXIT_SERVICE } from "../output/exit-codes.ts";
+import type { Result } from "../output/format.ts";
 import type { Execute } from "../run.ts";
 import type { Session } from "../session.ts";
 

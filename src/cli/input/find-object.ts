@@ -5,12 +5,12 @@
  *
  * @module
  */
-import { isVaultError, type VaultErrorCode } from "../errors.ts";
-import type { KvObjectWithoutValue, KvSummary } from "../kv/kv-service.ts";
-import { KV_LIST_LIMIT_MAX } from "../kv/rules.ts";
-import { CliError, usageError } from "./errors.ts";
-import { visible } from "./format.ts";
-import type { CliVault } from "./open.ts";
+import { isVaultError, type VaultErrorCode } from "../../errors.ts";
+import type { KvObjectWithoutValue, KvSummary } from "../../kv/kv-service.ts";
+import { KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
+import { CliError, usageError } from "../errors.ts";
+import type { CliVault } from "../open.ts";
+import { visible } from "../output/format.ts";
 
 /** How a command names an object. */
 export interface ObjectOptions {

@@ -5,9 +5,9 @@
  *
  * @module
  */
-import { CliError } from "./errors.ts";
-import { visible } from "./format.ts";
-import { isStderrTerminal, isStdinTerminal, readLine, writeErr } from "./io.ts";
+import { CliError } from "../errors.ts";
+import { isStderrTerminal, isStdinTerminal, readLine, writeErr } from "../io.ts";
+import { visible } from "../output/format.ts";
 
 const canAsk = (): boolean => isStdinTerminal() && isStderrTerminal();
 

@@ -8,10 +8,14 @@
  */
 import { lstatSync, readFileSync, readSync, rmSync, type Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { ascii, concatBytes, equalBytes, toHex, utf8 } from "../base/bytes.ts";
-import { NATIVE_HEADER_BYTES_MAX, NATIVE_PREFIX_BYTES, parseNativeHeader } from "../crypto/native/format.ts";
-import { hash } from "../crypto/primitives/hash.ts";
-import { AtomicFile, cutName, NAME_BYTES_MAX, syncDirectory } from "../vault/files/atomic-file.ts";
+import { ascii, concatBytes, equalBytes, toHex, utf8 } from "../../base/bytes.ts";
+import {
+  NATIVE_HEADER_BYTES_MAX,
+  NATIVE_PREFIX_BYTES,
+  parseNativeHeader,
+} from "../../crypto/native/format.ts";
+import { hash } from "../../crypto/primitives/hash.ts";
+import { AtomicFile, cutName, NAME_BYTES_MAX, syncDirectory } from "../../vault/files/atomic-file.ts";
 
 const SUFFIX = ".rekey";
 const MAGIC = ascii("CFR-RKY1");

@@ -7,12 +7,12 @@
  */
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { LAYOUTS, type Layout, parseEnvelope } from "../crypto/envelope/envelope.ts";
-import { inspect } from "../crypto/envelope/inspect.ts";
-import { isVaultError, type VaultError } from "../errors.ts";
+import { LAYOUTS, type Layout, parseEnvelope } from "../../crypto/envelope/envelope.ts";
+import { inspect } from "../../crypto/envelope/inspect.ts";
+import { isVaultError, type VaultError } from "../../errors.ts";
+import type { Result } from "../output/format.ts";
+import { Hinted } from "../output/hints.ts";
 import { choicesParser } from "./arguments.ts";
-import type { Result } from "./format.ts";
-import { Hinted } from "./hints.ts";
 import { readCiphertext } from "./values.ts";
 
 /** How ciphertexts are read. */

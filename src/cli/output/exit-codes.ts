@@ -5,8 +5,8 @@
  *
  * @module
  */
-import type { VaultErrorCode } from "../errors.ts";
-import type { CliErrorCode } from "./errors.ts";
+import type { VaultErrorCode } from "../../errors.ts";
+import type { CliErrorCode } from "../errors.ts";
 
 /** Done as asked; for a server also: ended as asked. */
 export const EXIT_DONE = 0;

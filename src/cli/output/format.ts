@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { fromUtf8, utf8 } from "../base/bytes.ts";
-import { CliError, usageError } from "./errors.ts";
+import { fromUtf8, utf8 } from "../../base/bytes.ts";
+import { CliError, usageError } from "../errors.ts";
 
 export type Format = "table" | "json";
 export const FORMATS: readonly Format[] = ["table", "json"];

@@ -18,10 +18,10 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { equalBytes } from "../base/bytes.ts";
-import { NATIVE_PREFIX_BYTES } from "../crypto/native/format.ts";
-import { isOther, syncDirectory } from "../vault/files/atomic-file.ts";
-import { CliError, systemReason } from "./errors.ts";
+import { equalBytes } from "../../base/bytes.ts";
+import { NATIVE_PREFIX_BYTES } from "../../crypto/native/format.ts";
+import { isOther, syncDirectory } from "../../vault/files/atomic-file.ts";
+import { CliError, systemReason } from "../errors.ts";
 import {
   findJournal,
   headerState,

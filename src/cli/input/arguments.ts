@@ -11,10 +11,10 @@ import {
   contextObject,
   type KeyContext,
   parseKeyContext,
-} from "../crypto/keys/key-context.ts";
-import type { KekSelector } from "../vault/index.ts";
-import { SHRED_DELAY_MS_MAX } from "../vault/limits.ts";
-import { usageError } from "./errors.ts";
+} from "../../crypto/keys/key-context.ts";
+import type { KekSelector } from "../../vault/index.ts";
+import { SHRED_DELAY_MS_MAX } from "../../vault/limits.ts";
+import { usageError } from "../errors.ts";
 import { readContextJson } from "./values.ts";
 
 /** The parts of a context as options give them. */

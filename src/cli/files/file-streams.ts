@@ -8,12 +8,12 @@
  */
 import type { Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { releaseMemory } from "../base/bytes.ts";
-import type { AtomicFileOptions } from "../vault/files/atomic-file.ts";
-import { CliError, systemReason } from "./errors.ts";
-import { isPipe, openPipe, writeOut } from "./io.ts";
-import { OutFile } from "./out-file.ts";
-import { checkNoKey } from "./paths.ts";
+import { releaseMemory } from "../../base/bytes.ts";
+import type { AtomicFileOptions } from "../../vault/files/atomic-file.ts";
+import { CliError, systemReason } from "../errors.ts";
+import { checkNoKey } from "../input/paths.ts";
+import { isPipe, openPipe, writeOut } from "../io.ts";
+import { OutFile } from "../output/out-file.ts";
 
 /** The name that stands for standard input or output. */
 export const STANDARD = "-";

@@ -5,18 +5,18 @@
  *
  * @module
  */
-import { fromUtf8, utf8 } from "../base/bytes.ts";
+import { fromUtf8, utf8 } from "../../base/bytes.ts";
 import {
   ASSOCIATED_DATA_BYTES_MAX,
   CONTEXT_JSON_CHARS_MAX,
   ENVELOPE_BYTES_MAX,
   PLAINTEXT_BYTES_MAX,
-} from "../crypto/limits.ts";
-import { VaultError } from "../errors.ts";
-import { KV_VALUE_BYTES_MAX } from "../kv/rules.ts";
-import { usageError } from "./errors.ts";
+} from "../../crypto/limits.ts";
+import { VaultError } from "../../errors.ts";
+import { KV_VALUE_BYTES_MAX } from "../../kv/rules.ts";
+import { usageError } from "../errors.ts";
+import { hasWaitingInput, isStdinGiven, isStdinPipe, isStdinTerminal, readFile, readStdin } from "../io.ts";
 import { readHidden } from "./hidden-input.ts";
-import { hasWaitingInput, isStdinGiven, isStdinPipe, isStdinTerminal, readFile, readStdin } from "./io.ts";
 import { checkNoKey } from "./paths.ts";
 
 /** How help texts explain a value. */

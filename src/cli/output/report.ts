@@ -7,8 +7,8 @@
  * @module
  */
 import type { Command } from "commander";
-import { isVaultError, type VaultErrorCode } from "../errors.ts";
-import { CliError, systemReason } from "./errors.ts";
+import { isVaultError, type VaultErrorCode } from "../../errors.ts";
+import { CliError, systemReason } from "../errors.ts";
 import { type ErrorCode, type ErrorExitCode, exitCodeOf } from "./exit-codes.ts";
 import { type Format, jsonText, visible } from "./format.ts";
 import { fittingHints, Hinted } from "./hints.ts";

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { looksLikeKey } from "../vault/root/key-text.ts";
-import { usageError } from "./errors.ts";
+import { looksLikeKey } from "../../vault/root/key-text.ts";
+import { usageError } from "../errors.ts";
 
 /** @param what - names the option, or the argument @throws CliError ERR_USAGE, without what was given */
 export function checkNoKey(text: string, what: string, ...hints: readonly string[]): void {

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { usageError } from "./errors.ts";
-import { writeErr } from "./io.ts";
+import { usageError } from "../errors.ts";
+import { writeErr } from "../io.ts";
 
 const ENTER: readonly number[] = [0x0a, 0x0d];
 const ERASE: readonly number[] = [0x08, 0x7f];
