@@ -24,7 +24,7 @@ function idsIn(text: string, pattern: RegExp): string[] {
 /** Files below a folder, with their texts. */
 function filesIn(folder: string, extension: string): { path: string; text: string }[] {
   return readdirSync(join(REPOSITORY_ROOT, folder), { recursive: true, encoding: "utf8" })
-    .filter((path) => extname(path) === extension)
+    .filter((path) => extname(path) === extension && !path.includes("node_modules"))
     .map((path) => ({
       path: join(folder, path),
       text: readFileSync(join(REPOSITORY_ROOT, folder, path), "utf8"),

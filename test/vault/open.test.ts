@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
 import { type OpenVaultOptions, openVault } from "../../src/vault/index.ts";
 import { base64, fromBase64, toHexText, utf8Bytes } from "../support/bytes.ts";
@@ -53,6 +54,28 @@ describe("a new vault", () => {
     } finally {
       process.umask(umask);
     }
+  });
+
+  test("that another process makes meanwhile is looked at as it is at one moment", async () => {
+    const path = freshPath();
+    const other = new DatabaseSync(path, { timeout: 0 });
+    const prepare = DatabaseSync.prototype.prepare;
+    vi.spyOn(DatabaseSync.prototype, "prepare").mockImplementation(function (this: DatabaseSync, sql) {
+      const statement = prepare.call(this, sql);
+      if (sql !== "PRAGMA user_version") return statement;
+      vi.restoreAllMocks();
+      try {
+        other.exec("BEGIN; CREATE TABLE t (a); PRAGMA user_version = 6; COMMIT");
+      } catch (error) {
+        // The lock of who looks keeps the other waiting.
+        expect((error as Error).message).toContain("locked");
+        other.exec("ROLLBACK");
+      }
+      return statement;
+    });
+    const vault = await openTestVault({ path });
+    await vault.close();
+    other.close();
   });
 
   test.runIf(existsSync("/proc/self"))(

@@ -14,7 +14,7 @@ import { ROOT } from "../root.ts";
 import { buildModule } from "./aes-gcm.ts";
 import { i8x16 } from "./assembler.ts";
 
-export const MODULE_FILE = join("src", "crypto", "wasm", "module.ts");
+export const MODULE_FILE = join("src", "crypto", "aead", "wasm", "module.ts");
 
 /** The text of the file. */
 export function moduleFile(): string {

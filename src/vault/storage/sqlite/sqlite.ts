@@ -202,10 +202,7 @@ class SqliteDatabase implements Database {
   /** @param file - its absolute path; undefined in memory */
   async initialize(create: boolean, file: string | undefined): Promise<void> {
     await this.#retrying(() => {
-      // Checks the header: the first statement that reads the file.
-      const id = this.#pragma("application_id");
-      const version = this.#pragma("user_version");
-      const isEmpty = this.#connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get()!.n === 0;
+      const { id, version, isEmpty } = this.#kindOfFile();
       if (!(id === APPLICATION_ID || (id === 0 && version === 0 && isEmpty))) {
         throw new VaultError("ERR_STORAGE_CORRUPT", "this file is a database, but not a coffer vault");
       }
@@ -570,6 +567,21 @@ class SqliteDatabase implements Database {
     this.#exec(
       `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${Math.max(version, SCHEMA_VERSION)}`,
     );
+  }
+
+  /** What the file says that it is, all at one moment: another process may be making the vault. */
+  #kindOfFile(): { id: number; version: number; isEmpty: boolean } {
+    this.#connection.exec("BEGIN");
+    try {
+      return {
+        // Checks the header: the first statement that reads the file.
+        id: this.#pragma("application_id"),
+        version: this.#pragma("user_version"),
+        isEmpty: this.#connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get()!.n === 0,
+      };
+    } finally {
+      this.#connection.exec("COMMIT");
+    }
   }
 
   #pragma(name: string): number {
