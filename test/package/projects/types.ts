@@ -1,0 +1,28 @@
+// Results go where DOM and Web Crypto want bytes; with the settings of a new project.
+import { type ItemResult, Vault, type VaultOptions } from "coffer";
+import { decryptRange, localDecrypt, localEncrypt, nativeEncrypt } from "coffer/crypto";
+import { VaultError, type VaultErrorCode } from "coffer/errors";
+
+const key = { dataKey: "", encryptedKeys: "" };
+
+export async function use(options: VaultOptions, text: string): Promise<VaultErrorCode | string> {
+  const vault = new Vault(options);
+  const plain: string = await vault.decrypt(text, "user:42");
+  const results: ItemResult<string>[] = await vault.encryptMany([plain], { organization_id: "org_1" });
+  try {
+    return (await localEncrypt(plain, key)) + results.length;
+  } catch (error) {
+    return error instanceof VaultError ? error.code : "unknown";
+  } finally {
+    vault.dispose();
+  }
+}
+
+export async function bytes(vault: Vault, text: string): Promise<Uint8Array[]> {
+  return [
+    await vault.decrypt(text, undefined, { as: "bytes" }),
+    await localDecrypt(text, key, undefined, { as: "bytes" }),
+    await nativeEncrypt("x", key),
+    await decryptRange(new Uint8Array(1), key, 0, 1),
+  ];
+}

@@ -1,0 +1,118 @@
+/**
+ * `npm run test:package`: the packed tarball in every kind of project.
+ *
+ * Owns packing, installing and the table of results. Names what it skips, and ends with `N passed, N failed`. Needs
+ * `npm run build`. Must not know what the projects do.
+ *
+ *     node test/package/run.ts [--full] [--only TEXT]
+ *
+ * @module
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { ROOT } from "../../tools/root.ts";
+import { runStep, Tally } from "../../tools/steps.ts";
+import { leaveSummary } from "../../tools/summary-reporter.ts";
+import { PACKAGES } from "../runtimes/hosts.ts";
+import { type Command, KINDS, type Kind, type Tools } from "./kinds.ts";
+
+const HERE = import.meta.dirname;
+/** Inside this folder, so that the tools are found from a project as a parent's packages are. */
+const WORK = join(HERE, "work");
+/** For one command of a project; ours, ten times what the slowest takes. */
+const COMMAND_MS = 120_000;
+/** To fetch the tools, about 800 MB; ours. */
+const INSTALL_MS = 300_000;
+const OUTPUT_CHARS = 3_000;
+
+const { values: options } = parseArgs({
+  options: { full: { type: "boolean", default: false }, only: { type: "string" } },
+});
+
+const tally = new Tally();
+const skipped: { name: string; reason: string }[] = [];
+const chosen = KINDS.filter(
+  (kind) =>
+    (options.full || options.only !== undefined || kind.isSlow !== true) &&
+    (options.only === undefined || kind.name.includes(options.only)),
+);
+
+rmSync(WORK, { recursive: true, force: true });
+process.once("exit", () => rmSync(WORK, { recursive: true, force: true }));
+const problem = prepare();
+if (problem !== undefined) skip("package", problem);
+else for (const [number, kind] of chosen.entries()) await runKind(kind, join(WORK, `${number}`));
+leaveSummary({ passed: tally.passed, failed: tally.failed, skipped, broken: [] });
+tally.finish();
+
+/** Installs the tools, packs, and installs the tarball once. @returns why not, if it could not */
+function prepare(): string | undefined {
+  if (!existsSync(join(ROOT, "dist"))) return "dist/ is not there: npm run build";
+  if (!existsSync(join(HERE, "node_modules", "esbuild"))) {
+    const { status } = spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+      cwd: HERE,
+      stdio: "ignore",
+      timeout: INSTALL_MS,
+    });
+    if (status !== 0) return "its tools could not be installed (test/package/package.json)";
+  }
+  mkdirSync(join(WORK, "installed"), { recursive: true });
+  const packed = execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", WORK], {
+    cwd: ROOT,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
+  copyFileSync(join(WORK, filename), join(WORK, "coffer.tgz"));
+  writeFileSync(join(WORK, "installed", "package.json"), '{ "private": true }');
+  const { status, stderr } = spawnSync(
+    "npm",
+    ["install", "--no-audit", "--no-fund", "--ignore-scripts", "../coffer.tgz"],
+    { cwd: join(WORK, "installed"), encoding: "utf8", timeout: INSTALL_MS },
+  );
+  return status === 0 ? undefined : `the tarball could not be installed: ${stderr}`;
+}
+
+async function runKind(kind: Kind, folder: string): Promise<void> {
+  const tools: Tools = {
+    tool: (path) => join(HERE, "node_modules", path),
+    runtime: (path) => (existsSync(join(PACKAGES, path)) ? join(PACKAGES, path) : undefined),
+  };
+  const commands = kind.commands(tools);
+  if (commands === undefined) {
+    skip(kind.name, "the runtime is not on this machine (test/runtimes/package.json)");
+    return;
+  }
+  await runStep({ name: `package: ${kind.name}`, run: () => runProject(kind, commands, folder) }, tally);
+}
+
+function runProject(kind: Kind, commands: readonly Command[], folder: string): string[] {
+  cpSync(join(WORK, "installed", "node_modules"), join(folder, "node_modules"), { recursive: true });
+  cpSync(join(HERE, "projects"), folder, { recursive: true });
+  copyFileSync(join(WORK, "coffer.tgz"), join(folder, "coffer.tgz"));
+  for (const [path, text] of Object.entries(kind.files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  const { NODE_OPTIONS, COFFER_ROOT_KEY, COFFER_API_KEY, ...inherited } = process.env;
+  const env = { ...inherited, NO_COLOR: "1", CI: "true" };
+  let last = "";
+  for (const { file, args } of commands) {
+    const ran = spawnSync(file, args, { cwd: folder, env, encoding: "utf8", timeout: COMMAND_MS });
+    last = `${ran.stdout ?? ""}${ran.stderr ?? ""}`;
+    if (ran.status !== 0) {
+      const why = ran.error?.message ?? `exit code ${ran.status}`;
+      return [`${[file, ...args].join(" ")}: ${why}\n${last.slice(-OUTPUT_CHARS)}`];
+    }
+  }
+  rmSync(folder, { recursive: true, force: true });
+  const expected = kind.expected ?? "smoke: ok";
+  return last.includes(expected) ? [] : [`it did not say "${expected}":\n${last.slice(-OUTPUT_CHARS)}`];
+}
+
+function skip(name: string, reason: string): void {
+  tally.skip(`${name}: ${reason}`);
+  skipped.push({ name, reason });
+}
