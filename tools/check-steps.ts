@@ -24,6 +24,10 @@ const COLORS = process.stdout.isTTY ? "--colors=force" : "--colors=off";
 export const CHECK_STEPS: readonly Step[] = [
   { name: "types: tsc", run: () => tool("node_modules/typescript7/bin/tsc", ["-p", "."]) },
   {
+    name: "types: tsc, the inspector's page",
+    run: () => tool("node_modules/typescript7/bin/tsc", ["-p", "examples/inspector"]),
+  },
+  {
     name: "format and lint: biome",
     run: () =>
       tool("node_modules/@biomejs/biome/bin/biome", [

@@ -30,6 +30,7 @@ const SCRIPTS: readonly Script[] = [
     args: ["--short"],
   },
   { name: "soak: processes killed while they write", file: "test/soak/kill-nine.ts", args: ["--short"] },
+  { name: "inspector: the page in three engines", file: "test/inspector/run.ts", args: [], counts: true },
   { name: "interop: WorkOS's own SDKs", file: "test/interop/run.ts", args: [], counts: true },
   { name: "runtimes: the portable core everywhere", file: "test/runtimes/run.ts", args: [], counts: true },
 ];
