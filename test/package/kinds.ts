@@ -13,6 +13,8 @@ export interface Tools {
   tool(path: string): string;
   /** A runtime of test/runtimes by the path in its node_modules, or undefined if it is not on this machine. */
   runtime(path: string): string | undefined;
+  /** A browser that takes Chromium's arguments, or undefined if it is not on this machine. */
+  readonly chromium: string | undefined;
 }
 
 /** One command of a project. */
@@ -27,7 +29,9 @@ export interface Kind {
   readonly name: string;
   /** Costs more than CI has: with `--full` only. */
   readonly isSlow?: boolean;
-  /** Texts by path, beside `smoke.js`. */
+  /** A folder of examples/ that is copied into the project. */
+  readonly example?: string;
+  /** Texts by path, beside the programs of projects/. */
   readonly files: Readonly<Record<string, string>>;
   /** In order; undefined if a program is not on this machine. */
   readonly commands: (tools: Tools) => readonly Command[] | undefined;
@@ -328,6 +332,140 @@ function frameworks(): Kind[] {
   ];
 }
 
+/** A worker of workerd that answers one request of its own and ends. */
+function workerdFiles(compatibilityFlags: readonly string[]): Readonly<Record<string, string>> {
+  return {
+    "package.json": ESM_MANIFEST,
+    "entry.js": [
+      'import app from "./worker.js";',
+      "const ask = async (env, path, body) => {",
+      '  const request = new Request("http://worker" + path, { method: "POST", body });',
+      "  const response = await app.fetch(request, env);",
+      '  if (!response.ok) throw new Error(path + ": " + response.status + " " + (await response.text()));',
+      "  return await response.text();",
+      "};",
+      "export default {",
+      "  async test(controller, env) {",
+      '    const text = await ask(env, "/org_1", "s3cret");',
+      '    if ((await ask(env, "/org_1/open", text)) !== "s3cret") throw new Error("wrong");',
+      '    console.log("smoke: ok");',
+      "  },",
+      "};",
+    ].join("\n"),
+    "config.capnp": [
+      'using Workerd = import "/workerd/workerd.capnp";',
+      "const config :Workerd.Config = (services = [",
+      '  (name = "main", worker = .worker),',
+      '  (name = "internet", network = (allow = ["local"])),',
+      "]);",
+      "const worker :Workerd.Worker = (",
+      '  modules = [(name = "entry.js", esModule = embed "out/entry.js")],',
+      '  compatibilityDate = "2026-11-01",',
+      `  compatibilityFlags = ${JSON.stringify(compatibilityFlags)},`,
+      "  bindings = [",
+      '    (name = "COFFER_BASE_URL", fromEnvironment = "COFFER_BASE_URL"),',
+      '    (name = "COFFER_API_KEY", fromEnvironment = "COFFER_API_KEY"),',
+      "  ],",
+      ");",
+    ].join("\n"),
+  };
+}
+
+/** The examples, as they stand. */
+function examples(): Kind[] {
+  const workerd = (name: string, flags: readonly string[]): Kind => ({
+    name: `example hono-workerd, ${name}`,
+    example: "hono-workerd",
+    files: workerdFiles(flags),
+    commands: ({ tool, runtime }) => {
+      const file = runtime("@cloudflare/workerd-linux-64/bin/workerd");
+      if (file === undefined) return undefined;
+      const bundle = ["entry.js", "--bundle", "--format=esm", "--platform=browser", "--target=es2022"];
+      return [
+        { file: tool("esbuild/bin/esbuild"), args: [...bundle, "--outfile=out/entry.js"] },
+        { file, args: ["test", "config.capnp"] },
+      ];
+    },
+  });
+  const served = (
+    name: string,
+    paths: readonly string[],
+    command: (tools: Tools) => readonly string[] | undefined,
+  ): Kind => ({
+    name: `example ${name}`,
+    example: name,
+    files: { "package.json": ESM_MANIFEST },
+    commands: (tools) => {
+      const started = command(tools);
+      return started === undefined ? undefined : [node(["serve.js", ...paths, "--", ...started])];
+    },
+  });
+  return [
+    served("node-service", ["/org_1/user:42", "/org_1/user:42/open"], () => [process.execPath, "service.js"]),
+    served("bun", ["/", "/open"], ({ runtime }) => {
+      const bun = runtime("@oven/bun-linux-x64-baseline/bin/bun");
+      return bun === undefined ? undefined : [bun, "server.js"];
+    }),
+    served("deno", ["/", "/open"], ({ runtime }) => {
+      const deno = runtime("@deno/linux-x64-glibc/deno");
+      const args = ["run", "--quiet", "--no-prompt", "--no-lock", "--node-modules-dir=manual"];
+      const permissions = ["--allow-net", "--allow-env", "--allow-read", "--allow-write"];
+      return deno === undefined ? undefined : [deno, ...args, ...permissions, "server.js"];
+    }),
+    workerd("with Node's modules", []),
+    workerd("without Node's modules", ["no_nodejs_compat", "no_nodejs_compat_v2"]),
+    {
+      name: "example next, Node and edge routes",
+      example: "next",
+      isSlow: true,
+      files: { "package.json": JSON.stringify({ private: true }) },
+      commands: ({ tool }) => [
+        node([tool("next/dist/bin/next"), "build"]),
+        node([
+          "serve.js",
+          "/secret",
+          "/edge",
+          "--",
+          process.execPath,
+          tool("next/dist/bin/next"),
+          "start",
+          "-p",
+          "0",
+          "-H",
+          "127.0.0.1",
+        ]),
+      ],
+    },
+    {
+      name: "example vite-page, in a page",
+      example: "vite-page",
+      files: { "package.json": ESM_MANIFEST },
+      commands: ({ tool, chromium }) =>
+        chromium === undefined
+          ? undefined
+          : [node([tool("vite/bin/vite.js"), "build"]), node(["browse.js", "dist", chromium])],
+      expected: "iv12: s3cret",
+    },
+    {
+      name: "example worker, in a Web Worker",
+      example: "worker",
+      files: { "package.json": ESM_MANIFEST },
+      commands: ({ tool, chromium }) =>
+        chromium === undefined
+          ? undefined
+          : [
+              {
+                file: tool("esbuild/bin/esbuild"),
+                args: ["worker.js", "--bundle", "--format=esm", "--outfile=dist/worker.js"],
+              },
+              node(["--eval", 'require("node:fs").copyFileSync("index.html", "dist/index.html")']),
+              node(["browse.js", "dist", chromium]),
+            ],
+      expected: "native: 700,000 bytes",
+    },
+  ];
+}
+
 /** The package as checkers of packages see it. */
 function checkers(): Kind[] {
   return [
@@ -365,5 +503,6 @@ export const KINDS: readonly Kind[] = [
   ...bundlers(),
   ...runtimes(),
   ...frameworks(),
+  ...examples(),
   ...checkers(),
 ];

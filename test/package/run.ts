@@ -8,14 +8,17 @@
  *
  * @module
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { createApp, listen } from "../../src/server/index.ts";
+import { PERMISSIONS } from "../../src/vault/access/api-keys.ts";
+import { openFileHost } from "../../src/vault/open-vault.ts";
 import { ROOT } from "../../tools/root.ts";
 import { runStep, Tally } from "../../tools/steps.ts";
 import { leaveSummary } from "../../tools/summary-reporter.ts";
-import { PACKAGES } from "../runtimes/hosts.ts";
+import { HOSTS, PACKAGES } from "../runtimes/hosts.ts";
 import { type Command, KINDS, type Kind, type Tools } from "./kinds.ts";
 
 const HERE = import.meta.dirname;
@@ -39,11 +42,20 @@ const chosen = KINDS.filter(
     (options.only === undefined || kind.name.includes(options.only)),
 );
 
+const host = await openFileHost({ path: ":memory:", onNotice: () => {} });
+const server = await listen(createApp({ host }), { port: 0 });
+const { id } = await host.environment("package");
+const { key } = await host.apiKeys.create(id, { name: "package", permissions: PERMISSIONS });
+/** How projects reach a coffer server. */
+const service = { COFFER_BASE_URL: server.url, COFFER_API_KEY: key };
+
 rmSync(WORK, { recursive: true, force: true });
 process.once("exit", () => rmSync(WORK, { recursive: true, force: true }));
 const problem = prepare();
 if (problem !== undefined) skip("package", problem);
 else for (const [number, kind] of chosen.entries()) await runKind(kind, join(WORK, `${number}`));
+await server.close();
+await host.close();
 leaveSummary({ passed: tally.passed, failed: tally.failed, skipped, broken: [] });
 tally.finish();
 
@@ -79,6 +91,7 @@ async function runKind(kind: Kind, folder: string): Promise<void> {
   const tools: Tools = {
     tool: (path) => join(HERE, "node_modules", path),
     runtime: (path) => (existsSync(join(PACKAGES, path)) ? join(PACKAGES, path) : undefined),
+    chromium: HOSTS.find(({ name }) => name === "chromium")?.executable(),
   };
   const commands = kind.commands(tools);
   if (commands === undefined) {
@@ -88,28 +101,44 @@ async function runKind(kind: Kind, folder: string): Promise<void> {
   await runStep({ name: `package: ${kind.name}`, run: () => runProject(kind, commands, folder) }, tally);
 }
 
-function runProject(kind: Kind, commands: readonly Command[], folder: string): string[] {
+async function runProject(kind: Kind, commands: readonly Command[], folder: string): Promise<string[]> {
   cpSync(join(WORK, "installed", "node_modules"), join(folder, "node_modules"), { recursive: true });
   cpSync(join(HERE, "projects"), folder, { recursive: true });
+  if (kind.example !== undefined) cpSync(join(ROOT, "examples", kind.example), folder, { recursive: true });
   copyFileSync(join(WORK, "coffer.tgz"), join(folder, "coffer.tgz"));
   for (const [path, text] of Object.entries(kind.files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text);
   }
-  const { NODE_OPTIONS, COFFER_ROOT_KEY, COFFER_API_KEY, ...inherited } = process.env;
-  const env = { ...inherited, NO_COLOR: "1", CI: "true" };
+  const { NODE_OPTIONS, COFFER_ROOT_KEY, ...inherited } = process.env;
+  const env = { ...inherited, ...service, NO_COLOR: "1", CI: "true", NEXT_TELEMETRY_DISABLED: "1" };
   let last = "";
   for (const { file, args } of commands) {
-    const ran = spawnSync(file, args, { cwd: folder, env, encoding: "utf8", timeout: COMMAND_MS });
-    last = `${ran.stdout ?? ""}${ran.stderr ?? ""}`;
-    if (ran.status !== 0) {
-      const why = ran.error?.message ?? `exit code ${ran.status}`;
-      return [`${[file, ...args].join(" ")}: ${why}\n${last.slice(-OUTPUT_CHARS)}`];
+    const ran = await execute(file, args, { cwd: folder, env, timeout: COMMAND_MS });
+    last = ran.output;
+    if (ran.reason !== "") {
+      return [`${[file, ...args].join(" ")}: ${ran.reason}\n${last.slice(-OUTPUT_CHARS)}`];
     }
   }
   rmSync(folder, { recursive: true, force: true });
   const expected = kind.expected ?? "smoke: ok";
   return last.includes(expected) ? [] : [`it did not say "${expected}":\n${last.slice(-OUTPUT_CHARS)}`];
+}
+
+/** Runs a program; the coffer server of this process goes on answering meanwhile. */
+function execute(
+  file: string,
+  args: readonly string[],
+  options: { cwd: string; env: NodeJS.ProcessEnv; timeout: number },
+): Promise<{ output: string; reason: string }> {
+  return new Promise((resolve) => {
+    execFile(file, args, { ...options, encoding: "utf8" }, (error, stdout, stderr) =>
+      resolve({
+        output: `${stdout}${stderr}`,
+        reason: error === null ? "" : error.message.split("\n", 1)[0]!,
+      }),
+    );
+  });
 }
 
 function skip(name: string, reason: string): void {
