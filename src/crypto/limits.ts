@@ -15,6 +15,9 @@ export const NONCE_BYTES = 12;
 /** Bytes of the nonce in the `iv32` layout, which old SDKs wrote. Read only: never used to encrypt. */
 export const LEGACY_NONCE_BYTES = 32;
 
+/** Bytes of an AES block (FIPS 197 section 3.4). */
+export const BLOCK_BYTES = 16;
+
 /** Bytes of a GCM tag (NIST SP 800-38D section 5.2.1.2, the longest; shorter ones are never accepted). */
 export const TAG_BYTES = 16;
 

@@ -137,6 +137,7 @@ describe("withAeadKey", () => {
     const key = { dispose: () => seen.disposed++ } as unknown as AeadKey;
     const provider: AeadProvider = {
       name: "node",
+      isSync: false,
       importKey: (raw) => {
         seen.raw = raw;
         seen.atImport = Uint8Array.from(raw);

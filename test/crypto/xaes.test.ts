@@ -8,7 +8,6 @@ import {
   kcXaesOpen,
   kcXaesSeal,
   XAES_NONCE_BYTES,
-  xaesSeal,
 } from "../../src/crypto/primitives/xaes.ts";
 import { flipBit, hex, toHexText } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
@@ -152,8 +151,9 @@ describeVectors("XAES vectors", "c2sp-xaes/xaes-256-gcm.json", (file) => {
   test.each(PROVIDERS)("XAES-256-GCM and KC-XAES-256-GCM: %s", (name, provider) => {
     const { xaes, kc_xaes } = file.json<XaesFile>();
     for (const { key, nonce, aad, pt, ct_and_tag } of xaes) {
-      const sealed = xaesSeal(provider, hex(key), hex(nonce), hex(pt), hex(aad));
-      expect(toHexText(sealed)).toBe(ct_and_tag);
+      // XAES-256-GCM is what stands before the commitment.
+      const sealed = kcXaesSeal(provider, hex(key), hex(nonce), hex(pt), hex(aad));
+      expect(toHexText(sealed.subarray(0, -COMMITMENT_BYTES))).toBe(ct_and_tag);
     }
     for (const { key, nonce, aad, pt, ct_tag_kc } of kc_xaes) {
       const sealed = kcXaesSeal(provider, hex(key), hex(nonce), hex(pt), hex(aad));

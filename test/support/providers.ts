@@ -13,9 +13,9 @@ import { nodeProvider } from "../../src/crypto/aead/node.ts";
 import { WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
 import { type WasmProvider, wasmProvider } from "../../src/crypto/aead/wasm.ts";
 import { webCryptoProvider } from "../../src/crypto/aead/webcrypto.ts";
-import type { HashProvider } from "../../src/crypto/primitives/hash.ts";
 import { nobleHash } from "../../src/crypto/primitives/hash-noble.ts";
 import { nodeHash } from "../../src/crypto/primitives/hash-node.ts";
+import type { HashProvider } from "../../src/crypto/primitives/hash-port.ts";
 
 // The tests run on Node, which has both.
 const nodeCrypto = runtime.crypto!;

@@ -11,6 +11,7 @@ import { typeName } from "../../base/bytes.ts";
 import { invalidRange, invalidType } from "../../errors.ts";
 import { KEY_BYTES, LEGACY_NONCE_BYTES, NONCE_BYTES, TAG_BYTES } from "../limits.ts";
 
+/** The providers by name. */
 export type AeadProviderName = "node" | "webcrypto" | "wasm" | "noble";
 
 /** One AES-256 key, ready for use; the raw bytes are no longer needed. */
@@ -50,8 +51,40 @@ export interface AeadKey {
   dispose(): void;
 }
 
+/** A message that is being sealed: all its bytes go through `update`. After `final` there is a tag. */
+export interface Sealing {
+  update(bytes: Uint8Array): Buffer;
+  final(): unknown;
+  getAuthTag(): Uint8Array;
+}
+
+/** A message that is being opened. What `update` answers is not authenticated before `final` has returned. */
+export interface Opening {
+  setAuthTag(tag: Uint8Array): unknown;
+  update(bytes: Uint8Array): Buffer;
+  /** @throws if the tag is wrong; the caller answers ERR_DECRYPT_FAILED without this cause */
+  final(): unknown;
+}
+
+/** What a key offers that takes a message in pieces. */
+export interface PiecewiseKey {
+  /** As `seal`. */
+  sealing(nonce: Uint8Array, associatedData: Uint8Array): Sealing;
+  /** As `open`; the nonce has the length of a layout's. */
+  opening(nonce: Uint8Array, associatedData: Uint8Array): Opening;
+  /**
+   * The AES-256 permutation on each 16-byte block alone, to encipher counter blocks of many messages at once.
+   *
+   * @returns a function that answers a new array; it must not be kept
+   */
+  blockCipher(): (blocks: Uint8Array) => Uint8Array;
+}
+
 /** An {@link AeadKey} that answers at once. */
 export interface SyncAeadKey extends AeadKey {
+  /** For what handles large messages piece by piece; undefined where the cipher takes whole messages only. */
+  readonly pieces?: PiecewiseKey;
+
   seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array;
   open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array;
 
@@ -80,27 +113,30 @@ export interface SyncAeadKey extends AeadKey {
   ): void;
 }
 
+/** The bare AES-256 under a held key (FIPS 197). For CMAC-style derivations only, where the blocks are never a message. */
+export interface BlockCipher {
+  /** Encrypts each block alone. @param blocks - a multiple of 16 bytes */
+  encrypt(blocks: Uint8Array): Uint8Array;
+  /** Lets go of the key. No call may follow. */
+  dispose(): void;
+}
+
 /** One implementation of AES-256-GCM. */
 export interface AeadProvider {
   readonly name: AeadProviderName;
+  /** Whether its keys answer at once. */
+  readonly isSync: boolean;
   /** Makes a key ready. Copies `rawKey` (32 bytes), so that the caller may zero it. */
   importKey(rawKey: Uint8Array): AeadKey;
 }
 
 /** A provider whose keys answer at once, and which can run the bare block cipher for key derivation. */
 export interface SyncAeadProvider extends AeadProvider {
+  readonly isSync: true;
   importKey(rawKey: Uint8Array): SyncAeadKey;
-  /**
-   * The AES-256 permutation on each 16-byte block alone (FIPS 197). For CMAC-style derivations only, where the
-   * blocks are never a message.
-   *
-   * @param blocks - a multiple of 16 bytes
-   */
-  encryptBlocks(rawKey: Uint8Array, blocks: Uint8Array): Uint8Array;
+  /** The bare block cipher under a key. Copies `rawKey` (32 bytes), so that the caller may zero it. */
+  blockCipher(rawKey: Uint8Array): BlockCipher;
 }
-
-/** Bytes of an AES block (FIPS 197 section 3.4). */
-export const BLOCK_BYTES = 16;
 
 /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless `rawKey` has 32 bytes */
 export function checkKey(rawKey: Uint8Array): void {

@@ -1,7 +1,7 @@
 /**
  * AES-256-GCM by @noble/ciphers: pure JavaScript, for synchronous calls where there is no `node:crypto`.
  *
- * One of the three files that may name a cipher implementation. Its AES uses tables in memory, so unlike the
+ * A provider file. Its AES uses tables in memory, so unlike the
  * native providers it may leak timing to code on the same machine; it is never chosen where a native provider
  * can serve. Must not know envelopes.
  *
@@ -11,7 +11,14 @@ import { ecb, gcm } from "@noble/ciphers/aes.js";
 import { concatBytes } from "../../base/bytes.ts";
 import { decryptFailed } from "../../errors.ts";
 import { SecretBytes } from "../primitives/secret-bytes.ts";
-import { checkKey, checkOpen, checkSealNonce, type SyncAeadKey, type SyncAeadProvider } from "./aead.ts";
+import {
+  type BlockCipher,
+  checkKey,
+  checkOpen,
+  checkSealNonce,
+  type SyncAeadKey,
+  type SyncAeadProvider,
+} from "./aead.ts";
 
 class NobleKey implements SyncAeadKey {
   readonly #key: SecretBytes;
@@ -40,14 +47,20 @@ class NobleKey implements SyncAeadKey {
   }
 }
 
+/** The provider. */
 export const nobleProvider: SyncAeadProvider = {
   name: "noble",
+  isSync: true,
   importKey(rawKey) {
     checkKey(rawKey);
     return new NobleKey(rawKey);
   },
-  encryptBlocks(rawKey, blocks) {
+  blockCipher(rawKey): BlockCipher {
     checkKey(rawKey);
-    return ecb(rawKey, { disablePadding: true }).encrypt(blocks);
+    const held = new SecretBytes(Uint8Array.from(rawKey));
+    return {
+      encrypt: (blocks) => ecb(held.bytes, { disablePadding: true }).encrypt(blocks),
+      dispose: () => held.dispose(),
+    };
   },
 };

@@ -1,7 +1,7 @@
 /**
  * AES-256-GCM by `node:crypto`: OpenSSL, synchronous, the fastest native way for small values.
  *
- * One of the three files that may name a cipher implementation. Holds a KeyObject per key, because Node 24
+ * A provider file. Holds a KeyObject per key, because Node 24
  * charges every call with a raw key about 20 µs more. Must not know envelopes.
  *
  * @module
@@ -11,25 +11,31 @@ import { concatBytes, releaseMemory } from "../../base/bytes.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
 import { TAG_BYTES } from "../limits.ts";
-import { checkKey, checkOpen, checkSealNonce, type SyncAeadKey, type SyncAeadProvider } from "./aead.ts";
+import {
+  checkKey,
+  checkOpen,
+  checkSealNonce,
+  type PiecewiseKey,
+  type SyncAeadKey,
+  type SyncAeadProvider,
+} from "./aead.ts";
 
 const ALGORITHM = "aes-256-gcm";
 // Without this option Node up to 24 accepts tags of 4, 8 and 12 bytes.
 const OPTIONS = { authTagLength: TAG_BYTES } as const;
 
-/** A message that is being sealed: bytes go through `update`, then `final`, then there is a tag. */
-export type Sealing = CipherGCM;
-/** A message that is being opened. What `update` answers is not authenticated before `final` has returned. */
-export type Opening = DecipherGCM;
-
 /** A key as `node:crypto` holds it. */
-export class NodeKey implements SyncAeadKey {
+class NodeKey implements SyncAeadKey, PiecewiseKey {
   readonly #crypto: NonNullable<Runtime["crypto"]>;
   #key: KeyObject | undefined;
 
   constructor(crypto: NonNullable<Runtime["crypto"]>, rawKey: Uint8Array) {
     this.#crypto = crypto;
     this.#key = crypto.createSecretKey(rawKey);
+  }
+
+  get pieces(): PiecewiseKey {
+    return this;
   }
 
   seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
@@ -40,8 +46,7 @@ export class NodeKey implements SyncAeadKey {
     return concatBytes(ciphertext, cipher.getAuthTag());
   }
 
-  /** As `seal`, for what comes in pieces. */
-  sealing(nonce: Uint8Array, associatedData: Uint8Array): Sealing {
+  sealing(nonce: Uint8Array, associatedData: Uint8Array): CipherGCM {
     checkSealNonce(nonce);
     const cipher = this.#crypto.createCipheriv(ALGORITHM, this.#held(), nonce, OPTIONS);
     if (associatedData.length > 0) cipher.setAAD(associatedData);
@@ -63,18 +68,12 @@ export class NodeKey implements SyncAeadKey {
     return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength);
   }
 
-  /** As `open`, for what comes in pieces; the nonce has the length of a layout's. The caller sets the tag. */
-  opening(nonce: Uint8Array, associatedData: Uint8Array): Opening {
+  opening(nonce: Uint8Array, associatedData: Uint8Array): DecipherGCM {
     const decipher = this.#crypto.createDecipheriv(ALGORITHM, this.#held(), nonce, OPTIONS);
     if (associatedData.length > 0) decipher.setAAD(associatedData);
     return decipher;
   }
 
-  /**
-   * The AES-256 permutation on each 16-byte block alone, to encipher counter blocks of many messages at once.
-   *
-   * @returns a function that answers a new array; it must not be kept
-   */
   blockCipher(): (blocks: Uint8Array) => Uint8Array {
     const cipher = this.#crypto.createCipheriv("aes-256-ecb", this.#held(), null).setAutoPadding(false);
     return (blocks) => cipher.update(blocks);
@@ -119,18 +118,20 @@ export class NodeKey implements SyncAeadKey {
   }
 }
 
-/** @param crypto - the runtime's `node:crypto` */
+/** The provider. @param crypto - the runtime's `node:crypto` */
 export function nodeProvider(crypto: NonNullable<Runtime["crypto"]>): SyncAeadProvider {
   return {
     name: "node",
+    isSync: true,
     importKey(rawKey) {
       checkKey(rawKey);
       return new NodeKey(crypto, rawKey);
     },
-    encryptBlocks(rawKey, blocks) {
+    blockCipher(rawKey) {
       checkKey(rawKey);
-      const key = crypto.createSecretKey(rawKey);
-      return crypto.createCipheriv("aes-256-ecb", key, null).setAutoPadding(false).update(blocks);
+      const key = new NodeKey(crypto, rawKey);
+      const encrypt = key.blockCipher();
+      return { encrypt, dispose: () => key.dispose() };
     },
   };
 }

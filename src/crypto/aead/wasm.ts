@@ -55,23 +55,20 @@ export interface WasmProvider extends SyncAeadProvider {
   importKey(rawKey: Uint8Array): WasmKey;
 }
 
-/** @param engine - the running module */
+/** The provider. @param engine - the running module */
 export function wasmProvider(engine: WasmEngine): WasmProvider {
   return {
     name: "wasm",
+    isSync: true,
     engine,
     importKey(rawKey) {
       checkKey(rawKey);
       return new WasmKey(engine, rawKey);
     },
-    encryptBlocks(rawKey, blocks) {
+    blockCipher(rawKey) {
       checkKey(rawKey);
       const key = engine.hold(rawKey);
-      try {
-        return engine.encipher(key, blocks);
-      } finally {
-        engine.release(key);
-      }
+      return { encrypt: (blocks) => engine.encipher(key, blocks), dispose: () => engine.release(key) };
     },
   };
 }

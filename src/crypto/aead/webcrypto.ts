@@ -1,7 +1,7 @@
 /**
  * AES-256-GCM by Web Crypto: native on every edge runtime and browser, asynchronous only.
  *
- * One of the three files that may name a cipher implementation. Holds one non-extractable CryptoKey per key.
+ * A provider file. Holds one non-extractable CryptoKey per key.
  * Must not know envelopes.
  *
  * @module
@@ -79,10 +79,11 @@ function parameters(nonce: Uint8Array, associatedData: Uint8Array): webcrypto.Ae
   };
 }
 
-/** @param subtle - the runtime's `crypto.subtle` */
+/** The provider. @param subtle - the runtime's `crypto.subtle` */
 export function webCryptoProvider(subtle: WebCryptoSubtle): AeadProvider {
   return {
     name: "webcrypto",
+    isSync: false,
     importKey(rawKey) {
       checkKey(rawKey);
       return new WebCryptoKey(subtle, rawKey);

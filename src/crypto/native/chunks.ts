@@ -72,8 +72,7 @@ export function deriveMessageKey<K extends AeadKey>(
     key: {
       aead,
       baseNonce: bytes.slice(KEY_BYTES, KEY_BYTES + NONCE_BYTES),
-      // Every provider whose keys answer at once runs the bare block cipher too.
-      isSync: "encryptBlocks" in provider,
+      isSync: provider.isSync,
     },
     commitment: bytes.slice(KEY_BYTES + NONCE_BYTES),
   };

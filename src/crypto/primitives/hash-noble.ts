@@ -1,5 +1,6 @@
 /**
- * SHA-1, SHA-256 and HKDF by @noble/hashes, where there is no `node:crypto`.
+ * SHA-1, SHA-256, HMAC and HKDF, the last two with SHA-256 or SHA-512, by @noble/hashes, where there is no
+ * `node:crypto`.
  *
  * A provider file. Must not know what is hashed or derived.
  *
@@ -9,10 +10,11 @@ import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha1 } from "@noble/hashes/legacy.js";
 import { sha256, sha512 } from "@noble/hashes/sha2.js";
-import type { HashProvider } from "./hash.ts";
+import type { HashProvider } from "./hash-port.ts";
 
 const HASHES = { sha256, sha512 } as const;
 
+/** The implementation. */
 export const nobleHash: HashProvider = {
   sha1: (bytes) => sha1(bytes),
   sha256: (bytes) => sha256(bytes),

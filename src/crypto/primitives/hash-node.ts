@@ -1,5 +1,5 @@
 /**
- * SHA-1, SHA-256 and HKDF by `node:crypto`.
+ * SHA-1, SHA-256, HMAC and HKDF, the last two with SHA-256 or SHA-512, by `node:crypto`.
  *
  * A provider file. Must not know what is hashed or derived.
  *
@@ -7,9 +7,9 @@
  */
 
 import type { Runtime } from "../../base/runtime.ts";
-import type { HashProvider } from "./hash.ts";
+import type { HashProvider } from "./hash-port.ts";
 
-/** @param crypto - the runtime's `node:crypto` */
+/** The implementation. @param crypto - the runtime's `node:crypto` */
 export function nodeHash(crypto: NonNullable<Runtime["crypto"]>): HashProvider {
   return {
     sha1: (bytes) => crypto.createHash("sha1").update(bytes).digest(),

@@ -1,7 +1,7 @@
 /**
- * The hash port: SHA-1 for data-key ids, SHA-256 for fingerprints, HMAC and HKDF (RFC 5869) for derivations.
+ * The hashes of the runtime: native where there is node:crypto, else portable.
  *
- * Owns the choice between the native and the portable implementation. Must not know labels or contexts.
+ * Owns the choice, and HKDF-Expand over either. Must not know labels or contexts.
  *
  * @module
  */
@@ -10,29 +10,14 @@ import { concatBytes } from "../../base/bytes.ts";
 import { type Runtime, runtime } from "../../base/runtime.ts";
 import { nobleHash } from "./hash-noble.ts";
 import { nodeHash } from "./hash-node.ts";
-
-export type HashName = "sha256" | "sha512";
-
-export interface HashProvider {
-  /** FIPS 180-4. Only for UUIDv5 ids, where no collision resistance is needed. */
-  sha1(bytes: Uint8Array): Uint8Array;
-  /** FIPS 180-4. */
-  sha256(bytes: Uint8Array): Uint8Array;
-  /** FIPS 198-1. */
-  hmac(hash: HashName, key: Uint8Array, bytes: Uint8Array): Uint8Array;
-  /**
-   * RFC 5869, extract and expand.
-   *
-   * @param length - bytes to derive, at most 255 times the hash's size (RFC 5869 section 2.3)
-   */
-  hkdf(hash: HashName, inputKey: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
-}
+import type { HashProvider } from "./hash-port.ts";
 
 /** The native implementation where there is one. */
 export function selectHash(crypto: Runtime["crypto"]): HashProvider {
   return crypto === undefined ? nobleHash : nodeHash(crypto);
 }
 
+/** The hashes of the runtime that this module was loaded in. */
 export const hash: HashProvider = selectHash(runtime.crypto);
 
 /**

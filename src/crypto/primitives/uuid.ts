@@ -6,7 +6,8 @@
  * @module
  */
 import { concatBytes, fromHex, toHex } from "../../base/bytes.ts";
-import { type HashProvider, hash } from "./hash.ts";
+import { hash } from "./hash.ts";
+import type { HashProvider } from "./hash-port.ts";
 import { randomBytes } from "./random.ts";
 
 /** Bytes of a UUID (RFC 9562 section 4). */

@@ -10,10 +10,7 @@
 
 import { ascii, concatBytes, equalBytes } from "../../base/bytes.ts";
 import { decryptFailed, invalidRange } from "../../errors.ts";
-import { BLOCK_BYTES, checkKey, type SyncAeadProvider } from "../aead/aead.ts";
-import type { WasmProvider } from "../aead/wasm.ts";
-import { TAG_BYTES } from "../limits.ts";
-import { SecretBytes } from "./secret-bytes.ts";
+import { BLOCK_BYTES, TAG_BYTES } from "../limits.ts";
 
 /** Bytes of a nonce: 12 to derive the key, 12 for GCM (c2sp.org/XAES-256-GCM). */
 export const XAES_NONCE_BYTES = 24;
@@ -28,10 +25,25 @@ const KEY_PREFIXES = [Uint8Array.of(0, 1, 0x58, 0), Uint8Array.of(0, 2, 0x58, 0)
 const COMMITMENT_LABEL = ascii("XCMT");
 const COMMITMENT_SUFFIXES = [Uint8Array.of(0, 1, 0, 1), Uint8Array.of(0, 1, 0, 2)] as const;
 
-/** The bare block cipher under one key. */
+/** The bare AES-256 under one key. */
 interface BlockCipher {
   encrypt(blocks: Uint8Array): Uint8Array;
   dispose(): void;
+}
+
+/** AES-256-GCM under one key, in the terms of the AEAD port. */
+interface Gcm {
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array;
+  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array;
+  dispose(): void;
+}
+
+/** What the construction stands on: AES-256 and AES-256-GCM, which answer at once. Every such AEAD provider is one. */
+export interface XaesCiphers {
+  /** @param rawKey - 32 bytes. @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
+  blockCipher(rawKey: Uint8Array): BlockCipher;
+  /** @param rawKey - 32 bytes */
+  importKey(rawKey: Uint8Array): Gcm;
 }
 
 /**
@@ -39,7 +51,7 @@ interface BlockCipher {
  * depends on a message.
  */
 export class KcXaesKey {
-  readonly #provider: SyncAeadProvider;
+  readonly #ciphers: XaesCiphers;
   readonly #cipher: BlockCipher;
   /** K1 of CMAC (NIST SP 800-38B section 6.1). */
   readonly #k1: Uint8Array;
@@ -48,10 +60,9 @@ export class KcXaesKey {
    * @param key - 32 bytes; copied, so that the caller may zero it
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT
    */
-  constructor(provider: SyncAeadProvider, key: Uint8Array) {
-    checkKey(key);
-    this.#provider = provider;
-    this.#cipher = blockCipher(provider, key);
+  constructor(ciphers: XaesCiphers, key: Uint8Array) {
+    this.#ciphers = ciphers;
+    this.#cipher = ciphers.blockCipher(key);
     this.#k1 = double(this.#cipher.encrypt(new Uint8Array(BLOCK_BYTES)));
   }
 
@@ -65,7 +76,7 @@ export class KcXaesKey {
   seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
     const derived = this.#derive(nonce);
     try {
-      const sealed = withGcm(this.#provider, derived.key, (gcm) =>
+      const sealed = withGcm(this.#ciphers, derived.key, (gcm) =>
         gcm.seal(nonce.subarray(HALF), plaintext, associatedData),
       );
       return concatBytes(sealed, derived.commitment);
@@ -86,7 +97,7 @@ export class KcXaesKey {
     const derived = this.#derive(nonce);
     try {
       if (!equalBytes(derived.commitment, sealed.subarray(commitmentAt))) throw decryptFailed();
-      return withGcm(this.#provider, derived.key, (gcm) =>
+      return withGcm(this.#ciphers, derived.key, (gcm) =>
         gcm.open(
           nonce.subarray(HALF),
           sealed.subarray(0, tagAt),
@@ -133,50 +144,24 @@ export class KcXaesKey {
 
 /** The same for a key that is used once. @param key - 32 bytes */
 export function kcXaesSeal(
-  provider: SyncAeadProvider,
+  ciphers: XaesCiphers,
   key: Uint8Array,
   nonce: Uint8Array,
   plaintext: Uint8Array,
   associatedData: Uint8Array,
 ): Uint8Array {
-  return withXaes(provider, key, (held) => held.seal(nonce, plaintext, associatedData));
+  return withXaes(ciphers, key, (held) => held.seal(nonce, plaintext, associatedData));
 }
 
 /** The same for a key that is used once. @throws as `KcXaesKey.open` */
 export function kcXaesOpen(
-  provider: SyncAeadProvider,
+  ciphers: XaesCiphers,
   key: Uint8Array,
   nonce: Uint8Array,
   sealed: Uint8Array,
   associatedData: Uint8Array,
 ): Uint8Array {
-  return withXaes(provider, key, (held) => held.open(nonce, sealed, associatedData));
-}
-
-/** XAES-256-GCM alone, without the commitment; for its published vectors. */
-export function xaesSeal(
-  provider: SyncAeadProvider,
-  key: Uint8Array,
-  nonce: Uint8Array,
-  plaintext: Uint8Array,
-  associatedData: Uint8Array,
-): Uint8Array {
-  const sealed = kcXaesSeal(provider, key, nonce, plaintext, associatedData);
-  return sealed.subarray(0, sealed.length - COMMITMENT_BYTES);
-}
-
-/** The block cipher of a provider; the WebAssembly engine can hold its key expanded. */
-function blockCipher(provider: SyncAeadProvider, key: Uint8Array): BlockCipher {
-  if (provider.name === "wasm") {
-    const { engine } = provider as WasmProvider;
-    const held = engine.hold(key);
-    return { encrypt: (blocks) => engine.encipher(held, blocks), dispose: () => engine.release(held) };
-  }
-  const held = new SecretBytes(Uint8Array.from(key));
-  return {
-    encrypt: (blocks) => provider.encryptBlocks(held.bytes, blocks),
-    dispose: () => held.dispose(),
-  };
+  return withXaes(ciphers, key, (held) => held.open(nonce, sealed, associatedData));
 }
 
 /** Multiplication by x in GF(2^128), branch-free (NIST SP 800-38B section 6.1: subkey K1). */
@@ -187,8 +172,8 @@ function double(block: Uint8Array): Uint8Array {
   return out;
 }
 
-function withXaes<T>(provider: SyncAeadProvider, key: Uint8Array, use: (held: KcXaesKey) => T): T {
-  const held = new KcXaesKey(provider, key);
+function withXaes<T>(ciphers: XaesCiphers, key: Uint8Array, use: (held: KcXaesKey) => T): T {
+  const held = new KcXaesKey(ciphers, key);
   try {
     return use(held);
   } finally {
@@ -196,12 +181,8 @@ function withXaes<T>(provider: SyncAeadProvider, key: Uint8Array, use: (held: Kc
   }
 }
 
-function withGcm<T>(
-  provider: SyncAeadProvider,
-  key: Uint8Array,
-  use: (gcm: ReturnType<SyncAeadProvider["importKey"]>) => T,
-): T {
-  const gcm = provider.importKey(key);
+function withGcm<T>(ciphers: XaesCiphers, key: Uint8Array, use: (gcm: Gcm) => T): T {
+  const gcm = ciphers.importKey(key);
   try {
     return use(gcm);
   } finally {

@@ -293,7 +293,7 @@ export function failuresOf(items: readonly ItemResult<unknown>[]): (ItemResult<n
 
 /** One native call for the counter blocks of all messages, where it is worth it. */
 function blockCipher(means: BatchMeans, items: number): ((blocks: Uint8Array) => Uint8Array) | undefined {
-  return items < NATIVE_ITEMS_MIN ? undefined : means.node?.blockCipher();
+  return items < NATIVE_ITEMS_MIN ? undefined : means.pieces?.blockCipher();
 }
 
 /** Turns counter blocks into masks and keystream, and leaves no second copy of them. */

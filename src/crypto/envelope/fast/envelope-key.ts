@@ -13,9 +13,8 @@
 import { decodedLength } from "../../../base/base64.ts";
 import { runtime } from "../../../base/runtime.ts";
 import { bufferMemory, portableMemory, type TextMemory } from "../../../base/text-memory.ts";
-import type { AeadProviderName } from "../../aead/aead.ts";
+import type { AeadProviderName, PiecewiseKey } from "../../aead/aead.ts";
 import { type AeadProviders, providers } from "../../aead/choose.ts";
-import { NodeKey } from "../../aead/node.ts";
 import type { WasmEngine } from "../../aead/wasm/engine.ts";
 import { AREA_BYTES, READ_AT, WRITE_AT } from "../../aead/wasm/layout.ts";
 import type { WasmKey, WasmProvider } from "../../aead/wasm.ts";
@@ -64,8 +63,8 @@ export interface BatchMeans {
   readonly frame: EnvelopeFrame;
   /** Good until the engine is given another key. */
   readonly slot: number;
-  /** The same key by `node:crypto`, where there is that. */
-  readonly node: NodeKey | undefined;
+  /** The same key by the provider of larger messages, if that takes pieces. */
+  readonly pieces: PiecewiseKey | undefined;
 }
 
 /** A data key in the WebAssembly module. */
@@ -127,7 +126,7 @@ export class EnvelopeKey {
       return sealSmall(small, frame, plaintext, aad, budget, nonce);
     }
     const { native } = this.#means;
-    const key = native === undefined ? undefined : this.#nodeKey(provider);
+    const key = native === undefined ? undefined : this.#pieces(provider);
     if (key === undefined) return undefined;
     return sealByNode(native as typeof Buffer, key, frame, plaintext, aad, budget, nonce);
   }
@@ -164,7 +163,7 @@ export class EnvelopeKey {
       return openSmall(small, frame, text, associatedData, as);
     }
     const { native } = this.#means;
-    const key = native === undefined ? undefined : this.#nodeKey(provider);
+    const key = native === undefined ? undefined : this.#pieces(provider);
     return key === undefined
       ? undefined
       : openByNode(native as typeof Buffer, key, frame, text, associatedData, as);
@@ -185,7 +184,7 @@ export class EnvelopeKey {
       texts: small.texts,
       frame,
       slot: small.key.slot(),
-      node: provider === undefined ? this.#nodeKey(undefined) : undefined,
+      pieces: provider === undefined ? this.#pieces(undefined) : undefined,
     };
   }
 
@@ -205,11 +204,10 @@ export class EnvelopeKey {
     return this.#started;
   }
 
-  /** The key by `node:crypto` if that is the choice for larger messages. */
-  #nodeKey(name: AeadProviderName | undefined): NodeKey | undefined {
+  /** The key by the provider of larger messages, if that takes pieces. */
+  #pieces(name: AeadProviderName | undefined): PiecewiseKey | undefined {
     const provider = this.#means.providers.now(name);
-    const key = provider === undefined ? undefined : this.#key.aead(provider);
-    return key instanceof NodeKey ? key : undefined;
+    return provider === undefined ? undefined : this.#key.aead(provider).pieces;
   }
 
   /** A key may have been made without its wrapped form, only to decrypt. */

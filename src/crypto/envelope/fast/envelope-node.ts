@@ -12,7 +12,7 @@ import { decodedLength, decodeInto } from "../../../base/base64.ts";
 import { releaseMemory } from "../../../base/bytes.ts";
 import { type CodingBuffer, codingBuffer } from "../../../base/coding-buffer.ts";
 import { readText } from "../../../base/text-memory.ts";
-import type { NodeKey, Opening, Sealing } from "../../aead/node.ts";
+import type { Opening, PiecewiseKey, Sealing } from "../../aead/aead.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "../../limits.ts";
 import { claimsEarlierLayout, type EnvelopeFrame } from "../envelope.ts";
 import { drawNonce } from "../nonce.ts";
@@ -57,7 +57,7 @@ let scratch: Scratch | undefined;
  */
 export function sealByNode(
   native: typeof Buffer,
-  key: NodeKey,
+  key: PiecewiseKey,
   frame: EnvelopeFrame,
   data: string | Uint8Array,
   associatedData: Uint8Array,
@@ -206,7 +206,7 @@ function endOfPiece(data: string | Uint8Array, at: number): number {
  */
 export function openByNode(
   native: typeof Buffer,
-  key: NodeKey,
+  key: PiecewiseKey,
   frame: EnvelopeFrame,
   text: string,
   associatedData: Uint8Array,

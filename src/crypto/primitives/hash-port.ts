@@ -1,0 +1,26 @@
+/**
+ * The hash port: SHA-1 for data-key ids, SHA-256 for fingerprints, HMAC and HKDF (RFC 5869) for derivations.
+ *
+ * Owns the shape of an implementation. Must not know which there are.
+ *
+ * @module
+ */
+
+/** Hashes that HMAC and HKDF are run with. */
+export type HashName = "sha256" | "sha512";
+
+/** One implementation. */
+export interface HashProvider {
+  /** FIPS 180-4. Only for UUIDv5 ids, where no collision resistance is needed. */
+  sha1(bytes: Uint8Array): Uint8Array;
+  /** FIPS 180-4. */
+  sha256(bytes: Uint8Array): Uint8Array;
+  /** FIPS 198-1. */
+  hmac(hash: HashName, key: Uint8Array, bytes: Uint8Array): Uint8Array;
+  /**
+   * RFC 5869, extract and expand.
+   *
+   * @param length - bytes to derive, at most 255 times the hash's size (RFC 5869 section 2.3)
+   */
+  hkdf(hash: HashName, inputKey: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
+}
