@@ -13,7 +13,7 @@ import { checkOptions, optionNames } from "../base/options.ts";
 import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead/aead.ts";
 import { providers } from "./aead/choose.ts";
-import { type AssociatedData, associatedDataBytes } from "./envelope/associated-data.ts";
+import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import {
   checkCommitment,
   type Envelope,

@@ -10,7 +10,7 @@
 import { encodeBase64 } from "../base/base64.ts";
 import { copyBytes } from "../base/bytes.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
-import type { AssociatedData } from "../crypto/envelope/associated-data.ts";
+import type { AssociatedData } from "../crypto/associated-data.ts";
 import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
 import {
   type DecryptItem,

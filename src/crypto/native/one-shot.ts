@@ -11,7 +11,7 @@ import { copyBytes, ownBytes, toBytes, typeName } from "../../base/bytes.ts";
 import { invalidType } from "../../errors.ts";
 import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "../aead/aead.ts";
 import { providers } from "../aead/choose.ts";
-import { type AssociatedData, associatedDataBytes } from "../envelope/associated-data.ts";
+import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
 import {
   type DataKeyInput,
   holdDataKey,

@@ -13,7 +13,7 @@ import { optionNames } from "../../base/options.ts";
 import { invalidRange, VaultError } from "../../errors.ts";
 import type { AeadProviderName } from "../aead/aead.ts";
 import { providers } from "../aead/choose.ts";
-import { type AssociatedData, associatedDataBytes } from "../envelope/associated-data.ts";
+import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
 import { type DataKeyInput, holdDataKey } from "../keys/data-key.ts";
 import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "../limits.ts";
 import { type MessageKey, nativeContext, openRun, recoverMessageKey } from "./chunks.ts";

@@ -13,7 +13,7 @@ import { optionNames } from "../../base/options.ts";
 import { invalidType } from "../../errors.ts";
 import type { AeadProviderName } from "../aead/aead.ts";
 import { providers } from "../aead/choose.ts";
-import { type AssociatedData, associatedDataBytes } from "../envelope/associated-data.ts";
+import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
 import {
   DataKey,
   type DataKeyInput,

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { EMPTY, toBytes } from "../../base/bytes.ts";
-import { invalidRange } from "../../errors.ts";
-import { ASSOCIATED_DATA_BYTES_MAX } from "../limits.ts";
+import { EMPTY, toBytes } from "../base/bytes.ts";
+import { invalidRange } from "../errors.ts";
+import { ASSOCIATED_DATA_BYTES_MAX } from "./limits.ts";
 
 /** Associated data: authenticated but not stored. `""`, no bytes and `undefined` are the same (GCM knows no difference). */
 export type AssociatedData = string | Uint8Array | undefined;
