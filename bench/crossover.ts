@@ -11,7 +11,8 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { CaseResult } from "./lib/harness.ts";
-import { caseTables, headLines, table, writeReport } from "./lib/report.ts";
+import { caseTables, headLines, table } from "./lib/report.ts";
+import { readResult, writeResult } from "./lib/result-file.ts";
 import { measureRuntimes, runtimeNames } from "./runtimes/main.ts";
 import type { RuntimesReport } from "./runtimes/report.ts";
 import { CROSSOVER_SIZES } from "./runtimes/suite.ts";
@@ -51,7 +52,8 @@ export function crossover(
   return isAll ? `all up to ${last}` : (last ?? "none");
 }
 
-function markdown(report: RuntimesReport): string {
+/** The crossovers, then all tables. */
+export function crossoverMarkdown(report: RuntimesReport): string {
   const rows = report.runtimes.flatMap(({ name, cases }) =>
     DUELS.flatMap(({ ours, native }) => {
       const [seal, open] = (["seal", "open"] as const).map((work) => crossover(cases, work, ours, native));
@@ -84,8 +86,8 @@ if (import.meta.main) {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
     const log = (line: string): void => console.error(line);
     const report = await measureRuntimes("crossover", values.name ?? "crossover", names, log);
-    console.log(`\n${markdown(report)}`);
-    const path = writeReport(report, markdown(report), values.out ?? join(import.meta.dirname, "results"));
+    const path = writeResult(report, values.out ?? join(import.meta.dirname, "results"));
+    console.log(`\n${crossoverMarkdown(readResult(path))}`);
     console.error(`written to ${path}; ${CROSSOVER_SIZES.length} sizes`);
   }
 }

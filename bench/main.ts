@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: measures, prints tables, writes the result to a file.
+ * `npm run bench`: measures, prints tables, writes the result of each suite to a file.
  *
  * Owns the options. Timings are never a reason to fail: only outputs that disagree are.
  *
@@ -8,11 +8,12 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type CaseResult, measure, type Settings } from "./lib/harness.ts";
+import { type Case, type CaseResult, measure, type Settings } from "./lib/harness.ts";
 import { fileSystem, load, machine, versions } from "./lib/machine.ts";
-import { type Header, REPORT_SCHEMA, type Report, toMarkdown, writeReport } from "./lib/report.ts";
+import { type Report, toMarkdown } from "./lib/report.ts";
+import { REPORT_SCHEMA, readResult, writeResult } from "./lib/result-file.ts";
 import { measureRuntimes, runtimeNames } from "./runtimes/main.ts";
-import { runtimesMarkdown } from "./runtimes/report.ts";
+import { type RuntimesReport, runtimesMarkdown } from "./runtimes/report.ts";
 import { envelopeCases } from "./suites/envelope.ts";
 import { kvCases } from "./suites/kv.ts";
 import { peerCases } from "./suites/peers.ts";
@@ -23,8 +24,8 @@ const USAGE = `npm run bench -- [options]
   --full            more rounds, more sizes, and all peers and runtimes that are installed
   --only SUITE      envelope, kv, peers or runtimes (see bench/README.md)
   --runtimes LIST   which of them: ${runtimeNames().join(",")}
-  --name NAME       name of the result; default quick, default or full
-  --out DIRECTORY   where the result goes; default bench/results
+  --name NAME       results are NAME-SUITE.json; default quick or default; SUITE.json with --full
+  --out DIRECTORY   where the results go; default bench/results
   --disk DIRECTORY  where stores are measured; default the directory for temporary files
 `;
 
@@ -44,7 +45,8 @@ const SETTINGS = {
 interface Options {
   readonly mode: keyof typeof SETTINGS;
   readonly suites: readonly (typeof SUITES)[number][];
-  readonly name: string;
+  /** Of the files, before the suite's name. */
+  readonly prefix: string;
   readonly out: string;
   readonly disk: string;
   readonly runtimes: readonly string[] | undefined;
@@ -61,55 +63,55 @@ function readOptions(): Options | undefined {
     const mode = values.quick ? "quick" : values.full ? "full" : "default";
     const only = SUITES.filter((suite) => suite === values.only);
     const suites = values.only === undefined ? SUITES_OF[mode] : only;
-    const byDefault =
-      values.only === undefined
-        ? mode
-        : mode === "default" && values.only === "runtimes"
-          ? "runtimes"
-          : `${mode}-${values.only}`;
-    const name = values.name ?? byDefault;
+    const name = values.name ?? (mode === "full" ? undefined : mode);
     const runtimes = values.runtimes?.split(",");
-    if (suites.length === 0 || (values.quick && values.full) || !/^[\w.-]+$/.test(name)) return undefined;
+    if (suites.length === 0 || (values.quick && values.full)) return undefined;
+    if (name !== undefined && !/^[\w.-]+$/.test(name)) return undefined;
     if (runtimes?.some((runtime) => !runtimeNames().includes(runtime))) return undefined;
     const out = values.out ?? join(import.meta.dirname, "results");
-    return { mode, suites, name, out, disk: values.disk ?? tmpdir(), runtimes };
+    const prefix = name === undefined ? "" : `${name}-`;
+    return { mode, suites, prefix, out, disk: values.disk ?? tmpdir(), runtimes };
   } catch {
     return undefined;
   }
 }
 
+/** Suites that run in this process, as the cases that they consist of. */
+const HERE = {
+  envelope: ({ mode }: Options) => envelopeCases(mode),
+  kv: ({ mode, disk }: Options) => kvCases(mode, disk),
+  peers: () => peerCases(),
+};
+
 async function main(options: Options): Promise<void> {
-  const { mode, suites, name, out, runtimes } = options;
-  if (suites.some((suite) => suite !== "runtimes")) {
-    const report = await measureHere(options);
-    publish(report, toMarkdown(report), out);
-  }
-  if (suites.includes("runtimes")) {
-    // Beside others it is a result of its own: its cases have another floor on each runtime.
-    const own = suites.length > 1 ? `${name}-runtimes` : name;
-    const report = await measureRuntimes(mode, own, runtimes, (text) => console.error(text));
-    publish(report, runtimesMarkdown(report), out);
+  const { mode, suites, prefix, out, runtimes } = options;
+  for (const suite of suites) {
+    const name = `${prefix}${suite}`;
+    const report =
+      suite === "runtimes"
+        ? await measureRuntimes(mode, name, runtimes, (text) => console.error(text))
+        : await measureHere(name, HERE[suite](options), options);
+    const path = writeResult(report, out);
+    // What is printed is what is kept.
+    const kept = readResult<Report | RuntimesReport>(path);
+    console.log(`\n${"runtimes" in kept ? runtimesMarkdown(kept) : toMarkdown(kept)}`);
+    console.error(`written to ${path}`);
   }
 }
 
-function publish(report: Header, markdown: string, out: string): void {
-  console.log(`\n${markdown}`);
-  console.error(`written to ${writeReport(report, markdown, out)}`);
-}
-
-/** The suites that run in this process. */
-async function measureHere({ mode, suites, name, disk }: Options): Promise<Report> {
+async function measureHere(
+  name: string,
+  subjects: Iterable<Case> | AsyncIterable<Case>,
+  { mode, disk }: Options,
+): Promise<Report> {
   const settings = SETTINGS[mode];
   const startedAt = new Date();
   const before = load();
   const cases: CaseResult[] = [];
-  const run = async (subject: Parameters<typeof measure>[0]): Promise<void> => {
+  for await (const subject of subjects) {
     console.error(`${subject.suite}: ${subject.work} ${subject.size}`);
     cases.push(await measure(subject, settings));
-  };
-  if (suites.includes("envelope")) for (const subject of envelopeCases(mode)) await run(subject);
-  if (suites.includes("kv")) for await (const subject of kvCases(mode, disk)) await run(subject);
-  if (suites.includes("peers")) for await (const subject of peerCases()) await run(subject);
+  }
   return {
     schema: REPORT_SCHEMA,
     name,

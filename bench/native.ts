@@ -1,19 +1,21 @@
 /**
  * `node bench/native.ts`: files of 64 KiB to 1 GiB through the native format and through what others use.
  *
- * Owns the order, the tables and the result's file. Each sample is a process of its own (bench/native/run-one.ts),
+ * Owns the order. Each sample is a process of its own (bench/native/run-one.ts),
  * because peak memory belongs to a process; competitors take turns in a random order. Timings are never a reason to fail.
  *
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { load, machine, versions } from "./lib/machine.ts";
-import { quantile, shuffled } from "./lib/statistics.ts";
+import { REPORT_SCHEMA, readResult, writeResult } from "./lib/result-file.ts";
+import { shuffled } from "./lib/statistics.ts";
 import { competitorNamed, NAMES, someBytes, type Work } from "./native/competitors.ts";
+import { figures, type NativeReport, nativeMarkdown } from "./native/report.ts";
 import type { Sample } from "./native/run-one.ts";
 
 const MIB = 2 ** 20;
@@ -78,8 +80,8 @@ for (const { name: size, bytes, rounds } of values.quick ? SIZES.slice(0, 1) : S
   for (const path of Object.values(files)) rmSync(path, { force: true });
 }
 
-const report = {
-  schema: 1,
+const report: NativeReport = {
+  schema: REPORT_SCHEMA,
   name,
   startedAt: startedAt.toISOString(),
   seconds: Math.round((Date.now() - startedAt.getTime()) / 1000),
@@ -88,15 +90,12 @@ const report = {
   versions: versions(),
   opensslSpeed: opensslSpeed(),
   missing,
-  cells,
+  cells: cells.map(({ samples, ...cell }) => ({ ...cell, ...figures(samples) })),
 };
 const out = values.out ?? join(import.meta.dirname, "results");
-mkdirSync(out, { recursive: true });
-const base = join(out, `${startedAt.toISOString().slice(0, 10)}-${name}`);
-const markdown = toMarkdown();
-writeFileSync(`${base}.json`, `${JSON.stringify(report, null, 1)}\n`);
-writeFileSync(`${base}.md`, `${markdown}\n`);
-console.log(`\n${markdown}`);
+const path = writeResult(report, out);
+console.log(`\n${nativeMarkdown(readResult(path))}`);
+console.error(`written to ${path}`);
 
 type Files = Readonly<Record<string, string>>;
 
@@ -144,56 +143,4 @@ function opensslSpeed(): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function toMarkdown(): string {
-  const { machine: on, versions: of, load: busy } = report;
-  const lines = [
-    `# Benchmark ${name}, ${report.startedAt.slice(0, 10)}`,
-    "",
-    `coffer ${of.coffer} (commit ${of.commit ?? "unknown"}${of.isDirty ? " with changes" : ""}), Node ${of.node}, OpenSSL ${of.openssl}.`,
-    `${on.cpu}, ${on.cores} cores, ${on.memoryGiB} GiB, ${on.system}. Load average ${busy.before} before, ${busy.after} after.`,
-    ...(report.opensslSpeed === undefined
-      ? []
-      : [`\`openssl speed -evp aes-256-gcm\` at 16 KiB: ${Math.round(report.opensslSpeed)} MB/s.`]),
-    ...(missing.length === 0 ? [] : [`Not installed, not measured: ${missing.join(", ")}.`]),
-    "",
-    "MB of plaintext per second of processor time, median of the rounds; in brackets the best of wall time; then peak memory,",
-    "and in brackets what of it came on top of the warm process, in MiB.",
-    "",
-  ];
-  for (const work of WORKS) {
-    const rows = cells.filter((cell) => cell.work === work);
-    const sizes = [...new Set(rows.map((cell) => cell.size))];
-    lines.push(`## ${work}`, "", `| | ${sizes.join(" | ")} |`, `|---|${"---|".repeat(sizes.length)}`);
-    for (const competitor of present) {
-      const texts = sizes.map((size) =>
-        cellText(rows.find((cell) => cell.size === size && cell.competitor === competitor)!),
-      );
-      lines.push(`| ${competitor} | ${texts.join(" | ")} |`);
-    }
-    lines.push("");
-  }
-  return lines.join("\n").trimEnd();
-}
-
-function cellText({ samples }: Cell): string {
-  const of = (pick: (sample: Sample) => number): number[] => samples.map(pick);
-  const cpu =
-    quantile(
-      of((sample) => sample.bytesPerCpuSecond),
-      0.5,
-    ) / 1e6;
-  const best = Math.max(...of((sample) => sample.bytesPerSecond)) / 1e6;
-  const peak =
-    quantile(
-      of((sample) => sample.rssPeak),
-      0.5,
-    ) / MIB;
-  const added =
-    quantile(
-      of((sample) => sample.rssPeak - sample.rssBefore),
-      0.5,
-    ) / MIB;
-  return `${Math.round(cpu)} (${Math.round(best)}), ${Math.round(peak)} (+${Math.round(added)})`;
 }

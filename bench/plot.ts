@@ -7,10 +7,11 @@
  *
  * @module
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { CaseResult } from "./lib/harness.ts";
 import type { Report } from "./lib/report.ts";
+import { readResult } from "./lib/result-file.ts";
 import type { RuntimesReport } from "./runtimes/report.ts";
 
 const WIDTH = 460;
@@ -60,11 +61,11 @@ function bytesOf(size: string): number | undefined {
 /** The points of one competitor in cases of one work. */
 function pointsOf(cases: readonly CaseResult[], name: string): Point[] {
   return cases
-    .flatMap(({ size, clock, competitors }) => {
+    .flatMap(({ size, competitors }) => {
       const bytes = bytesOf(size);
       const competitor = competitors.find((found) => found.name === name);
       if (bytes === undefined || competitor === undefined) return [];
-      return [{ bytes, label: size, ratio: competitor[clock].ratio.median }];
+      return [{ bytes, label: size, ratio: competitor.ratio.median }];
     })
     .toSorted((a, b) => a.bytes - b.bytes);
 }
@@ -217,7 +218,7 @@ if (process.argv[1] !== undefined && basename(process.argv[1]) === "plot.ts") {
     process.exitCode = 2;
   } else {
     const path = output ?? input.replace(/\.json$/, ".svg");
-    writeFileSync(path, toSvg(JSON.parse(readFileSync(input, "utf8")) as Report | RuntimesReport));
+    writeFileSync(path, toSvg(readResult<Report | RuntimesReport>(input)));
     console.log(path);
   }
 }

@@ -84,7 +84,7 @@ try {
       const cells = competitors
         .slice(1)
         .map(
-          ({ name, cpu }) => `${name} ${cpu.ratio.median.toFixed(2)} (${(cpu.ns.min / floor).toFixed(2)})`,
+          ({ name, cpu, ratio }) => `${name} ${ratio.median.toFixed(2)} (${(cpu.ns.min / floor).toFixed(2)})`,
         );
       console.log(`${work} ${size} B: ${cells.join(", ")}`);
     }

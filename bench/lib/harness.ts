@@ -14,7 +14,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { repeat, repeatAsync } from "./repeat.ts";
-import { type Summary, shuffled, summarize } from "./statistics.ts";
+import { type Figures, type Middle, shuffled, summarize } from "./statistics.ts";
 
 const NS_PER_US = 1e3;
 const NS_PER_MS = 1e6;
@@ -75,17 +75,15 @@ export interface Settings {
 /** What one clock showed. */
 export interface Timing {
   /** Nanoseconds a call. */
-  readonly ns: Summary;
-  /** Times the baseline, of the same round. */
-  readonly ratio: Summary;
-  /** Nanoseconds a call, round by round. */
-  readonly samples: readonly number[];
+  readonly ns: Figures;
+  /** Nanoseconds a call, round by round; not in a result that was read from a file. */
+  readonly samples?: readonly number[];
 }
 
 export interface CompetitorResult extends Readonly<Record<Clock, Timing>> {
   readonly name: string;
-  /** Calls in one sample. */
-  readonly calls: number;
+  /** Times the baseline of the same round, by the case's clock. */
+  readonly ratio: Middle;
 }
 
 export interface CaseResult extends Subject {
@@ -163,12 +161,19 @@ class Runner {
   }
 
   result(baseline: Runner): CompetitorResult {
-    const timing = (clock: Clock): Timing => {
-      const samples = this.#samples[clock];
-      const ratios = samples.map((sample, round) => sample / baseline.#samples[clock][round]!);
-      return { ns: summarize(samples), ratio: summarize(ratios), samples };
+    const timing = (clock: Clock): Timing => ({
+      ns: summarize(this.#samples[clock]),
+      samples: this.#samples[clock],
+    });
+    const ratios = this.#samples[this.#clock].map(
+      (sample, round) => sample / baseline.#samples[this.#clock][round]!,
+    );
+    return {
+      name: this.#sampler.name,
+      wall: timing("wall"),
+      cpu: timing("cpu"),
+      ratio: summarize(ratios),
     };
-    return { name: this.#sampler.name, calls: this.#calls, wall: timing("wall"), cpu: timing("cpu") };
   }
 }
 

@@ -1,17 +1,13 @@
 /**
- * Results for people and for machines: Markdown tables, and one JSON file.
+ * Results for people: Markdown tables.
  *
- * Owns how results look. Must not know how they were measured.
+ * Owns how results look on a screen; their files are lib/result-file.ts's. Must not know how they were measured.
  *
  * @module
  */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { CaseResult, Clock, CompetitorResult, Settings } from "./harness.ts";
 import type { Machine, Versions } from "./machine.ts";
-
-/** Changes when a reader of the files would have to. */
-export const REPORT_SCHEMA = 1;
+import type { REPORT_SCHEMA } from "./result-file.ts";
 
 /** What every result says of itself. */
 export interface Header {
@@ -105,25 +101,9 @@ export function caseTables(cases: readonly CaseResult[], level: "##" | "###"): s
   });
 }
 
-/**
- * Writes `<date>-<name>.json` and the same as `.md`.
- *
- * @returns the path of the JSON file
- */
-export function writeReport(report: Header, markdown: string, directory: string): string {
-  mkdirSync(directory, { recursive: true });
-  const base = join(directory, `${report.startedAt.slice(0, 10)}-${report.name}`);
-  // More digits than were measured would only make the file long.
-  const rounded = (_key: string, value: unknown): unknown =>
-    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value;
-  writeFileSync(`${base}.json`, `${JSON.stringify(report, rounded, 1)}\n`);
-  writeFileSync(`${base}.md`, markdown);
-  return `${base}.json`;
-}
-
 function ratio(competitor: CompetitorResult, baseline: CompetitorResult, clock: Clock): string {
   if (competitor === baseline) return "1";
-  const { median, spread } = competitor[clock].ratio;
+  const { median, spread } = competitor.ratio;
   const best = competitor[clock].ns.min / baseline[clock].ns.min;
   return `${spread > SPREAD_DOUBTFUL ? "~" : ""}${digits(median)} (${digits(best)})`;
 }

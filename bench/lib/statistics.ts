@@ -6,13 +6,21 @@
  * @module
  */
 
-/** What is told of a list of samples. */
-export interface Summary {
+/** Where the middle of a list of samples lies, and how wide it is. */
+export interface Middle {
   readonly median: number;
-  readonly min: number;
-  readonly max: number;
   /** Distance of the quartiles over the median: 0.1 means that the middle half lies within 10%. */
   readonly spread: number;
+}
+
+/** The middle of a list of samples, and its best sample. */
+export interface Figures extends Middle {
+  readonly min: number;
+}
+
+/** What is told of a list of samples. */
+export interface Summary extends Figures {
+  readonly max: number;
 }
 
 /** The value below which a share of the samples lies, between neighbours in proportion. */

@@ -1,26 +1,28 @@
 /**
  * `npm run bench:load`: a coffer server under load, beside a bare echo server and the storage engine alone.
  *
- * Owns the processes, the rounds and the table. Timings are never a reason to fail: only requests that fail are.
+ * Owns the processes and the rounds. Timings are never a reason to fail: only requests that fail are.
  *
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { openFileHost } from "../../src/vault/index.ts";
 import { machine, load as machineLoad, versions } from "../lib/machine.ts";
+import { REPORT_SCHEMA, readResult, writeResult } from "../lib/result-file.ts";
 import { quantile } from "../lib/statistics.ts";
 import { load, type MakeRequest, requestBytes } from "./client.ts";
+import { type LoadCell, type LoadReport, loadMarkdown, type Measure } from "./report.ts";
 
 const USAGE = `npm run bench:load -- [options]
 
   --quick        short rounds: does it run? Its numbers mean nothing
   --soak N       N data keys at 16 connections instead, watching the server's memory
-  --name NAME    name of the result; default load
+  --name NAME    name of the result; default load, or quick-load
   --out DIR      where the result goes; default bench/results
 `;
 
@@ -35,26 +37,6 @@ const CONTEXT = { organization_id: "org_1" };
 /** Clock ticks a second in /proc (sysconf(_SC_CLK_TCK) on Linux). */
 const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
-
-interface Cell {
-  readonly operation: string;
-  readonly connections: number;
-  readonly coffer: Measure;
-  readonly echo: Measure;
-  /** Median of the ratios of throughput within a round. */
-  readonly ratioToEcho: number;
-  /** For writes: rows a second that the storage engine alone stores, each durably, in the same rounds. */
-  readonly enginePerSecond?: number;
-  readonly ratioToEngine?: number;
-}
-
-interface Measure {
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Processor time of the server per request. */
-  readonly cpuUs: number;
-}
 
 interface Operation {
   readonly name: string;
@@ -76,6 +58,7 @@ async function main(): Promise<void> {
     for (const child of children) child.kill("SIGKILL");
     rmSync(directory, { recursive: true, force: true });
   });
+  const startedAt = new Date();
   const before = machineLoad();
   const vault = join(directory, "vault.db");
   const host = await openFileHost({ path: vault, onNotice: () => {} });
@@ -101,7 +84,7 @@ async function main(): Promise<void> {
   if (values.soak !== undefined) return soak(coffer, key, Number(values.soak), operations[0]!);
 
   const engine = new Engine(join(directory, "engine.db"));
-  const cells: Cell[] = [];
+  const cells: LoadCell[] = [];
   for (const operation of operations) {
     for (const connections of settings.connections) {
       console.error(`${operation.name}, ${connections} connections`);
@@ -109,10 +92,11 @@ async function main(): Promise<void> {
     }
   }
   engine.close();
-  const report = {
-    schema: 2,
-    name: values.name ?? "load",
-    startedAt: new Date().toISOString(),
+  const report: LoadReport = {
+    schema: REPORT_SCHEMA,
+    name: values.name ?? (values.quick ? "quick-load" : "load"),
+    startedAt: startedAt.toISOString(),
+    seconds: Math.round((Date.now() - startedAt.getTime()) / 1000),
     machine: machine(),
     load: { before, after: machineLoad() },
     versions: versions(),
@@ -120,13 +104,8 @@ async function main(): Promise<void> {
     rssMiB: { coffer: rssMiB(coffer.child), echo: rssMiB(echo.child) },
     cells,
   };
-  const markdown = toMarkdown(report);
-  console.log(markdown);
-  const out = values.out ?? join(import.meta.dirname, "..", "results");
-  mkdirSync(out, { recursive: true });
-  const file = join(out, `${report.startedAt.slice(0, 10)}-${report.name}`);
-  writeFileSync(`${file}.json`, `${JSON.stringify(report, null, 2)}\n`);
-  writeFileSync(`${file}.md`, markdown);
+  const path = writeResult(report, values.out ?? join(import.meta.dirname, "..", "results"));
+  console.log(loadMarkdown(readResult(path)));
   stop();
 }
 
@@ -188,7 +167,7 @@ async function measure(
   engine: Engine,
   key: string,
   settings: { readonly rounds: number; readonly roundMs: number },
-): Promise<Cell> {
+): Promise<LoadCell> {
   const rounds = { coffer: [] as Round[], echo: [] as Round[] };
   const engineRounds: number[] = [];
   for (let round = 0; round <= settings.rounds; round++) {
@@ -313,49 +292,6 @@ function cpuSeconds(child: ChildProcess): number {
 function rssMiB(child: ChildProcess): number {
   const pages = Number(readFileSync(`/proc/${child.pid}/statm`, "utf8").split(" ")[1]);
   return Math.round((pages * PAGE_BYTES) / 2 ** 20);
-}
-
-function toMarkdown(report: {
-  startedAt: string;
-  machine: ReturnType<typeof machine>;
-  versions: ReturnType<typeof versions>;
-  load: { before: number; after: number };
-  settings: { rounds: number; roundMs: number };
-  rssMiB: { coffer: number; echo: number };
-  cells: readonly Cell[];
-}): string {
-  const rows = report.cells.map(({ operation, connections, coffer, echo, ratioToEcho }) =>
-    [
-      operation,
-      connections,
-      Math.round(coffer.perSecond),
-      Math.round(echo.perSecond),
-      `${Math.round(ratioToEcho * 100)}%`,
-      coffer.p50Ms.toFixed(2),
-      coffer.p99Ms.toFixed(2),
-      Math.round(coffer.cpuUs),
-      Math.round(echo.cpuUs),
-    ].join(" | "),
-  );
-  return [
-    `# Load, ${report.startedAt.slice(0, 10)}`,
-    "",
-    `coffer ${report.versions.coffer} (commit ${report.versions.commit}), Node ${report.versions.node}; ${report.machine.cpu}, ${report.machine.cores} cores shared by server, load generator and others; load average ${report.load.before} before, ${report.load.after} after. ${report.settings.rounds} rounds of ${report.settings.roundMs} ms, coffer and echo in turns; medians.`,
-    "",
-    "| operation | connections | coffer /s | echo /s | of echo | p50 ms | p99 ms | coffer CPU µs | echo CPU µs |",
-    "|---|---|---|---|---|---|---|---|---|",
-    ...rows.map((row) => `| ${row} |`),
-    "",
-    ...report.cells
-      .filter((cell) => cell.ratioToEngine !== undefined)
-      .map(
-        ({ operation, connections, enginePerSecond, ratioToEngine }) =>
-          `- ${operation}, ${connections} connections: ${Math.round(ratioToEngine! * 100)}% of the engine alone (node:sqlite, one row per durable commit, in the same rounds: ${Math.round(enginePerSecond!)}/s)`,
-      ),
-    "",
-    `Memory at the end: coffer ${report.rssMiB.coffer} MiB, echo ${report.rssMiB.echo} MiB.`,
-    "",
-  ].join("\n");
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));

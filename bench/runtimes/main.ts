@@ -8,7 +8,7 @@
  */
 import type { Settings } from "../lib/harness.ts";
 import { load, machine, versions } from "../lib/machine.ts";
-import { REPORT_SCHEMA } from "../lib/report.ts";
+import { REPORT_SCHEMA } from "../lib/result-file.ts";
 import { DISAGREEMENT } from "./protocol.ts";
 import type { RuntimesReport } from "./report.ts";
 import { HERE, starters } from "./starters.ts";

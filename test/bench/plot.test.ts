@@ -1,28 +1,42 @@
-/** The picture of a benchmark: made of a result as it is written, with nothing that is not a number in it. */
-import { readdirSync, readFileSync } from "node:fs";
+/** The results that are kept: what is printed and drawn of them is made of numbers only, and they stay small. */
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Report } from "../../bench/lib/report.ts";
+import { readResult } from "../../bench/lib/result-file.ts";
 import { toSvg } from "../../bench/plot.ts";
 import type { RuntimesReport } from "../../bench/runtimes/report.ts";
+import { showResult } from "../../bench/show.ts";
 import { REPOSITORY_ROOT } from "../support/vectors.ts";
 
-test("every result that is kept can be drawn", () => {
-  const directory = join(REPOSITORY_ROOT, "bench", "results");
-  const results = readdirSync(directory).filter((name) => name.endsWith(".json"));
-  expect(results.length).toBeGreaterThan(0);
-  for (const name of results) {
-    const report = JSON.parse(readFileSync(join(directory, name), "utf8")) as Report | RuntimesReport;
-    // Other results have no curves: of files, of a server, of crossovers.
-    const cases = "runtimes" in report ? report.runtimes.flatMap((found) => found.cases) : report.cases;
-    const hasCurves = cases?.some(
-      ({ suite, competitors }) =>
-        suite === "envelope" || competitors.some((competitor) => competitor.name === "coffer sync"),
-    );
-    if (hasCurves !== true) continue;
-    const svg = toSvg(report);
-    expect(svg).toMatch(/^<svg [\s\S]*<\/svg>\n$/);
-    expect(svg).not.toMatch(/NaN|undefined|Infinity/);
-    expect(svg.match(/<polyline /g)?.length).toBeGreaterThan(2);
-  }
+const DIRECTORY = join(REPOSITORY_ROOT, "bench", "results");
+/** Bytes of all results that are kept. */
+const MAX_BYTES = 200_000;
+/** Names of the kept ones have no dash: others are of somebody's own runs, and git ignores them. */
+const results = readdirSync(DIRECTORY).filter((name) => /^\w+\.json$/.test(name));
+
+test("one result of each suite is kept, within the bound", () => {
+  expect(results.toSorted()).toEqual(
+    ["crossover", "envelope", "kv", "load", "native", "peers", "runtimes"].map((suite) => `${suite}.json`),
+  );
+  const bytes = results.reduce((sum, name) => sum + statSync(join(DIRECTORY, name)).size, 0);
+  expect(bytes).toBeLessThanOrEqual(MAX_BYTES);
+});
+
+test.each(results)("%s can be shown as tables", (name) => {
+  const text = showResult(join(DIRECTORY, name));
+  expect(text).toMatch(/^# (Benchmark|Load)/);
+  expect(text).not.toMatch(/NaN|undefined|Infinity/);
+  expect(text.split("\n").filter((line) => line.startsWith("|")).length).toBeGreaterThan(5);
+});
+
+test.each([
+  { result: "envelope", picture: "bench" },
+  { result: "runtimes", picture: "bench-runtimes" },
+])("docs/$picture.svg is drawn from $result.json", ({ result, picture }) => {
+  const svg = toSvg(readResult<Report | RuntimesReport>(join(DIRECTORY, `${result}.json`)));
+  expect(svg).toMatch(/^<svg [\s\S]*<\/svg>\n$/);
+  expect(svg).not.toMatch(/NaN|undefined|Infinity/);
+  expect(svg.match(/<polyline /g)?.length).toBeGreaterThan(2);
+  expect(svg).toBe(readFileSync(join(REPOSITORY_ROOT, "docs", `${picture}.svg`), "utf8"));
 });

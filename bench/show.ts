@@ -1,0 +1,36 @@
+/**
+ * `npm run bench:show -- RESULT.json`: the tables of a result that was kept.
+ *
+ * Owns which tables belong to which result.
+ *
+ * @module
+ */
+import { crossoverMarkdown } from "./crossover.ts";
+import { type Header, type Report, toMarkdown } from "./lib/report.ts";
+import { readResult } from "./lib/result-file.ts";
+import { type LoadReport, loadMarkdown } from "./load/report.ts";
+import { type NativeReport, nativeMarkdown } from "./native/report.ts";
+import { type RuntimesReport, runtimesMarkdown } from "./runtimes/report.ts";
+
+/** The runtimes' own cipher: crossovers compare providers with each other, without it. */
+const FLOOR = "bare";
+
+/** The tables of a result, as Markdown. */
+export function showResult(path: string): string {
+  const result = readResult<Omit<Header, "settings"> | RuntimesReport>(path);
+  if ("rssMiB" in result) return loadMarkdown(result as LoadReport);
+  if ("cells" in result) return nativeMarkdown(result as NativeReport);
+  if (!("runtimes" in result)) return toMarkdown(result as Report);
+  const hasFloor = result.runtimes.some(({ cases }) =>
+    cases.some(({ competitors }) => competitors.some(({ name }) => name === FLOOR)),
+  );
+  return hasFloor ? runtimesMarkdown(result) : crossoverMarkdown(result);
+}
+
+if (import.meta.main) {
+  const [path] = process.argv.slice(2);
+  if (path === undefined) {
+    process.stderr.write("npm run bench:show -- RESULT.json\n");
+    process.exitCode = 2;
+  } else console.log(showResult(path));
+}
