@@ -1,5 +1,5 @@
 /**
- * `node bench/native.ts`: files of 64 KiB to 1 GiB through the native format and through what others use.
+ * `npm run bench:native`: files of 64 KiB to 1 GiB through the native format and through what others use.
  *
  * Owns the order. Each sample is a process of its own (bench/native/run-one.ts),
  * because peak memory belongs to a process; competitors take turns in a random order. Timings are never a reason to fail.

@@ -1,5 +1,6 @@
 /**
- * `npm test`: the checks, the build, all tests with coverage, and the scripts that are tests as well.
+ * `npm test`: the checks, the build, all tests with coverage, and the scripts that are tests as well. `npm run test:full`
+ * (`--full`) adds what takes too long for every change: long soaks, and the packed tarball in every kind of project.
  *
  * Owns the order and the sum. The last line is `N passed, N failed`, over tests, steps and scripts.
  *
@@ -19,6 +20,10 @@ interface Script {
   readonly name: string;
   readonly file: string;
   readonly args: readonly string[];
+  /** Its arguments with `--full`, if others. */
+  readonly fullArgs?: readonly string[];
+  /** It runs with `--full` only. */
+  readonly isLong?: boolean;
   /** It writes a summary of its own tests, which are counted one by one. */
   readonly counts?: boolean;
 }
@@ -28,14 +33,35 @@ const SCRIPTS: readonly Script[] = [
     name: "soak: the WebAssembly provider against node:crypto",
     file: "test/soak/wasm-aead.ts",
     args: ["--short"],
+    fullArgs: [],
   },
-  { name: "soak: processes killed while they write", file: "test/soak/kill-nine.ts", args: ["--short"] },
+  {
+    name: "soak: processes killed while they write",
+    file: "test/soak/kill-nine.ts",
+    args: ["--short"],
+    fullArgs: [],
+  },
+  {
+    name: "soak: the short ways against the long way",
+    file: "test/soak/short-ways.ts",
+    args: [],
+    isLong: true,
+  },
   { name: "inspector: the page in three engines", file: "test/inspector/run.ts", args: [], counts: true },
   { name: "interop: WorkOS's own SDKs", file: "test/interop/run.ts", args: [], counts: true },
   { name: "runtimes: the portable core everywhere", file: "test/runtimes/run.ts", args: [], counts: true },
+  {
+    name: "package: the tarball in every kind of project",
+    file: "test/package/run.ts",
+    args: ["--full"],
+    isLong: true,
+    counts: true,
+  },
 ];
 
 const TESTS_TIMEOUT_MINUTES = 30;
+/** For a script; ours, several times what the longest takes. */
+const SCRIPT_TIMEOUT_MINUTES = { normal: 10, full: 60 };
 
 const BUILD: Step = {
   name: "build: tsup",
@@ -46,7 +72,8 @@ endChildrenOnSignals();
 const tally = new Tally();
 for (const step of [...CHECK_STEPS, BUILD]) await runStep(step, tally);
 await runTests();
-for (const script of SCRIPTS) await runScript(script);
+const isFull = process.argv.slice(2).includes("--full");
+for (const script of SCRIPTS) if (isFull || script.isLong !== true) await runScript(script);
 tally.finish();
 
 async function runTests(): Promise<void> {
@@ -63,7 +90,7 @@ async function runTests(): Promise<void> {
   await runStep({ name: "tests: coverage and the runner itself", run: () => problems }, tally);
 }
 
-async function runScript({ name, file, args, counts }: Script): Promise<void> {
+async function runScript({ name, file, args, fullArgs = args, counts }: Script): Promise<void> {
   if (!existsSync(join(ROOT, file))) {
     tally.skip(`${name}: there is no ${file}`);
     return;
@@ -71,7 +98,10 @@ async function runScript({ name, file, args, counts }: Script): Promise<void> {
   console.log(`\n${name}`);
   const run = async (): Promise<string[]> => {
     const path = summaryPath();
-    const { ok, reason } = await runNode(file, args, counts ? { env: { COFFER_TEST_SUMMARY: path } } : {});
+    const { ok, reason } = await runNode(file, isFull ? fullArgs : args, {
+      timeoutMinutes: isFull ? SCRIPT_TIMEOUT_MINUTES.full : SCRIPT_TIMEOUT_MINUTES.normal,
+      ...(counts ? { env: { COFFER_TEST_SUMMARY: path } } : {}),
+    });
     if (counts) addSummary(path);
     return ok ? [] : [reason];
   };
