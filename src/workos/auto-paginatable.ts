@@ -12,23 +12,24 @@ export type FetchAfter<T> = (after: string) => Promise<List<T>>;
 
 /** A list's page as the SDK gives it. */
 export class AutoPaginatable<T> implements List<T> {
+  /** An own field, and the first, as in the SDK: `JSON.stringify` of a page shows its data. */
+  protected readonly list: List<T>;
   readonly object = "list" as const;
   readonly options: ListObjectsOptions;
-  readonly #list: List<T>;
   readonly #fetch: FetchAfter<T>;
 
   constructor(list: List<T>, fetch: FetchAfter<T>, options: ListObjectsOptions = {}) {
-    this.#list = list;
+    this.list = list;
     this.#fetch = fetch;
     this.options = options;
   }
 
   get data(): T[] {
-    return this.#list.data;
+    return this.list.data;
   }
 
   get listMetadata(): List<T>["listMetadata"] {
-    return this.#list.listMetadata;
+    return this.list.listMetadata;
   }
 
   /**

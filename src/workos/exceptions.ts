@@ -45,21 +45,25 @@ export class BadRequestException extends Refusal {
   readonly status = 400;
 }
 
+/** The API key is unknown or has expired. */
 export class UnauthorizedException extends Refusal {
   override readonly name = "UnauthorizedException";
   readonly status = 401;
 }
 
+/** There is no such object. */
 export class NotFoundException extends Refusal {
   override readonly name = "NotFoundException";
   readonly status = 404;
 }
 
+/** The name is taken, or somebody else has changed the object. */
 export class ConflictException extends Refusal {
   override readonly name = "ConflictException";
   readonly status = 409;
 }
 
+/** The arguments are wrong. */
 export class UnprocessableEntityException extends Refusal {
   override readonly name = "UnprocessableEntityException";
   readonly status = 422;
@@ -76,6 +80,7 @@ export class GenericServerException extends Refusal {
   }
 }
 
+/** There were too many requests. */
 export class RateLimitExceededException extends GenericServerException {
   override readonly name = "RateLimitExceededException";
   /** Seconds to wait, if they are known. The client under this adapter has waited and retried already. */
@@ -84,6 +89,23 @@ export class RateLimitExceededException extends GenericServerException {
   constructor(message: string, about?: Partial<About>) {
     super(429, message, about);
   }
+}
+
+/** A client was made without an API key. */
+export class NoApiKeyProvidedException extends Error {
+  override readonly name = "NoApiKeyProvidedException";
+  readonly status = 500;
+
+  constructor() {
+    super(
+      "Missing API key. Pass it to the constructor or define it in the WORKOS_API_KEY environment variable.",
+    );
+  }
+}
+
+/** A webhook's signature is absent, wrong or outdated. */
+export class SignatureVerificationException extends Error {
+  override readonly name = "SignatureVerificationException";
 }
 
 /** Every refusal that has no class of its own; has nothing to do with OAuth. */

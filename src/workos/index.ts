@@ -6,16 +6,20 @@
  */
 export { AutoPaginatable } from "./auto-paginatable.ts";
 export { WorkOS, type WorkOSOptions } from "./client.ts";
+export type * from "./events.ts";
 export {
   BadRequestException,
   ConflictException,
   GenericServerException,
+  NoApiKeyProvidedException,
   NotFoundException,
   OauthException,
   RateLimitExceededException,
   type RequestException,
+  SignatureVerificationException,
   UnauthorizedException,
   UnprocessableEntityException,
 } from "./exceptions.ts";
 export type * from "./types.ts";
 export { WorkOSVault } from "./vault.ts";
+export { type WebhookCheck, type WebhookPayload, Webhooks } from "./webhooks.ts";

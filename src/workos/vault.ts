@@ -9,6 +9,7 @@
 
 import { lend } from "../base/dispose.ts";
 import type { DataKey as CofferDataKey } from "../crypto/keys/data-key.ts";
+import { VaultError } from "../errors.ts";
 import type { Vault } from "../facade/vault.ts";
 import type { KvListRequest, KvMetadata, KvObjectWithoutValue } from "../kv/kv-service.ts";
 import { KV_LIST_LIMIT_MAX } from "../kv/rules.ts";
@@ -88,6 +89,8 @@ export class WorkOSVault {
   readObjectByName(options: string | ReadObjectByNameOptions): Promise<VaultObject> {
     const name = typeof options === "string" ? options : options.name;
     return ask(OBJECT, async () => {
+      // A server has no route for it.
+      if (name === "") throw new VaultError("ERR_KV_NOT_FOUND", "Not Found");
       const found = await this.#vault.getName({ name });
       return objectAnswer(found, found.value);
     });
@@ -100,7 +103,8 @@ export class WorkOSVault {
 
   /** @throws NotFoundException; ConflictException if `versionCheck` is not the current version */
   updateObject(options: UpdateObjectOptions): Promise<VaultObject> {
-    return ask(BODY, async () => {
+    // A service answers 400 to an empty check.
+    return ask(options.versionCheck === "" ? QUERY : BODY, async () => {
       const { id, value, versionCheck } = options;
       return objectAnswer(await this.#vault.updateKv({ id, value, versionCheck }));
     });
@@ -110,14 +114,16 @@ export class WorkOSVault {
   deleteObject(options: DeleteObjectOptions): Promise<void> {
     return ask(OBJECT, async () => {
       const { id, versionCheck } = options;
-      await this.#vault.deleteKv({ id, versionCheck });
+      // The SDK leaves an empty one out.
+      await this.#vault.deleteKv({ id, versionCheck: versionCheck || undefined });
     });
   }
 
   /** @throws OauthException (400) for a bad cursor or limit */
   async listObjects(options: ListObjectsOptions = {}): Promise<AutoPaginatable<ObjectSummary>> {
     const request: KvListRequest = {
-      limit: options.limit,
+      // The SDK puts it into a query, where everything is text.
+      limit: options.limit === undefined || options.limit === null ? undefined : Number(options.limit),
       before: options.before || undefined,
       after: options.after || undefined,
       order: options.order,
@@ -149,7 +155,7 @@ export class WorkOSVault {
    * @returns base64 in the Vault's layout; `iv12`, which the SDK reads, unless the Vault was told otherwise
    */
   async encrypt(data: string, context: KeyContext, associatedData?: string): Promise<string> {
-    return ask(BODY, () => this.#vault.encrypt(data, context, associatedData));
+    return ask(BODY, () => this.#vault.encrypt(textOf(data), context, associatedData ?? undefined));
   }
 
   /**
@@ -159,11 +165,15 @@ export class WorkOSVault {
    *   what is no ciphertext, and for wrapped keys that a service refuses
    */
   async decrypt(encryptedData: string, associatedData?: string): Promise<string> {
-    return ask(BODY, () => this.#vault.decrypt(encryptedData, associatedData), decryptExceptionOf);
+    return ask(
+      BODY,
+      () => this.#vault.decrypt(encryptedData, associatedData ?? undefined),
+      decryptExceptionOf,
+    );
   }
 
   #page(request: KvListRequest): Promise<List<ObjectSummary>> {
-    return ask({ invalidStatus: 400 }, async () => {
+    return ask(QUERY, async () => {
       const { data, listMetadata } = await this.#vault.listKv(request);
       return {
         object: "list",
@@ -181,6 +191,7 @@ export class WorkOSVault {
 
 const BODY: Asked = { invalidStatus: 422 };
 const OBJECT: Asked = { invalidStatus: 404 };
+const QUERY: Asked = { invalidStatus: 400 };
 
 async function ask<T>(asked: Asked, work: () => Promise<T>, exception = exceptionOf): Promise<T> {
   try {
@@ -188,6 +199,17 @@ async function ask<T>(asked: Asked, work: () => Promise<T>, exception = exceptio
   } catch (error) {
     throw exception(error, asked);
   }
+}
+
+/**
+ * Text as the SDK's encoder makes it of numbers, booleans and nothing. Objects and null are refused, which the SDK
+ * encrypts as "[object Object]" and "null".
+ */
+function textOf(data: unknown): string {
+  if (data === undefined) return "";
+  return typeof data === "number" || typeof data === "boolean" || typeof data === "bigint"
+    ? String(data)
+    : (data as string);
 }
 
 function dataKeyAnswer(key: CofferDataKey): CreateDataKeyResponse {

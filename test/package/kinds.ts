@@ -88,7 +88,7 @@ function typescripts(): Kind[] {
     ["bundler", { module: "esnext", moduleResolution: "bundler" }],
   ] as const;
   const libraries = [
-    ["DOM", { lib: ["ES2022", "DOM", "DOM.Iterable"], types: [] }, ["types.ts", "types-dom.ts"]],
+    ["DOM", { lib: ["ES2022", "DOM", "DOM.Iterable"], types: [] }, ["types.ts", "types-dom.ts", "workos.ts"]],
     ["Node's types", { lib: ["ES2022"], types: ["node"] }, ["types.ts"]],
   ] as const;
   return COMPILERS.flatMap((version) =>

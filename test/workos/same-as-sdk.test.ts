@@ -91,6 +91,7 @@ const SCRIPT: Record<string, (vault: SdkVault, state: State) => Promise<unknown>
   "create with a value that is no text": (vault) =>
     vault.createObject({ name: "b", value: 1 as never, context: CONTEXT }),
   "create with an empty name": (vault) => vault.createObject({ name: "", value: "one", context: CONTEXT }),
+  "read by an empty name": (vault) => vault.readObjectByName(""),
   "create with a name of 201 characters": (vault) =>
     vault.createObject({ name: "x".repeat(201), value: "one", context: CONTEXT }),
   "create with a value that is too large": (vault) =>
@@ -110,6 +111,8 @@ const SCRIPT: Record<string, (vault: SdkVault, state: State) => Promise<unknown>
   "update with a value that is no text": (vault, { id }) => vault.updateObject({ id, value: null as never }),
   "update what is not there": (vault) => vault.updateObject({ id: "kv_nothing", value: "x" }),
   versions: (vault, { id }) => vault.listObjectVersions({ id }),
+  "update with an empty check": (vault, { id }) =>
+    vault.updateObject({ id, value: "four", versionCheck: "" }),
   "versions of what is not there": (vault) => vault.listObjectVersions({ id: "kv_nothing" }),
   "list all": async (vault) => {
     for (let i = 0; i < 11; i++)
@@ -128,12 +131,16 @@ const SCRIPT: Record<string, (vault: SdkVault, state: State) => Promise<unknown>
   "list what comes before": async (vault, { cursor }) =>
     (await vault.listObjects({ limit: 3, before: cursor, order: "desc" })).data,
   "list from the oldest": async (vault) => (await vault.listObjects({ order: "asc", limit: 3 })).data,
+  "list with a limit that is text": async (vault) => (await vault.listObjects({ limit: "5" as never })).data,
+  "list as JSON": async (vault) => Object.keys(JSON.parse(JSON.stringify(await vault.listObjects()))),
   "list by name": async (vault) => (await vault.listObjects({ search: "list-1" })).data,
   "list what changed since": async (vault) => (await vault.listObjects({ updatedAfter: new Date(0) })).data,
   "list what changed later": async (vault) =>
     (await vault.listObjects({ updatedAfter: new Date("2100-01-01") })).data,
   "list with a cursor that is none": (vault) => vault.listObjects({ after: "nonsense" }),
   "list too many": (vault) => vault.listObjects({ limit: 1_000 }),
+  "delete with an empty check of what is not there": (vault) =>
+    vault.deleteObject({ id: "kv_nothing", versionCheck: "" }),
   "delete what somebody else has changed": (vault, { id, versionId }) =>
     vault.deleteObject({ id, versionCheck: versionId }),
   delete: (vault, { id }) => vault.deleteObject({ id }),
@@ -166,6 +173,10 @@ const SCRIPT: Record<string, (vault: SdkVault, state: State) => Promise<unknown>
   "decrypt without associated data": (vault, { ciphertext }) => vault.decrypt(ciphertext),
   "decrypt altered data": (vault, { ciphertext }) => vault.decrypt(altered(ciphertext), "user:42"),
   "encrypt nothing": async (vault) => vault.decrypt(await vault.encrypt("", CONTEXT, ""), undefined),
+  "encrypt with associated data of null": async (vault) =>
+    vault.decrypt(await vault.encrypt("x", CONTEXT, null as never), null as never),
+  "encrypt a number": async (vault) => vault.decrypt(await vault.encrypt(5 as never, CONTEXT)),
+  "encrypt undefined": async (vault) => vault.decrypt(await vault.encrypt(undefined as never, CONTEXT)),
   "encrypt for a context that is no text": (vault) => vault.encrypt("x", { a: 1 }),
 };
 
@@ -411,6 +422,20 @@ describe("the adapter alone", () => {
       status: 400,
       code: "ERR_NOT_CIPHERTEXT",
     });
+  });
+
+  test("refuses to encrypt objects and null, of which the SDK encrypts the name of the class", async () => {
+    const place = await environment("objects");
+    const sdk = CLIENTS.sdk!(place) as SdkVault;
+    const own = CLIENTS["adapter with the SDK's options"]!(place) as SdkVault;
+    for (const [data, said] of [
+      [{ a: 1 }, "[object Object]"],
+      [null, "null"],
+    ]) {
+      expect(await sdk.decrypt(await sdk.encrypt(data as never, CONTEXT))).toBe(said);
+      const error = await rejectionOf(() => own.encrypt(data as never, CONTEXT));
+      expect(error).toMatchObject({ name: "UnprocessableEntityException", status: 422 });
+    }
   });
 
   test("wrong arguments of encrypt and decrypt stay what they are", async () => {
