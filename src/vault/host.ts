@@ -17,7 +17,7 @@ import type { Session } from "./access/session.ts";
 import { type EventActor, EventLog, type EventMode } from "./events/events.ts";
 import { Webhooks } from "./events/webhooks.ts";
 import { newId } from "./ids.ts";
-import { KekWrapper } from "./keks/kek.ts";
+import { RootKeys } from "./keks/kek.ts";
 import { EmbeddedKeyService } from "./keks/key-service.ts";
 import { Keyring } from "./keks/keyring.ts";
 import { destroyDueKeks, KekLifecycle } from "./keks/lifecycle.ts";
@@ -68,16 +68,16 @@ class OpenSession implements HostSession {
   constructor(
     vaultId: string,
     database: Database,
-    wrapper: KekWrapper,
+    rootKeys: RootKeys,
     keyring: Keyring,
     session: Session,
     now: () => number,
   ) {
     this.environmentId = session.environmentId;
-    this.#writes = once(() => new IdempotentWrites(database, wrapper, session, now));
+    this.#writes = once(() => new IdempotentWrites(database, rootKeys, session, now));
     this.#keys = once(() => new EmbeddedKeyService(vaultId, keyring, database, session));
     this.#kv = once(() => new EmbeddedKvStore(database, keyring, session, this.writes, now));
-    this.#keks = once(() => new KekLifecycle(database, wrapper, session, this.writes, now));
+    this.#keks = once(() => new KekLifecycle(database, rootKeys, session, this.writes, now));
   }
 
   get keys(): EmbeddedKeyService {
@@ -126,18 +126,18 @@ export class VaultHost {
   readonly events: EventLog;
   readonly webhooks: Webhooks;
   readonly #database: Database;
-  readonly #wrapper: KekWrapper;
+  readonly #rootKeys: RootKeys;
   readonly #now: () => number;
   readonly #keyrings = new Map<string, Keyring>();
 
-  constructor(database: Database, wrapper: KekWrapper, vaultId: string, now: () => number) {
+  constructor(database: Database, rootKeys: RootKeys, vaultId: string, now: () => number) {
     this.#database = database;
-    this.#wrapper = wrapper;
+    this.#rootKeys = rootKeys;
     this.#now = now;
     this.vaultId = vaultId;
     this.apiKeys = new ApiKeys(database, now);
     this.events = new EventLog(database, now);
-    this.webhooks = new Webhooks(database, wrapper, now);
+    this.webhooks = new Webhooks(database, rootKeys, now);
   }
 
   /** The services of an environment on behalf of `principal`. Cheap: one may be opened per request. */
@@ -158,13 +158,13 @@ export class VaultHost {
         ? {}
         : {
             idempotency: {
-              key: this.#wrapper.idempotencyKey(environmentId, principal.actor.id, idempotency.key),
-              fingerprint: this.#wrapper.fingerprint(idempotency.request),
+              key: this.#rootKeys.idempotencyKey(environmentId, principal.actor.id, idempotency.key),
+              fingerprint: this.#rootKeys.fingerprint(idempotency.request),
             },
           }),
     };
     const keyring = this.#keyring(environmentId);
-    return new OpenSession(this.vaultId, this.#database, this.#wrapper, keyring, session, this.#now);
+    return new OpenSession(this.vaultId, this.#database, this.#rootKeys, keyring, session, this.#now);
   }
 
   /** Runs `work` as `Database.atOnce` does. */
@@ -240,14 +240,14 @@ export class VaultHost {
     } finally {
       await this.#database.close();
       for (const keyring of this.#keyrings.values()) keyring.dispose();
-      this.#wrapper.dispose();
+      this.#rootKeys.dispose();
     }
   }
 
   #keyring(environmentId: string): Keyring {
     let keyring = this.#keyrings.get(environmentId);
     if (keyring === undefined) {
-      keyring = new Keyring(this.#database, this.#wrapper, environmentId, this.#now);
+      keyring = new Keyring(this.#database, this.#rootKeys, environmentId, this.#now);
       this.#keyrings.set(environmentId, keyring);
     }
     return keyring;
@@ -263,10 +263,10 @@ export class VaultHost {
 export async function openHost(database: Database, options: HostOptions): Promise<VaultHost> {
   try {
     readyRandom();
-    const { wrapper, vaultId } = await unlock(database, options);
+    const { rootKeys, vaultId } = await unlock(database, options);
     await destroyDueKeks(database, options.now());
     await clearExpiredAnswers(database, options.now());
-    return new VaultHost(database, wrapper, uuidToText(vaultId), options.now);
+    return new VaultHost(database, rootKeys, uuidToText(vaultId), options.now);
   } catch (error) {
     await database.close();
     throw error;
@@ -284,7 +284,7 @@ const MADE_NOTICE = "there was no vault: made a new, empty one under the root ke
 async function unlock(
   database: Database,
   options: HostOptions,
-): Promise<{ wrapper: KekWrapper; vaultId: Uint8Array }> {
+): Promise<{ rootKeys: RootKeys; vaultId: Uint8Array }> {
   const stored = await readIdentity(database);
   if (stored === undefined && !options.create) {
     throw new VaultError("ERR_VAULT_NOT_FOUND", "there is no vault in this database yet");
@@ -295,9 +295,9 @@ async function unlock(
     // Where the root key was there before, a vault may have been expected to be there as well.
     if (stored === undefined && root.source !== "created") options.onNotice(MADE_NOTICE);
     const identity = stored ?? (await createIdentity(database, root.key));
-    const wrapper = new KekWrapper(root.key, identity.vaultId);
-    if (wrapper.isRightRoot(identity.check)) return { wrapper, vaultId: identity.vaultId };
-    wrapper.dispose();
+    const rootKeys = new RootKeys(root.key, identity.vaultId);
+    if (rootKeys.isRightRoot(identity.check)) return { rootKeys, vaultId: identity.vaultId };
+    rootKeys.dispose();
     throw new VaultError(
       "ERR_ROOT_KEY_WRONG",
       `the root key (from: ${root.source}) is not the one of this vault`,
@@ -309,12 +309,12 @@ async function unlock(
 
 async function createIdentity(
   database: Database,
-  root: ConstructorParameters<typeof KekWrapper>[0],
+  root: ConstructorParameters<typeof RootKeys>[0],
 ): Promise<Identity> {
   const vaultId = uuidV4();
-  const wrapper = new KekWrapper(root, vaultId);
-  const check = wrapper.createCheck();
-  wrapper.dispose();
+  const rootKeys = new RootKeys(root, vaultId);
+  const check = rootKeys.createCheck();
+  rootKeys.dispose();
   await database.write(async (sql) => {
     // Another process may be making the same vault: whoever is first decides, and the others read its answer.
     const statement = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";

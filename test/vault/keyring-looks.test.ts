@@ -4,7 +4,7 @@ import { expect, test, vi } from "vitest";
 import { canonicalContext } from "../../src/crypto/keys/key-context.ts";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { KcXaesKey } from "../../src/crypto/primitives/xaes.ts";
-import { KekWrapper } from "../../src/vault/keks/kek.ts";
+import { RootKeys } from "../../src/vault/keks/kek.ts";
 import { Keyring } from "../../src/vault/keks/keyring.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
 import { fromBase64 } from "../support/bytes.ts";
@@ -21,7 +21,7 @@ test("[KEY-48] a look that fails leaves no wrapping key behind", async () => {
   await vault.close();
   const database = await openSqlite(path, { create: false, lockWaitMs: 1_000 });
   const row = await database.read((sql) => sql.get("SELECT value FROM meta WHERE name = 'vault_id'"));
-  const wrapper = new KekWrapper(new SecretBytes(fromBase64(ROOT_KEY)), row!.value as Uint8Array);
+  const rootKeys = new RootKeys(new SecretBytes(fromBase64(ROOT_KEY)), row!.value as Uint8Array);
   const read = database.read.bind(database);
   vi.spyOn(database, "read").mockImplementation(async (work, options) => {
     const loaded = await read(work, options);
@@ -30,7 +30,7 @@ test("[KEY-48] a look that fails leaves no wrapping key behind", async () => {
     return loaded;
   });
   const dispose = vi.spyOn(KcXaesKey.prototype, "dispose");
-  const keyring = new Keyring(database, wrapper, environmentId, Date.now);
+  const keyring = new Keyring(database, rootKeys, environmentId, Date.now);
   const events = { append: async () => {}, note: () => {} };
   const error = await rejectionOf(() => keyring.createDataKey(canonicalContext(CONTEXT), events));
   expect(error.code).toBe("ERR_STORAGE_CORRUPT");

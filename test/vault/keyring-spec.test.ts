@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
-import { KekWrapper } from "../../src/vault/keks/kek.ts";
+import { RootKeys } from "../../src/vault/keks/kek.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
 import { base64, fromBase64, toHexText, utf8Bytes } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
@@ -116,22 +116,22 @@ describe("the worked example", () => {
 });
 
 test("[KEY-12] the keys of webhooks' secrets and of fingerprints are derived as the page says", () => {
-  const wrapper = new KekWrapper(new SecretBytes(Uint8Array.from(ROOT)), VAULT_ID);
+  const rootKeys = new RootKeys(new SecretBytes(Uint8Array.from(ROOT)), VAULT_ID);
   const owner = utf8Bytes("webhook_1");
-  const sealed = wrapper.sealSecret(utf8Bytes("whsec_1"), owner);
+  const sealed = rootKeys.sealSecret(utf8Bytes("whsec_1"), owner);
   const key = hkdf(ROOT, VAULT_ID, "coffer/v1/webhook-secret");
   expect(kcXaesOpened(key, sealed.subarray(0, 24), sealed.subarray(24), owner)).toEqual(utf8Bytes("whsec_1"));
-  expect(wrapper.openSecret(sealed, owner)).toEqual(utf8Bytes("whsec_1"));
-  expect(errorOf(() => wrapper.openSecret(sealed, utf8Bytes("webhook_2"))).code).toBe("ERR_STORAGE_CORRUPT");
+  expect(rootKeys.openSecret(sealed, owner)).toEqual(utf8Bytes("whsec_1"));
+  expect(errorOf(() => rootKeys.openSecret(sealed, utf8Bytes("webhook_2"))).code).toBe("ERR_STORAGE_CORRUPT");
   const hmac = createHmac("sha256", hkdf(ROOT, VAULT_ID, "coffer/v1/idempotency"))
     .update("request")
     .digest();
-  expect(wrapper.fingerprint(utf8Bytes("request"))).toEqual(Uint8Array.from(hmac));
+  expect(rootKeys.fingerprint(utf8Bytes("request"))).toEqual(Uint8Array.from(hmac));
   const keyed = createHmac("sha256", hkdf(ROOT, VAULT_ID, "coffer/v1/idempotency-key"))
     .update("\0\0\0\x05env_1\0\0\0\x05key_1\0\0\0\x02id")
     .digest("hex");
-  expect(wrapper.idempotencyKey("env_1", "key_1", "id")).toBe(keyed);
-  const answer = wrapper.sealAnswer(utf8Bytes("{}"), [utf8Bytes("env_1"), utf8Bytes("ab")]);
+  expect(rootKeys.idempotencyKey("env_1", "key_1", "id")).toBe(keyed);
+  const answer = rootKeys.sealAnswer(utf8Bytes("{}"), [utf8Bytes("env_1"), utf8Bytes("ab")]);
   const bytes = Uint8Array.from(Buffer.from(answer, "base64"));
   const answerKey = hkdf(ROOT, VAULT_ID, "coffer/v1/idempotent-answer");
   const bound = utf8Bytes("\0\0\0\x05env_1\0\0\0\x02ab");
@@ -142,9 +142,9 @@ test("[KEY-12] the keys of webhooks' secrets and of fingerprints are derived as 
     ["no base64!", ["env_1", "ab"]],
     ["AAAA", ["env_1", "ab"]],
   ] as const) {
-    expect(errorOf(() => wrapper.openAnswer(text, owner.map(utf8Bytes))).code).toBe("ERR_STORAGE_CORRUPT");
+    expect(errorOf(() => rootKeys.openAnswer(text, owner.map(utf8Bytes))).code).toBe("ERR_STORAGE_CORRUPT");
   }
-  wrapper.dispose();
+  rootKeys.dispose();
 });
 
 test("[KEY-29] of WorkOS's key blobs as much is told as can be read", () => {

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { IdempotentWrites } from "../../src/vault/access/idempotency.ts";
 import type { EmbeddedVault } from "../../src/vault/index.ts";
-import { KekWrapper } from "../../src/vault/keks/kek.ts";
+import { RootKeys } from "../../src/vault/keks/kek.ts";
 import { Keyring } from "../../src/vault/keks/keyring.ts";
 import { EmbeddedKvStore } from "../../src/vault/kv/store.ts";
 import type { Database, Sql, WaitOptions } from "../../src/vault/storage/database.ts";
@@ -261,12 +261,12 @@ function storeOver(database: Database): EmbeddedKvStore {
   const vaultId = tamper(path, (db) =>
     db.prepare("SELECT value FROM meta WHERE name = 'vault_id'").get(),
   )!.value;
-  const wrapper = new KekWrapper(new SecretBytes(fromBase64(ROOT_KEY)), vaultId as Uint8Array);
+  const rootKeys = new RootKeys(new SecretBytes(fromBase64(ROOT_KEY)), vaultId as Uint8Array);
   const { environmentId } = vault;
-  const keyring = new Keyring(database, wrapper, environmentId, Date.now);
+  const keyring = new Keyring(database, rootKeys, environmentId, Date.now);
   const events = { append: async () => {}, note: () => {} };
   const session = { environmentId, actor: TEST_ACTOR, scope: [], events };
-  const writes = new IdempotentWrites(database, wrapper, session, Date.now);
+  const writes = new IdempotentWrites(database, rootKeys, session, Date.now);
   return new EmbeddedKvStore(database, keyring, session, writes, Date.now);
 }
 

@@ -9,7 +9,7 @@
  */
 import { equalBytes, fromUtf8, utf8 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
-import type { KekWrapper } from "../keks/kek.ts";
+import type { RootKeys } from "../keks/kek.ts";
 import { EXPIRED_ANSWERS_PER_WRITE, IDEMPOTENT_ANSWER_MS } from "../limits.ts";
 import type { Database, Sql, WaitOptions } from "../storage/database.ts";
 import type { Session } from "./session.ts";
@@ -17,14 +17,14 @@ import type { Session } from "./session.ts";
 /** The writes of one session; without an idempotency key nothing of them is kept. */
 export class IdempotentWrites {
   readonly #database: Database;
-  readonly #wrapper: KekWrapper;
+  readonly #rootKeys: RootKeys;
   readonly #session: Session;
   readonly #environmentId: string;
   readonly #now: () => number;
 
-  constructor(database: Database, wrapper: KekWrapper, session: Session, now: () => number) {
+  constructor(database: Database, rootKeys: RootKeys, session: Session, now: () => number) {
     this.#database = database;
-    this.#wrapper = wrapper;
+    this.#rootKeys = rootKeys;
     this.#session = session;
     this.#environmentId = session.environmentId;
     this.#now = now;
@@ -70,7 +70,7 @@ export class IdempotentWrites {
     if (!equalBytes(row.request_hash as Uint8Array, idempotency.fingerprint)) {
       throw new VaultError("ERR_IDEMPOTENCY_CONFLICT", "the idempotency key was used for another request");
     }
-    const text = this.#wrapper.openAnswer(row.answer as string, this.#owner(idempotency));
+    const text = this.#rootKeys.openAnswer(row.answer as string, this.#owner(idempotency));
     return { value: JSON.parse(fromUtf8(text) as string) as T };
   }
 
@@ -100,7 +100,7 @@ export class IdempotentWrites {
     const text = utf8(JSON.stringify(answer), "the answer");
     await sql.run(
       "UPDATE idempotent_answers SET answer = ? WHERE environment_id = ? AND idempotency_key = ?",
-      this.#wrapper.sealAnswer(text, this.#owner(idempotency)),
+      this.#rootKeys.sealAnswer(text, this.#owner(idempotency)),
       this.#environmentId,
       idempotency.key,
     );

@@ -11,7 +11,7 @@ import { fromUtf8, toHex, utf8 } from "../../base/bytes.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { invalidRange, VaultError } from "../../errors.ts";
 import type { IdempotentWrites } from "../access/idempotency.ts";
-import type { KekWrapper } from "../keks/kek.ts";
+import type { RootKeys } from "../keks/kek.ts";
 import {
   DELIVERIES_PAGE_MAX,
   DELIVERY_ATTEMPTS_MAX,
@@ -70,12 +70,12 @@ type Writer = Pick<IdempotentWrites, "write">;
 /** The webhooks of one database. */
 export class Webhooks {
   readonly #database: Database;
-  readonly #wrapper: KekWrapper;
+  readonly #rootKeys: RootKeys;
   readonly #now: () => number;
 
-  constructor(database: Database, wrapper: KekWrapper, now: () => number) {
+  constructor(database: Database, rootKeys: RootKeys, now: () => number) {
     this.#database = database;
-    this.#wrapper = wrapper;
+    this.#rootKeys = rootKeys;
     this.#now = now;
   }
 
@@ -117,7 +117,7 @@ export class Webhooks {
         environmentId,
         url,
         request.kinds === undefined ? "*" : ` ${request.kinds.join(" ")} `,
-        this.#wrapper.sealSecret(utf8(secret, "secret"), utf8(id, "id")),
+        this.#rootKeys.sealSecret(utf8(secret, "secret"), utf8(id, "id")),
         now,
       );
       return {
@@ -242,7 +242,7 @@ export class Webhooks {
 
   #toDelivery(row: Row): Delivery {
     const webhookId = row.webhook_id as string;
-    const secret = this.#wrapper.openSecret(row.sealed_secret as Uint8Array, utf8(webhookId, "id"));
+    const secret = this.#rootKeys.openSecret(row.sealed_secret as Uint8Array, utf8(webhookId, "id"));
     return {
       sequence: row.sequence as number,
       webhookId,

@@ -39,8 +39,8 @@ const ANSWER_INFO = ascii("coffer/v1/idempotent-answer");
 const SECRET_INFO = ascii("coffer/v1/webhook-secret");
 const WRAP_INFO = ascii("coffer/v1/kek-wrap");
 
-/** Wraps and unwraps KEKs with keys derived from a vault's root key. */
-export class KekWrapper {
+/** All keys that are derived from a vault's root key, and what they seal: KEKs, secrets, answers, fingerprints. */
+export class RootKeys {
   readonly #key: SecretBytes;
   readonly #checkKey: SecretBytes;
   readonly #fingerprintKey: SecretBytes;

@@ -41,7 +41,7 @@ import { decryptFailed, isVaultError, VaultError } from "../../errors.ts";
 import type { EventSink } from "../events/events.ts";
 import { CONTEXT_CACHE_MAX } from "../limits.ts";
 import type { Database, Row, Sql, SqlValue, WaitOptions } from "../storage/database.ts";
-import type { KekState, KekWrapper } from "./kek.ts";
+import type { KekState, RootKeys } from "./kek.ts";
 
 /** A data key that was made or unwrapped; the key is the caller's to zero. */
 export interface RingDataKey {
@@ -95,7 +95,7 @@ const WRAP_LABEL = ascii("coffer/v1/data-key");
 /** Makes, unwraps and moves data keys within one environment. */
 export class Keyring {
   readonly #database: Database;
-  readonly #wrapper: KekWrapper;
+  readonly #rootKeys: RootKeys;
   readonly #environmentId: string;
   readonly #now: () => number;
   /** Rings by what names them: a canonical context (newest versions) or a blob's KEK references. */
@@ -103,9 +103,9 @@ export class Keyring {
   /** The counter of KEK changes that #rings is true for. */
   #ringsAt = -1;
 
-  constructor(database: Database, wrapper: KekWrapper, environmentId: string, now: () => number) {
+  constructor(database: Database, rootKeys: RootKeys, environmentId: string, now: () => number) {
     this.#database = database;
-    this.#wrapper = wrapper;
+    this.#rootKeys = rootKeys;
     this.#environmentId = environmentId;
     this.#now = now;
   }
@@ -296,7 +296,7 @@ export class Keyring {
   /** Derives the wrapping key from KEKs in canonical order. */
   #assemble({ rows, contextId }: Loaded): Ring {
     const kekBytes = rows.map((row) =>
-      this.#wrapper.unwrap(row.wrapped, {
+      this.#rootKeys.unwrap(row.wrapped, {
         environmentId: this.#environmentId,
         kekId: row.id,
         version: row.version,
@@ -415,7 +415,7 @@ export class Keyring {
         await sql.run(
           "INSERT INTO kek_versions (kek_id, version, state, wrapped, created_at) VALUES (?, 1, 'active', ?, ?)",
           id,
-          this.#wrapper.create(identity),
+          this.#rootKeys.create(identity),
           now,
         );
         await events.append(sql, "vault.kek.created", { key_name: kekName(entry), key_id: id });

@@ -15,7 +15,7 @@ import type { Session } from "../access/session.ts";
 import type { EventSink } from "../events/events.ts";
 import { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, SHRED_DELAY_MS_MAX, SHRED_SAMPLE_MAX } from "../limits.ts";
 import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
-import type { KekState, KekWrapper } from "./kek.ts";
+import type { KekState, RootKeys } from "./kek.ts";
 import { damagedKek, kekName, storedContext, storedText } from "./keyring.ts";
 
 /** Names a KEK: by its id, or by the context entry that it stands for. */
@@ -97,7 +97,7 @@ interface VersionRow {
 /** Changes KEKs within one environment. */
 export class KekLifecycle {
   readonly #database: Database;
-  readonly #wrapper: KekWrapper;
+  readonly #rootKeys: RootKeys;
   readonly #writes: IdempotentWrites;
   readonly #environmentId: string;
   readonly #events: EventSink;
@@ -105,13 +105,13 @@ export class KekLifecycle {
 
   constructor(
     database: Database,
-    wrapper: KekWrapper,
+    rootKeys: RootKeys,
     session: Session,
     writes: IdempotentWrites,
     now: () => number,
   ) {
     this.#database = database;
-    this.#wrapper = wrapper;
+    this.#rootKeys = rootKeys;
     this.#writes = writes;
     this.#environmentId = session.environmentId;
     this.#events = session.events;
@@ -197,7 +197,7 @@ export class KekLifecycle {
         "INSERT INTO kek_versions (kek_id, version, state, wrapped, created_at) VALUES (?, ?, 'active', ?, ?)",
         kek.id,
         version,
-        this.#wrapper.create(identity),
+        this.#rootKeys.create(identity),
         this.#now(),
       );
       await changed(sql, false);
