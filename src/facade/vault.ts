@@ -267,7 +267,7 @@ export class Vault implements KvServiceFace {
     this.#checkOpen();
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
-    return this.#openAtHand(ciphertext, aad, as, options) ?? this.#decrypt(ciphertext, aad, as, options);
+    return this.#openByCachedKey(ciphertext, aad, as, options) ?? this.#decrypt(ciphertext, aad, as, options);
   }
 
   async #decrypt(
@@ -291,7 +291,8 @@ export class Vault implements KvServiceFace {
         },
         options,
       );
-      if (envelope.layout === DEFAULT_LAYOUT) this.#cache.remember(this.#keys, ciphertext, encryptedKeys);
+      if (envelope.layout === DEFAULT_LAYOUT)
+        this.#cache.noteCiphertext(this.#keys, ciphertext, encryptedKeys);
       return plaintext;
     } finally {
       this.#endCall();
@@ -712,7 +713,7 @@ export class Vault implements KvServiceFace {
   /** Lets go of every key that is held. Later calls throw ERR_DISPOSED. May be called more than once. */
   dispose(): void {
     this.#isDisposed = true;
-    this.#cache.clear();
+    this.#cache.dispose();
     this.#leases.dispose();
   }
 
@@ -720,9 +721,8 @@ export class Vault implements KvServiceFace {
     this.dispose();
   }
 
-  /** Runs `work` with an unwrapped data key, which it must not keep. */
-  /** The short way to what a key in the cache opens: nothing is asked for, and every doubt goes the long way. */
-  #openAtHand(
+  /** Opens what a key in the cache opens at once: nothing is asked for, and any doubt answers undefined. */
+  #openByCachedKey(
     ciphertext: string,
     associatedData: Uint8Array,
     as: "text" | "bytes",
@@ -732,11 +732,12 @@ export class Vault implements KvServiceFace {
     const isPlain =
       context === undefined && layouts === undefined && signal === undefined && !requireCommitment;
     if (!isPlain || typeof ciphertext !== "string") return undefined;
-    const key = this.#cache.atHand(this.#keys, ciphertext);
+    const key = this.#cache.guessKey(this.#keys, ciphertext);
     if (key === undefined) return undefined;
     return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, provider, true);
   }
 
+  /** Runs `work` with an unwrapped data key, which it must not keep. */
   #withKey<T>(
     encryptedKeys: string,
     work: (key: DataKey) => T | Promise<T>,

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { untilAborted } from "../keys/key-service.ts";
+import { untilAborted } from "../base/concurrency.ts";
 import { LACKING_MS } from "./limits.ts";
 
 /** Asks the service. Rejects where its answer says nothing about what it can do. */

@@ -9,6 +9,7 @@
 
 import { encodeBase64 } from "../base/base64.ts";
 import { copyBytes } from "../base/bytes.ts";
+import { forEachAtOnce } from "../base/concurrency.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
 import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
@@ -87,7 +88,7 @@ export async function encryptBatch(
     groups.set(id, group);
     group.indexes.push(index);
   }
-  await eachGroup([...groups.values()], options, async (group) => {
+  await forEachGroup([...groups.values()], options, async (group) => {
     // As long as a lease takes something: what its budget refuses is left for the next one.
     for (let left = group.indexes, before = Number.POSITIVE_INFINITY; left.length < before; ) {
       before = left.length;
@@ -142,7 +143,7 @@ export async function decryptBatch(
     if (group === undefined) groups.set(id, [index]);
     else group.push(index);
   }
-  await eachGroup([...groups], options, async ([encryptedKeys, indexes]) => {
+  await forEachGroup([...groups], options, async ([encryptedKeys, indexes]) => {
     const opened = await resultOfLater(
       useDataKey(
         encryptedKeys,
@@ -170,19 +171,15 @@ export async function decryptBatch(
 }
 
 /** Some groups at once: each waits for a service. */
-async function eachGroup<T>(
+async function forEachGroup<T>(
   groups: readonly T[],
   { signal }: CallOptions,
   work: (group: T) => Promise<void>,
 ): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < groups.length) {
-      signal?.throwIfAborted();
-      await work(groups[next++]!);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(BATCH_GROUPS_AT_ONCE, groups.length) }, worker));
+  await forEachAtOnce(groups, BATCH_GROUPS_AT_ONCE, (group) => {
+    signal?.throwIfAborted();
+    return work(group);
+  });
   signal?.throwIfAborted();
 }
 

@@ -8,12 +8,15 @@
  * @module
  */
 
+import { untilAborted } from "../base/concurrency.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
+import { type SharedEntry, SharedLru } from "../base/shared-lru.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { invalidRange } from "../errors.ts";
-import { type CallOptions, type KeyService, untilAborted } from "./key-service.ts";
-import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT, TIMER_MS_MAX } from "./limits.ts";
+import type { CallOptions, KeyService } from "./key-service.ts";
+import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT } from "./limits.ts";
 
+/** How much the decrypt cache keeps, and how long. */
 export interface DataKeyCacheOptions {
   /** Milliseconds that a key is kept; default 60,000; 0 turns the cache off. */
   readonly maxAgeMs?: number | undefined;
@@ -25,42 +28,44 @@ export interface DataKeyCacheOptions {
 
 const CACHE_OPTIONS = optionNames<DataKeyCacheOptions>({ maxAgeMs: true, maxEntries: true, now: true });
 
-interface Entry {
-  readonly service: string;
-  /** The service's answer, awaited by all who came while it was under way. */
-  readonly ready: Promise<DataKey>;
-  /** The same, once it is there. */
-  key?: DataKey;
-  since: number;
-  /** Calls that wait for the key or use it: it is not disposed of under them. */
-  users: number;
-  isDropped: boolean;
+/** Limits of a cache, checked and with their defaults. */
+interface CacheLimits {
+  readonly ageMsMax: number;
+  readonly entriesMax: number;
+}
+
+/**
+ * Checks a cache's options.
+ *
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless both limits are finite numbers of at least 0
+ */
+export function checkCacheOptions(options: DataKeyCacheOptions = {}): CacheLimits {
+  checkOptions(options, CACHE_OPTIONS, "cache");
+  return {
+    ageMsMax: checkCount(options.maxAgeMs ?? CACHE_AGE_MS_DEFAULT, "maxAgeMs"),
+    entriesMax: checkCount(options.maxEntries ?? CACHE_ENTRIES_DEFAULT, "maxEntries"),
+  };
 }
 
 /** Unwrapped data keys, bound to service, environment and wrapped form. */
 export class DataKeyCache {
-  readonly #maxAgeMs: number;
-  readonly #maxEntries: number;
-  readonly #now: () => number;
-  /** In order of use, the oldest first; also what is under way. */
-  readonly #entries = new Map<string, Entry>();
-  /** The entry that was used last. */
-  #newest: Entry | undefined;
-  /** Entries by a few characters of ciphertexts: no text is hashed to find one. */
-  readonly #byMark = new Map<number, string>();
+  readonly #keys: SharedLru<DataKey>;
+  readonly #marksMax: number;
+  /** Which entry ciphertexts had, by a few of their characters: no whole text is hashed to find one. */
+  readonly #idByMark = new Map<number, string>();
+  /** What each service's `revocations` was when its keys were kept, by the service's id. */
   readonly #revocations = new Map<string, number | undefined>();
-  #sweep: ReturnType<typeof setTimeout> | undefined;
 
+  /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
   constructor(options: DataKeyCacheOptions = {}) {
-    checkOptions(options, CACHE_OPTIONS, "cache");
-    this.#maxAgeMs = checkCount(options.maxAgeMs ?? CACHE_AGE_MS_DEFAULT, "maxAgeMs");
-    this.#maxEntries = checkCount(options.maxEntries ?? CACHE_ENTRIES_DEFAULT, "maxEntries");
-    this.#now = options.now ?? Date.now;
+    const limits = checkCacheOptions(options);
+    this.#keys = new SharedLru({ ...limits, now: options.now });
+    this.#marksMax = MARKS_PER_ENTRY * limits.entriesMax;
   }
 
   /** How many keys are kept or under way. */
   get size(): number {
-    return this.#entries.size;
+    return this.#keys.size;
   }
 
   /**
@@ -77,149 +82,67 @@ export class DataKeyCache {
     options: CallOptions = {},
   ): Promise<T> {
     options.signal?.throwIfAborted();
-    const entry = this.#lookUp(service, encryptedKeys) ?? this.#request(service, encryptedKeys);
-    entry.users += 1;
+    const entry = this.#entryFor(service, encryptedKeys);
+    this.#keys.hold(entry);
     try {
-      // The request is everybody's, so a caller's signal ends its own wait only.
+      // The request is shared, so a caller's signal ends its own wait only.
       return await work(await untilAborted(entry.ready, options.signal));
     } finally {
-      entry.users -= 1;
-      if (entry.isDropped) disposeIfUnused(entry);
+      this.#keys.release(entry);
     }
   }
 
   /**
-   * The data key of a ciphertext like one that was decrypted before, without taking the ciphertext apart. A guess:
-   * whoever uses the key must compare the wrapped form. Must be used at once, without a wait in between.
+   * Guesses the data key of a ciphertext from one that was decrypted before and is like it, without taking the
+   * ciphertext apart. The caller must compare the wrapped form, and use the key at once, without a wait in between.
    *
-   * @returns undefined if there is none at hand, or any doubt about it
+   * @returns undefined if no key is kept, or there is any doubt about it
    */
-  atHand(service: KeyService, ciphertext: string): DataKey | undefined {
-    const id = this.#byMark.get(markOf(ciphertext));
-    const entry = id === undefined ? undefined : this.#entries.get(id);
-    if (
-      entry?.key === undefined ||
-      entry.service !== service.id ||
-      this.#isOld(entry) ||
-      this.#revocations.get(service.id) !== service.revocations?.()
-    ) {
+  guessKey(service: KeyService, ciphertext: string): DataKey | undefined {
+    const id = this.#idByMark.get(markOf(ciphertext));
+    const entry = id === undefined ? undefined : this.#keys.get(id);
+    if (entry?.value === undefined || this.#revocations.get(service.id) !== service.revocations?.()) {
       return undefined;
     }
-    // The order of use changes only when another key is used.
-    if (this.#newest !== entry) {
-      this.#newest = entry;
-      this.#entries.delete(id as string);
-      this.#entries.set(id as string, entry);
-    }
-    return entry.key;
+    this.#keys.touch(entry);
+    return entry.value;
   }
 
-  /** Remembers which wrapped form a ciphertext has, for `atHand`. Nothing depends on it being right. */
-  remember(service: KeyService, ciphertext: string, encryptedKeys: string): void {
-    if (this.#byMark.size > MARKS_PER_ENTRY * this.#maxEntries) this.#byMark.clear();
-    this.#byMark.set(markOf(ciphertext), entryId(service, encryptedKeys));
+  /** Notes which wrapped form a ciphertext has, for {@link guessKey}. Nothing depends on it being right. */
+  noteCiphertext(service: KeyService, ciphertext: string, encryptedKeys: string): void {
+    if (this.#idByMark.size > this.#marksMax) this.#idByMark.clear();
+    this.#idByMark.set(markOf(ciphertext), entryId(service.id, encryptedKeys));
   }
 
   /** Lets go of every key; those in use are disposed of when their calls end. */
   clear(): void {
-    for (const id of [...this.#entries.keys()]) this.#drop(id);
-    this.#byMark.clear();
-    this.#newest = undefined;
-    clearTimeout(this.#sweep);
-    this.#sweep = undefined;
+    this.#keys.clear();
+    this.#idByMark.clear();
   }
 
-  #lookUp(service: KeyService, encryptedKeys: string): Entry | undefined {
+  /** Lets go of every key and keeps none from now on. */
+  dispose(): void {
+    this.#keys.close();
+    this.#idByMark.clear();
+  }
+
+  #entryFor(service: KeyService, encryptedKeys: string): SharedEntry<DataKey> {
     const revocations = service.revocations?.();
     if (this.#revocations.get(service.id) !== revocations) {
-      for (const [id, entry] of [...this.#entries]) if (entry.service === service.id) this.#drop(id);
+      this.#keys.dropWhere((id) => id.endsWith(entryId(service.id, "")));
       this.#revocations.set(service.id, revocations);
     }
-    const id = entryId(service, encryptedKeys);
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return undefined;
-    if (this.#isOld(entry)) {
-      this.#drop(id);
-      return undefined;
-    }
-    this.#newest = entry;
-    this.#entries.delete(id);
-    this.#entries.set(id, entry);
+    const id = entryId(service.id, encryptedKeys);
+    const entry = this.#keys.get(id);
+    if (entry === undefined) return this.#keys.add(id, unwrap(service, encryptedKeys));
+    this.#keys.touch(entry);
     return entry;
-  }
-
-  #request(service: KeyService, encryptedKeys: string): Entry {
-    const id = entryId(service, encryptedKeys);
-    const answer = ask(service, encryptedKeys);
-    const land = async (): Promise<DataKey> => {
-      try {
-        const key = await answer;
-        entry.key = key;
-        entry.since = this.#now();
-        if (this.#maxAgeMs === 0 || this.#maxEntries === 0) this.#dropIfHeld(id, entry);
-        return key;
-      } catch (error) {
-        this.#dropIfHeld(id, entry);
-        throw error;
-      }
-    };
-    const entry: Entry = {
-      service: service.id,
-      ready: land(),
-      since: this.#now(),
-      users: 0,
-      isDropped: false,
-    };
-    this.#newest = entry;
-    this.#entries.set(id, entry);
-    if (this.#maxEntries > 0 && this.#entries.size > this.#maxEntries) {
-      this.#drop(this.#entries.keys().next().value as string);
-    }
-    if (this.#maxAgeMs > 0) this.#scheduleSweep();
-    return entry;
-  }
-
-  #isOld(entry: Entry): boolean {
-    const age = this.#now() - entry.since;
-    // A clock that was set back makes an entry older, not younger. At age 0 a request is still shared.
-    return age > this.#maxAgeMs || (age === this.#maxAgeMs && age > 0) || age < 0;
-  }
-
-  #dropIfHeld(id: string, entry: Entry): void {
-    if (this.#entries.get(id) === entry) this.#drop(id);
-  }
-
-  #drop(id: string): void {
-    const entry = this.#entries.get(id) as Entry;
-    this.#entries.delete(id);
-    entry.isDropped = true;
-    disposeIfUnused(entry);
-  }
-
-  /** Old keys go even if nobody asks again; the timer does not keep a process alive. */
-  #scheduleSweep(): void {
-    if (this.#sweep !== undefined) return;
-    const sweep = (): void => {
-      this.#sweep = undefined;
-      for (const [id, entry] of [...this.#entries]) if (this.#isOld(entry)) this.#drop(id);
-      if (this.#entries.size > 0) this.#scheduleSweep();
-    };
-    this.#sweep = setTimeout(sweep, Math.min(this.#maxAgeMs, TIMER_MS_MAX));
-    (this.#sweep as { unref?: () => void }).unref?.();
   }
 }
 
-/** The service's answer; one that throws at once has failed like any other. */
-async function ask(service: KeyService, encryptedKeys: string): Promise<DataKey> {
+/** The service's answer. One that throws at once has failed like any other. */
+async function unwrap(service: KeyService, encryptedKeys: string): Promise<DataKey> {
   return service.createDecrypt({ keys: encryptedKeys });
-}
-
-function disposeIfUnused(entry: Entry): void {
-  if (entry.users > 0) return;
-  entry.ready.then(
-    (key) => key.dispose(),
-    () => {}, // A request that failed left no key.
-  );
 }
 
 /** Marks that may be kept for each entry, before all are forgotten: ciphertexts of one key differ in layout only. */
@@ -241,9 +164,9 @@ function markOf(text: string): number {
   );
 }
 
-function entryId(service: KeyService, encryptedKeys: string): string {
-  // Base64 holds no line break: the two parts cannot run into each other.
-  return `${encryptedKeys}\n${service.id}`;
+/** Base64 holds no line break: the two parts cannot run into each other. */
+function entryId(serviceId: string, encryptedKeys: string): string {
+  return `${encryptedKeys}\n${serviceId}`;
 }
 
 function checkCount(value: number, what: string): number {

@@ -69,21 +69,3 @@ export interface KeyService {
    */
   revocations?(): number;
 }
-
-/**
- * Waits for `promise` no longer than `signal` allows. Work that others share goes on.
- *
- * @throws the signal's reason
- */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}

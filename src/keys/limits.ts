@@ -39,5 +39,4 @@ export const REUSED_CONTEXTS_MAX = 1_000;
 /** Groups of a batch whose data keys are asked for at once. Ours. */
 export const BATCH_GROUPS_AT_ONCE = 8;
 
-/** Milliseconds of the longest timer: a longer one goes off at once (HTML, section 8.7: a 32-bit number). */
-export const TIMER_MS_MAX = 2 ** 31 - 1;
+export { TIMER_MS_MAX } from "../base/shared-lru.ts";

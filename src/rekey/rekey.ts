@@ -8,15 +8,15 @@
  */
 
 import { encodeBase64 } from "../base/base64.ts";
+import { EventLoopBreaks, forEachAtOnce, untilAborted } from "../base/concurrency.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { type OptionNames, optionNames } from "../base/options.ts";
-import { Turns } from "../base/turns.ts";
 import { PARSE_OPTIONS, type ParseOptions, parseEnvelope } from "../crypto/envelope/envelope.ts";
 import { spliceEnvelope } from "../crypto/envelope/inspect.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../errors.ts";
-import { CALL_OPTIONS, type CallOptions, type KeyService, untilAborted } from "../keys/key-service.ts";
+import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
 
 /** Items of a batch that are under way at once unless told otherwise. Ours. */
 export const REKEY_CONCURRENCY_DEFAULT = 8;
@@ -157,35 +157,29 @@ async function moveMany(
   const ciphertexts: readonly string[] = Array.from(given);
   const results = new Array<ItemResult<string>>(ciphertexts.length);
   const wrapped = new Map<string, Promise<string>>();
-  const turns = new Turns();
-  let next = 0;
+  const breaks = new EventLoopBreaks();
   let done = 0;
-  const worker = async (): Promise<void> => {
-    while (next < ciphertexts.length) {
-      const index = next++;
-      await turns.give();
-      options.signal?.throwIfAborted();
-      const ciphertext = ciphertexts[index]!;
-      try {
-        const envelope = parseEnvelope(ciphertext, options);
-        const encryptedKeys = encodeBase64(envelope.keyBlob);
-        let form = wrapped.get(encryptedKeys);
-        if (form === undefined) {
-          form = wrappedForm(wrap(encryptedKeys));
-          form.catch(() => {}); // Each item that shares it reports it.
-          wrapped.set(encryptedKeys, form);
-        }
-        const value = spliceEnvelope(envelope, await untilAborted(form, options.signal));
-        results[index] = { ok: true, value };
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        results[index] = { ok: false, error: error as Error };
+  await forEachAtOnce(ciphertexts, concurrency, async (ciphertext, index) => {
+    await breaks.takeIfDue();
+    options.signal?.throwIfAborted();
+    try {
+      const envelope = parseEnvelope(ciphertext, options);
+      const encryptedKeys = encodeBase64(envelope.keyBlob);
+      let form = wrapped.get(encryptedKeys);
+      if (form === undefined) {
+        form = wrappedForm(wrap(encryptedKeys));
+        form.catch(() => {}); // Each item that shares it reports it.
+        wrapped.set(encryptedKeys, form);
       }
-      done += 1;
-      options.onProgress?.(done, ciphertexts.length);
+      const value = spliceEnvelope(envelope, await untilAborted(form, options.signal));
+      results[index] = { ok: true, value };
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      results[index] = { ok: false, error: error as Error };
     }
-  };
-  await Promise.all(Array.from({ length: Math.min(concurrency, ciphertexts.length) }, worker));
+    done += 1;
+    options.onProgress?.(done, ciphertexts.length);
+  });
   return results;
 }
 

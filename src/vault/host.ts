@@ -6,11 +6,12 @@
  *
  * @module
  */
+
+import { untilAborted } from "../base/concurrency.ts";
 import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
 import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../errors.ts";
-import { untilAborted } from "../keys/key-service.ts";
 import { ApiKeys } from "./access/api-keys.ts";
 import { clearExpiredAnswers, IdempotentWrites } from "./access/idempotency.ts";
 import type { Session } from "./access/session.ts";

@@ -12,7 +12,7 @@ import type { WritableLayout } from "../crypto/envelope/envelope.ts";
 import { checkLayout } from "../crypto/local.ts";
 import { invalidRange } from "../errors.ts";
 import { Vault, type VaultBehaviour } from "../facade/vault.ts";
-import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
+import { checkCacheOptions, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
 import type { KvActor } from "../kv/kv-service.ts";
 import type { EventMode } from "./events/events.ts";
@@ -178,7 +178,7 @@ export async function openVault(options: string | OpenVaultOptions): Promise<Emb
   checkEnvironmentName(environmentName);
   // Refuses bad options before anything is made.
   checkLayout(given.layout, given.requireCommitment === true);
-  new DataKeyCache(given.cache);
+  checkCacheOptions(given.cache);
   const host = await openFileHost(given);
   try {
     const environment = await host.environment(environmentName);

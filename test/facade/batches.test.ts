@@ -191,3 +191,17 @@ test("a context that answers differently each time is taken as it was read first
   const [shared] = outcomes(await vault.encryptMany(["x"], context)) as string[];
   expect(await vault.decrypt(shared!, undefined, { context: { organization_id: "org_1" } })).toBe("x");
 });
+
+test("keys that a batch asks for after the vault was disposed of go with the batch", async () => {
+  const { vault, keys } = newVault();
+  const sealed: string[] = [];
+  for (let n = 0; n < 20; n++) sealed.push(await vault.encrypt("x", { organization_id: `org_${n}` }));
+  const release = keys.hold();
+  const opening = vault.decryptMany(sealed);
+  vault.dispose();
+  release();
+  expect(outcomes(await opening)).toEqual(sealed.map(() => "x"));
+  await new Promise((done) => setImmediate(done));
+  expect(keys.count("createDecrypt")).toBe(20);
+  expect(keys.handedOut.filter((key) => !key.isDisposed)).toEqual([]);
+});

@@ -7,11 +7,12 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
+import { untilAborted } from "../../src/base/concurrency.ts";
 import { DataKey, keyBlobFromText } from "../../src/crypto/keys/data-key.ts";
 import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { VaultError } from "../../src/errors.ts";
-import { type CallOptions, type KeyService, untilAborted } from "../../src/keys/key-service.ts";
+import type { CallOptions, KeyService } from "../../src/keys/key-service.ts";
 import { base64 } from "./bytes.ts";
 
 export interface MemoryServiceOptions {

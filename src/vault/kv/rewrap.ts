@@ -7,7 +7,7 @@
  * @module
  */
 
-import { Turns } from "../../base/turns.ts";
+import { EventLoopBreaks } from "../../base/concurrency.ts";
 import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import { VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
@@ -214,9 +214,9 @@ async function wrapAnew(
 ): Promise<{ moved: MovedVersion[]; skipped: number }> {
   const moved: MovedVersion[] = [];
   let skipped = 0;
-  const turns = new Turns();
+  const breaks = new EventLoopBreaks();
   for (const row of rows) {
-    await turns.give();
+    await breaks.takeIfDue();
     const old = row.key_blob as Uint8Array;
     let unwrapped: RingDataKey | undefined;
     try {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { untilAborted } from "../../keys/key-service.ts";
+import { untilAborted } from "../../base/concurrency.ts";
 
 /** Milliseconds for which a write that was made says that others can be. Ours. */
 export const WRITABLE_AGE_MS_MAX = 1_000;

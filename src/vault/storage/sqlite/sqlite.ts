@@ -11,8 +11,8 @@ import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync } fro
 import { dirname, resolve } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
+import { untilAborted } from "../../../base/concurrency.ts";
 import { isVaultError, VaultError } from "../../../errors.ts";
-import { untilAborted } from "../../../keys/key-service.ts";
 import { checkRuntime } from "../../needed-runtime.ts";
 import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "../database.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "../schema.ts";
