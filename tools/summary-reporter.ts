@@ -12,7 +12,7 @@ export interface TestSummary {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
-  /** What failed outside of any test: files that do not load, hooks, errors that nobody awaited. */
+  /** What failed outside of any test: files that do not load, hooks, rejections that no test awaited. */
   readonly broken: readonly string[];
 }
 

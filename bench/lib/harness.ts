@@ -4,7 +4,7 @@
  * Owns how samples are taken and compared. On a shared machine neighbours come and go, so no competitor is measured
  * alone: each round takes one short sample of every competitor in a random order, and ratios are of samples of the
  * same round. Every sample is taken by two clocks, the wall's and the processor's: the second does not run while a
- * neighbour has the core. Where the competitors run is the sampler's affair: this process here, another runtime in
+ * neighbour has the core. The sampler decides where competitors run: in this process here, in another runtime in
  * bench/runtimes.
  * The event loop turns before each sample, so that what a competitor left to be cleaned up is not charged to the
  * next one. The garbage collector is never forced: that would throw optimised code away. Must not know what the

@@ -2,8 +2,8 @@
  * The loops that are timed, for every runtime the same.
  *
  * Owns them only; no clock, no import, so that any runtime can have them. Two loops: an await in the loop would
- * charge synchronous calls for the promise. Each keeps every answer until the next: where nobody keeps an answer, an
- * optimiser may leave out the work.
+ * charge synchronous calls for the promise. Each keeps every answer until the next, because an
+ * optimiser may leave out work whose answer is dropped.
  *
  * @module
  */
@@ -24,5 +24,5 @@ export async function repeatAsync(
   return kept;
 }
 
-/** Visible from outside the module, so that no optimiser can tell that nobody looks. */
+/** Visible from outside the module, so that no optimiser can tell that it is never read. */
 export let kept: unknown;

@@ -1,5 +1,5 @@
 /**
- * The envelope `iv12` by Web Crypto alone: what somebody writes who needs no checks and no options, for runtimes
+ * The envelope `iv12` by Web Crypto alone: what a programmer writes who needs no checks and no options, for runtimes
  * without `node:crypto`; and the bare cipher beneath it.
  *
  * Owns the baselines there. Base64 by the engine's own `toBase64` where it has it, else by `btoa`. Must not know

@@ -1,5 +1,5 @@
 /**
- * Other people's encryption of one text, beside coffer's: what somebody might use instead.
+ * Other people's encryption of one text, beside coffer's: what an application might use instead.
  *
  * Owns the peers. They are no dependencies of coffer: this suite measures those that are installed under
  * `bench/peers` and says which are not. Formats differ, so each peer opens what it sealed itself; all take a text

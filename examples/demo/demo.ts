@@ -115,7 +115,7 @@ async function storeSecrets({ vault, secrets, report }: Demo, say: Say): Promise
   }
   say(`${count(secrets.length, "secret")}, each under a data key of its own for the context ${show(APP)}`);
 
-  // Every write makes a version. Whoever says which version they have seen cannot overwrite another's write.
+  // Every write makes a version. A writer who says which version it has seen cannot overwrite another's write.
   const first = await vault.getName({ name: secrets[0]![0] });
   const seen = first.metadata.versionId;
   await vault.updateKv({ id: first.id, value: first.value, versionCheck: seen });

@@ -23,7 +23,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => interruption.abort(signal));
 }
 
-// Whoever read the account has gone, as `head` does.
+// The reader of the account has ended, as `head` does.
 process.stdout.on("error", () => interruption.abort("SIGPIPE"));
 
 process.exitCode = await main(process.argv.slice(2));
@@ -60,7 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** What went wrong, as the user needs it: a stack only where nobody foresaw the error. */
+/** What went wrong, as the user needs it: a stack only for an error that was not foreseen. */
 function explain(error: unknown): string {
   if (error instanceof InputError) return error.message;
   if (error instanceof VerificationError) return `Verification failed: ${error.message}`;

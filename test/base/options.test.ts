@@ -1,4 +1,4 @@
-/** Options: names that nobody knows are refused, with the one that was probably meant. */
+/** Options: unknown names are refused, with the one that was probably meant. */
 import { describe, expect, test } from "vitest";
 import { checkOptions, optionNames } from "../../src/base/options.ts";
 import { errorOf } from "../support/errors.ts";

@@ -12,7 +12,7 @@ import { REPOSITORY_ROOT } from "../support/vectors.ts";
 const DIRECTORY = join(REPOSITORY_ROOT, "bench", "results");
 /** Bytes of all results that are kept. */
 const MAX_BYTES = 200_000;
-/** Names of the kept ones have no dash: others are of somebody's own runs, and git ignores them. */
+/** Names of the kept ones have no dash: the others are of single runs, and git ignores them. */
 const results = readdirSync(DIRECTORY).filter((name) => /^\w+\.json$/.test(name));
 
 test("one result of each suite is kept, within the bound", () => {

@@ -89,41 +89,44 @@ test.each([
   expect(ran.err).toMatch(/\(ERR_(INPUT_UNREADABLE|DECRYPT_FAILED|ENVELOPE_MALFORMED)\)/);
 });
 
-describe.skipIf(!canMount())("on a disk that is really full (skipped where nobody may mount one)", () => {
-  test("nothing is left, and nothing that was there is lost", async () => {
-    const { path, run, out } = workplace();
-    mkdirSync(path("disk"));
-    expect(spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", path("disk")]).status).toBe(0);
-    onTestFinished(() => void spawnSync("umount", [path("disk")]));
-    writeFileSync(path("disk/small"), CONTENT.subarray(0, 60_000));
-    await out(["encrypt-file", "disk/small", ...ORG_1]);
-    const sealed = readFileSync(path("disk/small.coffer"));
-    writeFileSync(path("large"), CONTENT.subarray(0, 300_000));
-    for (const args of [
-      ["encrypt-file", "large", "--out", "disk/small.coffer", "--force", ...ORG_1],
-      ["encrypt-file", "large", "--out", "disk/new", ...ORG_1],
-    ]) {
-      expect((await run(args)).err).toContain("(the disk is full, ENOSPC) (ERR_OUTPUT_FAILED)");
-    }
-    const free = Number(
-      spawnSync("df", ["--output=avail", "-k", path("disk")])
-        .stdout.toString()
-        .split("\n")[1],
-    );
-    writeFileSync(path("disk/filler"), new Uint8Array(free * 1024));
-    const rekeyed = await run(["rekey-file", "disk/small.coffer", "--context", "organization_id=org_2"]);
-    expect(rekeyed.err).toContain("(the disk is full, ENOSPC) (ERR_OUTPUT_FAILED)");
-    expect(Buffer.compare(readFileSync(path("disk/small.coffer")), sealed)).toBe(0);
-    expect(readdirSync(path("disk")).sort()).toEqual(["filler", "small", "small.coffer"]);
-    expect((await run(["cat", "disk/small.coffer", "--range", "0-9"])).bytes).toHaveLength(10);
-    spawnSync("mount", ["-o", "remount,ro", path("disk")]);
-    const readOnly = await run(["decrypt-file", "disk/small.coffer", "--out", "disk/x"]);
-    expect(readOnly.err).toContain("(the file system is read-only, EROFS) (ERR_OUTPUT_FAILED)");
-    const inPlace = await run(["rekey-file", "disk/small.coffer", ...ORG_1]);
-    expect(inPlace.err).toContain("EROFS");
-    expect(inPlace.code).toBe(1);
-  });
-});
+describe.skipIf(!canMount())(
+  "on a disk that is really full (skipped where mounting is not permitted)",
+  () => {
+    test("nothing is left, and nothing that was there is lost", async () => {
+      const { path, run, out } = workplace();
+      mkdirSync(path("disk"));
+      expect(spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", path("disk")]).status).toBe(0);
+      onTestFinished(() => void spawnSync("umount", [path("disk")]));
+      writeFileSync(path("disk/small"), CONTENT.subarray(0, 60_000));
+      await out(["encrypt-file", "disk/small", ...ORG_1]);
+      const sealed = readFileSync(path("disk/small.coffer"));
+      writeFileSync(path("large"), CONTENT.subarray(0, 300_000));
+      for (const args of [
+        ["encrypt-file", "large", "--out", "disk/small.coffer", "--force", ...ORG_1],
+        ["encrypt-file", "large", "--out", "disk/new", ...ORG_1],
+      ]) {
+        expect((await run(args)).err).toContain("(the disk is full, ENOSPC) (ERR_OUTPUT_FAILED)");
+      }
+      const free = Number(
+        spawnSync("df", ["--output=avail", "-k", path("disk")])
+          .stdout.toString()
+          .split("\n")[1],
+      );
+      writeFileSync(path("disk/filler"), new Uint8Array(free * 1024));
+      const rekeyed = await run(["rekey-file", "disk/small.coffer", "--context", "organization_id=org_2"]);
+      expect(rekeyed.err).toContain("(the disk is full, ENOSPC) (ERR_OUTPUT_FAILED)");
+      expect(Buffer.compare(readFileSync(path("disk/small.coffer")), sealed)).toBe(0);
+      expect(readdirSync(path("disk")).sort()).toEqual(["filler", "small", "small.coffer"]);
+      expect((await run(["cat", "disk/small.coffer", "--range", "0-9"])).bytes).toHaveLength(10);
+      spawnSync("mount", ["-o", "remount,ro", path("disk")]);
+      const readOnly = await run(["decrypt-file", "disk/small.coffer", "--out", "disk/x"]);
+      expect(readOnly.err).toContain("(the file system is read-only, EROFS) (ERR_OUTPUT_FAILED)");
+      const inPlace = await run(["rekey-file", "disk/small.coffer", ...ORG_1]);
+      expect(inPlace.err).toContain("EROFS");
+      expect(inPlace.code).toBe(1);
+    });
+  },
+);
 
 function canMount(): boolean {
   return (

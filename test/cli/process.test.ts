@@ -110,7 +110,7 @@ describe("output", () => {
     );
   });
 
-  test("input that nobody reads to its end does not stop it", async () => {
+  test("input that is not read to its end does not stop it", async () => {
     const { shell } = workplace();
     const ran = await shell("yes | coffer kv put big --context a=b; echo $?");
     expect(ran.out).toBe("1\n");

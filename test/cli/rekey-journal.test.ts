@@ -125,7 +125,7 @@ describe("ended by force", () => {
     }
   });
 
-  test("[NAT-33] a journal blocks nobody where the header is whole: old, new, or another file's", async () => {
+  test("[NAT-33] a journal blocks nothing where the header is whole: old, new, or another file's", async () => {
     const place = await withJournal();
     await place.out(["encrypt-file", "in", "--out", "third.coffer", ...ORG_1]);
     const third = readFileSync(place.path("third.coffer"));
@@ -214,7 +214,7 @@ describe("[NAT-31] what is no journal", () => {
     for (const change of plant) {
       place.leave();
       change();
-      // Nobody is told to finish what a stranger has begun.
+      // No hint says to finish what another user has begun.
       expect((await place.run(["cat", "in.coffer"])).err).not.toContain("finishes it");
       await place.run(["rekey-file", "in.coffer", ...ORG_2]);
       expect(Buffer.compare(place.sealed(), place.torn)).toBe(0);

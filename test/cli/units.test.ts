@@ -108,7 +108,7 @@ describe("errors", () => {
     expect(exitCodeOf("ERR_STORAGE_CORRUPT")).toBe(3);
   });
 
-  test("of an error that nobody expected, kind and place are told and nothing else", () => {
+  test("of an unexpected error, kind and place are told and nothing else", () => {
     const secret = "s3cret";
     for (const thrown of [
       new TypeError(secret),

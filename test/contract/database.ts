@@ -1,5 +1,5 @@
 /**
- * What every Database must do, whoever implements it.
+ * What every Database must do, in every implementation.
  *
  * Owns the contract of src/vault/storage/database.ts as tests. A test file calls {@link databaseContract} with a way to
  * make a database. Uses a table of its own and the counters; must not know any implementation.
@@ -235,7 +235,7 @@ export function databaseContract(
 
       test("[KEY-41] are not what a write under way has not committed yet", async () => {
         const before = database.changes();
-        // Whether or not anybody has asked since the last commit.
+        // Also where no process has asked since the last commit.
         for (const asks of [true, false]) {
           await database.write(async () => {});
           const { keks } = asks ? database.changes() : { keks: before.keks + 1 };
@@ -369,7 +369,7 @@ export function databaseContract(
       });
     });
 
-    testWithOthers("[KEY-18] what was answered is there for everybody", async () => {
+    testWithOthers("[KEY-18] what was answered is there for every process", async () => {
       const other = await subject.another!();
       const id = ++ids;
       await database.write((sql) => put(sql, id));

@@ -1,5 +1,5 @@
 /**
- * What every KeyService must do, whoever implements it.
+ * What every KeyService must do, in every implementation.
  *
  * Owns the contract of src/keys/key-service.ts as tests. A test file calls {@link keyServiceContract} with a way to
  * make a service; what only some services can do (other environments, control over KEKs) is tested where it is given.
@@ -90,7 +90,7 @@ const BAD_KEYS: readonly (readonly [string, string])[] = [
   ["65,537 bytes", base64(new Uint8Array(65_537))],
 ];
 
-/** What a key blob of somebody else, or one that has been cut about, may be refused with. */
+/** What a key blob of another vault, or one that is damaged, may be refused with. */
 const REFUSALS: readonly VaultErrorCode[] = [
   "ERR_KEY_BLOB_MALFORMED",
   "ERR_KEY_NOT_FOUND",

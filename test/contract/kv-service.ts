@@ -1,5 +1,5 @@
 /**
- * What every KvService must do, whoever implements it.
+ * What every KvService must do, in every implementation.
  *
  * Owns the contract of src/kv/kv-service.ts as tests: WorkOS's semantics, and our extensions where they are offered. A
  * test file calls {@link kvServiceContract} with a way to make a store. Must not know any implementation.
@@ -194,7 +194,7 @@ export function kvServiceContract(
       });
 
       test.each(["secret_0", "x", "'", "%", "a".repeat(10_000), "a\0b", "\ud800"])(
-        "ids that nobody has: %j",
+        "ids that do not exist: %j",
         async (id) => {
           for (const call of callsById(kv, id, hasExtensions)) {
             expect(await codeOf(call)).toBe("ERR_KV_NOT_FOUND");

@@ -185,7 +185,7 @@ describe("detection", () => {
         if (to === embedded[at]) continue;
         const changed = Uint8Array.from(embedded);
         changed[at] = to;
-        // One byte away from WorkOS's magic lies nobody's.
+        // One byte away from WorkOS's magic there is no other.
         expect(detectLayout(build(layout, changed))).toBeUndefined();
       }
     }

@@ -203,7 +203,7 @@ describe("any bytes", () => {
     );
   });
 
-  test("without a magic are nobody's", () => {
+  test("without a known magic have no format", () => {
     expect(keyBlobFormatAt(ascii("WOS.EKM.v2\0"), 0)).toBeUndefined();
     expect(keyBlobFormatAt(ascii("xCFR.EKM.v1\0"), 1)).toBe("coffer");
     const error = errorOf(() => inspectKeyBlob(ascii("CFR.EKM.v1 ")));

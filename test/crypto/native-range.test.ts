@@ -101,7 +101,7 @@ describe("ranges", () => {
     expect(source.reads).toHaveLength(3);
     const stream = reader.stream().getReader();
     await stream.read();
-    // Backpressure: what nobody asks for is not read.
+    // Backpressure: what is not asked for is not read.
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(source.reads.slice(3)).toEqual([[HEAD, 64 * SEALED]]);
     await stream.cancel();

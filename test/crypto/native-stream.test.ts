@@ -263,7 +263,7 @@ describe("errors", () => {
 });
 
 describe("memory", () => {
-  test("[NAT-16] backpressure: nothing is taken in that nobody takes out", async () => {
+  test("[NAT-16] backpressure: no more is taken in than is taken out", async () => {
     for (const [stream, piece] of [
       [encryptStream(SAMPLE_1), random(2 ** 16)],
       [decrypt(), envelopeOf(random(2 ** 22)).subarray(0, HEAD + 60 * 16_400)],

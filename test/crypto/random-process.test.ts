@@ -110,7 +110,7 @@ describe.runIf(process.platform === "linux")("[ENV-2] the device, in a process",
     ["another character device", "/dev/zero"],
     ["a pipe", "pipe"],
   ])(
-    "closed by mistake, and %s in its place: nonces stay random, and nobody's bytes are taken",
+    "closed by mistake, and %s in its place: nonces stay random, and the other file's bytes are not taken",
     async (_, what) => {
       const directory = freshDirectory();
       writeFileSync(join(directory, "file"), new Uint8Array(100_000));

@@ -1,4 +1,4 @@
-/** Options that nobody knows are refused in every public call, before anything is done; the nearest name is told. */
+/** Unknown options are refused in every public call, before anything is done; the nearest name is told. */
 import { describe, expect, test } from "vitest";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/index.ts";
 import { fetchSource, Vault, verifyWebhook } from "../../src/index.ts";
@@ -96,7 +96,7 @@ async function calls(): Promise<Record<string, Call>> {
   };
 }
 
-describe("an option that nobody knows", () => {
+describe("an unknown option", () => {
   test("is refused by every call, and nothing was done", async () => {
     const all = await calls();
     for (const [name, call] of Object.entries(all)) {

@@ -11,7 +11,7 @@ import { errorOf, rejectionOf } from "../support/errors.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
 import { expectNoTrace } from "../support/secrets.ts";
 
-// Nobody wants to wait for the real ones.
+// The real ones would take too long.
 vi.mock("../../src/http/limits.ts", async (original) => ({
   ...(await original<object>()),
   BACKOFF_MS_MIN: 2,

@@ -68,7 +68,7 @@ describe("[KEY-42] the cache", () => {
     expect(await cache.use(service, a.keys, dataKeyOf)).toBe(a.dataKey);
     expect(await cache.use(service, b.keys, dataKeyOf)).toBe(b.dataKey);
     const other = new MemoryKeyService();
-    // Somebody else's service does not know the key, however well this one does.
+    // Another service does not know the key, even though this one does.
     expect((await rejectionOf(() => cache.use(other, a.keys, dataKeyOf))).code).toBe("ERR_KEY_NOT_FOUND");
     expect(await cache.use(service, a.keys, dataKeyOf)).toBe(a.dataKey);
     expect(requests()).toBe(2);
@@ -275,7 +275,7 @@ describe("[KEY-49] signals", () => {
     expect(requests()).toBe(1);
   });
 
-  test("a failure that nobody waits for any more is nobody's unhandled rejection", async () => {
+  test("a failure that no caller waits for any more is no unhandled rejection", async () => {
     const { keys } = await wrapped();
     const cache = new DataKeyCache({ now });
     const release = service.hold();
@@ -338,7 +338,7 @@ describe("[KEY-42] disposal", () => {
     expect(disposed()).toEqual([true, false]);
   });
 
-  test("of old keys comes by itself, even if nobody asks again", async () => {
+  test("of old keys comes by itself, also without another call", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const { keys } = await wrapped();
     const cache = new DataKeyCache({ maxAgeMs: 1_000 });

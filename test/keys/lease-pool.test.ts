@@ -68,7 +68,7 @@ describe("[KEY-45] the pool", () => {
     for (const [i, text] of texts.entries()) expect(await decrypt(text)).toBe(`${i}`);
   });
 
-  test("serves whoever took a lease although somebody else was quicker and used it up", async () => {
+  test("serves a caller whose lease another call has used up meanwhile", async () => {
     const release = service.hold();
     // A signal makes a call wait a little longer for the same lease.
     const taker = encrypt("a", context(1), { maxMessages: 1 }, new AbortController().signal);

@@ -291,7 +291,7 @@ describe("[KEY-43] age", () => {
     expect(codeOf(() => lease.encryptSync("x"))).toBe("ERR_LEASE_EXPIRED");
   });
 
-  test("ends a lease by itself, even if nobody calls", async () => {
+  test("ends a lease by itself, also without a call", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const service = new MemoryKeyService();
     await takeLease(service, CONTEXT, { maxAgeMs: 5_000 });
@@ -348,7 +348,7 @@ describe("[KEY-44] revocations", () => {
     expect(lease.canEncrypt(0)).toBe(false);
   });
 
-  test("end it also for decryption, for batches and for whoever only asks", async () => {
+  test("end it also for decryption, for batches and for a mere look at it", async () => {
     for (const call of [
       (lease: Lease, text: string) => lease.decryptSync(text),
       (lease: Lease) => lease.encryptManySync(["x"]),

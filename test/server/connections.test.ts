@@ -1,5 +1,5 @@
 /**
- * Connections: what a client that leaves, half-closes, pipelines or lingers does to its own requests and to nobody else's
+ * Connections: what a client that leaves, half-closes, pipelines or lingers does to its own requests, and only to these
  * (docs/spec/key-service-api.md 1.2 and 1.3).
  */
 import { connect, type Socket } from "node:net";
@@ -60,7 +60,7 @@ test("a request whose client leaves before its body is waited for is ended", asy
   const path = freshPath();
   const server = await startServer({ host: await openTestHost({ path }) });
   const key = await server.apiKey(["encrypt"]);
-  // Somebody else has the file, so that the key is looked up behind a write that waits.
+  // Another process has the file, so that the key is looked up behind a write that waits.
   const other = new DatabaseSync(path);
   other.exec("BEGIN IMMEDIATE");
   const write = server.apiKey();
@@ -122,7 +122,7 @@ test("a client that is refused and does not hang up is hung up on", async () => 
     socket.write(bytes);
     const text = await received(socket);
     expect([400, 408]).toContain(parseAnswer(text).status);
-    // It has said nothing since: a write finds out that nobody listens.
+    // It has said nothing since: a write finds out that the other end is gone.
     await expect
       .poll(
         () => {

@@ -1,4 +1,4 @@
-/** Servers on PostgreSQL: commits whose outcome nobody knows, and several servers on one database. */
+/** Servers on PostgreSQL: commits whose outcome is unknown, and several servers on one database. */
 import { beforeAll, expect, test } from "vitest";
 import { inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { HttpKvService, Transport } from "../../src/http/index.ts";

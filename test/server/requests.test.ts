@@ -11,7 +11,7 @@ import { parseAnswer, startServer, type TestServer } from "../support/server.ts"
 import { eventually } from "../support/vaults.ts";
 import { describeVectors, reportChecked, VECTORS_DIRECTORY } from "../support/vectors.ts";
 
-// Nobody wants to wait for the real ones.
+// The real ones would take too long.
 vi.mock("../../src/server/limits.ts", async (original) => ({
   ...(await original<object>()),
   HEADERS_TIMEOUT_MS: 500,
@@ -97,7 +97,7 @@ describe("bodies", () => {
     for (const body of [deep(16), many(2_000), "[]", "null", "1", '"text"', "{}", '{"context":[]}']) {
       expect(refused(await post(body))).toEqual([422, "ERR_REQUEST_INVALID"]);
     }
-    // What no operation takes is refused for that before anybody asks whether it is JSON.
+    // What no operation takes is refused for that, before it is parsed as JSON.
     for (const [body, text] of [
       [`[${"0,".repeat(2_000)}@`, "The body has more than 2000 members and items."],
       [`${"[".repeat(17)}@`, "The body nests deeper than 16 levels."],

@@ -1,6 +1,6 @@
 /**
  * Clients that ask and do not read, or send and do not end: what a server holds for all of them together is bounded, and
- * everybody else is served meanwhile (docs/spec/key-service-api.md 1.4).
+ * all others are served meanwhile (docs/spec/key-service-api.md 1.4).
  *
  * The servers run in processes of their own, so that what is measured is theirs. Bounds of memory are generous: without
  * the limits under test a server takes several times as much.
@@ -60,7 +60,7 @@ function statusOf(url: string, headers: Record<string, string>): Promise<number>
   });
 }
 
-/** Asks as everybody else does, for a while. */
+/** Asks as other clients do, for a while. */
 async function expectServed(
   server: ServerProcess,
   path: string,
@@ -79,7 +79,7 @@ const post = (path: string, key: string, length: number): string =>
   `POST ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\n` +
   `content-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
 
-test("[API-50] [API-51] answers that nobody reads, with and without a key, as many ahead as one likes", {
+test("[API-50] [API-51] answers that are not read, with and without a key, in any number ahead", {
   timeout: 120_000,
 }, async () => {
   const server = await start();

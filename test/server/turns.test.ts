@@ -132,7 +132,7 @@ test("[API-1] two Authorization headers are none, whichever of them is good", as
   }
 });
 
-test("the rest of a body that nobody wants is not waited for", async () => {
+test("the rest of a refused body is not waited for", async () => {
   const server = await startServer();
   const head =
     "POST /vault/v1/keys/data-key HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";

@@ -1,5 +1,5 @@
 /**
- * Receivers that hang hold up nobody else's deliveries (docs/spec/events.md 3). A receiver may take ten minutes here: what is
+ * Receivers that hang hold up no other deliveries (docs/spec/events.md 3). A receiver may take ten minutes here: what is
  * delivered at all is delivered beside those that hang, not after them.
  */
 import { createServer, type Server } from "node:http";
@@ -163,7 +163,7 @@ test("[EVT-18] a webhook that fails is asked one at a time until it works again"
   expect(turns.plan([webhook]).get("w-1-1")).toBe(8);
 });
 
-test("[EVT-19] where all places are taken, the next goes to whoever has had none for longest", () => {
+test("[EVT-19] where all places are taken, the next goes to the webhook that has had none for longest", () => {
   const turns = new DeliveryTurns();
   const crowd = Array.from({ length: 100 }, (_, i) => owedBy(i, 0));
   const first = [...turns.plan(crowd).keys()];

@@ -295,7 +295,7 @@ describe("where deliveries may go", () => {
     expect(receiver.received).toHaveLength(2);
   });
 
-  test("a name that nobody has is a failure", async () => {
+  test("a name that does not exist is a failure", async () => {
     expect(await reasonFor("http://nobody.invalid/")).toMatch(/^not reached \(E/);
   });
 

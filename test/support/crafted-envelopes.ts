@@ -81,7 +81,7 @@ function claim(pick: (below: number) => number, keyBlob: Uint8Array): Uint8Array
   return Uint8Array.from([...native, ...encoded, ...magic.subarray(0, pick(6) === 0 ? pick(12) : 14)]);
 }
 
-/** Spellings of base64 that lenient readers take, and some that nobody does. */
+/** Spellings of base64 that lenient readers take, and some that every reader refuses. */
 function spell(pick: (below: number) => number, text: string): string {
   switch (pick(14)) {
     case 0:

@@ -2,7 +2,7 @@
  * A key service in memory that counts what it is asked, and can be made to wait, fail and revoke.
  *
  * Owns its keys and its log. Fulfils the KeyService port (test/contract/key-service.ts runs on it too), with one KEK
- * that nobody can see: its key blobs only have the right shape.
+ * whose bytes do not matter: its key blobs only have the right shape.
  *
  * @module
  */

@@ -81,7 +81,7 @@ export class PostgresProxy {
     server.on("data", (bytes) => {
       if (swallows()) return;
       if (!isMute) client.write(bytes);
-      else cut(); // The answer to COMMIT: it happened, and nobody hears of it.
+      else cut(); // The answer to COMMIT: it happened, and the client never hears of it.
     });
     client.on("data", (bytes) => {
       if (swallows()) return;

@@ -129,7 +129,7 @@ export function openTestPostgresHost(url: string, options: Partial<PostgresHostO
   return openPostgresHost({ url, rootKey: ROOT_KEY, ...options });
 }
 
-/** A port that nobody uses at the moment. */
+/** A port that is free at the moment. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

@@ -1,7 +1,7 @@
 /**
  * A key service on 127.0.0.1 that speaks the three key operations of WorkOS's API, for SDKs to talk to.
  *
- * Owns the wire: paths, bodies, statuses and what was asked. The keys come from whoever is given: an embedded
+ * Owns the wire: paths, bodies, statuses and what was asked. The keys come from the service it is given: an embedded
  * vault, or {@link WorkOsLookingKeys}. Not a server to copy: it knows one API key and no KV store.
  *
  * @module

@@ -307,7 +307,7 @@ describe("a file with wrong bytes in it", () => {
                 `UPDATE ${table} SET ${column} = ${value} WHERE rowid = (SELECT max(rowid) FROM ${table})`,
               );
             } catch {
-              // SQLite itself keeps that out, even from somebody who has switched the checks off.
+              // SQLite itself keeps that out, even where its checks are switched off.
             }
           });
           try {

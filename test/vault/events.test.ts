@@ -141,7 +141,7 @@ function eventTests(open: (options: { now: () => number }) => Promise<VaultHost>
     expect(await kindsOf(host, session)).toEqual(["vault.kek.created", "vault.data.created"]);
   });
 
-  test("[EVT-7] pages hold every event once, and whoever waits goes on where they were", async () => {
+  test("[EVT-7] pages hold every event once, and a reader that waits goes on from its place", async () => {
     const session = await sessionIn(host, "pages");
     for (let i = 0; i < 12; i++)
       await session.kv.createKv({ name: `n${i}`, value: "v", keyContext: CONTEXT });

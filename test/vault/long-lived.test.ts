@@ -44,7 +44,7 @@ test("`using` closes a vault", async () => {
   await expect.poll(() => openVaultAlone(path)).toBe(true);
 });
 
-/** Whether nobody else holds the file: SQLite then takes the journal away when it closes. */
+/** Whether no other connection holds the file: SQLite then removes the journal when it closes. */
 async function openVaultAlone(path: string): Promise<boolean> {
   const vault = await openVault({ path, create: false });
   await vault.close();

@@ -71,7 +71,7 @@ describe("[KEY-55] a vault that is missing beside its root key", () => {
       process.env.COFFER_ROOT_KEY = key.trim();
       expect((await rejectionOf(() => openFileHost({ path, ...SILENT }))).code).toBe("ERR_VAULT_LOST");
       delete process.env.COFFER_ROOT_KEY;
-      // Whoever moves the key away begins anew.
+      // Without the key's file a new vault is made.
       renameSync(`${path}.root-key`, `${path}.old-key`);
       if (create !== false) await makeVault(path);
     }

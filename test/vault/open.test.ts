@@ -266,7 +266,7 @@ describe("the root key", () => {
     }
   });
 
-  test("[KEY-11] is told by a process warning where nobody listens", async () => {
+  test("[KEY-11] is told by a process warning where there is no listener", async () => {
     const path = freshPath();
     const warned = Promise.withResolvers<Error>();
     process.once("warning", warned.resolve);
@@ -491,7 +491,7 @@ describe("several processes", () => {
 });
 
 describe("odd circumstances", () => {
-  test("a vault file of mode 0600 belongs to nobody else: openssl finds no secret in it", async () => {
+  test("a vault file has mode 0600, and openssl finds no secret in it", async () => {
     const path = freshPath();
     const vault = await openTestVault({ path });
     const canary = "canary-of-a-stored-value";

@@ -137,7 +137,7 @@ describePostgres("what PostgreSQL refuses", () => {
 describe("what a URL says of TLS", () => {
   const at = (query: string): string => `postgres://u:hunter2@db.example/x${query}`;
 
-  test("parameters that cannot be kept, and values that nobody knows, are refused", async () => {
+  test("parameters that cannot be kept, and unknown values, are refused", async () => {
     for (const query of [
       "channel_binding=require",
       "gssencmode=require",

@@ -186,7 +186,7 @@ describePostgres("connections of a server's database", () => {
       )[0]?.pid;
     const first = await listener();
     expect(first).toBeDefined();
-    // Nobody is told: only a look can find out that no news would come.
+    // No process is told: only a look can find out that no news would come.
     proxy.deafen();
     await eventually(async () => {
       const now = await listener();

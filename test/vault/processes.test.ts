@@ -169,7 +169,7 @@ describe("another process", () => {
     )!.wrapped as Uint8Array;
     const other = new VaultProcess();
     await other.call("holdRead", path);
-    // The shred is answered all the same: it is durable, and nobody who asks the vault can use the KEK.
+    // The shred is answered all the same: it is durable, and no caller of the vault can use the KEK.
     await vault.shredKek(KEK);
     expect(await codeOf(() => vault.encrypt("x", CONTEXT))).toBe("ERR_KEY_DESTROYED");
     expect(filesOf(path).includes(Buffer.from(wrapped))).toBe(true);

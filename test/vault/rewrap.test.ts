@@ -183,7 +183,7 @@ describe("how much a rewrap visits", () => {
     expect(await store.rewrap()).toEqual({ checked: 500, rewrapped: 350, skipped: 150 });
     const pages = [...statements].filter(([statement]) => statement.startsWith("SELECT v.id, v.key_blob"));
     expect(pages.map(([, rows]) => rows)).toEqual([500]);
-    // Whoever reads a plan sees that no statement looks through a table, or sorts what is left.
+    // The plans show that no statement looks through a table, or sorts what is left.
     const walk = [...statements.keys()].filter((statement) => statement.includes("kv_version_keks"));
     expect(walk.filter((statement) => statement.startsWith("SELECT"))).toHaveLength(3);
     for (const statement of walk) {

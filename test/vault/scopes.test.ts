@@ -35,7 +35,7 @@ describe("data keys", () => {
     expect((await all.keks.list()).map((kek) => kek.value)).not.toContain("ORG_1");
   });
 
-  test("are unwrapped within the scope only; outside, they are like keys that nobody has made", async () => {
+  test("are unwrapped within the scope only; outside, they are like keys that do not exist", async () => {
     using key = await bound.keys.createDecrypt({ keys: ours.encryptedKeys });
     expect(key.dataKey).toBe(ours.dataKey);
     const foreign = await sessionOf(host, "other");

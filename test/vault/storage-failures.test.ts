@@ -69,7 +69,7 @@ describe("a full disk", () => {
       );
       await expectAllReadable(vault, acknowledged, value);
       expect((await vault.listKv({ search: "more" })).data).toEqual([]);
-      // Nobody is told of changes that were not made.
+      // No notice is given of changes that were not made.
       expect((await vault.listKeks()).map((kek) => kek.versions.length)).toEqual([1]);
       remount("size=16m");
       await vault.createKv({ name: "more", value: "later", keyContext: CONTEXT });

@@ -1,4 +1,4 @@
-/** Rows that somebody has altered: what is bound to its place is refused everywhere else. */
+/** Rows that were altered: what is bound to its place is refused everywhere else. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import { flipBit } from "../support/bytes.ts";
@@ -91,7 +91,7 @@ describe("[KEY-14] a wrapped KEK", () => {
         ),
       ),
     );
-    // Whoever names the entry that the row now claims does not get the key of another one.
+    // A caller who names the entry that the row now claims does not get the key of another one.
     expect(codes).toContain("ERR_STORAGE_CORRUPT");
     expect(["ERR_STORAGE_CORRUPT", "ERR_KEY_NOT_FOUND"]).toContain(await codeOf(() => vault.decrypt(text)));
     expect(["ERR_STORAGE_CORRUPT", "ERR_KEY_NOT_FOUND"]).toContain(

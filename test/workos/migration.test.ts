@@ -65,7 +65,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 describe("ciphertexts", () => {
-  test("are read by whoever made their key", async () => {
+  test("are read by the vault that made their key", async () => {
     for (const side of ["workos", "coffer"] as const) {
       const written = await sides[side].encrypt("s3cret", CONTEXT, "user:42");
       expect(await code.decryptBoth(sides, written, "user:42")).toBe("s3cret");

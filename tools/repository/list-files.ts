@@ -1,7 +1,7 @@
 /**
  * Which files the repository holds: what git tracks or would track.
  *
- * Owns the listing only. Must not know why somebody asks.
+ * Owns the listing only. Must not know what the list is for.
  *
  * @module
  */

@@ -19,7 +19,7 @@ export interface PackageManifest {
   readonly devDependencies?: Versions;
 }
 
-/** Of tools, not of programs: nobody is told to import it. */
+/** For tools that read the manifest; README's table leaves it out. */
 const OWN_MANIFEST = "./package.json";
 
 /** A row of README's table of imports. */

@@ -1,5 +1,5 @@
 /**
- * What no file of the repository may say: the host of a package registry, a path of somebody's machine.
+ * What no file of the repository may say: the host of a package registry, a path of one machine.
  *
  * Owns the patterns. They are written so that this file does not match them itself.
  *
@@ -35,7 +35,7 @@ const FORBIDDEN: readonly Forbidden[] = [
     what: "names the host of a package registry",
   },
   {
-    // Not part of a longer path or of an address: /home/app is somebody's machine, https://host/home/app is not.
+    // Not part of a longer path or of an address: /home/app is a path of one machine, https://host/home/app is not.
     pattern: /(?<![\w.-])\/(?:work|root|Users\/\w+|home\/\w+)\//,
     what: "names a path of one machine",
   },
@@ -73,7 +73,7 @@ function ownRegistry(): Forbidden[] {
   return [{ pattern, what: "names the host of a package registry" }];
 }
 
-/** A lock file with addresses would bind everybody to one registry. */
+/** A lock file with addresses would bind every installation to one registry. */
 export function checkLockFile(root: string): string[] {
   const name = "package-lock.json";
   return readFileSync(join(root, name), "utf8")

@@ -40,7 +40,7 @@ class ProcessHost implements Host {
     child.stderr.on("data", (chunk) => {
       this.#errors += chunk;
     });
-    // That it ended is reported to whoever waits for its answer.
+    // The question that waits for its answer reports the end.
     child.stdin.on("error", () => {});
   }
 

@@ -37,7 +37,7 @@ const NOTES = [
 /** For tokens: no character that looks like another. */
 const ALPHABET = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKMNPQRSTUVWXYZ23456789";
 
-/** mulberry32: small and the same everywhere. Never for keys: whoever knows the seed knows every number. */
+/** mulberry32: small and the same everywhere. Never for keys: the seed gives every number. */
 function seeded(seed: number) {
   let state = seed;
   const next = (): number => {

@@ -84,7 +84,7 @@ export async function checkEnvelopes(context: Context): Promise<void> {
   }
 }
 
-/** Ciphertexts that others have written: whoever they were for must be able to read them everywhere. */
+/** Ciphertexts that other implementations have written: every runtime must read them. */
 async function checkPublished(context: Context, choices: readonly Choice[]): Promise<void> {
   const { checks } = context;
   const cases: [string, string, string][] = Object.entries(SAMPLE_ENVELOPES).map(([layout, text]) => [
@@ -114,7 +114,7 @@ async function checkPublished(context: Context, choices: readonly Choice[]): Pro
   }
 }
 
-/** Whoever is chosen for a large message must be able to read nonces of 32 bytes too. */
+/** The provider that is chosen for a large message must also read nonces of 32 bytes. */
 async function checkLargeLegacy({ checks }: Context): Promise<void> {
   const text = "x".repeat(LARGE_LEGACY_BYTES);
   const nonce = new Uint8Array(32).fill(9);
