@@ -14,14 +14,14 @@ export type { NativeReader } from "./crypto/native/range.ts";
 export type { ByteSource, RangeSource } from "./crypto/native/source.ts";
 export type { ByteTransform } from "./crypto/native/stream.ts";
 export { isVaultError, VaultError, type VaultErrorCode } from "./errors.ts";
-export {
-  type DecryptOptions,
-  type EncryptOptions,
-  Vault,
-  type VaultBehaviour,
-  type VaultOptions,
-  type VaultPorts,
-} from "./facade/vault.ts";
+export type {
+  DecryptOptions,
+  EncryptOptions,
+  VaultBehaviour,
+  VaultOptions,
+  VaultPorts,
+} from "./facade/options.ts";
+export { Vault } from "./facade/vault.ts";
 export { type FetchSourceOptions, fetchSource } from "./http/fetch-source.ts";
 export type { HttpOptions } from "./http/transport.ts";
 export type { VaultEncryptItem } from "./keys/batches.ts";

@@ -7,36 +7,15 @@
  * @module
  */
 
-import { encodeBase64 } from "../base/base64.ts";
-import { copyBytes, equalBytes } from "../base/bytes.ts";
 import { DISPOSE, lend } from "../base/dispose.ts";
-import { checkOptions, type OptionNames, optionNames } from "../base/options.ts";
-import {
-  type Envelope,
-  type ParsedEnvelope,
-  parseEnvelope,
-  type WritableLayout,
-} from "../crypto/envelope/envelope.ts";
+import type { ItemResult } from "../base/item-result.ts";
+import { checkOptions } from "../base/options.ts";
+import type { AssociatedData } from "../crypto/associated-data.ts";
 import type { DecryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
-import { envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
-import { checkPlaintext, roomFor } from "../crypto/envelope/plaintext.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import {
-  type AssociatedData,
-  associatedDataBytes,
-  checkLayout,
-  checkResultType,
-  DEFAULT_LAYOUT,
-  decryptEnvelope,
-  LOCAL_DECRYPT_OPTIONS,
-  type LocalDecryptOptions,
-  localEncrypt,
-  plaintextBytes,
-} from "../crypto/local.ts";
-import {
   decryptRange,
-  NATIVE_SOURCE_OPTIONS,
   type NativeReader,
   type NativeSourceOptions,
   openNativeSource,
@@ -46,42 +25,19 @@ import {
   type ByteTransform,
   decryptStream,
   encryptStream,
-  type FindDataKey,
   type MakeDataKey,
-  NATIVE_STREAM_OPTIONS,
   type NativeStreamOptions,
 } from "../crypto/native/stream.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
-import { decryptFailed, VaultError } from "../errors.ts";
 import { HttpKeyService } from "../http/http-key-service.ts";
 import { HttpKvService } from "../http/http-kv-service.ts";
-import { HTTP_OPTIONS, type HttpOptions, Transport } from "../http/transport.ts";
-import { decryptBatch, encryptBatch, type UseLease, type VaultEncryptItem } from "../keys/batches.ts";
-import { DataKeyCache, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
+import { Transport } from "../http/transport.ts";
+import type { VaultEncryptItem } from "../keys/batches.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
-import {
-  checkLimits,
-  LEASE_LIMITS,
-  type Lease,
-  type LeaseLimits,
-  type LeaseOptions,
-  takeLease,
-} from "../keys/lease.ts";
-import { LeasePool } from "../keys/lease-pool.ts";
-import type {
-  KvListRequest,
-  KvMetadata,
-  KvObject,
-  KvObjectWithoutValue,
-  KvPage,
-  KvService,
-  KvVersion,
-} from "../kv/kv-service.ts";
-import { KvListing } from "../kv/pagination.ts";
+import type { Lease, LeaseOptions } from "../keys/lease.ts";
 import {
   BATCH_OPTIONS,
   type BatchOptions,
-  type ItemResult,
   REKEY_OPTIONS,
   type RekeyOptions,
   rekey,
@@ -89,80 +45,26 @@ import {
   rewrap,
   rewrapMany,
 } from "../rekey/rekey.ts";
-
-/** How a vault behaves, whatever stands behind it. */
-export interface VaultBehaviour {
-  /** Layout to write; default `iv12`, which most WorkOS SDKs read, or `native` with `requireCommitment`. */
-  readonly layout?: WritableLayout | undefined;
-  /**
-   * Refuse to write and to read layouts that do not commit to their key, which are all of WorkOS's; decided before
-   * any key is asked for. A call's own option goes before. Default false.
-   */
-  readonly requireCommitment?: boolean | undefined;
-  /** Limits of the decrypt cache; default 60 s and 1,000 keys. */
-  readonly cache?: DataKeyCacheOptions | undefined;
-}
-
-/** A vault over services of one's own. */
-export interface VaultPorts extends VaultBehaviour {
-  /** Makes and unwraps data keys. */
-  readonly keys: KeyService;
-  /** Stores small secrets. */
-  readonly kv: KvService;
-}
-
-/** A vault over ports, or over the WorkOS API: a coffer server's or WorkOS's own. */
-export type VaultOptions = VaultPorts | (HttpOptions & VaultBehaviour & { readonly keys?: undefined });
-
-const BEHAVIOUR_OPTIONS = optionNames<VaultBehaviour>({
-  layout: true,
-  requireCommitment: true,
-  cache: true,
-});
-const PORTS_OPTIONS = optionNames<Omit<VaultPorts, keyof VaultBehaviour>>(
-  { keys: true, kv: true },
-  BEHAVIOUR_OPTIONS,
-);
-const HTTP_VAULT_OPTIONS = optionNames<{ keys?: undefined }>({ keys: true }, HTTP_OPTIONS, BEHAVIOUR_OPTIONS);
-
-export interface EncryptOptions extends CallOptions {
-  /** Layout to write; default the vault's. */
-  readonly layout?: WritableLayout | undefined;
-  /** Refuse to write a layout that does not commit to its key; default the vault's. */
-  readonly requireCommitment?: boolean | undefined;
-  /**
-   * Use one data key for several messages of the same context, within a budget: `true` for the default limits.
-   * Default: a fresh data key per message.
-   */
-  readonly reuse?: boolean | LeaseLimits | undefined;
-}
-
-export interface DecryptOptions extends LocalDecryptOptions, CallOptions {
-  /** The context that the ciphertext must have been encrypted under; another one is ERR_DECRYPT_FAILED. */
-  readonly context?: KeyContext | undefined;
-}
-
-const ENCRYPT_OPTIONS = optionNames<Omit<EncryptOptions, keyof CallOptions>>(
-  { layout: true, requireCommitment: true, reuse: true },
-  CALL_OPTIONS,
-);
-const CONTEXT_OPTION = optionNames<Pick<DecryptOptions, "context">>({ context: true });
-const DECRYPT_OPTIONS: OptionNames = new Set([...LOCAL_DECRYPT_OPTIONS, ...CALL_OPTIONS, ...CONTEXT_OPTION]);
-const STREAM_OPTIONS: OptionNames = new Set([...CALL_OPTIONS, ...NATIVE_STREAM_OPTIONS, ...CONTEXT_OPTION]);
-const SOURCE_OPTIONS: OptionNames = new Set([...NATIVE_SOURCE_OPTIONS, ...CONTEXT_OPTION]);
-const REWRAP_OPTIONS: OptionNames = new Set([...REKEY_OPTIONS, ...CONTEXT_OPTION]);
+import { VaultCalls } from "./calls.ts";
+import { VaultMessages } from "./messages.ts";
+import {
+  type DecryptOptions,
+  type EncryptOptions,
+  HTTP_VAULT_OPTIONS,
+  PORTS_OPTIONS,
+  REWRAP_OPTIONS,
+  SOURCE_OPTIONS,
+  STREAM_OPTIONS,
+  type VaultOptions,
+  type VaultPorts,
+} from "./options.ts";
+import { VaultStore } from "./store.ts";
 
 /** Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. */
-export class Vault implements KvServiceFace {
+export class Vault extends VaultStore {
   readonly #keys: KeyService;
-  readonly #kv: KvService;
-  readonly #layout: WritableLayout;
-  readonly #requireCommitment: boolean;
-  readonly #cache: DataKeyCache;
-  readonly #leases: LeasePool;
-  #isDisposed = false;
-  #callsUnderWay = 0;
-  #settled: PromiseWithResolvers<void> | undefined;
+  readonly #calls: VaultCalls;
+  readonly #messages: VaultMessages;
 
   /**
    * @param options - ports, or how to reach the service: default by COFFER_BASE_URL and COFFER_API_KEY, or
@@ -172,21 +74,12 @@ export class Vault implements KvServiceFace {
    */
   constructor(options: VaultOptions = {}) {
     readyRandom();
-    if (options.keys === undefined) {
-      checkOptions(options, HTTP_VAULT_OPTIONS, "Vault");
-      const { layout, requireCommitment, cache, keys, ...http } = options;
-      const transport = new Transport(http);
-      this.#keys = new HttpKeyService(transport);
-      this.#kv = new HttpKvService(transport);
-    } else {
-      checkOptions(options, PORTS_OPTIONS, "Vault");
-      this.#keys = options.keys;
-      this.#kv = options.kv;
-    }
-    this.#requireCommitment = options.requireCommitment === true;
-    this.#layout = checkLayout(options.layout, this.#requireCommitment);
-    this.#cache = new DataKeyCache(options.cache);
-    this.#leases = new LeasePool(this.#keys);
+    const { keys, kv } = portsOf(options);
+    const calls = new VaultCalls();
+    super(kv, calls);
+    this.#keys = keys;
+    this.#calls = calls;
+    this.#messages = new VaultMessages(keys, calls, options);
   }
 
   /**
@@ -199,43 +92,13 @@ export class Vault implements KvServiceFace {
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED,
    *   ERR_PLAINTEXT_TOO_LARGE (all before any request), ERR_KEY_DISABLED, ERR_KEY_DESTROYED, and the service's codes
    */
-  async encrypt(
+  encrypt(
     data: string | Uint8Array,
     keyContext: KeyContext,
     associatedData?: AssociatedData,
-    options: EncryptOptions = {},
+    options?: EncryptOptions,
   ): Promise<string> {
-    checkOptions(options, ENCRYPT_OPTIONS, "encrypt");
-    this.#beginCall();
-    try {
-      // From here to the first wait everything is copied that a caller could change meanwhile.
-      const aad = copyBytes(associatedDataBytes(associatedData));
-      const layout = this.#layoutToWrite(options);
-      options.signal?.throwIfAborted();
-      if (options.reuse !== undefined && options.reuse !== false) {
-        const limits = options.reuse === true ? {} : options.reuse;
-        checkOptions(limits, LEASE_LIMITS, "reuse");
-        // A byte budget of the caller's is kept to the byte. Of the default one, 64 GiB, a few may stay unused.
-        const given = limits.maxBytes === undefined ? checkPlaintext(data) : plaintextBytes(data);
-        const plaintext = typeof given === "string" ? given : copyBytes(given);
-        const encrypt = (lease: Lease): Promise<string> => lease.encrypt(plaintext, aad, { layout });
-        try {
-          return await this.#leases.use(keyContext, limits, roomFor(plaintext), encrypt, options);
-        } finally {
-          if (typeof plaintext !== "string") plaintext.fill(0);
-        }
-      }
-      const context = contextObject(canonicalContext(keyContext));
-      const plaintext = copyBytes(plaintextBytes(data));
-      try {
-        const made = await this.#keys.createDataKey({ context }, options);
-        return await lend(made, (key) => localEncrypt(plaintext, key, aad, { layout }));
-      } finally {
-        plaintext.fill(0);
-      }
-    } finally {
-      this.#endCall();
-    }
+    return this.#messages.encrypt(data, keyContext, associatedData, options);
   }
 
   /**
@@ -248,55 +111,22 @@ export class Vault implements KvServiceFace {
    *   ERR_KEY_DISABLED, ERR_KEY_DESTROYED; ERR_UNSUPPORTED if `context` is expected of a service that does not
    *   tell contexts
    */
-  async decrypt(
+  decrypt(
     ciphertext: string,
     associatedData: AssociatedData,
     options: DecryptOptions & { readonly as: "bytes" },
   ): Promise<Uint8Array>;
-  async decrypt(
+  decrypt(
     ciphertext: string,
     associatedData?: AssociatedData,
     options?: DecryptOptions & { readonly as?: "text" | undefined },
   ): Promise<string>;
-  async decrypt(
+  decrypt(
     ciphertext: string,
     associatedData?: AssociatedData,
-    options: DecryptOptions = {},
+    options?: DecryptOptions,
   ): Promise<string | Uint8Array> {
-    checkOptions(options, DECRYPT_OPTIONS, "decrypt");
-    this.#checkOpen();
-    const as = checkResultType(options.as);
-    const aad = associatedDataBytes(associatedData);
-    return this.#openByCachedKey(ciphertext, aad, as, options) ?? this.#decrypt(ciphertext, aad, as, options);
-  }
-
-  async #decrypt(
-    ciphertext: string,
-    associatedData: Uint8Array,
-    as: "text" | "bytes",
-    options: DecryptOptions,
-  ): Promise<string | Uint8Array> {
-    this.#beginCall();
-    try {
-      const aad = copyBytes(associatedData);
-      const { provider } = options;
-      const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
-      const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.#reading(options));
-      const encryptedKeys = encodeBase64(envelope.keyBlob);
-      const plaintext = await this.#withKey(
-        encryptedKeys,
-        (key) => {
-          checkContext(key, expected);
-          return decryptEnvelope(envelope satisfies Envelope, key, aad, as, provider);
-        },
-        options,
-      );
-      if (envelope.layout === DEFAULT_LAYOUT)
-        this.#cache.noteCiphertext(this.#keys, ciphertext, encryptedKeys);
-      return plaintext;
-    } finally {
-      this.#endCall();
-    }
+    return this.#messages.decrypt(ciphertext, associatedData, options);
   }
 
   /**
@@ -309,29 +139,13 @@ export class Vault implements KvServiceFace {
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID for `keyContext`; the
    *   signal's reason. What `encrypt` throws for one message is that item's error.
    */
-  async encryptMany(
+  encryptMany(
     items: readonly VaultEncryptItem[],
     keyContext: KeyContext,
     associatedData?: AssociatedData,
-    options: EncryptOptions = {},
+    options?: EncryptOptions,
   ): Promise<ItemResult<string>[]> {
-    checkOptions(options, ENCRYPT_OPTIONS, "encryptMany");
-    this.#beginCall();
-    try {
-      const layout = this.#layoutToWrite(options);
-      options.signal?.throwIfAborted();
-      const { reuse, signal } = options;
-      if (typeof reuse === "object") checkOptions(reuse, LEASE_LIMITS, "reuse");
-      const limits =
-        reuse === undefined || reuse === false ? undefined : checkLimits(reuse === true ? {} : reuse);
-      const useLease: UseLease = async (context, work) => {
-        if (limits !== undefined) return await this.#leases.use(context, limits, 1, work, { signal });
-        return await lend(await takeLease(this.#keys, context, { layout, signal }), work);
-      };
-      return await encryptBatch(useLease, items, keyContext, associatedData, { ...options, layout });
-    } finally {
-      this.#endCall();
-    }
+    return this.#messages.encryptMany(items, keyContext, associatedData, options);
   }
 
   /**
@@ -343,36 +157,22 @@ export class Vault implements KvServiceFace {
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; the signal's reason. What `decrypt` throws for one
    *   ciphertext is that item's error.
    */
-  async decryptMany(
+  decryptMany(
     items: readonly DecryptItem[],
     associatedData: AssociatedData,
     options: DecryptOptions & { readonly as: "bytes" },
   ): Promise<ItemResult<Uint8Array>[]>;
-  async decryptMany(
+  decryptMany(
     items: readonly DecryptItem[],
     associatedData?: AssociatedData,
     options?: DecryptOptions & { readonly as?: "text" | undefined },
   ): Promise<ItemResult<string>[]>;
-  async decryptMany(
+  decryptMany(
     items: readonly DecryptItem[],
     associatedData?: AssociatedData,
-    options: DecryptOptions = {},
+    options?: DecryptOptions,
   ): Promise<ItemResult<string | Uint8Array>[]> {
-    checkOptions(options, DECRYPT_OPTIONS, "decryptMany");
-    this.#beginCall();
-    try {
-      options.signal?.throwIfAborted();
-      const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
-      return await decryptBatch(
-        (encryptedKeys, work, callOptions) => this.#withKey(encryptedKeys, work, callOptions),
-        items,
-        associatedData,
-        this.#reading(options),
-        (key) => checkContext(key, expected),
-      );
-    } finally {
-      this.#endCall();
-    }
+    return this.#messages.decryptMany(items, associatedData, options);
   }
 
   /**
@@ -387,46 +187,12 @@ export class Vault implements KvServiceFace {
    * @throws VaultError ERR_UNSUPPORTED if the service does not tell the context and none was given; and as `decrypt`
    *   and `encrypt`
    */
-  async upgrade(
+  upgrade(
     ciphertext: string,
     associatedData?: AssociatedData,
-    options: Omit<DecryptOptions, "as"> = {},
+    options?: Omit<DecryptOptions, "as">,
   ): Promise<string> {
-    checkOptions(options, DECRYPT_OPTIONS, "upgrade");
-    this.#beginCall();
-    try {
-      const aad = copyBytes(associatedDataBytes(associatedData));
-      const given = options.context === undefined ? undefined : canonicalContext(options.context);
-      const { provider, signal } = options;
-      const envelope = parseEnvelope(ciphertext, this.#reading(options));
-      if (envelope.layout === "native") return ciphertext;
-      const opened = await this.#withKey(
-        encodeBase64(envelope.keyBlob),
-        async (key) => {
-          const context = key.context ?? (given && contextObject(given));
-          if (context === undefined) {
-            throw new VaultError(
-              "ERR_UNSUPPORTED",
-              "this key service does not tell contexts: give the ciphertext's",
-            );
-          }
-          if (key.context !== undefined) checkContext(key, given?.bytes);
-          const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", provider);
-          return { context, plaintext: plaintext as Uint8Array };
-        },
-        { signal },
-      );
-      try {
-        const made = await this.#keys.createDataKey({ context: opened.context }, { signal });
-        return await lend(made, (key) =>
-          localEncrypt(opened.plaintext, key, aad, { layout: "native", provider }),
-        );
-      } finally {
-        opened.plaintext.fill(0);
-      }
-    } finally {
-      this.#endCall();
-    }
+    return this.#messages.upgrade(ciphertext, associatedData, options);
   }
 
   /**
@@ -443,7 +209,7 @@ export class Vault implements KvServiceFace {
     options: CallOptions & NativeStreamOptions = {},
   ): ByteTransform {
     checkOptions(options, STREAM_OPTIONS, "encryptStream");
-    this.#checkOpen();
+    this.#calls.checkOpen();
     const context = contextObject(canonicalContext(keyContext));
     const { signal } = options;
     const make: MakeDataKey = async (use) => {
@@ -466,8 +232,8 @@ export class Vault implements KvServiceFace {
     options: CallOptions & NativeStreamOptions & Pick<DecryptOptions, "context"> = {},
   ): ByteTransform {
     checkOptions(options, STREAM_OPTIONS, "decryptStream");
-    this.#checkOpen();
-    return decryptStream(this.#finder(options), associatedData, options);
+    this.#calls.checkOpen();
+    return decryptStream(this.#messages.keyFinder(options), associatedData, options);
   }
 
   /**
@@ -484,7 +250,9 @@ export class Vault implements KvServiceFace {
     options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<NativeReader> {
     checkOptions(options, SOURCE_OPTIONS, "openNativeSource");
-    return await this.during(() => openNativeSource(source, this.#finder(options), associatedData, options));
+    return await this.#calls.during(() =>
+      openNativeSource(source, this.#messages.keyFinder(options), associatedData, options),
+    );
   }
 
   /**
@@ -503,8 +271,8 @@ export class Vault implements KvServiceFace {
     options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<Uint8Array> {
     checkOptions(options, SOURCE_OPTIONS, "decryptRange");
-    return await this.during(() =>
-      decryptRange(source, this.#finder(options), start, end, associatedData, options),
+    return await this.#calls.during(() =>
+      decryptRange(source, this.#messages.keyFinder(options), start, end, associatedData, options),
     );
   }
 
@@ -513,24 +281,16 @@ export class Vault implements KvServiceFace {
    *
    * @throws as `encrypt`
    */
-  async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
-    this.#beginCall();
-    try {
-      const { requireCommitment } = this.#reading(options);
-      return await takeLease(this.#keys, context, {
-        ...options,
-        layout: this.#layoutToWrite(options),
-        requireCommitment,
-      });
-    } finally {
-      this.#endCall();
-    }
+  lease(context: KeyContext, options?: LeaseOptions & CallOptions): Promise<Lease> {
+    return this.#messages.lease(context, options);
   }
 
   /** Moves a ciphertext to another context without touching its data. @throws as `rekey` of coffer/rekey */
   async rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
     checkOptions(options, REKEY_OPTIONS, "rekey");
-    return await this.during(() => rekey(this.#keys, ciphertext, context, this.#reading(options)));
+    return await this.#calls.during(() =>
+      rekey(this.#keys, ciphertext, context, this.#messages.withPolicy(options)),
+    );
   }
 
   /** Moves many ciphertexts; one result per item, in order. @throws as `rekeyMany` of coffer/rekey */
@@ -540,7 +300,9 @@ export class Vault implements KvServiceFace {
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
     checkOptions(options, BATCH_OPTIONS, "rekeyMany");
-    return await this.during(() => rekeyMany(this.#keys, ciphertexts, context, this.#reading(options)));
+    return await this.#calls.during(() =>
+      rekeyMany(this.#keys, ciphertexts, context, this.#messages.withPolicy(options)),
+    );
   }
 
   /** Wraps a ciphertext's data key under the newest KEK versions. @throws as `rewrap` of coffer/rekey */
@@ -549,7 +311,7 @@ export class Vault implements KvServiceFace {
     options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
   ): Promise<string> {
     checkOptions(options, REWRAP_OPTIONS, "rewrap");
-    return await this.during(() => rewrap(this.#keys, ciphertext, this.#reading(options)));
+    return await this.#calls.during(() => rewrap(this.#keys, ciphertext, this.#messages.withPolicy(options)));
   }
 
   /**
@@ -561,7 +323,9 @@ export class Vault implements KvServiceFace {
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
     checkOptions(options, BATCH_OPTIONS, "rewrapMany");
-    return await this.during(() => rewrapMany(this.#keys, ciphertexts, this.#reading(options)));
+    return await this.#calls.during(() =>
+      rewrapMany(this.#keys, ciphertexts, this.#messages.withPolicy(options)),
+    );
   }
 
   /** Makes a data key, for use with coffer/crypto. Dispose of it. */
@@ -570,19 +334,16 @@ export class Vault implements KvServiceFace {
     options: CallOptions = {},
   ): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createDataKey");
-    this.#beginCall();
-    try {
+    return await this.#calls.during(() => {
       const context = contextObject(canonicalContext(request.context));
-      return await this.#keys.createDataKey({ context }, options);
-    } finally {
-      this.#endCall();
-    }
+      return this.#keys.createDataKey({ context }, options);
+    });
   }
 
   /** Unwraps a data key, for use with coffer/crypto. Dispose of it. */
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createDecrypt");
-    return await this.during(() => this.#keys.createDecrypt({ keys: request.keys }, options));
+    return await this.#calls.during(() => this.#keys.createDecrypt({ keys: request.keys }, options));
   }
 
   /** The same as {@link createDecrypt}. */
@@ -596,228 +357,41 @@ export class Vault implements KvServiceFace {
     options: CallOptions = {},
   ): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createRekey");
-    this.#beginCall();
-    try {
+    return await this.#calls.during(() => {
       const context = contextObject(canonicalContext(request.context));
-      return await this.#keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, options);
-    } finally {
-      this.#endCall();
-    }
-  }
-
-  /** Stores a value under a new name. @throws as `KvService.createKv` */
-  async createKv(
-    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options: CallOptions = {},
-  ): Promise<KvMetadata> {
-    checkOptions(options, CALL_OPTIONS, "createKv");
-    return await this.during(() => this.#kv.createKv(request, options));
-  }
-
-  /** Reads a stored value by id; with `versionId` an old version. @throws as `KvService.getKv` */
-  async getKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: CallOptions = {},
-  ): Promise<KvObject> {
-    checkOptions(options, CALL_OPTIONS, "getKv");
-    return await this.during(() => this.#kv.getKv(request, options));
-  }
-
-  /** Reads a stored value by name. @throws as `KvService.getName` */
-  async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
-    checkOptions(options, CALL_OPTIONS, "getName");
-    return await this.during(() => this.#kv.getName(request, options));
-  }
-
-  /** Writes a new version. @throws as `KvService.updateKv` */
-  async updateKv(
-    request: {
-      readonly id: string;
-      readonly value: string;
-      readonly versionCheck?: string | null | undefined;
-    },
-    options: CallOptions = {},
-  ): Promise<KvObjectWithoutValue> {
-    checkOptions(options, CALL_OPTIONS, "updateKv");
-    return await this.during(() => this.#kv.updateKv(request, options));
-  }
-
-  /** Hides an object and frees its name. @throws as `KvService.deleteKv` */
-  async deleteKv(
-    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options: CallOptions = {},
-  ): Promise<{ readonly success: true; readonly name: string }> {
-    checkOptions(options, CALL_OPTIONS, "deleteKv");
-    return await this.during(() => this.#kv.deleteKv(request, options));
-  }
-
-  /** Lists objects: `await` it for a page, or `for await` over all. @throws as `KvService.listKv` */
-  listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
-    checkOptions(options, CALL_OPTIONS, "listKv");
-    const { signal } = options;
-    return new KvListing(async (page) => {
-      return await this.during(() => this.#kv.listKv(page, { signal }));
-    }, request);
-  }
-
-  /** Lists the versions of an object. @throws as `KvService.listKvVersions` */
-  async listKvVersions(
-    request: { readonly id: string },
-    options: CallOptions = {},
-  ): Promise<KvPage<KvVersion>> {
-    checkOptions(options, CALL_OPTIONS, "listKvVersions");
-    return await this.during(() => this.#kv.listKvVersions(request, options));
-  }
-
-  /** An object without its value. @throws as `KvService.listKvMetadata` */
-  async listKvMetadata(
-    request: { readonly id: string },
-    options: CallOptions = {},
-  ): Promise<KvObjectWithoutValue> {
-    checkOptions(options, CALL_OPTIONS, "listKvMetadata");
-    return await this.during(() => this.#kv.listKvMetadata(request, options));
-  }
-
-  /** Brings a deleted object back. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.undeleteKv` */
-  async undeleteKv(
-    request: { readonly id: string },
-    options: CallOptions = {},
-  ): Promise<KvObjectWithoutValue> {
-    checkOptions(options, CALL_OPTIONS, "undeleteKv");
-    this.#beginCall();
-    try {
-      if (this.#kv.undeleteKv === undefined)
-        throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
-      return await this.#kv.undeleteKv(request, options);
-    } finally {
-      this.#endCall();
-    }
-  }
-
-  /** Erases stored values for good. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.destroyKv` */
-  async destroyKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: CallOptions = {},
-  ): Promise<{ readonly destroyedVersions: number }> {
-    checkOptions(options, CALL_OPTIONS, "destroyKv");
-    this.#beginCall();
-    try {
-      if (this.#kv.destroyKv === undefined)
-        throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
-      return await this.#kv.destroyKv(request, options);
-    } finally {
-      this.#endCall();
-    }
+      return this.#keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, options);
+    });
   }
 
   /** Lets go of every key that is held. Later calls throw ERR_DISPOSED. May be called more than once. */
   dispose(): void {
-    this.#isDisposed = true;
-    this.#cache.dispose();
-    this.#leases.dispose();
+    this.#calls.close();
+    this.#messages.dispose();
   }
 
   [DISPOSE](): void {
     this.dispose();
   }
 
-  /** Opens what a key in the cache opens at once: nothing is asked for, and any doubt answers undefined. */
-  #openByCachedKey(
-    ciphertext: string,
-    associatedData: Uint8Array,
-    as: "text" | "bytes",
-    options: DecryptOptions,
-  ): string | Uint8Array | undefined {
-    const { context, layouts, signal, requireCommitment = this.#requireCommitment, provider } = options;
-    const isPlain =
-      context === undefined && layouts === undefined && signal === undefined && !requireCommitment;
-    if (!isPlain || typeof ciphertext !== "string") return undefined;
-    const key = this.#cache.guessKey(this.#keys, ciphertext);
-    if (key === undefined) return undefined;
-    return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, provider, true);
-  }
-
-  /** Runs `work` with an unwrapped data key, which it must not keep. */
-  #withKey<T>(
-    encryptedKeys: string,
-    work: (key: DataKey) => T | Promise<T>,
-    options: CallOptions,
-  ): Promise<T> {
-    return this.#cache.use(this.#keys, encryptedKeys, work, options);
-  }
-
-  /** Finds and lends the data keys of native envelopes whose headers have been read. */
-  #finder(options: CallOptions & Pick<DecryptOptions, "context">): FindDataKey {
-    const expected = options.context === undefined ? undefined : canonicalContext(options.context).bytes;
-    const { signal } = options;
-    return (encryptedKeys, use) =>
-      this.#withKey(
-        encryptedKeys,
-        (key) => {
-          checkContext(key, expected);
-          return use(key);
-        },
-        { signal },
-      );
-  }
-
-  /** The layout of a message: the call's, else the vault's, as far as the policy allows. */
-  #layoutToWrite(options: Pick<EncryptOptions, "layout" | "requireCommitment">): WritableLayout {
-    const requireCommitment = options.requireCommitment ?? this.#requireCommitment;
-    if (options.layout !== undefined) return checkLayout(options.layout, requireCommitment);
-    // A call that is stricter than its vault does not mean the vault's layout.
-    return checkLayout(
-      requireCommitment && !this.#requireCommitment ? undefined : this.#layout,
-      requireCommitment,
-    );
-  }
-
-  /** Options of reading with the vault's policy where the call has none. */
-  #reading<T extends { readonly requireCommitment?: boolean | undefined }>(
-    options: T,
-  ): T & { readonly requireCommitment: boolean } {
-    return { ...options, requireCommitment: options.requireCommitment ?? this.#requireCommitment };
-  }
-
   /** Runs a call, which `settled` waits for; its first part before this returns. @throws VaultError ERR_DISPOSED */
-  protected async during<T>(work: () => Promise<T>): Promise<T> {
-    this.#beginCall();
-    try {
-      return await work();
-    } finally {
-      this.#endCall();
-    }
+  protected during<T>(work: () => Promise<T>): Promise<T> {
+    return this.#calls.during(work);
   }
 
   /** Resolves when no call is under way. */
-  protected async settled(): Promise<void> {
-    if (this.#callsUnderWay === 0) return;
-    this.#settled ??= Promise.withResolvers();
-    await this.#settled.promise;
-  }
-
-  #beginCall(): void {
-    this.#checkOpen();
-    this.#callsUnderWay += 1;
-  }
-
-  #endCall(): void {
-    this.#callsUnderWay -= 1;
-    if (this.#callsUnderWay === 0) this.#settled?.resolve();
-  }
-
-  #checkOpen(): void {
-    if (this.#isDisposed) throw new VaultError("ERR_DISPOSED", "the vault has been closed");
+  protected settled(): Promise<void> {
+    return this.#calls.settled();
   }
 }
 
-/** The store's calls as the facade has them: a list is also an iterator. */
-type KvServiceFace = { [K in Exclude<keyof KvService, "listKv">]-?: NonNullable<KvService[K]> };
-
-function checkContext(key: DataKey, expected: Uint8Array | undefined): void {
-  if (expected === undefined) return;
-  if (key.context === undefined) {
-    throw new VaultError("ERR_UNSUPPORTED", "this key service does not tell contexts: none can be expected");
+/** The ports of a vault: those that were given, or requests to a service. */
+function portsOf(options: VaultOptions): Pick<VaultPorts, "keys" | "kv"> {
+  if (options.keys !== undefined) {
+    checkOptions(options, PORTS_OPTIONS, "Vault");
+    return options;
   }
-  if (!equalBytes(canonicalContext(key.context).bytes, expected)) throw decryptFailed();
+  checkOptions(options, HTTP_VAULT_OPTIONS, "Vault");
+  const { layout, requireCommitment, cache, keys, ...http } = options;
+  const transport = new Transport(http);
+  return { keys: new HttpKeyService(transport), kv: new HttpKvService(transport) };
 }

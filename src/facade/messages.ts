@@ -1,0 +1,321 @@
+/**
+ * How a Vault encrypts and decrypts messages.
+ *
+ * Owns the way of a message: its options, the data key that it gets (a fresh one, a lease's, a cached one) and its
+ * envelope. Arguments are those of the methods of the same names in vault.ts, which document them. Must not know which
+ * key service stands behind it.
+ *
+ * @module
+ */
+
+import { encodeBase64 } from "../base/base64.ts";
+import { copyBytes, equalBytes } from "../base/bytes.ts";
+import { lend } from "../base/dispose.ts";
+import type { ItemResult } from "../base/item-result.ts";
+import { checkOptions } from "../base/options.ts";
+import type { AssociatedData } from "../crypto/associated-data.ts";
+import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
+import type { DecryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
+import { envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
+import { checkPlaintext, roomFor } from "../crypto/envelope/plaintext.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
+import {
+  associatedDataBytes,
+  checkLayout,
+  checkResultType,
+  DEFAULT_LAYOUT,
+  decryptEnvelope,
+  localEncrypt,
+  plaintextBytes,
+} from "../crypto/local.ts";
+import type { FindDataKey } from "../crypto/native/stream.ts";
+import { decryptFailed, VaultError } from "../errors.ts";
+import { decryptBatch, encryptBatch, type UseLease, type VaultEncryptItem } from "../keys/batches.ts";
+import { DataKeyCache } from "../keys/data-key-cache.ts";
+import type { CallOptions, KeyService } from "../keys/key-service.ts";
+import { checkLimits, LEASE_LIMITS, type Lease, type LeaseOptions, takeLease } from "../keys/lease.ts";
+import { LeasePool } from "../keys/lease-pool.ts";
+import type { VaultCalls } from "./calls.ts";
+import {
+  DECRYPT_OPTIONS,
+  type DecryptOptions,
+  ENCRYPT_OPTIONS,
+  type EncryptOptions,
+  type VaultBehaviour,
+} from "./options.ts";
+
+/** The messages of one vault: its policy, and the data keys that it holds. */
+export class VaultMessages {
+  readonly #keys: KeyService;
+  readonly #calls: VaultCalls;
+  readonly #layout: WritableLayout;
+  readonly #requireCommitment: boolean;
+  readonly #cache: DataKeyCache;
+  readonly #leases: LeasePool;
+
+  /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT for a wrong behaviour */
+  constructor(keys: KeyService, calls: VaultCalls, behaviour: VaultBehaviour) {
+    this.#keys = keys;
+    this.#calls = calls;
+    this.#requireCommitment = behaviour.requireCommitment === true;
+    this.#layout = checkLayout(behaviour.layout, this.#requireCommitment);
+    this.#cache = new DataKeyCache(behaviour.cache);
+    this.#leases = new LeasePool(keys);
+  }
+
+  /** Encrypts one message. */
+  async encrypt(
+    data: string | Uint8Array,
+    keyContext: KeyContext,
+    associatedData: AssociatedData,
+    options: EncryptOptions = {},
+  ): Promise<string> {
+    checkOptions(options, ENCRYPT_OPTIONS, "encrypt");
+    this.#calls.begin();
+    try {
+      // From here to the first wait everything is copied that a caller could change meanwhile.
+      const aad = copyBytes(associatedDataBytes(associatedData));
+      const layout = this.#layoutToWrite(options);
+      options.signal?.throwIfAborted();
+      if (options.reuse !== undefined && options.reuse !== false) {
+        const limits = options.reuse === true ? {} : options.reuse;
+        checkOptions(limits, LEASE_LIMITS, "reuse");
+        // A byte budget of the caller's is kept to the byte. Of the default one, 64 GiB, a few may stay unused.
+        const given = limits.maxBytes === undefined ? checkPlaintext(data) : plaintextBytes(data);
+        const plaintext = typeof given === "string" ? given : copyBytes(given);
+        const encrypt = (lease: Lease): Promise<string> => lease.encrypt(plaintext, aad, { layout });
+        try {
+          return await this.#leases.use(keyContext, limits, roomFor(plaintext), encrypt, options);
+        } finally {
+          if (typeof plaintext !== "string") plaintext.fill(0);
+        }
+      }
+      const context = contextObject(canonicalContext(keyContext));
+      const plaintext = copyBytes(plaintextBytes(data));
+      try {
+        const made = await this.#keys.createDataKey({ context }, options);
+        return await lend(made, (key) => localEncrypt(plaintext, key, aad, { layout }));
+      } finally {
+        plaintext.fill(0);
+      }
+    } finally {
+      this.#calls.end();
+    }
+  }
+
+  /** Encrypts many messages, with one data key per context. */
+  async encryptMany(
+    items: readonly VaultEncryptItem[],
+    keyContext: KeyContext,
+    associatedData: AssociatedData,
+    options: EncryptOptions = {},
+  ): Promise<ItemResult<string>[]> {
+    checkOptions(options, ENCRYPT_OPTIONS, "encryptMany");
+    return await this.#calls.during(async () => {
+      const layout = this.#layoutToWrite(options);
+      options.signal?.throwIfAborted();
+      const { reuse, signal } = options;
+      if (typeof reuse === "object") checkOptions(reuse, LEASE_LIMITS, "reuse");
+      const limits =
+        reuse === undefined || reuse === false ? undefined : checkLimits(reuse === true ? {} : reuse);
+      const useLease: UseLease = async (context, work) => {
+        if (limits !== undefined) return await this.#leases.use(context, limits, 1, work, { signal });
+        return await lend(await takeLease(this.#keys, context, { layout, signal }), work);
+      };
+      return await encryptBatch(useLease, items, keyContext, associatedData, { ...options, layout });
+    });
+  }
+
+  /** Decrypts one ciphertext. */
+  async decrypt(
+    ciphertext: string,
+    associatedData: AssociatedData,
+    options: DecryptOptions = {},
+  ): Promise<string | Uint8Array> {
+    checkOptions(options, DECRYPT_OPTIONS, "decrypt");
+    this.#calls.checkOpen();
+    const as = checkResultType(options.as);
+    const aad = associatedDataBytes(associatedData);
+    return this.#openByCachedKey(ciphertext, aad, as, options) ?? this.#decrypt(ciphertext, aad, as, options);
+  }
+
+  /** Decrypts many ciphertexts, with one data key per wrapped form. */
+  async decryptMany(
+    items: readonly DecryptItem[],
+    associatedData: AssociatedData,
+    options: DecryptOptions = {},
+  ): Promise<ItemResult<string | Uint8Array>[]> {
+    checkOptions(options, DECRYPT_OPTIONS, "decryptMany");
+    return await this.#calls.during(async () => {
+      options.signal?.throwIfAborted();
+      const expected = expectedContext(options);
+      return await decryptBatch(
+        (encryptedKeys, work, callOptions) => this.#withKey(encryptedKeys, work, callOptions),
+        items,
+        associatedData,
+        this.withPolicy(options),
+        (key) => checkContext(key, expected),
+      );
+    });
+  }
+
+  /** Encrypts a ciphertext anew, into the native layout under a fresh data key. */
+  async upgrade(
+    ciphertext: string,
+    associatedData: AssociatedData,
+    options: DecryptOptions = {},
+  ): Promise<string> {
+    checkOptions(options, DECRYPT_OPTIONS, "upgrade");
+    return await this.#calls.during(async () => {
+      const aad = copyBytes(associatedDataBytes(associatedData));
+      const given = options.context === undefined ? undefined : canonicalContext(options.context);
+      const { provider, signal } = options;
+      const envelope = parseEnvelope(ciphertext, this.withPolicy(options));
+      if (envelope.layout === "native") return ciphertext;
+      const opened = await this.#withKey(
+        encodeBase64(envelope.keyBlob),
+        async (key) => {
+          const context = key.context ?? (given && contextObject(given));
+          if (context === undefined) {
+            throw new VaultError(
+              "ERR_UNSUPPORTED",
+              "this key service does not tell contexts: give the ciphertext's",
+            );
+          }
+          if (key.context !== undefined) checkContext(key, given?.bytes);
+          const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", provider);
+          return { context, plaintext: plaintext as Uint8Array };
+        },
+        { signal },
+      );
+      try {
+        const made = await this.#keys.createDataKey({ context: opened.context }, { signal });
+        return await lend(made, (key) =>
+          localEncrypt(opened.plaintext, key, aad, { layout: "native", provider }),
+        );
+      } finally {
+        opened.plaintext.fill(0);
+      }
+    });
+  }
+
+  /** Takes a data key and holds it. */
+  async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
+    return await this.#calls.during(async () => {
+      const { requireCommitment } = this.withPolicy(options);
+      return await takeLease(this.#keys, context, {
+        ...options,
+        layout: this.#layoutToWrite(options),
+        requireCommitment,
+      });
+    });
+  }
+
+  /** Finds and lends the data keys of native envelopes whose headers have been read. */
+  keyFinder(options: CallOptions & Pick<DecryptOptions, "context">): FindDataKey {
+    const expected = expectedContext(options);
+    const { signal } = options;
+    return (encryptedKeys, use) =>
+      this.#withKey(
+        encryptedKeys,
+        (key) => {
+          checkContext(key, expected);
+          return use(key);
+        },
+        { signal },
+      );
+  }
+
+  /** Options of reading, with the vault's policy where the call has none. */
+  withPolicy<T extends { readonly requireCommitment?: boolean | undefined }>(
+    options: T,
+  ): T & { readonly requireCommitment: boolean } {
+    return { ...options, requireCommitment: options.requireCommitment ?? this.#requireCommitment };
+  }
+
+  /** Lets go of every key that is held. */
+  dispose(): void {
+    this.#cache.dispose();
+    this.#leases.dispose();
+  }
+
+  async #decrypt(
+    ciphertext: string,
+    associatedData: Uint8Array,
+    as: "text" | "bytes",
+    options: DecryptOptions,
+  ): Promise<string | Uint8Array> {
+    this.#calls.begin();
+    try {
+      const aad = copyBytes(associatedData);
+      const { provider } = options;
+      const expected = expectedContext(options);
+      const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.withPolicy(options));
+      const encryptedKeys = encodeBase64(envelope.keyBlob);
+      const plaintext = await this.#withKey(
+        encryptedKeys,
+        (key) => {
+          checkContext(key, expected);
+          return decryptEnvelope(envelope, key, aad, as, provider);
+        },
+        options,
+      );
+      if (envelope.layout === DEFAULT_LAYOUT)
+        this.#cache.noteCiphertext(this.#keys, ciphertext, encryptedKeys);
+      return plaintext;
+    } finally {
+      this.#calls.end();
+    }
+  }
+
+  /** Opens what a key in the cache opens at once: nothing is asked for, and any doubt answers undefined. */
+  #openByCachedKey(
+    ciphertext: string,
+    associatedData: Uint8Array,
+    as: "text" | "bytes",
+    options: DecryptOptions,
+  ): string | Uint8Array | undefined {
+    const { context, layouts, signal, requireCommitment = this.#requireCommitment, provider } = options;
+    const isPlain =
+      context === undefined && layouts === undefined && signal === undefined && !requireCommitment;
+    if (!isPlain || typeof ciphertext !== "string") return undefined;
+    const key = this.#cache.guessKey(this.#keys, ciphertext);
+    if (key === undefined) return undefined;
+    return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, provider, true);
+  }
+
+  /** Runs `work` with an unwrapped data key, which it must not keep. */
+  #withKey<T>(
+    encryptedKeys: string,
+    work: (key: DataKey) => T | Promise<T>,
+    options: CallOptions,
+  ): Promise<T> {
+    return this.#cache.use(this.#keys, encryptedKeys, work, options);
+  }
+
+  /** The layout of a message: the call's, else the vault's, as far as the policy allows. */
+  #layoutToWrite(options: Pick<EncryptOptions, "layout" | "requireCommitment">): WritableLayout {
+    const requireCommitment = options.requireCommitment ?? this.#requireCommitment;
+    if (options.layout !== undefined) return checkLayout(options.layout, requireCommitment);
+    // A call that is stricter than its vault does not mean the vault's layout.
+    return checkLayout(
+      requireCommitment && !this.#requireCommitment ? undefined : this.#layout,
+      requireCommitment,
+    );
+  }
+}
+
+/** The canonical form of the context that a call expects, if it does. */
+function expectedContext({ context }: Pick<DecryptOptions, "context">): Uint8Array | undefined {
+  return context === undefined ? undefined : canonicalContext(context).bytes;
+}
+
+/** @throws VaultError ERR_DECRYPT_FAILED if the key's context is another; ERR_UNSUPPORTED if it is not told */
+function checkContext(key: DataKey, expected: Uint8Array | undefined): void {
+  if (expected === undefined) return;
+  if (key.context === undefined) {
+    throw new VaultError("ERR_UNSUPPORTED", "this key service does not tell contexts: none can be expected");
+  }
+  if (!equalBytes(canonicalContext(key.context).bytes, expected)) throw decryptFailed();
+}

@@ -1,0 +1,137 @@
+/**
+ * The store's calls of a Vault.
+ *
+ * Owns the step from the facade to the KvService port. Must not know which store stands behind it.
+ *
+ * @module
+ */
+
+import { checkOptions } from "../base/options.ts";
+import type { KeyContext } from "../crypto/keys/key-context.ts";
+import { VaultError } from "../errors.ts";
+import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
+import type {
+  KvListRequest,
+  KvMetadata,
+  KvObject,
+  KvObjectWithoutValue,
+  KvPage,
+  KvService,
+  KvVersion,
+} from "../kv/kv-service.ts";
+import { KvListing } from "../kv/pagination.ts";
+import type { VaultCalls } from "./calls.ts";
+
+/** The store's calls as the facade has them: all of them, and a list is also an iterator. */
+type KvServiceFacade = { [K in Exclude<keyof KvService, "listKv">]-?: NonNullable<KvService[K]> };
+
+/** What a {@link Vault} does with its store. */
+export class VaultStore implements KvServiceFacade {
+  readonly #kv: KvService;
+  readonly #calls: VaultCalls;
+
+  /** @param calls - which calls of the vault are under way */
+  constructor(kv: KvService, calls: VaultCalls) {
+    this.#kv = kv;
+    this.#calls = calls;
+  }
+
+  /** Stores a value under a new name. @throws as `KvService.createKv` */
+  async createKv(
+    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
+    options: CallOptions = {},
+  ): Promise<KvMetadata> {
+    checkOptions(options, CALL_OPTIONS, "createKv");
+    return await this.#calls.during(() => this.#kv.createKv(request, options));
+  }
+
+  /** Reads a stored value by id; with `versionId` an old version. @throws as `KvService.getKv` */
+  async getKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<KvObject> {
+    checkOptions(options, CALL_OPTIONS, "getKv");
+    return await this.#calls.during(() => this.#kv.getKv(request, options));
+  }
+
+  /** Reads a stored value by name. @throws as `KvService.getName` */
+  async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+    checkOptions(options, CALL_OPTIONS, "getName");
+    return await this.#calls.during(() => this.#kv.getName(request, options));
+  }
+
+  /** Writes a new version. @throws as `KvService.updateKv` */
+  async updateKv(
+    request: {
+      readonly id: string;
+      readonly value: string;
+      readonly versionCheck?: string | null | undefined;
+    },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    checkOptions(options, CALL_OPTIONS, "updateKv");
+    return await this.#calls.during(() => this.#kv.updateKv(request, options));
+  }
+
+  /** Hides an object and frees its name. @throws as `KvService.deleteKv` */
+  async deleteKv(
+    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly success: true; readonly name: string }> {
+    checkOptions(options, CALL_OPTIONS, "deleteKv");
+    return await this.#calls.during(() => this.#kv.deleteKv(request, options));
+  }
+
+  /** Lists objects: `await` it for a page, or `for await` over all. @throws as `KvService.listKv` */
+  listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
+    checkOptions(options, CALL_OPTIONS, "listKv");
+    const { signal } = options;
+    return new KvListing(async (page) => {
+      return await this.#calls.during(() => this.#kv.listKv(page, { signal }));
+    }, request);
+  }
+
+  /** Lists the versions of an object. @throws as `KvService.listKvVersions` */
+  async listKvVersions(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvPage<KvVersion>> {
+    checkOptions(options, CALL_OPTIONS, "listKvVersions");
+    return await this.#calls.during(() => this.#kv.listKvVersions(request, options));
+  }
+
+  /** An object without its value. @throws as `KvService.listKvMetadata` */
+  async listKvMetadata(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    checkOptions(options, CALL_OPTIONS, "listKvMetadata");
+    return await this.#calls.during(() => this.#kv.listKvMetadata(request, options));
+  }
+
+  /** Brings a deleted object back. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.undeleteKv` */
+  async undeleteKv(
+    request: { readonly id: string },
+    options: CallOptions = {},
+  ): Promise<KvObjectWithoutValue> {
+    checkOptions(options, CALL_OPTIONS, "undeleteKv");
+    return await this.#calls.during(async () => {
+      if (this.#kv.undeleteKv === undefined)
+        throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
+      return await this.#kv.undeleteKv(request, options);
+    });
+  }
+
+  /** Erases stored values for good. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.destroyKv` */
+  async destroyKv(
+    request: { readonly id: string; readonly versionId?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<{ readonly destroyedVersions: number }> {
+    checkOptions(options, CALL_OPTIONS, "destroyKv");
+    return await this.#calls.during(async () => {
+      if (this.#kv.destroyKv === undefined)
+        throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
+      return await this.#kv.destroyKv(request, options);
+    });
+  }
+}
