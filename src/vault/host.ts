@@ -12,9 +12,10 @@ import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/
 import { readyRandom } from "../crypto/primitives/random.ts";
 import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../errors.ts";
-import { ApiKeys } from "./access/api-keys.ts";
+import type { Access } from "./access/access.ts";
+import { type ApiKeyInfo, ApiKeys } from "./access/api-keys.ts";
+import { Callers } from "./access/callers.ts";
 import { clearExpiredAnswers, IdempotentWrites } from "./access/idempotency.ts";
-import type { Session } from "./access/session.ts";
 import { type EventActor, EventLog, type EventMode } from "./events/events.ts";
 import { Webhooks } from "./events/webhooks.ts";
 import { newId } from "./ids.ts";
@@ -42,70 +43,23 @@ export interface Principal {
   readonly constraints?: KeyContext | undefined;
   /** Which events are recorded; default `changes`. */
   readonly events?: EventMode | undefined;
-  /**
-   * Makes the session's one write happen once: a key of the caller's, and all of the request that a
-   * repetition must have in common.
-   */
-  readonly idempotency?: { readonly key: string; readonly request: Uint8Array } | undefined;
 }
 
-/** The services of one session; each is made when it is first asked for. */
+/** The services of an environment on behalf of one principal. Made once, it serves any number of calls. */
 export interface HostSession {
   readonly environmentId: string;
   readonly keys: EmbeddedKeyService;
   readonly kv: EmbeddedKvStore;
   readonly keks: KekLifecycle;
-  /** Runs other writes of the session once per idempotency key. */
-  readonly writes: IdempotentWrites;
 }
 
-class OpenSession implements HostSession {
-  readonly environmentId: string;
-  readonly #keys: () => EmbeddedKeyService;
-  readonly #kv: () => EmbeddedKvStore;
-  readonly #keks: () => KekLifecycle;
-  readonly #writes: () => IdempotentWrites;
-
-  constructor(
-    vaultId: string,
-    database: Database,
-    rootKeys: RootKeys,
-    keyring: Keyring,
-    session: Session,
-    now: () => number,
-  ) {
-    this.environmentId = session.environmentId;
-    this.#writes = once(() => new IdempotentWrites(database, rootKeys, session, now));
-    this.#keys = once(() => new EmbeddedKeyService(vaultId, keyring, database, session));
-    this.#kv = once(() => new EmbeddedKvStore(database, keyring, session, this.writes, now));
-    this.#keks = once(() => new KekLifecycle(database, rootKeys, session, this.writes, now));
-  }
-
-  get keys(): EmbeddedKeyService {
-    return this.#keys();
-  }
-
-  get kv(): EmbeddedKvStore {
-    return this.#kv();
-  }
-
-  get keks(): KekLifecycle {
-    return this.#keks();
-  }
-
-  get writes(): IdempotentWrites {
-    return this.#writes();
-  }
+/** An API key that was recognised, and the session on its behalf. */
+export interface Caller {
+  readonly apiKey: ApiKeyInfo;
+  readonly session: HostSession;
 }
 
-function once<T>(make: () => T): () => T {
-  let made: T | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
-}
-
+/** How to open a host. */
 export interface HostOptions extends RootKeyRequest {
   /** Told what the user should know. */
   readonly onNotice: (notice: string) => void;
@@ -126,6 +80,8 @@ export class VaultHost {
   readonly apiKeys: ApiKeys;
   readonly events: EventLog;
   readonly webhooks: Webhooks;
+  /** Runs writes once per idempotency key, and makes the option by which services are told one. */
+  readonly writes: IdempotentWrites;
   readonly #database: Database;
   readonly #rootKeys: RootKeys;
   readonly #now: () => number;
@@ -138,34 +94,47 @@ export class VaultHost {
     this.vaultId = vaultId;
     this.apiKeys = new ApiKeys(database, now);
     this.events = new EventLog(database, now);
-    this.webhooks = new Webhooks(database, rootKeys, now);
+    this.writes = new IdempotentWrites(database, rootKeys, now);
+    this.webhooks = new Webhooks(database, rootKeys, this.writes, now);
   }
 
-  /** The services of an environment on behalf of `principal`. Cheap: one may be opened per request. */
+  /** The services of an environment on behalf of `principal`. */
   session(environmentId: string, principal: Principal): HostSession {
     const { constraints } = principal;
     const scope: readonly ContextEntry[] =
       constraints === undefined || Object.keys(constraints).length === 0
         ? []
         : canonicalContext(constraints).entries;
-    const events = this.events.sink(environmentId, principal.actor, principal.events ?? "changes");
-    const { idempotency } = principal;
-    const session: Session = {
+    const access: Access = {
       environmentId,
       actor: principal.actor,
       scope,
-      events,
-      ...(idempotency === undefined
-        ? {}
-        : {
-            idempotency: {
-              key: this.#rootKeys.idempotencyKey(environmentId, principal.actor.id, idempotency.key),
-              fingerprint: this.#rootKeys.fingerprint(idempotency.request),
-            },
-          }),
+      events: this.events.sink(environmentId, principal.actor, principal.events ?? "changes"),
     };
     const keyring = this.#keyring(environmentId);
-    return new OpenSession(this.vaultId, this.#database, this.#rootKeys, keyring, session, this.#now);
+    return {
+      environmentId,
+      keys: new EmbeddedKeyService(this.vaultId, keyring, this.#database, access),
+      kv: new EmbeddedKvStore(this.#database, keyring, access, this.writes, this.#now),
+      keks: new KekLifecycle(this.#database, this.#rootKeys, access, this.writes, this.#now),
+    };
+  }
+
+  /**
+   * Recognises API keys, and keeps a session with each that is known.
+   *
+   * @param events - which events the sessions record
+   */
+  callers(events: EventMode): Callers<Caller> {
+    return new Callers(this.#database, (apiKey) => {
+      const { id, name, environmentId, constraints } = apiKey;
+      const session = this.session(environmentId, {
+        actor: { id, name, source: "api" },
+        constraints,
+        events,
+      });
+      return { apiKey, session };
+    });
   }
 
   /** Runs `work` as `Database.atOnce` does. */

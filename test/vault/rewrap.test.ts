@@ -265,9 +265,9 @@ function storeOver(database: Database): EmbeddedKvStore {
   const { environmentId } = vault;
   const keyring = new Keyring(database, rootKeys, environmentId, Date.now);
   const events = { append: async () => {}, note: () => {} };
-  const session = { environmentId, actor: TEST_ACTOR, scope: [], events };
-  const writes = new IdempotentWrites(database, rootKeys, session, Date.now);
-  return new EmbeddedKvStore(database, keyring, session, writes, Date.now);
+  const access = { environmentId, actor: TEST_ACTOR, scope: [], events };
+  const writes = new IdempotentWrites(database, rootKeys, Date.now);
+  return new EmbeddedKvStore(database, keyring, access, writes, Date.now);
 }
 
 describe("races with a shred", () => {

@@ -14,7 +14,7 @@ import { KEY_BYTES } from "../../crypto/limits.ts";
 import { randomBytes, withOneRead } from "../../crypto/primitives/random.ts";
 import type { ApiKeyInfo } from "../../vault/access/api-keys.ts";
 import type { EventMode } from "../../vault/events/events.ts";
-import type { HostSession, Principal, VaultHost } from "../../vault/host.ts";
+import type { VaultHost } from "../../vault/host.ts";
 import { BODY_BYTES_SMALL_MAX, URL_CHARS_MAX } from "../limits.ts";
 import { COFFER_OPERATIONS } from "../operations/coffer-api.ts";
 import { VAULT_OPERATIONS } from "../operations/vault-api.ts";
@@ -115,6 +115,7 @@ interface Route {
 export function createApp(options: AppOptions): App {
   checkOptions(options, APP_OPTIONS, "createApp");
   const { host } = options;
+  const callers = host.callers(options.events ?? "all");
   const metrics = new Metrics();
   const limiter =
     options.requestsPerMinute === undefined ? undefined : new RateLimiter(options.requestsPerMinute);
@@ -140,22 +141,6 @@ export function createApp(options: AppOptions): App {
     json(200, metrics.render(), trace, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
   );
 
-  /** Sessions of API keys as long as these are known: a session without an idempotency key is like every other. */
-  const sessions = new WeakMap<ApiKeyInfo, HostSession>();
-
-  function openSession(apiKey: ApiKeyInfo, idempotency: Principal["idempotency"]): HostSession {
-    const known = idempotency === undefined ? sessions.get(apiKey) : undefined;
-    if (known !== undefined) return known;
-    const session = host.session(apiKey.environmentId, {
-      actor: { id: apiKey.id, name: apiKey.name, source: "api" },
-      constraints: apiKey.constraints,
-      events: options.events ?? "all",
-      idempotency,
-    });
-    if (idempotency === undefined) sessions.set(apiKey, session);
-    return session;
-  }
-
   /** Awaits only what is not there yet: what can be answered at once is carried out before this returns. */
   async function run(
     operation: Operation,
@@ -163,8 +148,8 @@ export function createApp(options: AppOptions): App {
     parameters: Parameters,
     trace: Trace,
   ): Promise<unknown> {
-    const found = authenticate(host, asked);
-    const apiKey = found instanceof Promise ? await found : found;
+    const found = authenticate(callers, asked);
+    const { apiKey, session } = found instanceof Promise ? await found : found;
     trace.apiKey = apiKey;
     limiter?.take(apiKey.id);
     const lacking = operation.permissions.find((permission) => !apiKey.permissions.includes(permission));
@@ -183,11 +168,12 @@ export function createApp(options: AppOptions): App {
       bytes = read instanceof Promise ? await read : read;
       body = validate(operation.bodySchema, parseStrictJson(bytes), 422);
     }
-    const idempotency = operation.isIdempotent ? idempotencyOf(operation.id, asked, bytes) : undefined;
-    const session = openSession(apiKey, idempotency);
+    const idempotency = operation.isIdempotent
+      ? idempotencyOf(host, apiKey, operation.id, asked, bytes)
+      : undefined;
     const { signal } = asked;
     try {
-      return await operation.run({ path, query, body, session, apiKey, host, signal });
+      return await operation.run({ path, query, body, session, apiKey, host, signal, idempotency });
     } catch (error) {
       if (signal.aborted) throw new Problem(499, "ERR_REQUEST_ABORTED", "The client has gone.");
       // What an error may tell depends on what was asked.

@@ -7,18 +7,19 @@
  * @module
  */
 import type { z } from "zod";
-import type { ApiKeyInfo, Permission } from "../../vault/access/api-keys.ts";
-import type { HostSession, VaultHost } from "../../vault/host.ts";
+import type { Permission } from "../../vault/access/api-keys.ts";
+import type { Idempotency } from "../../vault/access/idempotency.ts";
+import type { Caller, VaultHost } from "../../vault/host.ts";
 
 /** A call that has been authenticated, authorised and validated. */
-export interface Call<Path = unknown, Query = unknown, Body = unknown> {
+export interface Call<Path = unknown, Query = unknown, Body = unknown> extends Caller {
   readonly path: Path;
   readonly query: Query;
   readonly body: Body;
-  readonly session: HostSession;
-  readonly apiKey: ApiKeyInfo;
   readonly host: VaultHost;
   readonly signal: AbortSignal;
+  /** By which a repetition is known; undefined without an Idempotency-Key, and where none is honoured. */
+  readonly idempotency: Idempotency | undefined;
 }
 
 export interface Operation {

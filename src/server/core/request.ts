@@ -9,7 +9,9 @@
 import type { z } from "zod";
 import { concatBytes, utf8 } from "../../base/bytes.ts";
 import type { ApiKeyInfo } from "../../vault/access/api-keys.ts";
-import type { VaultHost } from "../../vault/host.ts";
+import type { Callers } from "../../vault/access/callers.ts";
+import type { Idempotency } from "../../vault/access/idempotency.ts";
+import type { Caller, VaultHost } from "../../vault/host.ts";
 import { IDEMPOTENCY_KEY_CHARS_MAX } from "../limits.ts";
 import { type Asked, bodyTooLarge } from "./exchange.ts";
 import { invalidRequest, Problem } from "./problems.ts";
@@ -23,16 +25,16 @@ const BEARER = /^Bearer ([\x21-\x7e]{1,200})$/i;
  *
  * @throws Problem 401
  */
-export function authenticate(host: VaultHost, asked: Asked): ApiKeyInfo | Promise<ApiKeyInfo> {
+export function authenticate(callers: Callers<Caller>, asked: Asked): Caller | Promise<Caller> {
   const key = BEARER.exec(asked.header("authorization") ?? "")?.[1];
   if (key === undefined) throw unauthenticated();
-  return host.apiKeys.recall(key) ?? lookUp(host, key);
+  return callers.recall(key) ?? lookUp(callers, key);
 }
 
-async function lookUp(host: VaultHost, key: string): Promise<ApiKeyInfo> {
-  const apiKey = await host.apiKeys.authenticate(key);
-  if (apiKey === undefined) throw unauthenticated();
-  return apiKey;
+async function lookUp(callers: Callers<Caller>, key: string): Promise<Caller> {
+  const caller = await callers.authenticate(key);
+  if (caller === undefined) throw unauthenticated();
+  return caller;
 }
 
 function unauthenticated(): Problem {
@@ -87,17 +89,17 @@ export function validate(schema: z.ZodType | undefined, value: unknown, status: 
 
 /** The Idempotency-Key and everything that a repeated request must have in common. */
 export function idempotencyOf(
+  host: VaultHost,
+  apiKey: ApiKeyInfo,
   operationId: string,
   asked: Asked,
   body: Uint8Array | undefined,
-): { key: string; request: Uint8Array } | undefined {
+): Idempotency | undefined {
   const key = asked.header("idempotency-key");
   if (key === undefined) return undefined;
   if (key === "" || key.length > IDEMPOTENCY_KEY_CHARS_MAX) {
     throw invalidRequest(`An Idempotency-Key has 1 to ${IDEMPOTENCY_KEY_CHARS_MAX} characters.`);
   }
-  return {
-    key,
-    request: concatBytes(utf8(`${operationId}\n${asked.target}\n`, "URL"), body ?? new Uint8Array(0)),
-  };
+  const request = concatBytes(utf8(`${operationId}\n${asked.target}\n`, "URL"), body ?? new Uint8Array(0));
+  return host.writes.identify(apiKey, key, request);
 }

@@ -158,8 +158,8 @@ const KV: readonly Operation[] = [
     answerSchema: schemas.objectWithoutValue,
     status: 200,
     isIdempotent: true,
-    run: async ({ session, path, signal }) =>
-      objectWithoutValueToWire(await session.kv.undeleteKv({ id: path.id }, { signal })),
+    run: async ({ session, path, signal, idempotency }) =>
+      objectWithoutValueToWire(await session.kv.undeleteKv({ id: path.id }, { signal, idempotency })),
   }),
   operation({
     id: "destroyKv",
@@ -172,8 +172,9 @@ const KV: readonly Operation[] = [
     answerSchema: schemas.destroyAnswer,
     status: 200,
     isIdempotent: true,
-    run: async ({ session, path, body, signal }) => {
-      const done = await session.kv.destroyKv({ id: path.id, versionId: body.version_id }, { signal });
+    run: async ({ session, path, body, signal, idempotency }) => {
+      const request = { id: path.id, versionId: body.version_id };
+      const done = await session.kv.destroyKv(request, { signal, idempotency });
       return { destroyed_versions: done.destroyedVersions };
     },
   }),
@@ -209,7 +210,8 @@ const KEKS: readonly Operation[] = [
     answerSchema: schemas.kekInfo,
     status: 200,
     isIdempotent: true,
-    run: async ({ session, body }) => kekToWire(await session.keks.rotate(selector(body))),
+    run: async ({ session, body, idempotency }) =>
+      kekToWire(await session.keks.rotate(selector(body), { idempotency })),
   }),
   operation({
     id: "disableKek",
@@ -221,8 +223,8 @@ const KEKS: readonly Operation[] = [
     answerSchema: schemas.kekInfo,
     status: 200,
     isIdempotent: true,
-    run: async ({ session, body }) =>
-      kekToWire(await session.keks.disable({ ...selector(body), version: body.version })),
+    run: async ({ session, body, idempotency }) =>
+      kekToWire(await session.keks.disable({ ...selector(body), version: body.version }, { idempotency })),
   }),
   operation({
     id: "enableKek",
@@ -234,8 +236,8 @@ const KEKS: readonly Operation[] = [
     answerSchema: schemas.kekInfo,
     status: 200,
     isIdempotent: true,
-    run: async ({ session, body }) =>
-      kekToWire(await session.keks.enable({ ...selector(body), version: body.version })),
+    run: async ({ session, body, idempotency }) =>
+      kekToWire(await session.keks.enable({ ...selector(body), version: body.version }, { idempotency })),
   }),
   operation({
     id: "shredKek",
@@ -247,11 +249,11 @@ const KEKS: readonly Operation[] = [
     answerSchema: schemas.shredAnswer,
     status: 200,
     isIdempotent: true,
-    run: async ({ session, body }) =>
+    run: async ({ session, body, idempotency }) =>
       shredToWire(
         await session.keks.shred(
           { ...selector(body), version: body.version },
-          { dryRun: body.dry_run, delayMs: body.delay_ms },
+          { dryRun: body.dry_run, delayMs: body.delay_ms, idempotency },
         ),
       ),
   }),
@@ -291,8 +293,8 @@ const WEBHOOKS: readonly Operation[] = [
     answerSchema: schemas.webhookWithSecret,
     status: 201,
     isIdempotent: true,
-    run: async ({ host, session, body }) => {
-      const created = await host.webhooks.create(session.environmentId, body, session.writes);
+    run: async ({ host, session, body, idempotency }) => {
+      const created = await host.webhooks.create(session.environmentId, body, { idempotency });
       return { ...webhookToWire(created), secret: created.secret };
     },
   }),
@@ -306,8 +308,8 @@ const WEBHOOKS: readonly Operation[] = [
     answerSchema: schemas.removeAnswer,
     status: 200,
     isIdempotent: true,
-    run: async ({ host, session, path }) => {
-      await host.webhooks.remove(session.environmentId, path.id, session.writes);
+    run: async ({ host, session, path, idempotency }) => {
+      await host.webhooks.remove(session.environmentId, path.id, { idempotency });
       return { success: true };
     },
   }),
@@ -337,8 +339,8 @@ const WEBHOOKS: readonly Operation[] = [
     answerSchema: schemas.reviveAnswer,
     status: 200,
     isIdempotent: true,
-    run: async ({ host, session }) => ({
-      revived: await host.webhooks.revive(session.environmentId, session.writes),
+    run: async ({ host, session, idempotency }) => ({
+      revived: await host.webhooks.revive(session.environmentId, { idempotency }),
     }),
   }),
 ];

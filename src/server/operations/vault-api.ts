@@ -89,9 +89,9 @@ export const VAULT_OPERATIONS: readonly Operation[] = [
     bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: schemas.metadata,
     status: 201,
-    run: async ({ session, body, signal }) => {
+    run: async ({ session, body, signal, idempotency }) => {
       const request = { name: body.name, value: body.value, keyContext: body.key_context };
-      return metadataToWire(await session.kv.createKv(request, { signal }));
+      return metadataToWire(await session.kv.createKv(request, { signal, idempotency }));
     },
   }),
   operation({
@@ -129,9 +129,9 @@ export const VAULT_OPERATIONS: readonly Operation[] = [
     bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: schemas.objectWithoutValue,
     status: 201,
-    run: async ({ session, path, body, signal }) => {
+    run: async ({ session, path, body, signal, idempotency }) => {
       const request = { id: path.id, value: body.value, versionCheck: body.version_check };
-      return objectWithoutValueToWire(await session.kv.updateKv(request, { signal }));
+      return objectWithoutValueToWire(await session.kv.updateKv(request, { signal, idempotency }));
     },
   }),
   operation({
@@ -144,8 +144,8 @@ export const VAULT_OPERATIONS: readonly Operation[] = [
     querySchema: schemas.versionCheckQuery,
     answerSchema: schemas.deleteAnswer,
     status: 200,
-    run: ({ session, path, query, signal }) =>
-      session.kv.deleteKv({ id: path.id, versionCheck: query.version_check }, { signal }),
+    run: ({ session, path, query, signal, idempotency }) =>
+      session.kv.deleteKv({ id: path.id, versionCheck: query.version_check }, { signal, idempotency }),
   }),
   operation({
     id: "listKvMetadata",

@@ -1,23 +1,18 @@
 /**
  * API keys: who may ask a server for what.
  *
- * Owns their form, their rows (only a hash is stored) and the permissions and constraints that hang on one. Must not
- * know HTTP; the server asks here who a caller is.
+ * Owns their form, their rows (only a hash is stored) and the permissions and constraints that hang on one. Must not know
+ * HTTP, nor how a caller is recognised (callers.ts).
  *
  * @module
  */
 import { encodeBase64 } from "../../base/base64.ts";
-import { equalBytes, utf8 } from "../../base/bytes.ts";
-import {
-  type ContextEntry,
-  canonicalContext,
-  contextObject,
-  type KeyContext,
-} from "../../crypto/keys/key-context.ts";
+import { utf8 } from "../../base/bytes.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { hash } from "../../crypto/primitives/hash.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { invalidRange, invalidType, VaultError } from "../../errors.ts";
-import { hexOf, newId } from "../ids.ts";
+import { newId } from "../ids.ts";
 import {
   API_KEY_BYTES,
   API_KEY_CHECKSUM_CHARS,
@@ -50,9 +45,6 @@ export interface ApiKeyInfo {
 export class ApiKeys {
   readonly #database: Database;
   readonly #now: () => number;
-  /** Keys that were looked up, by digest, true for one value of the counter. */
-  readonly #known = new Map<string, ApiKeyInfo>();
-  #knownAt = -1;
 
   constructor(database: Database, now: () => number) {
     this.#database = database;
@@ -125,7 +117,7 @@ export class ApiKeys {
         "SELECT * FROM api_keys WHERE environment_id = coalesce(?, environment_id) ORDER BY created_at DESC, id",
         environmentId ?? null,
       );
-      return rows.map(toInfo);
+      return rows.map(apiKeyInfo);
     });
   }
 
@@ -140,62 +132,13 @@ export class ApiKeys {
       const row = await sql.get("SELECT * FROM api_keys WHERE id = ?", id);
       if (row === undefined) throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such API key");
       await sql.run("UPDATE counters SET value = value + 1 WHERE name = 'api_keys'");
-      return toInfo(row);
+      return apiKeyInfo(row);
     });
   }
-
-  /**
-   * Who a key belongs to, if it was looked up before and no key was revoked since; answers at once.
-   *
-   * @param key - as a caller sent it
-   */
-  recall(key: string): ApiKeyInfo | undefined {
-    this.#forgetOutdated();
-    return this.#known.size === 0 || !KEY_FORM.test(key) ? undefined : this.#known.get(hexOf(digestOf(key)));
-  }
-
-  /**
-   * Who a key belongs to. An unknown, a revoked and a malformed key are the same: undefined.
-   *
-   * @param key - as a caller sent it
-   */
-  async authenticate(key: string): Promise<ApiKeyInfo | undefined> {
-    if (!isWellFormedKey(key)) return undefined;
-    const at = this.#forgetOutdated();
-    const digest = digestOf(key);
-    const id = hexOf(digest);
-    const known = this.#known.get(id);
-    if (known !== undefined) return known;
-    const row = await this.#database.read((sql) =>
-      sql.get("SELECT * FROM api_keys WHERE digest = ?", digest),
-    );
-    // The index has found it by a hash of 256 random bits; the comparison is constant-time all the same.
-    if (row === undefined || row.revoked_at !== null || !equalBytes(row.digest as Uint8Array, digest))
-      return undefined;
-    const info = toInfo(row);
-    if (this.#knownAt === at && this.#database.changes().apiKeys === at) this.#known.set(id, info);
-    return info;
-  }
-
-  /** Lets go of what was known before a key was revoked. @returns the counter that all that is left is true for */
-  #forgetOutdated(): number {
-    const { apiKeys } = this.#database.changes();
-    if (apiKeys !== this.#knownAt) {
-      this.#known.clear();
-      this.#knownAt = apiKeys;
-    }
-    return apiKeys;
-  }
 }
 
-/** Whether a context has all entries that a key is constrained to. */
-export function satisfies(entries: readonly ContextEntry[], constraints: readonly ContextEntry[]): boolean {
-  return constraints.every((needed) =>
-    entries.some((entry) => entry.name === needed.name && entry.value === needed.value),
-  );
-}
-
-function toInfo(row: Row): ApiKeyInfo {
+/** What is stored of an API key. */
+export function apiKeyInfo(row: Row): ApiKeyInfo {
   return {
     id: row.id as string,
     name: row.name as string,
@@ -219,14 +162,16 @@ function checksum(secret: string): string {
   );
 }
 
-const KEY_FORM = /^sk_([A-Za-z0-9_-]{43})([A-Za-z0-9_-]{4})$/;
+/** How an API key is written: secret and checksum. */
+export const KEY_FORM = /^sk_([A-Za-z0-9_-]{43})([A-Za-z0-9_-]{4})$/;
 
-/** Catches typing errors and foreign keys without asking the database. */
-function isWellFormedKey(key: string): boolean {
+/** Whether its checksum is right: catches typing errors and foreign keys without asking the database. */
+export function isWellFormedKey(key: string): boolean {
   const match = KEY_FORM.exec(key);
   return match !== null && checksum(match[1]!) === match[2];
 }
 
-function digestOf(key: string): Uint8Array {
+/** SHA-256 of an API key: all that is stored of it. */
+export function digestOf(key: string): Uint8Array {
   return hash.sha256(utf8(key, "API key"));
 }

@@ -9,25 +9,56 @@
  */
 import { equalBytes, fromUtf8, utf8 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
+import type { CallOptions } from "../../keys/key-service.ts";
 import type { RootKeys } from "../keks/kek.ts";
 import { EXPIRED_ANSWERS_PER_WRITE, IDEMPOTENT_ANSWER_MS } from "../limits.ts";
-import type { Database, Sql, WaitOptions } from "../storage/database.ts";
-import type { Session } from "./session.ts";
+import type { Database, Sql } from "../storage/database.ts";
 
-/** The writes of one session; without an idempotency key nothing of them is kept. */
+/** A request by which it is known when it is repeated. Nothing of it is in clear. */
+export interface Idempotency {
+  readonly environmentId: string;
+  /** The caller's key as it is stored: an HMAC in hexadecimal. */
+  readonly key: string;
+  /** HMAC of all that a repetition must have in common. */
+  readonly fingerprint: Uint8Array;
+}
+
+/** What calls take that change something. */
+export interface WriteOptions extends CallOptions {
+  /** Makes the call happen once: a repetition gets the first one's answer. Default: each call happens. */
+  readonly idempotency?: Idempotency | undefined;
+}
+
+/** The writes of one database; without an idempotency key nothing of them is kept. */
 export class IdempotentWrites {
   readonly #database: Database;
   readonly #rootKeys: RootKeys;
-  readonly #session: Session;
-  readonly #environmentId: string;
   readonly #now: () => number;
 
-  constructor(database: Database, rootKeys: RootKeys, session: Session, now: () => number) {
+  constructor(database: Database, rootKeys: RootKeys, now: () => number) {
     this.#database = database;
     this.#rootKeys = rootKeys;
-    this.#session = session;
-    this.#environmentId = session.environmentId;
     this.#now = now;
+  }
+
+  /**
+   * A caller's request with an idempotency key.
+   *
+   * @param caller - one caller's keys never meet another's
+   * @param key - the caller's
+   * @param request - all that a repetition must have in common
+   */
+  identify(
+    caller: { readonly environmentId: string; readonly id: string },
+    key: string,
+    request: Uint8Array,
+  ): Idempotency {
+    const { environmentId, id } = caller;
+    return {
+      environmentId,
+      key: this.#rootKeys.idempotencyKey(environmentId, id, key),
+      fingerprint: this.#rootKeys.fingerprint(request),
+    };
   }
 
   /**
@@ -37,17 +68,18 @@ export class IdempotentWrites {
    * @param work - answers what can be written as JSON, and read from it as the same
    * @throws as `Database.write`; VaultError ERR_IDEMPOTENCY_CONFLICT if the key was used for another request
    */
-  write<T>(work: (sql: Sql) => Promise<T>, options: WaitOptions = {}): Promise<T> {
-    return this.#database.write((sql) => this.once(sql, work), options);
+  write<T>(work: (sql: Sql) => Promise<T>, options: WriteOptions = {}): Promise<T> {
+    const { idempotency } = options;
+    return this.#database.write((sql) => this.once(sql, idempotency, work), options);
   }
 
   /** The same within a write transaction that has begun. */
-  async once<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise<T> {
-    if (this.#session.idempotency === undefined) return work(sql);
-    const answered = await this.#claim<T>(sql);
+  async once<T>(sql: Sql, idempotency: Idempotency | undefined, work: (sql: Sql) => Promise<T>): Promise<T> {
+    if (idempotency === undefined) return work(sql);
+    const answered = await this.#claim<T>(sql, idempotency);
     if (answered !== undefined) return answered.value;
     const answer = await work(sql);
-    await this.#remember(sql, answer);
+    await this.#remember(sql, idempotency, answer);
     return answer;
   }
 
@@ -56,13 +88,15 @@ export class IdempotentWrites {
    *
    * @throws VaultError ERR_IDEMPOTENCY_CONFLICT if the key was used for another request; ERR_STORAGE_CORRUPT
    */
-  async answered<T>(sql: Sql): Promise<{ readonly value: T } | undefined> {
-    const { idempotency } = this.#session;
+  async answered<T>(
+    sql: Sql,
+    idempotency: Idempotency | undefined,
+  ): Promise<{ readonly value: T } | undefined> {
     if (idempotency === undefined) return undefined;
     const row = await sql.get(
       `SELECT request_hash, answer FROM idempotent_answers
        WHERE environment_id = ? AND idempotency_key = ? AND created_at >= ?`,
-      this.#environmentId,
+      idempotency.environmentId,
       idempotency.key,
       this.#now() - IDEMPOTENT_ANSWER_MS,
     );
@@ -70,7 +104,7 @@ export class IdempotentWrites {
     if (!equalBytes(row.request_hash as Uint8Array, idempotency.fingerprint)) {
       throw new VaultError("ERR_IDEMPOTENCY_CONFLICT", "the idempotency key was used for another request");
     }
-    const text = this.#rootKeys.openAnswer(row.answer as string, this.#owner(idempotency));
+    const text = this.#rootKeys.openAnswer(row.answer as string, owner(idempotency));
     return { value: JSON.parse(fromUtf8(text) as string) as T };
   }
 
@@ -78,41 +112,39 @@ export class IdempotentWrites {
    * Makes the key this transaction's, unless there is an answer: the same request elsewhere waits for its end, and then gets
    * its answer, or the key.
    */
-  async #claim<T>(sql: Sql): Promise<{ readonly value: T } | undefined> {
-    const idempotency = this.#session.idempotency!;
+  async #claim<T>(sql: Sql, idempotency: Idempotency): Promise<{ readonly value: T } | undefined> {
     const now = this.#now();
     const claimed = await sql.run(
       `INSERT INTO idempotent_answers (environment_id, idempotency_key, request_hash, answer, created_at)
        VALUES (?, ?, ?, '', ?) ON CONFLICT (environment_id, idempotency_key) DO UPDATE
        SET request_hash = excluded.request_hash, answer = '', created_at = excluded.created_at
        WHERE idempotent_answers.created_at < ?`,
-      this.#environmentId,
+      idempotency.environmentId,
       idempotency.key,
       idempotency.fingerprint,
       now,
       now - IDEMPOTENT_ANSWER_MS,
     );
-    return claimed === 1 ? undefined : this.answered<T>(sql);
+    return claimed === 1 ? undefined : this.answered<T>(sql, idempotency);
   }
 
-  async #remember<T>(sql: Sql, answer: T): Promise<void> {
-    const idempotency = this.#session.idempotency!;
+  async #remember<T>(sql: Sql, idempotency: Idempotency, answer: T): Promise<void> {
     const text = utf8(JSON.stringify(answer), "the answer");
     await sql.run(
       "UPDATE idempotent_answers SET answer = ? WHERE environment_id = ? AND idempotency_key = ?",
-      this.#rootKeys.sealAnswer(text, this.#owner(idempotency)),
-      this.#environmentId,
+      this.#rootKeys.sealAnswer(text, owner(idempotency)),
+      idempotency.environmentId,
       idempotency.key,
     );
   }
-
-  /** What a sealed answer is bound to: nobody who writes the database can give it to another request. */
-  #owner({ key, fingerprint }: NonNullable<Session["idempotency"]>): readonly Uint8Array[] {
-    return [utf8(this.#environmentId, "environment id"), utf8(key, "idempotency key"), fingerprint];
-  }
 }
 
-/** Clears away answers that are no longer owed to anybody, a few at a time: writes get their turn between. */
+/** What a sealed answer is bound to: who writes the database cannot give it to another request. */
+function owner({ environmentId, key, fingerprint }: Idempotency): readonly Uint8Array[] {
+  return [utf8(environmentId, "environment id"), utf8(key, "idempotency key"), fingerprint];
+}
+
+/** Clears away answers that are too old to be repeated, a few at a time: other writes get their turn between. */
 export async function clearExpiredAnswers(database: Database, now: number): Promise<void> {
   const some = `SELECT idempotency_key FROM idempotent_answers WHERE created_at < ? ORDER BY created_at LIMIT ?`;
   const parameters = [now - IDEMPOTENT_ANSWER_MS, EXPIRED_ANSWERS_PER_WRITE] as const;

@@ -10,7 +10,7 @@ import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8, toHex, utf8 } from "../../base/bytes.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { invalidRange, VaultError } from "../../errors.ts";
-import type { IdempotentWrites } from "../access/idempotency.ts";
+import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import type { RootKeys } from "../keks/kek.ts";
 import {
   DELIVERIES_PAGE_MAX,
@@ -64,18 +64,17 @@ export interface DeadDelivery {
   readonly lastError: string;
 }
 
-/** What runs a write: the database, or a session that does it once per idempotency key. */
-type Writer = Pick<IdempotentWrites, "write">;
-
 /** The webhooks of one database. */
 export class Webhooks {
   readonly #database: Database;
   readonly #rootKeys: RootKeys;
+  readonly #writes: IdempotentWrites;
   readonly #now: () => number;
 
-  constructor(database: Database, rootKeys: RootKeys, now: () => number) {
+  constructor(database: Database, rootKeys: RootKeys, writes: IdempotentWrites, now: () => number) {
     this.#database = database;
     this.#rootKeys = rootKeys;
+    this.#writes = writes;
     this.#now = now;
   }
 
@@ -84,14 +83,13 @@ export class Webhooks {
    *
    * @param request.url - https, at most 2,000 characters; what it may reach, the server that delivers decides
    * @param request.kinds - default all
-   * @param writer - runs the write; default once per call
    * @returns the secret, which is never shown again, but to a repetition of the call with its idempotency key
    * @throws RangeError ERR_INVALID_ARGUMENT
    */
   async create(
     environmentId: string,
     request: { readonly url: string; readonly kinds?: readonly string[] | undefined },
-    writer: Writer = this.#database,
+    options: WriteOptions = {},
   ): Promise<WebhookInfo & { readonly secret: string }> {
     const { url } = request;
     let protocol: string | undefined;
@@ -110,7 +108,7 @@ export class Webhooks {
     const id = `${WEBHOOK_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
     const secret = `${WEBHOOK_SECRET_PREFIX}${encodeBase64(randomBytes(WEBHOOK_SECRET_BYTES)).replace(/[+/=]/g, "")}`;
     const now = this.#now();
-    return writer.write(async (sql) => {
+    return this.#writes.write(async (sql) => {
       await sql.run(
         "INSERT INTO webhooks (id, environment_id, url, kinds, sealed_secret, created_at) VALUES (?, ?, ?, ?, ?, ?)",
         id,
@@ -127,7 +125,7 @@ export class Webhooks {
         createdAt: new Date(now).toISOString(),
         secret,
       };
-    });
+    }, options);
   }
 
   /** The webhooks of an environment, the oldest first. */
@@ -142,8 +140,8 @@ export class Webhooks {
   }
 
   /** Ends a webhook; what it is owed is dropped. @throws VaultError ERR_KEY_NOT_FOUND */
-  async remove(environmentId: string, id: string, writer: Writer = this.#database): Promise<void> {
-    await writer.write(async (sql) => {
+  async remove(environmentId: string, id: string, options: WriteOptions = {}): Promise<void> {
+    await this.#writes.write(async (sql) => {
       const changed = await sql.run(
         "UPDATE webhooks SET disabled_at = ? WHERE id = ? AND environment_id = ? AND disabled_at IS NULL",
         this.#now(),
@@ -153,7 +151,7 @@ export class Webhooks {
       if (changed === 0) throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such webhook");
       await sql.run("DELETE FROM webhook_deliveries WHERE webhook_id = ? AND state = 'pending'", id);
       return true;
-    });
+    }, options);
   }
 
   /** Deliveries that were given up, the latest first. */
@@ -176,15 +174,17 @@ export class Webhooks {
   }
 
   /** Owes all of an environment's dead deliveries again. @returns how many */
-  revive(environmentId: string, writer: Writer = this.#database): Promise<number> {
-    return writer.write((sql) =>
-      sql.run(
-        `UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = ?
+  revive(environmentId: string, options: WriteOptions = {}): Promise<number> {
+    return this.#writes.write(
+      (sql) =>
+        sql.run(
+          `UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = ?
          WHERE state = 'dead' AND webhook_id IN
            (SELECT id FROM webhooks WHERE environment_id = ? AND disabled_at IS NULL)`,
-        this.#now(),
-        environmentId,
-      ),
+          this.#now(),
+          environmentId,
+        ),
+      options,
     );
   }
 

@@ -1,7 +1,7 @@
 /**
- * The embedded key service: the KeyService port over the keyring, on behalf of a session.
+ * The embedded key service: the KeyService port over the keyring, on behalf of a caller.
  *
- * Owns the step from the port's texts to the keyring's bytes, the session's scope and its events. Must not know how
+ * Owns the step from the port's texts to the keyring's bytes, the caller's scope and events. Must not know how
  * keys are wrapped.
  *
  * @module
@@ -9,11 +9,9 @@
 import { encodeBase64 } from "../../base/base64.ts";
 import { DataKey, keyBlobFromText } from "../../crypto/keys/data-key.ts";
 import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
-import { type CanonicalContext, canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
-import { VaultError } from "../../errors.ts";
+import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
 import type { CallOptions, KeyService } from "../../keys/key-service.ts";
-import { satisfies } from "../access/api-keys.ts";
-import type { Session } from "../access/session.ts";
+import { type Access, inScope, isInScope } from "../access/access.ts";
 import type { Database } from "../storage/database.ts";
 import { type Keyring, type RingDataKey, unknownKek } from "./keyring.ts";
 
@@ -21,14 +19,14 @@ export class EmbeddedKeyService implements KeyService {
   readonly id: string;
   readonly #keyring: Keyring;
   readonly #database: Database;
-  readonly #session: Session;
+  readonly #access: Access;
 
   /** @param vaultId - UUID text; with environment and scope it tells this service from all others */
-  constructor(vaultId: string, keyring: Keyring, database: Database, session: Session) {
-    this.id = `embedded:${vaultId}:${session.environmentId}:${JSON.stringify(session.scope)}`;
+  constructor(vaultId: string, keyring: Keyring, database: Database, access: Access) {
+    this.id = `embedded:${vaultId}:${access.environmentId}:${JSON.stringify(access.scope)}`;
     this.#keyring = keyring;
     this.#database = database;
-    this.#session = session;
+    this.#access = access;
   }
 
   async createDataKey(
@@ -36,8 +34,8 @@ export class EmbeddedKeyService implements KeyService {
     options: CallOptions = {},
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
-    const context = this.#allowed(canonicalContext(request.context));
-    const made = await this.#keyring.createDataKey(context, this.#session.events, options);
+    const context = inScope(this.#access, canonicalContext(request.context));
+    const made = await this.#keyring.createDataKey(context, this.#access.events, options);
     this.#noteRead(made);
     return toDataKey(made);
   }
@@ -45,7 +43,7 @@ export class EmbeddedKeyService implements KeyService {
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     options.signal?.throwIfAborted();
     const made = await this.#unwrap(request.keys, options);
-    this.#session.events.note("vault.dek.decrypted", { key_id: made.id });
+    this.#access.events.note("vault.dek.decrypted", { key_id: made.id });
     return toDataKey(made);
   }
 
@@ -54,10 +52,10 @@ export class EmbeddedKeyService implements KeyService {
     options: CallOptions = {},
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
-    const context = this.#allowed(canonicalContext(request.context));
+    const context = inScope(this.#access, canonicalContext(request.context));
     const old = await this.#unwrap(request.encryptedKeys, options);
-    const made = await this.#keyring.rekey(old, context, this.#session.events, options);
-    this.#session.events.note("vault.dek.decrypted", { key_id: old.id });
+    const made = await this.#keyring.rekey(old, context, this.#access.events, options);
+    this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
     this.#noteRead(made);
     return toDataKey(made);
   }
@@ -68,8 +66,8 @@ export class EmbeddedKeyService implements KeyService {
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
     const old = await this.#unwrap(request.encryptedKeys, options);
-    const made = await this.#keyring.rewrap(old, this.#session.events, options);
-    this.#session.events.note("vault.dek.decrypted", { key_id: old.id });
+    const made = await this.#keyring.rewrap(old, this.#access.events, options);
+    this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
     this.#noteRead(made);
     return toDataKey(made);
   }
@@ -81,23 +79,15 @@ export class EmbeddedKeyService implements KeyService {
   /** What is out of the session's scope answers like what does not exist. */
   async #unwrap(keys: string, options: CallOptions): Promise<RingDataKey> {
     const blob = keyBlobFromText(keys);
-    if (this.#session.scope.length === 0) return this.#keyring.unwrap(blob, options);
+    if (this.#access.scope.length === 0) return this.#keyring.unwrap(blob, options);
     // Before the states of its KEKs are looked at: those of other contexts are nobody's business.
     const entries = await this.#keyring.contextOf(blob, options);
-    if (satisfies(entries, this.#session.scope)) return this.#keyring.unwrap(blob, options);
+    if (isInScope(this.#access, entries)) return this.#keyring.unwrap(blob, options);
     throw unknownKek(decodeKeyBlob(blob).keks[0]!.id);
   }
 
-  #allowed(context: CanonicalContext): CanonicalContext {
-    if (satisfies(context.entries, this.#session.scope)) return context;
-    throw new VaultError(
-      "ERR_CONTEXT_NOT_ALLOWED",
-      "the key context lacks an entry that this caller is bound to",
-    );
-  }
-
   #noteRead(made: RingDataKey): void {
-    this.#session.events.note("vault.dek.read", {
+    this.#access.events.note("vault.dek.read", {
       key_ids: [made.id],
       key_context: made.keyContext,
     });

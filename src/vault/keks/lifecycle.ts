@@ -10,8 +10,8 @@ import { utf8 } from "../../base/bytes.ts";
 import { contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { invalidRange, invalidType, VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
-import type { IdempotentWrites } from "../access/idempotency.ts";
-import type { Session } from "../access/session.ts";
+import type { Access } from "../access/access.ts";
+import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import type { EventSink } from "../events/events.ts";
 import { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, SHRED_DELAY_MS_MAX, SHRED_SAMPLE_MAX } from "../limits.ts";
 import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
@@ -106,15 +106,15 @@ export class KekLifecycle {
   constructor(
     database: Database,
     rootKeys: RootKeys,
-    session: Session,
+    access: Access,
     writes: IdempotentWrites,
     now: () => number,
   ) {
     this.#database = database;
     this.#rootKeys = rootKeys;
     this.#writes = writes;
-    this.#environmentId = session.environmentId;
-    this.#events = session.events;
+    this.#environmentId = access.environmentId;
+    this.#events = access.events;
     this.#now = now;
   }
 
@@ -171,7 +171,7 @@ export class KekLifecycle {
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_STATE if the KEK is disabled or about to be destroyed
    */
-  rotate(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
+  rotate(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
     return this.#writes.write(async (sql) => {
       const kek = await this.#find(sql, selector, true);
       const newest = (await versions(sql, kek.id))[0]!;
@@ -210,7 +210,7 @@ export class KekLifecycle {
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED; ERR_KEY_STATE while a destruction is pending
    */
-  disable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
+  disable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
     return this.#writes.write(async (sql) => {
       const kek = await this.#find(sql, selector, true);
       for (const { version, state } of await this.#targets(sql, kek, selector.version)) {
@@ -232,7 +232,7 @@ export class KekLifecycle {
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED
    */
-  enable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
+  enable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
     return this.#writes.write(async (sql) => {
       const kek = await this.#find(sql, selector, true);
       const newest = (await versions(sql, kek.id))[0]!.version;
@@ -249,7 +249,7 @@ export class KekLifecycle {
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED; RangeError ERR_INVALID_ARGUMENT for a bad delay
    */
-  async shred(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
+  async shred(selector: KekVersionSelector, options: ShredOptions & WriteOptions = {}): Promise<ShredReport> {
     const delayMs = options.delayMs ?? 0;
     if (!Number.isInteger(delayMs) || delayMs < 0 || delayMs > SHRED_DELAY_MS_MAX) {
       throw invalidRange(`delayMs must be a whole number from 0 to ${SHRED_DELAY_MS_MAX}`);

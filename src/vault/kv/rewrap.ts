@@ -11,7 +11,7 @@ import { EventLoopBreaks } from "../../base/concurrency.ts";
 import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import { VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
-import type { Session } from "../access/session.ts";
+import type { Access } from "../access/access.ts";
 import type { Keyring, RingDataKey } from "../keks/keyring.ts";
 import { REWRAP_BATCH, REWRAP_PART_MAX, REWRAP_PART_MS_MAX } from "../limits.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
@@ -59,13 +59,13 @@ export interface RewrapPart extends RewrapReport {
 export async function rewrapStored(
   database: Database,
   keyring: Keyring,
-  session: Session,
+  access: Access,
   options: RewrapOptions,
 ): Promise<RewrapReport> {
   const report = { checked: 0, rewrapped: 0, skipped: 0 };
   let total = 0;
   for (let after: string | undefined; ; ) {
-    const part = await rewrapPart(database, keyring, session, { ...options, after, versions: REWRAP_BATCH });
+    const part = await rewrapPart(database, keyring, access, { ...options, after, versions: REWRAP_BATCH });
     total = part.total ?? total;
     report.checked += part.checked;
     report.rewrapped += part.rewrapped;
@@ -86,23 +86,23 @@ export async function rewrapStored(
 export async function rewrapPart(
   database: Database,
   keyring: Keyring,
-  session: Session,
+  access: Access,
   options: CallOptions & { readonly after?: string | undefined; readonly versions?: number | undefined },
 ): Promise<RewrapPart> {
   let place: Place | undefined = options.after === undefined ? BEGINNING : placeOf(options.after);
   const { signal } = options;
   const max = options.versions ?? REWRAP_PART_MAX;
   const until = performance.now() + REWRAP_PART_MS_MAX;
-  const total = options.after === undefined ? await countLeft(database, session, { signal }) : null;
+  const total = options.after === undefined ? await countLeft(database, access, { signal }) : null;
   const report = { checked: 0, rewrapped: 0, skipped: 0 };
   do {
     signal?.throwIfAborted();
     const from: Place = place;
     const limit = Math.min(REWRAP_BATCH, max - report.checked);
-    const batch = await database.read((sql) => findLeft(sql, session, from, limit), { signal });
+    const batch = await database.read((sql) => findLeft(sql, access, from, limit), { signal });
     place = batch.next;
     if (batch.rows.length === 0) continue;
-    const moved = await rewrapBatch(database, keyring, session, batch.rows, { signal });
+    const moved = await rewrapBatch(database, keyring, access, batch.rows, { signal });
     report.checked += batch.rows.length;
     report.rewrapped += moved.rewrapped;
     report.skipped += moved.skipped;
@@ -150,15 +150,15 @@ const UNDER_KEK = `SELECT v.id, v.key_blob FROM kv_version_keks vk CROSS JOIN kv
   WHERE vk.kek_id = ? AND vk.kek_version = ? AND vk.version_id > ? AND v.id = vk.version_id AND v.key_blob IS NOT NULL
     AND ${IS_FIRST} ORDER BY vk.version_id LIMIT ?`;
 
-async function countLeft(database: Database, session: Session, options: CallOptions): Promise<number> {
-  const count = await database.read((sql) => sql.get(COUNT_LEFT, session.environmentId), options);
+async function countLeft(database: Database, access: Access, options: CallOptions): Promise<number> {
+  const count = await database.read((sql) => sql.get(COUNT_LEFT, access.environmentId), options);
   return count!.n as number;
 }
 
 /** The next stored versions after a place, and the place behind them; without one where nothing comes after. */
 async function findLeft(
   sql: Sql,
-  session: Session,
+  access: Access,
   place: Place,
   limit: number,
 ): Promise<{ rows: Row[]; next: Place | undefined }> {
@@ -174,7 +174,7 @@ async function findLeft(
         break;
       }
     }
-    const next = await sql.get(NEXT_KEK, session.environmentId, kekId, kekVersion);
+    const next = await sql.get(NEXT_KEK, access.environmentId, kekId, kekVersion);
     if (next === undefined) return { rows, next: undefined };
     kekId = next.kek_id as string;
     kekVersion = next.version as number;
@@ -186,13 +186,13 @@ async function findLeft(
 async function rewrapBatch(
   database: Database,
   keyring: Keyring,
-  session: Session,
+  access: Access,
   rows: readonly Row[],
   options: CallOptions,
 ): Promise<{ rewrapped: number; skipped: number }> {
   for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
     const revocations = await keyring.revocations(options);
-    const { moved, skipped } = await wrapAnew(keyring, session, rows, options);
+    const { moved, skipped } = await wrapAnew(keyring, access, rows, options);
     if (moved.length === 0) return { rewrapped: 0, skipped };
     const rewrapped = await database.write(
       async (sql) =>
@@ -208,7 +208,7 @@ async function rewrapBatch(
 /** Wraps the data keys of stored versions under the newest KEK versions; says how many cannot be. */
 async function wrapAnew(
   keyring: Keyring,
-  session: Session,
+  access: Access,
   rows: readonly Row[],
   options: CallOptions,
 ): Promise<{ moved: MovedVersion[]; skipped: number }> {
@@ -221,7 +221,7 @@ async function wrapAnew(
     let unwrapped: RingDataKey | undefined;
     try {
       unwrapped = await keyring.unwrap(old, options);
-      const made = await keyring.rewrap(unwrapped, session.events, options);
+      const made = await keyring.rewrap(unwrapped, access.events, options);
       if (made !== unwrapped) moved.push({ versionId: row.id as string, old, made });
     } catch (error) {
       if (!isUnusable(error)) throw error;

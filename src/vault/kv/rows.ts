@@ -1,5 +1,5 @@
 /**
- * Rows of the store: objects and versions as a session may see them.
+ * Rows of the store: objects and versions as a caller may see them.
  *
  * Owns the look-ups, which keep environment and scope, the one conditional change of a live object, and the rows that say
  * which KEKs a version needs. Must not know values or how they are sealed.
@@ -11,7 +11,7 @@ import { contextObject } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { VaultError } from "../../errors.ts";
 import type { KvObjectWithoutValue } from "../../kv/kv-service.ts";
-import { type Session, scopeCondition } from "../access/session.ts";
+import { type Access, scopeCondition } from "../access/access.ts";
 import { storedContext } from "../keks/keyring.ts";
 import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
 
@@ -24,14 +24,14 @@ export const OBJECT_COLUMNS = `o.id, o.name, o.environment_id, o.current_version
 export const OBJECT_TABLES =
   "kv_objects o JOIN contexts c ON c.id = o.context_id JOIN kv_versions v ON v.object_id = o.id";
 
-/** Looks rows up on behalf of a session. */
+/** Looks rows up on behalf of a caller. */
 export class KvRows {
   readonly #environmentId: string;
   readonly #scope: ReturnType<typeof scopeCondition>;
 
-  constructor(session: Session) {
-    this.#environmentId = session.environmentId;
-    this.#scope = scopeCondition(session, "o.context_id");
+  constructor(access: Access) {
+    this.#environmentId = access.environmentId;
+    this.#scope = scopeCondition(access, "o.context_id");
   }
 
   /** A live object with its current version, or the one asked for. */

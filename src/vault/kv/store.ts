@@ -23,9 +23,8 @@ import type {
   KvVersion,
 } from "../../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules.ts";
-import { satisfies } from "../access/api-keys.ts";
-import type { IdempotentWrites } from "../access/idempotency.ts";
-import { type Session, scopeCondition } from "../access/session.ts";
+import { type Access, inScope, scopeCondition } from "../access/access.ts";
+import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import { hexOf, newOrderedId, orderedId } from "../ids.ts";
 import { type Keyring, type StoredDataKey, storedContext } from "../keks/keyring.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
@@ -60,7 +59,7 @@ export class EmbeddedKvStore implements KvService {
   readonly #database: Database;
   readonly #keyring: Keyring;
   readonly #environmentId: string;
-  readonly #session: Session;
+  readonly #access: Access;
   readonly #scope: ReturnType<typeof scopeCondition>;
   readonly #rows: KvRows;
   readonly #writes: IdempotentWrites;
@@ -69,36 +68,30 @@ export class EmbeddedKvStore implements KvService {
   constructor(
     database: Database,
     keyring: Keyring,
-    session: Session,
+    access: Access,
     writes: IdempotentWrites,
     now: () => number,
   ) {
     this.#database = database;
     this.#keyring = keyring;
-    this.#environmentId = session.environmentId;
-    this.#session = session;
-    this.#scope = scopeCondition(session, "o.context_id");
-    this.#rows = new KvRows(session);
+    this.#environmentId = access.environmentId;
+    this.#access = access;
+    this.#scope = scopeCondition(access, "o.context_id");
+    this.#rows = new KvRows(access);
     this.#writes = writes;
     this.#now = now;
   }
 
   async createKv(
     request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options: CallOptions = {},
+    options: WriteOptions = {},
   ): Promise<KvMetadata> {
     const name = checkName(request.name);
     const value = checkValue(request.value);
-    const context = canonicalContext(request.keyContext);
-    if (!satisfies(context.entries, this.#session.scope)) {
-      throw new VaultError(
-        "ERR_CONTEXT_NOT_ALLOWED",
-        "the key context lacks an entry that this caller is bound to",
-      );
-    }
+    const context = inScope(this.#access, canonicalContext(request.keyContext));
     options.signal?.throwIfAborted();
     // Early, so that a name that is taken costs no data key; a repetition finds its own object.
-    if (this.#session.idempotency === undefined) {
+    if (options.idempotency === undefined) {
       const isTaken = await this.#database.read((sql) => this.#rows.isNameTaken(sql, name), options);
       if (isTaken) throw exists();
     }
@@ -113,7 +106,7 @@ export class EmbeddedKvStore implements KvService {
       );
       if (inserted === 0) throw exists();
       await this.#insertVersion(sql, { objectId: id, name, versionId, number: 1, value, key, now });
-      await this.#session.events.append(sql, "vault.data.created", {
+      await this.#access.events.append(sql, "vault.data.created", {
         kv_name: name,
         key_id: key.id,
         key_context: contextObject(context),
@@ -123,7 +116,7 @@ export class EmbeddedKvStore implements KvService {
         environmentId: this.#environmentId,
         keyId: key.id,
         updatedAt: iso(now),
-        updatedBy: { id: this.#session.actor.id, name: this.#session.actor.name },
+        updatedBy: { id: this.#access.actor.id, name: this.#access.actor.name },
         context: contextObject(context),
         versionId,
       };
@@ -165,15 +158,16 @@ export class EmbeddedKvStore implements KvService {
       readonly value: string;
       readonly versionCheck?: string | null | undefined;
     },
-    options: CallOptions = {},
+    options: WriteOptions = {},
   ): Promise<KvObjectWithoutValue> {
     const id = checkId(request.id, "id");
     const value = checkValue(request.value);
     const check = checkVersionCheck(request.versionCheck);
+    const { idempotency } = options;
     options.signal?.throwIfAborted();
     // On one state of the database: between two, the same request may have been answered elsewhere.
     const { answered, row } = await this.#database.read(async (sql) => {
-      const before = await this.#writes.answered<KvObjectWithoutValue>(sql);
+      const before = await this.#writes.answered<KvObjectWithoutValue>(sql, idempotency);
       return before === undefined
         ? { answered: undefined, row: await this.#rows.live(sql, id) }
         : { answered: before.value, row: undefined };
@@ -197,7 +191,7 @@ export class EmbeddedKvStore implements KvService {
       const number = (last!.n as number) + 1;
       const now = last!.at as number;
       await this.#insertVersion(sql, { objectId: id, name, versionId, number, value, key, now });
-      await this.#session.events.append(sql, "vault.data.updated", {
+      await this.#access.events.append(sql, "vault.data.updated", {
         kv_name: name,
         key_id: key.id,
         key_context: contextObject(context),
@@ -208,7 +202,7 @@ export class EmbeddedKvStore implements KvService {
 
   async deleteKv(
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options: CallOptions = {},
+    options: WriteOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
     const id = checkId(request.id, "id");
     const check = checkVersionCheck(request.versionCheck);
@@ -217,7 +211,7 @@ export class EmbeddedKvStore implements KvService {
       await this.#rows.changeLive(sql, id, check, "deleted_at = ?", this.#now());
       const row = await sql.get("SELECT name FROM kv_objects WHERE id = ?", id);
       const name = row!.name as string;
-      await this.#session.events.append(sql, "vault.data.deleted", { kv_name: name });
+      await this.#access.events.append(sql, "vault.data.deleted", { kv_name: name });
       return { success: true, name };
     }, options);
   }
@@ -225,7 +219,7 @@ export class EmbeddedKvStore implements KvService {
   async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
     const { limit, before, after, order, search, updatedAfterMs, deleted } = checkListRequest(request);
     options.signal?.throwIfAborted();
-    this.#session.events.note("vault.names.listed", {});
+    this.#access.events.note("vault.names.listed", {});
     return this.#database.read(async (sql) => {
       const where = [
         `o.environment_id = ?${this.#scope.sql}`,
@@ -304,13 +298,13 @@ export class EmbeddedKvStore implements KvService {
     const id = checkId(request.id, "id");
     options.signal?.throwIfAborted();
     const object = toObject(await this.#database.read((sql) => this.#rows.live(sql, id), options));
-    this.#session.events.note("vault.metadata.read", { kv_name: object.name });
+    this.#access.events.note("vault.metadata.read", { kv_name: object.name });
     return object;
   }
 
   async undeleteKv(
     request: { readonly id: string },
-    options: CallOptions = {},
+    options: WriteOptions = {},
   ): Promise<KvObjectWithoutValue> {
     const id = checkId(request.id, "id");
     options.signal?.throwIfAborted();
@@ -323,7 +317,7 @@ export class EmbeddedKvStore implements KvService {
         throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
       }
       await sql.run("UPDATE kv_objects SET deleted_at = NULL WHERE id = ?", id);
-      await this.#session.events.append(sql, "vault.data.updated", {
+      await this.#access.events.append(sql, "vault.data.updated", {
         kv_name: row.name as string,
         key_id: row.key_id as string,
         key_context: contextObject(storedContext(row.canonical)),
@@ -334,7 +328,7 @@ export class EmbeddedKvStore implements KvService {
 
   async destroyKv(
     request: { readonly id: string; readonly versionId?: string | undefined },
-    options: CallOptions = {},
+    options: WriteOptions = {},
   ): Promise<{ readonly destroyedVersions: number }> {
     const id = checkId(request.id, "id");
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
@@ -356,7 +350,7 @@ export class EmbeddedKvStore implements KvService {
           id,
         );
       }
-      await this.#session.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
+      await this.#access.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
       return changed;
     }, options);
     await this.#database.scrub(options);
@@ -365,12 +359,12 @@ export class EmbeddedKvStore implements KvService {
 
   /** Wraps the data keys of all stored versions anew. @throws as `rewrapStored` */
   rewrap(options: RewrapOptions = {}): Promise<RewrapReport> {
-    return rewrapStored(this.#database, this.#keyring, this.#session, options);
+    return rewrapStored(this.#database, this.#keyring, this.#access, options);
   }
 
   /** A part of it that ends soon. @throws as `rewrapPart` */
   rewrapPart(options: CallOptions & { readonly after?: string | undefined } = {}): Promise<RewrapPart> {
-    return rewrapPart(this.#database, this.#keyring, this.#session, options);
+    return rewrapPart(this.#database, this.#keyring, this.#access, options);
   }
 
   /**
@@ -379,15 +373,15 @@ export class EmbeddedKvStore implements KvService {
    */
   async #withStoredKey<T>(
     context: ReturnType<typeof canonicalContext>,
-    options: CallOptions,
+    options: WriteOptions,
     work: (sql: Sql, key: StoredDataKey) => Promise<T>,
   ): Promise<T> {
     for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
-      const key = await this.#keyring.createStoredDataKey(context, this.#session.events, options);
+      const key = await this.#keyring.createStoredDataKey(context, this.#access.events, options);
       try {
         const result = await this.#database.write(async (sql) => {
           if (!(await isUnrevoked(sql, this.#database, key.revocations))) return undefined;
-          return { value: await this.#writes.once(sql, () => work(sql, key)) };
+          return { value: await this.#writes.once(sql, options.idempotency, () => work(sql, key)) };
         }, options);
         if (result !== undefined) return result.value;
       } finally {
@@ -427,15 +421,15 @@ export class EmbeddedKvStore implements KvService {
       sealed.length + key.blob.length,
       hexOf(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
       version.now,
-      this.#session.actor.id,
-      this.#session.actor.name,
+      this.#access.actor.id,
+      this.#access.actor.name,
     );
     await insertVersionKeks(sql, versionId, key.keks);
   }
 
   async #read(row: Row, options: CallOptions): Promise<KvObject> {
     const object = { ...toObject(row), value: await this.#open(row, options) };
-    this.#session.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
+    this.#access.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
     return object;
   }
 

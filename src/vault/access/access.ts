@@ -1,0 +1,56 @@
+/**
+ * Access: on whose behalf keyring, store and lifecycle act.
+ *
+ * Owns the tuple of environment, actor, scope and event sink, and everything that keeps a scope: the one refusal of a
+ * context outside it, and the SQL that leaves out what is outside. Must not know how a caller was recognised.
+ *
+ * @module
+ */
+import { utf8 } from "../../base/bytes.ts";
+import type { CanonicalContext, ContextEntry } from "../../crypto/keys/key-context.ts";
+import { VaultError } from "../../errors.ts";
+import type { EventActor, EventSink } from "../events/events.ts";
+import type { SqlValue } from "../storage/database.ts";
+
+/** Who acts in which environment, and how much of it they see. */
+export interface Access {
+  readonly environmentId: string;
+  readonly actor: EventActor;
+  /** Entries that a context must have to be seen at all; empty for all contexts. */
+  readonly scope: readonly ContextEntry[];
+  readonly events: EventSink;
+}
+
+/** Whether a context has all entries of the scope. */
+export function isInScope(access: Access, entries: readonly ContextEntry[]): boolean {
+  return access.scope.every((needed) =>
+    entries.some((entry) => entry.name === needed.name && entry.value === needed.value),
+  );
+}
+
+/** A context for something new. @throws VaultError ERR_CONTEXT_NOT_ALLOWED unless it is in the scope */
+export function inScope(access: Access, context: CanonicalContext): CanonicalContext {
+  if (isInScope(access, context.entries)) return context;
+  throw new VaultError(
+    "ERR_CONTEXT_NOT_ALLOWED",
+    "the key context lacks an entry that this caller is bound to",
+  );
+}
+
+/** A condition on the context id in `column`, and its parameters: true for contexts in the scope. */
+export function scopeCondition(
+  access: Access,
+  column: string,
+): { sql: string; parameters: readonly SqlValue[] } {
+  const one = `${column} IN (
+    SELECT ck.context_id FROM context_keks ck JOIN keks k ON k.id = ck.kek_id
+    WHERE k.environment_id = ? AND k.context_name = ? AND k.context_value = ?)`;
+  return {
+    sql: access.scope.map(() => ` AND ${one}`).join(""),
+    parameters: access.scope.flatMap((entry) => [
+      access.environmentId,
+      utf8(entry.name, "context name"),
+      utf8(entry.value, "context value"),
+    ]),
+  };
+}
