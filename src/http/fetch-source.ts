@@ -56,13 +56,13 @@ export async function fetchSource(url: string | URL, options: FetchSourceOptions
   // The caller may go on with its object.
   const own: Readonly<Record<string, string>> = { ...options.headers };
 
-  async function get(offset: number, length: number, signal: AbortSignal | undefined): Promise<Answer> {
+  async function get(offset: number, length: number, signal: AbortSignal | undefined): Promise<FileRange> {
     const response = await follow(send, address as string, own, {
       headers: { "accept-encoding": "identity", ...own, range: `bytes=${offset}-${offset + length - 1}` },
       ...(signal === undefined ? {} : { signal }),
     });
     try {
-      return await readAnswer(response, offset, length);
+      return await readRange(response, offset, length);
     } catch (error) {
       await response.body?.cancel().catch(() => {});
       throw error;
@@ -121,13 +121,14 @@ function badRedirect(status: number): VaultError {
   );
 }
 
-interface Answer {
+/** What a server has given of a file. */
+interface FileRange {
   readonly bytes: Uint8Array;
   /** Bytes of the whole file. */
   readonly size: number;
 }
 
-async function readAnswer(response: Response, offset: number, length: number): Promise<Answer> {
+async function readRange(response: Response, offset: number, length: number): Promise<FileRange> {
   const { status } = response;
   if (status === OK) {
     throw new VaultError("ERR_UNSUPPORTED", "the server does not answer ranges of this file", { status });

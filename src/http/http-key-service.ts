@@ -111,7 +111,7 @@ export class HttpKeyService implements KeyService {
         if (!Array.isArray(results) || results.length !== 1) throw badResponse("it has not one result");
         const result = objectOf(results[0], "result");
         if (result.error !== undefined) throw itemError(result, encryptedKeys);
-        // The answer tells no key: whoever asked for a rewrap has it, or needs only the wrapped form.
+        // The answer tells no key: the caller of a rewrap has it, or needs only the wrapped form.
         return wrappedOnly(
           textOf(result.id, "id"),
           textOf(result.encrypted_keys, "encrypted_keys"),

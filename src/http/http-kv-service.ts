@@ -31,7 +31,7 @@ import {
 } from "../wire/bodies.ts";
 import type { HttpRequest, Transport } from "./transport.ts";
 
-// 414 and 431: an id that is longer than any URL is nobody's.
+// 414 and 431: no object has an id that is longer than a URL may be.
 const NOT_FOUND = { 404: "ERR_KV_NOT_FOUND", 414: "ERR_KV_NOT_FOUND", 431: "ERR_KV_NOT_FOUND" } as const;
 const CONFLICT = { ...NOT_FOUND, 409: "ERR_KV_VERSION_CONFLICT" } as const;
 

@@ -1,34 +1,35 @@
 /**
  * The transport: one logical request over `fetch`, with timeout, retries and an idempotency key.
  *
- * Owns how a request is sent, repeated and given up, and whether it may have been carried out all the same. What a refusal
- * means is in refusals.ts, where keys may go in credentials.ts. Must not know operations or bodies.
+ * Owns how a request is sent, repeated and given up. What a failed attempt means is in attempts.ts, what a refusal means in
+ * refusals.ts, where keys may go in credentials.ts. Must not know operations or bodies.
  *
  * @module
  */
 import { ascii, concatBytes, fromUtf8, toHex } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { hash } from "../crypto/primitives/hash.ts";
-import { randomBytes } from "../crypto/primitives/random.ts";
 import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { invalidRange, isVaultError, VaultError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { badResponse, objectOf } from "../wire/bodies.ts";
+import {
+  backoff,
+  CALLER_STATUSES,
+  FailedAttempt,
+  isNotSent,
+  mayHaveActed,
+  outcomeUnknown,
+  pause,
+  RETRIED_STATUSES,
+} from "./attempts.ts";
 import type { BaseUrl } from "./base-url.ts";
 import { targetOf } from "./credentials.ts";
-import {
-  ANSWER_BYTES_MAX,
-  BACKOFF_MS_MAX,
-  BACKOFF_MS_MIN,
-  RETRIES_DEFAULT,
-  RETRIES_MAX,
-  TIMEOUT_MS_DEFAULT,
-} from "./limits.ts";
+import { ANSWER_BYTES_MAX, RETRIES_DEFAULT, RETRIES_MAX, TIMEOUT_MS_DEFAULT } from "./limits.ts";
 import {
   cofferCodeOf,
   type HttpAnswer,
   isMissingRoute,
-  KNOWN_CODES,
   refusalOf,
   requestIdOf,
   type StatusCodes,
@@ -37,9 +38,10 @@ import { retryAfterMs } from "./retry-after.ts";
 import { ServiceKind } from "./service-kind.ts";
 import { textsOf } from "./service-words.ts";
 
+/** How to reach a service. */
 export interface HttpOptions {
   /**
-   * `sk_…`; goes to `baseUrl`, whatever it is. Default the environment variable of the service's kind: COFFER_API_KEY, or
+   * `sk_…`; goes to `baseUrl` only. Default the environment variable of the service's kind: COFFER_API_KEY, or
    * WORKOS_API_KEY for WorkOS's own service; neither goes to the other kind.
    */
   readonly apiKey?: string | undefined;
@@ -64,6 +66,7 @@ export interface HttpOptions {
   readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
+/** One logical request. */
 export interface HttpRequest<T = unknown> {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Segments of the path; each is encoded, so that a name with a slash stays one segment. */
@@ -83,7 +86,7 @@ export interface HttpRequest<T = unknown> {
   readonly readRefusal?: ((answer: HttpAnswer) => T | undefined) | undefined;
 }
 
-/** Names of {@link HttpOptions}, for whoever takes them among options of its own. */
+/** Names of {@link HttpOptions}, for calls that take them among options of their own. */
 export const HTTP_OPTIONS = optionNames<HttpOptions>({
   apiKey: true,
   baseUrl: true,
@@ -93,13 +96,6 @@ export const HTTP_OPTIONS = optionNames<HttpOptions>({
   insecureHttp: true,
   fetch: true,
 });
-
-const RETRIED_STATUSES = new Set([408, 429, 500, 502, 503, 504]);
-/** Refusals that come before anything else of a request is looked at: they say nothing of an earlier attempt. */
-const CALLER_STATUSES = new Set([401, 403, 429]);
-/** Codes of Node, undici, Bun and TLS by which nothing of a request was sent. */
-const NOT_SENT =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket|ERR_TLS_.*|CERT_.*|.*_CERT(IFICATE)?(_.*)?)$/;
 
 /** Sends requests to one service with one API key. */
 export class Transport {
@@ -175,7 +171,7 @@ export class Transport {
       try {
         return await this.#attempt(url, init, request);
       } catch (error) {
-        if (!(error instanceof Failure)) throw error;
+        if (!(error instanceof FailedAttempt)) throw error;
         const { status } = error.error;
         const isDoubtful =
           status !== undefined &&
@@ -214,17 +210,17 @@ export class Transport {
       const answer = { status: response.status, headers: response.headers, json: jsonOf(body) };
       return response.ok ? readAnswer(answer, request) : this.#readRefusal(answer, request);
     } catch (error) {
-      if (error instanceof Failure || isVaultError(error)) throw error;
+      if (error instanceof FailedAttempt || isVaultError(error)) throw error;
       request.signal?.throwIfAborted();
       if (timeout.aborted) {
-        throw new Failure(
+        throw new FailedAttempt(
           new VaultError("ERR_SERVICE_TIMEOUT", `the service did not answer within ${this.#timeoutMs} ms`, {
             retryable: true,
           }),
           { isRetried: true, mayHaveActed: true },
         );
       }
-      throw new Failure(
+      throw new FailedAttempt(
         new VaultError("ERR_SERVICE_UNAVAILABLE", "the service cannot be reached", {
           cause: error,
           retryable: true,
@@ -237,11 +233,11 @@ export class Transport {
   #readRefusal<T>(answer: HttpAnswer, request: HttpRequest<T>): T {
     const meant = request.readRefusal?.(answer);
     if (meant !== undefined) return meant;
-    // The service does not have what it was believed to have: whoever asks next finds out anew.
+    // The service lacks what it was believed to have: the next call that needs it asks again.
     if (request.path[0] === "coffer" && isMissingRoute(answer)) this.#kind.forget();
     const isRetried = RETRIED_STATUSES.has(answer.status);
     const secrets = [this.#apiKey, ...textsOf(request.body)];
-    throw new Failure(refusalOf(answer, request.codes, secrets, isRetried), {
+    throw new FailedAttempt(refusalOf(answer, request.codes, secrets, isRetried), {
       isRetried,
       mayHaveActed: mayHaveActed(answer),
       waitMs: retryAfterMs(answer.headers.get("retry-after")),
@@ -272,68 +268,15 @@ export class Transport {
   }
 }
 
-/** What a failed attempt means for the next one. */
-interface Prospect {
-  /** Whether another attempt may help. */
-  readonly isRetried: boolean;
-  /** Whether the service may have done what it was asked. */
-  readonly mayHaveActed: boolean;
-  readonly waitMs?: number | undefined;
-}
-
-/** A failed attempt: the error it would be, and what it means. */
-class Failure {
-  readonly error: VaultError;
-  readonly isRetried: boolean;
-  readonly mayHaveActed: boolean;
-  readonly waitMs: number | undefined;
-
-  constructor(error: VaultError, prospect: Prospect) {
-    this.error = error;
-    this.isRetried = prospect.isRetried;
-    this.mayHaveActed = prospect.mayHaveActed;
-    this.waitMs = prospect.waitMs;
-  }
-}
-
-/** A change whose answer is lost, or says only that it cannot be made a second time. */
-function outcomeUnknown(failure: VaultError): VaultError {
-  const { status, requestId, serviceMessage } = failure;
-  return new VaultError(
-    "ERR_OUTCOME_UNKNOWN",
-    `the service may have made this change or not; look before you repeat it (${failure.message})`,
-    {
-      cause: failure,
-      ...(status === undefined ? {} : { status }),
-      ...(requestId === undefined ? {} : { requestId }),
-      ...(serviceMessage === undefined ? {} : { serviceMessage }),
-    },
-  );
-}
-
 /** Where it leads must not get the API key. */
-function redirected(status: number): Failure {
+function redirected(status: number): FailedAttempt {
   const error = new VaultError(
     "ERR_SERVICE_UNAVAILABLE",
     "the service answered with a redirect, which is not followed: is baseUrl right?",
     // Browsers tell no status.
     status === 0 ? {} : { status },
   );
-  return new Failure(error, { isRetried: false, mayHaveActed: false });
-}
-
-/** A coffer server that gives a code of its vault knows that nothing was done; proxies and crashes know nothing. */
-function mayHaveActed({ status, json }: HttpAnswer): boolean {
-  const code = cofferCodeOf(json);
-  if (code === "ERR_OUTCOME_UNKNOWN") return true;
-  if (code !== undefined && KNOWN_CODES.has(code)) return false;
-  return RETRIED_STATUSES.has(status) && status !== 429;
-}
-
-function isNotSent(error: unknown): boolean {
-  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
-  if (typeof code === "string" && NOT_SENT.test(code)) return true;
-  return cause !== undefined && isNotSent(cause);
+  return new FailedAttempt(error, { isRetried: false, mayHaveActed: false });
 }
 
 async function readAll(response: Response): Promise<Uint8Array> {
@@ -370,28 +313,6 @@ function readAnswer<T>({ status, headers, json }: HttpAnswer, request: HttpReque
     const { retryable } = error;
     throw new VaultError(error.code, error.message, { status, retryable, ...requestIdOf(headers) });
   }
-}
-
-/** Doubles from attempt to attempt; a random half of it, so that many clients do not come back at once. */
-function backoff(attempt: number): number {
-  const ms = Math.min(BACKOFF_MS_MIN * 2 ** attempt, BACKOFF_MS_MAX);
-  return ms * (0.5 + randomBytes(1)[0]! / 512);
-}
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    // It may have been aborted while the answer was looked at.
-    if (signal?.aborted === true) return reject(signal.reason);
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      reject(signal!.reason);
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-  });
 }
 
 function checkNumber(value: number, min: number, max: number, what: string): number {

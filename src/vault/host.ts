@@ -286,7 +286,7 @@ async function createIdentity(
   const check = rootKeys.createCheck();
   rootKeys.dispose();
   await database.write(async (sql) => {
-    // Another process may be making the same vault: whoever is first decides, and the others read its answer.
+    // Another process may be making the same vault: the first one decides, and the others read its answer.
     const statement = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
     const isFirst = (await sql.run(statement, "vault_id", vaultId)) === 1;
     if (isFirst) await sql.run(statement, "root_check", check);

@@ -136,13 +136,13 @@ const UNANSWERED: ReadonlySet<VaultErrorCode> = new Set([
 ]);
 
 /** What was being asked, for wrong arguments. */
-export interface Asked {
+export interface ArgumentPlace {
   /** What a server answers to an argument of the wrong kind. */
   readonly invalidStatus: 400 | 404 | 422;
 }
 
 /** Any thrown value as the SDK would throw it; what is no error of coffer is handed back unchanged. */
-export function exceptionOf(error: unknown, asked: Asked): unknown {
+export function exceptionOf(error: unknown, asked: ArgumentPlace): unknown {
   if (isVaultError(error)) {
     const { status, text } = WIRE_ERRORS[error.code];
     return refusal(error.status ?? status, text ?? error.message, error);
@@ -158,7 +158,7 @@ export function exceptionOf(error: unknown, asked: Asked): unknown {
  * The same for `decrypt`, where a wrong key, wrong associated data and altered bytes are told by the runtime's own
  * words: `OperationError`. A service that refuses the wrapped key before is an exception as everywhere.
  */
-export function decryptExceptionOf(error: unknown, asked: Asked): unknown {
+export function decryptExceptionOf(error: unknown, asked: ArgumentPlace): unknown {
   if (isVaultError(error, "ERR_DECRYPT_FAILED") && error.status === undefined) {
     return new DOMException(OPERATION_FAILED, "OperationError");
   }

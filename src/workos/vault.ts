@@ -14,7 +14,7 @@ import type { Vault } from "../facade/vault.ts";
 import type { KvListRequest, KvMetadata, KvObjectWithoutValue } from "../kv/kv-service.ts";
 import { KV_LIST_LIMIT_MAX } from "../kv/rules.ts";
 import { AutoPaginatable } from "./auto-paginatable.ts";
-import { type Asked, decryptExceptionOf, exceptionOf } from "./exceptions.ts";
+import { type ArgumentPlace, decryptExceptionOf, exceptionOf } from "./exceptions.ts";
 import type {
   CreateDataKeyOptions,
   CreateDataKeyResponse,
@@ -189,11 +189,11 @@ export class WorkOSVault {
   }
 }
 
-const BODY: Asked = { invalidStatus: 422 };
-const OBJECT: Asked = { invalidStatus: 404 };
-const QUERY: Asked = { invalidStatus: 400 };
+const BODY: ArgumentPlace = { invalidStatus: 422 };
+const OBJECT: ArgumentPlace = { invalidStatus: 404 };
+const QUERY: ArgumentPlace = { invalidStatus: 400 };
 
-async function ask<T>(asked: Asked, work: () => Promise<T>, exception = exceptionOf): Promise<T> {
+async function ask<T>(asked: ArgumentPlace, work: () => Promise<T>, exception = exceptionOf): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -274,7 +274,7 @@ export function newRequestId(): string {
   return `req_${toHex(randomBytes(REQUEST_ID_BYTES))}`;
 }
 
-/** Class and code of an error: its message and cause may say what nobody should read. */
+/** Class and code of an error: its message may hold what must not be logged. */
 function causeOf(error: unknown): string {
   const { name, code, cause } = error as { name?: unknown; code?: unknown; cause?: unknown };
   const own = `${typeof name === "string" ? name : typeof error}${typeof code === "string" ? ` ${code}` : ""}`;

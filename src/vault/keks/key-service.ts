@@ -80,7 +80,7 @@ export class EmbeddedKeyService implements KeyService {
   async #unwrap(keys: string, options: CallOptions): Promise<RingDataKey> {
     const blob = keyBlobFromText(keys);
     if (this.#access.scope.length === 0) return this.#keyring.unwrap(blob, options);
-    // Before the states of its KEKs are looked at: those of other contexts are nobody's business.
+    // Before the states of its KEKs are looked at: a caller must not learn those of other contexts.
     const entries = await this.#keyring.contextOf(blob, options);
     if (isInScope(this.#access, entries)) return this.#keyring.unwrap(blob, options);
     throw unknownKek(decodeKeyBlob(blob).keks[0]!.id);
