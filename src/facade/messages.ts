@@ -31,11 +31,13 @@ import {
 } from "../crypto/local.ts";
 import type { FindDataKey } from "../crypto/native/stream.ts";
 import { decryptFailed, VaultError } from "../errors.ts";
-import { decryptBatch, encryptBatch, type UseLease, type VaultEncryptItem } from "../keys/batches.ts";
+import { decryptBatch, encryptBatch, type UseLeasedKey, type VaultEncryptItem } from "../keys/batches.ts";
 import { DataKeyCache } from "../keys/data-key-cache.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
-import { checkLimits, LEASE_LIMITS, type Lease, type LeaseOptions, takeLease } from "../keys/lease.ts";
+import { type Lease, takeLease } from "../keys/lease.ts";
+import { type CheckedLimits, checkLimits, LEASE_LIMITS } from "../keys/lease-budget.ts";
 import { LeasePool } from "../keys/lease-pool.ts";
+import { type LeasedKey, type LeaseOptions, settingsOf, takeLeasedKey } from "../keys/leased-key.ts";
 import type { VaultCalls } from "./calls.ts";
 import {
   DECRYPT_OPTIONS,
@@ -78,15 +80,15 @@ export class VaultMessages {
       const aad = copyBytes(associatedDataBytes(associatedData));
       const layout = this.#layoutToWrite(options);
       options.signal?.throwIfAborted();
-      if (options.reuse !== undefined && options.reuse !== false) {
-        const limits = options.reuse === true ? {} : options.reuse;
-        checkOptions(limits, LEASE_LIMITS, "reuse");
+      const limits = checkReuse(options.reuse);
+      if (limits !== undefined) {
         // A byte budget of the caller's is kept to the byte. Of the default one, 64 GiB, a few may stay unused.
-        const given = limits.maxBytes === undefined ? checkPlaintext(data) : plaintextBytes(data);
+        const isExact = typeof options.reuse === "object" && options.reuse.maxBytes !== undefined;
+        const given = isExact ? plaintextBytes(data) : checkPlaintext(data);
         const plaintext = typeof given === "string" ? given : copyBytes(given);
-        const encrypt = (lease: Lease): Promise<string> => lease.encrypt(plaintext, aad, { layout });
+        const seal = (held: LeasedKey): Promise<string> => held.seal(plaintext, aad, layout);
         try {
-          return await this.#leases.use(keyContext, limits, roomFor(plaintext), encrypt, options);
+          return await this.#leases.use(keyContext, limits, roomFor(plaintext), seal, options);
         } finally {
           if (typeof plaintext !== "string") plaintext.fill(0);
         }
@@ -115,15 +117,14 @@ export class VaultMessages {
     return await this.#calls.during(async () => {
       const layout = this.#layoutToWrite(options);
       options.signal?.throwIfAborted();
-      const { reuse, signal } = options;
-      if (typeof reuse === "object") checkOptions(reuse, LEASE_LIMITS, "reuse");
-      const limits =
-        reuse === undefined || reuse === false ? undefined : checkLimits(reuse === true ? {} : reuse);
-      const useLease: UseLease = async (context, work) => {
+      const { signal } = options;
+      const limits = checkReuse(options.reuse);
+      const useLeasedKey: UseLeasedKey = async (context, work) => {
         if (limits !== undefined) return await this.#leases.use(context, limits, 1, work, { signal });
-        return await lend(await takeLease(this.#keys, context, { layout, signal }), work);
+        const settings = settingsOf(checkLimits({}));
+        return await lend(await takeLeasedKey(this.#keys, context, settings, signal), work);
       };
-      return await encryptBatch(useLease, items, keyContext, associatedData, { ...options, layout });
+      return await encryptBatch(useLeasedKey, items, keyContext, associatedData, { ...options, layout });
     });
   }
 
@@ -304,6 +305,14 @@ export class VaultMessages {
       requireCommitment,
     );
   }
+}
+
+/** The budget of data keys that are reused, if any are. @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
+function checkReuse(reuse: EncryptOptions["reuse"]): CheckedLimits | undefined {
+  if (reuse === undefined || reuse === false) return undefined;
+  const limits = reuse === true ? {} : reuse;
+  checkOptions(limits, LEASE_LIMITS, "reuse");
+  return checkLimits(limits);
 }
 
 /** The canonical form of the context that a call expects, if it does. */

@@ -15,7 +15,7 @@ import { NATIVE_STREAM_OPTIONS } from "../crypto/native/stream.ts";
 import { HTTP_OPTIONS, type HttpOptions } from "../http/transport.ts";
 import type { DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
-import type { LeaseLimits } from "../keys/lease.ts";
+import type { LeaseLimits } from "../keys/lease-budget.ts";
 import type { KvService } from "../kv/kv-service.ts";
 import { REKEY_OPTIONS } from "../rekey/rekey.ts";
 

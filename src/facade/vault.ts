@@ -34,7 +34,8 @@ import { HttpKvService } from "../http/http-kv-service.ts";
 import { Transport } from "../http/transport.ts";
 import type { VaultEncryptItem } from "../keys/batches.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
-import type { Lease, LeaseOptions } from "../keys/lease.ts";
+import type { Lease } from "../keys/lease.ts";
+import type { LeaseOptions } from "../keys/leased-key.ts";
 import {
   BATCH_OPTIONS,
   type BatchOptions,

@@ -28,7 +28,7 @@ import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys
 import { checkResultType, decryptEnvelope, type LocalDecryptOptions } from "../crypto/local.ts";
 import { isVaultError } from "../errors.ts";
 import type { CallOptions } from "./key-service.ts";
-import type { Lease } from "./lease.ts";
+import type { LeasedKey } from "./leased-key.ts";
 import { BATCH_GROUPS_AT_ONCE } from "./limits.ts";
 
 /** A message of a batch: alone, or with associated data or a context of its own. */
@@ -41,8 +41,8 @@ export type VaultEncryptItem =
       readonly context?: KeyContext | undefined;
     };
 
-/** Runs work with a lease of a context, and lets go of it afterwards. */
-export type UseLease = <T>(context: KeyContext, work: (lease: Lease) => Promise<T>) => Promise<T>;
+/** Runs work with a held data key of a context, and lets go of it afterwards. */
+export type UseLeasedKey = <T>(context: KeyContext, work: (held: LeasedKey) => Promise<T>) => Promise<T>;
 
 /** Runs work with the data key of a wrapped form, which it must not keep. */
 export type UseDataKey = <T>(
@@ -61,7 +61,7 @@ export type UseDataKey = <T>(
  *   the signal's reason. A group's data key that cannot be had is the error of the group's items.
  */
 export async function encryptBatch(
-  useLease: UseLease,
+  useLeasedKey: UseLeasedKey,
   items: readonly VaultEncryptItem[],
   context: KeyContext,
   associatedData: AssociatedData,
@@ -93,14 +93,9 @@ export async function encryptBatch(
     for (let left = group.indexes, before = Number.POSITIVE_INFINITY; left.length < before; ) {
       before = left.length;
       const indexes = left;
+      const messages = indexes.map((index) => prepared[index]!);
       const sealed = await resultOfLater(
-        useLease(group.context, (lease) =>
-          lease.encryptMany(
-            indexes.map((index) => (prepared[index] as { value: Prepared<string | Uint8Array> }).value),
-            undefined,
-            { layout: options.layout },
-          ),
-        ),
+        useLeasedKey(group.context, (held) => held.sealBatch(messages, options.layout)),
       );
       for (const [n, index] of indexes.entries()) results[index] = sealed.ok ? sealed.value[n]! : sealed;
       left = indexes.filter((index) => isExhausted(results[index]!));

@@ -8,5 +8,7 @@ export type { ItemResult } from "../base/item-result.ts";
 export type { DecryptItem, EncryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
 export { DataKeyCache, type DataKeyCacheOptions } from "./data-key-cache.ts";
 export type { CallOptions, KeyService } from "./key-service.ts";
-export { Lease, type LeaseEncryptOptions, type LeaseLimits, type LeaseOptions, takeLease } from "./lease.ts";
+export { Lease, type LeaseEncryptOptions, takeLease } from "./lease.ts";
+export type { LeaseLimits } from "./lease-budget.ts";
+export type { LeaseOptions } from "./leased-key.ts";
 export * from "./limits.ts";

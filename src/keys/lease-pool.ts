@@ -14,13 +14,14 @@ import {
   type KeyContext,
 } from "../crypto/keys/key-context.ts";
 import type { CallOptions, KeyService } from "./key-service.ts";
-import { checkLimits, exhausted, type Lease, type LeaseLimits, takeLease } from "./lease.ts";
+import { type CheckedLimits, exhausted } from "./lease-budget.ts";
+import { type LeasedKey, settingsOf, takeLeasedKey } from "./leased-key.ts";
 import { REUSED_CONTEXTS_MAX } from "./limits.ts";
 
 /** Leases of one key service. */
 export class LeasePool {
   readonly #service: KeyService;
-  readonly #leases = new SharedLru<Lease>({ entriesMax: REUSED_CONTEXTS_MAX });
+  readonly #leases = new SharedLru<LeasedKey>({ entriesMax: REUSED_CONTEXTS_MAX });
 
   constructor(service: KeyService) {
     this.#service = service;
@@ -34,34 +35,33 @@ export class LeasePool {
   /**
    * Runs `work` with a lease of `context` that has room for one message of `bytes` bytes.
    *
-   * @throws what `takeLease` throws; VaultError ERR_KEY_CONTEXT_INVALID, and ERR_DATA_KEY_EXHAUSTED for a message
+   * @throws what `createDataKey` throws; VaultError ERR_KEY_CONTEXT_INVALID, and ERR_DATA_KEY_EXHAUSTED for a message
    *   larger than a whole budget, both before any request
    */
   async use<T>(
     context: KeyContext,
-    limits: LeaseLimits,
+    limits: CheckedLimits,
     bytes: number,
-    work: (lease: Lease) => Promise<T>,
+    work: (held: LeasedKey) => Promise<T>,
     options: CallOptions = {},
   ): Promise<T> {
-    // As they are now: the caller's object may change while this waits.
-    const { maxMessages, maxBytes, maxAgeMs } = checkLimits(limits);
+    const { maxMessages, maxBytes, maxAgeMs } = limits;
     // No other lease would take it either.
     if (bytes > maxBytes) throw exhausted();
     const identified = identifyContext(context);
     const id = `${maxMessages} ${maxBytes} ${maxAgeMs} ${identified.id}`;
     for (;;) {
       const known = this.#leases.get(id);
-      const entry = known ?? this.#take(id, identified.context, { maxMessages, maxBytes, maxAgeMs });
+      const entry = known ?? this.#take(id, identified.context, limits);
       this.#leases.hold(entry);
       try {
-        const lease = await untilAborted(entry.ready, options.signal);
+        const held = await untilAborted(entry.ready, options.signal);
         // The caller that took it is served whatever has become of it, so that every round serves one; but a caller
         // that waits with a signal is told later than those without, who may have used it up.
-        const isFirst = known === undefined && lease.messagesLeft === maxMessages;
-        if (isFirst || (!entry.isDropped && lease.canEncrypt(bytes))) {
+        const isFirst = known === undefined && held.budget.messagesLeft === maxMessages;
+        if (isFirst || (!entry.isDropped && held.canEncrypt(bytes))) {
           this.#leases.touch(entry);
-          return await work(lease);
+          return await work(held);
         }
         this.#leases.drop(entry);
       } finally {
@@ -76,9 +76,9 @@ export class LeasePool {
   }
 
   /** @param read - the context as it was read, not yet checked: those equal to one that is held were, with it */
-  #take(id: string, read: KeyContext, limits: LeaseLimits): SharedEntry<Lease> {
+  #take(id: string, read: KeyContext, limits: CheckedLimits): SharedEntry<LeasedKey> {
     const context = contextObject(canonicalContext(read));
     // The request is shared: no caller's signal ends it.
-    return this.#leases.add(id, takeLease(this.#service, context, limits));
+    return this.#leases.add(id, takeLeasedKey(this.#service, context, settingsOf(limits)));
   }
 }

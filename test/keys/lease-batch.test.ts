@@ -6,7 +6,8 @@ import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
 import { parseEnvelope, type WritableLayout } from "../../src/crypto/envelope/envelope.ts";
 import type { EncryptItem } from "../../src/crypto/envelope/fast/envelope-batch.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
-import { Lease, type LeaseOptions } from "../../src/keys/lease.ts";
+import { Lease } from "../../src/keys/lease.ts";
+import type { LeaseOptions } from "../../src/keys/leased-key.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { SAMPLE_1, SAMPLE_2 } from "../support/samples.ts";
 

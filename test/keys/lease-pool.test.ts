@@ -1,8 +1,9 @@
 /** Data keys that are reused per call: every message within a budget, however many come at once. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
-import type { Lease, LeaseLimits } from "../../src/keys/lease.ts";
+import { checkLimits, type LeaseLimits } from "../../src/keys/lease-budget.ts";
 import { LeasePool } from "../../src/keys/lease-pool.ts";
+import type { LeasedKey } from "../../src/keys/leased-key.ts";
 import { REUSED_CONTEXTS_MAX } from "../../src/keys/limits.ts";
 import { base64, fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
@@ -20,12 +21,17 @@ beforeEach(() => {
 const context = (n: number | string) => ({ tenant: `${n}` });
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-const encrypt = (
+const NO_AAD = new Uint8Array(0);
+
+async function encrypt(
   data: string,
   of: Record<string, string>,
   limits: LeaseLimits = {},
   signal?: AbortSignal,
-): Promise<string> => pool.use(of, limits, data.length, (lease: Lease) => lease.encrypt(data), { signal });
+): Promise<string> {
+  const seal = (held: LeasedKey): Promise<string> => held.seal(data, NO_AAD, "iv12");
+  return pool.use(of, checkLimits(limits), data.length, seal, { signal });
+}
 
 /** The data key that a text names, by its wrapped form. */
 const keyOf = (text: string): string => base64(parseEnvelope(text).keyBlob);
@@ -199,7 +205,7 @@ describe("failures", () => {
   test("of the work leave the lease to the others", async () => {
     const reason = new Error("mine");
     const work = (): Promise<never> => Promise.reject(reason);
-    await expect(pool.use(context(1), {}, 1, work)).rejects.toBe(reason);
+    await expect(pool.use(context(1), checkLimits({}), 1, work)).rejects.toBe(reason);
     await encrypt("x", context(1));
     expect(service.count("createDataKey")).toBe(1);
   });
@@ -247,9 +253,9 @@ describe("[KEY-44] [KEY-45] the end of a lease", () => {
 
   test("by disposal of the pool waits for the calls that use it", async () => {
     const working = Promise.withResolvers<void>();
-    const using = pool.use(context(1), {}, 1, async (lease) => {
+    const using = pool.use(context(1), checkLimits({}), 1, async (held) => {
       await working.promise;
-      return lease.encrypt("x");
+      return held.seal("x", NO_AAD, "iv12");
     });
     await settle();
     pool.dispose();

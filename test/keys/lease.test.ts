@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { localDecryptSync } from "../../src/crypto/local.ts";
-import { type Lease, type LeaseOptions, takeLease } from "../../src/keys/lease.ts";
+import { type Lease, takeLease } from "../../src/keys/lease.ts";
+import type { LeaseOptions } from "../../src/keys/leased-key.ts";
 import {
   LEASE_AGE_MS_DEFAULT,
   LEASE_AGE_MS_MAX,

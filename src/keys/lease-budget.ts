@@ -1,0 +1,82 @@
+/**
+ * The budget of a lease: messages, bytes and age.
+ *
+ * Owns the limits, their check, and the count of what is left. Must not know keys or time.
+ *
+ * @module
+ */
+
+import { optionNames } from "../base/options.ts";
+import type { Budget } from "../crypto/envelope/plaintext.ts";
+import { invalidRange, VaultError } from "../errors.ts";
+import {
+  LEASE_AGE_MS_DEFAULT,
+  LEASE_AGE_MS_MAX,
+  LEASE_BYTES_DEFAULT,
+  LEASE_BYTES_MAX,
+  LEASE_MESSAGES_DEFAULT,
+  LEASE_MESSAGES_MAX,
+} from "./limits.ts";
+
+/** The budget of a lease; each part has a default and a ceiling. */
+export interface LeaseLimits {
+  /** Messages to encrypt; default 2^20, at most 2^32. */
+  readonly maxMessages?: number | undefined;
+  /** Bytes of plaintext to encrypt; default 64 GiB, at most 1 PiB. */
+  readonly maxBytes?: number | undefined;
+  /** Milliseconds to live; default one hour, at most one day. */
+  readonly maxAgeMs?: number | undefined;
+}
+
+/** Names of {@link LeaseLimits}. */
+export const LEASE_LIMITS = optionNames<LeaseLimits>({ maxMessages: true, maxBytes: true, maxAgeMs: true });
+
+/** A budget that was checked, with its defaults filled in. */
+export type CheckedLimits = Required<{ [K in keyof LeaseLimits]: number }>;
+
+/** @throws RangeError ERR_INVALID_ARGUMENT for a limit that is not a whole number from 1 to its ceiling */
+export function checkLimits(limits: LeaseLimits): CheckedLimits {
+  return {
+    maxMessages: checkLimit(limits.maxMessages, LEASE_MESSAGES_DEFAULT, LEASE_MESSAGES_MAX, "maxMessages"),
+    maxBytes: checkLimit(limits.maxBytes, LEASE_BYTES_DEFAULT, LEASE_BYTES_MAX, "maxBytes"),
+    maxAgeMs: checkLimit(limits.maxAgeMs, LEASE_AGE_MS_DEFAULT, LEASE_AGE_MS_MAX, "maxAgeMs"),
+  };
+}
+
+function checkLimit(value: number | undefined, byDefault: number, max: number, what: string): number {
+  if (value === undefined) return byDefault;
+  if (!Number.isInteger(value) || value < 1 || value > max) {
+    throw invalidRange(`${what} must be a whole number from 1 to ${max}`);
+  }
+  return value;
+}
+
+/** What of a lease's budget is left. */
+export class LeaseBudget implements Budget {
+  messagesLeft: number;
+  bytesLeft: number;
+
+  constructor({ maxMessages, maxBytes }: CheckedLimits) {
+    this.messagesLeft = maxMessages;
+    this.bytesLeft = maxBytes;
+  }
+
+  /** Whether one more message of `bytes` bytes is within the budget. */
+  hasRoomFor(bytes: number): boolean {
+    return this.messagesLeft >= 1 && this.bytesLeft >= bytes;
+  }
+
+  /** Takes one message out of the budget, or throws and takes nothing. */
+  spend(bytes: number): void {
+    if (!this.hasRoomFor(bytes)) throw exhausted();
+    // Invariant: messages are counted when they start. A failure overcounts, which costs one nonce; counting
+    // afterwards would let concurrent calls exceed the budget.
+    this.messagesLeft -= 1;
+    this.bytesLeft -= bytes;
+  }
+}
+
+/** The error of a message that no budget has room for. */
+export function exhausted(): VaultError {
+  return new VaultError("ERR_DATA_KEY_EXHAUSTED", "the lease's budget is used up: take a new lease");
+}

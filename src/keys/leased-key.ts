@@ -1,0 +1,343 @@
+/**
+ * A data key held for several messages: what a lease is inside.
+ *
+ * Owns what the held key may be used for and how its envelopes are made. Takes arguments that were checked. Must not
+ * know how a service makes data keys, nor which KEKs stand behind one.
+ *
+ * @module
+ */
+
+import { equalBytes } from "../base/bytes.ts";
+import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
+import type { AeadProviderName } from "../crypto/aead/aead.ts";
+import { type Envelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
+import { failuresOf, openMany, type Prepared, sealMany } from "../crypto/envelope/fast/envelope-batch.ts";
+import { type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
+import { type DataKey, keyBlobFromText } from "../crypto/keys/data-key.ts";
+import type { KeyContext } from "../crypto/keys/key-context.ts";
+import {
+  checkLayout,
+  DEFAULT_LAYOUT,
+  decryptEnvelope,
+  decryptEnvelopeSync,
+  type LocalDecryptOptions,
+  localEncrypt,
+  localEncryptSync,
+  plaintextBytes,
+} from "../crypto/local.ts";
+import { VaultError } from "../errors.ts";
+import { CALL_OPTIONS, type CallOptions, type KeyService } from "./key-service.ts";
+import {
+  type CheckedLimits,
+  checkLimits,
+  LEASE_LIMITS,
+  LeaseBudget,
+  type LeaseLimits,
+} from "./lease-budget.ts";
+import { LeaseLifetime, type RevocationWatch } from "./lease-lifetime.ts";
+
+/** A message of a batch whose arguments were checked, or what was wrong with them. */
+export type SealItem = ItemResult<Prepared<string | Uint8Array>>;
+
+/** The same for a ciphertext. */
+export type OpenItem = ItemResult<Prepared<string>>;
+
+/** What a lease is told when it is taken. */
+export interface LeaseOptions extends LeaseLimits {
+  /** Layout to write; default `iv12`, or `native` with `requireCommitment`. */
+  readonly layout?: WritableLayout | undefined;
+  /** Refuse to write or read a layout that does not commit to its key. Default false. */
+  readonly requireCommitment?: boolean | undefined;
+  /** Overrides the choice of AEAD provider. */
+  readonly provider?: AeadProviderName | undefined;
+  /** The clock, in milliseconds; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+const LEASE_OPTIONS = optionNames<Omit<LeaseOptions, keyof LeaseLimits>>(
+  { layout: true, requireCommitment: true, provider: true, now: true },
+  LEASE_LIMITS,
+  CALL_OPTIONS,
+);
+
+/** {@link LeaseOptions} that were checked, with their defaults filled in. */
+export interface LeaseSettings {
+  readonly limits: CheckedLimits;
+  readonly layout: WritableLayout;
+  readonly requireCommitment: boolean;
+  readonly provider: AeadProviderName | undefined;
+  readonly now: () => number;
+}
+
+/**
+ * Checks what a lease is told, and reads it once.
+ *
+ * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_LAYOUT_NOT_ALLOWED
+ */
+export function leaseSettings(options: LeaseOptions & CallOptions): LeaseSettings {
+  checkOptions(options, LEASE_OPTIONS, "lease");
+  const requireCommitment = options.requireCommitment === true;
+  return {
+    limits: checkLimits(options),
+    layout: checkLayout(options.layout, requireCommitment),
+    requireCommitment,
+    provider: options.provider,
+    now: options.now ?? Date.now,
+  };
+}
+
+/** Settings of a key that is held behind the scenes, whose messages name their layouts themselves. */
+export function settingsOf(limits: CheckedLimits): LeaseSettings {
+  return { limits, layout: DEFAULT_LAYOUT, requireCommitment: false, provider: undefined, now: Date.now };
+}
+
+/**
+ * Takes a data key and holds it.
+ *
+ * @param context - checked, and frozen or the service's own
+ * @throws what `createDataKey` throws
+ */
+export async function takeLeasedKey(
+  service: KeyService,
+  context: KeyContext,
+  settings: LeaseSettings,
+  signal?: AbortSignal | undefined,
+): Promise<LeasedKey> {
+  // Read before the key is made: a revocation in between must end the lease.
+  const atStart = service.revocations?.();
+  const key = await service.createDataKey({ context }, { signal });
+  const watch = atStart === undefined ? undefined : { atStart, now: () => service.revocations!() };
+  return new LeasedKey(key, settings, watch);
+}
+
+/** A held data key with its budget and its lifetime. */
+export class LeasedKey {
+  readonly settings: LeaseSettings;
+  readonly budget: LeaseBudget;
+  readonly #key: DataKey;
+  readonly #keyBlob: Uint8Array;
+  readonly #envelopes: EnvelopeKey;
+  readonly #lifetime: LeaseLifetime;
+
+  /** @param revocations - undefined for a key whose service cannot tell them */
+  constructor(key: DataKey, settings: LeaseSettings, revocations?: RevocationWatch) {
+    this.settings = settings;
+    this.budget = new LeaseBudget(settings.limits);
+    this.#key = key;
+    this.#keyBlob = keyBlobFromText(key.encryptedKeys);
+    this.#envelopes = envelopeKeyOf(key);
+    this.#lifetime = new LeaseLifetime(settings.limits.maxAgeMs, settings.now, revocations, () =>
+      key.dispose(),
+    );
+  }
+
+  /** The service's id of the data key. */
+  get id(): string {
+    return this.#key.id;
+  }
+
+  /** Whether one more message of `bytes` bytes would be accepted now. */
+  canEncrypt(bytes: number): boolean {
+    return !this.#lifetime.isOver() && this.budget.hasRoomFor(bytes);
+  }
+
+  /**
+   * Seals a message at once.
+   *
+   * @param canWait - that the call is one that can wait for Web Crypto
+   * @returns undefined where no provider answers at once, or the layout is `native`: nothing was spent then
+   * @throws VaultError ERR_DISPOSED, ERR_LEASE_EXPIRED, ERR_DATA_KEY_EXHAUSTED, ERR_RANDOM_UNAVAILABLE
+   */
+  sealNow(
+    plaintext: string | Uint8Array,
+    associatedData: Uint8Array,
+    layout: WritableLayout,
+    canWait: boolean,
+  ): string | undefined {
+    this.#lifetime.check();
+    if (layout === "native") return undefined;
+    const { provider } = this.settings;
+    return this.#envelopes.seal(plaintext, associatedData, layout, provider, this.budget, canWait);
+  }
+
+  /** Seals a message. @throws as {@link sealNow} */
+  async seal(
+    plaintext: string | Uint8Array,
+    associatedData: Uint8Array,
+    layout: WritableLayout,
+  ): Promise<string> {
+    const now = this.sealNow(plaintext, associatedData, layout, true);
+    return now ?? this.sealLater(plaintext, associatedData, layout);
+  }
+
+  /** Seals a message that {@link sealNow} did not. @throws as that */
+  async sealLater(
+    plaintext: string | Uint8Array,
+    associatedData: Uint8Array,
+    layout: WritableLayout,
+  ): Promise<string> {
+    const bytes = this.#spendFor(plaintext);
+    return localEncrypt(bytes, this.#key, associatedData, { layout, provider: this.settings.provider });
+  }
+
+  /** Seals a message at once; not where Web Crypto is the provider. @throws as {@link sealNow} */
+  sealSync(plaintext: string | Uint8Array, associatedData: Uint8Array, layout: WritableLayout): string {
+    const now = this.sealNow(plaintext, associatedData, layout, false);
+    if (now !== undefined) return now;
+    const bytes = this.#spendFor(plaintext);
+    return localEncryptSync(bytes, this.#key, associatedData, { layout, provider: this.settings.provider });
+  }
+
+  /** Seals many messages; one result per item, in order. @throws as {@link sealNow} what holds for all */
+  async sealBatch(items: readonly SealItem[], layout: WritableLayout): Promise<ItemResult<string>[]> {
+    const seal = (item: Prepared<string | Uint8Array>): Promise<ItemResult<string>> =>
+      resultOfLater(this.seal(item.data, item.associatedData, layout));
+    // All begin at once: each call reads what was passed before it returns.
+    return Promise.all(withRest(this.#sealMany(items, layout), items, seal));
+  }
+
+  /** The same at once; not where Web Crypto is the provider. */
+  sealBatchSync(items: readonly SealItem[], layout: WritableLayout): ItemResult<string>[] {
+    return withRest(this.#sealMany(items, layout), items, (item) =>
+      resultOf(() => this.sealSync(item.data, item.associatedData, layout)),
+    );
+  }
+
+  /** Opens a message of the layout that the lease writes at once; undefined for all others, and where there is any doubt. */
+  openNow(
+    ciphertext: string,
+    associatedData: Uint8Array,
+    as: "text" | "bytes",
+    options: LocalDecryptOptions,
+    canWait: boolean,
+  ): string | Uint8Array | undefined {
+    this.#lifetime.check();
+    const { layout } = this.settings;
+    if (layout === "native" || !isPlain(options)) return undefined;
+    return this.#envelopes.open(ciphertext, associatedData, layout, as, this.#providerOf(options), canWait);
+  }
+
+  /**
+   * Opens a message of this key.
+   *
+   * @throws VaultError ERR_KEY_MISMATCH if the ciphertext names another wrapped key; ERR_DISPOSED, ERR_LEASE_EXPIRED; and as
+   *   `localDecrypt`
+   */
+  async open(
+    ciphertext: string,
+    associatedData: Uint8Array,
+    as: "text" | "bytes",
+    options: LocalDecryptOptions,
+  ): Promise<string | Uint8Array> {
+    const now = this.openNow(ciphertext, associatedData, as, options, true);
+    return now ?? this.openLater(ciphertext, associatedData, as, options);
+  }
+
+  /** Opens a message that {@link openNow} did not. @throws as {@link open} */
+  async openLater(
+    ciphertext: string,
+    associatedData: Uint8Array,
+    as: "text" | "bytes",
+    options: LocalDecryptOptions,
+  ): Promise<string | Uint8Array> {
+    const envelope = this.#parse(ciphertext, options);
+    return decryptEnvelope(envelope, this.#key, associatedData, as, this.#providerOf(options));
+  }
+
+  /** The same at once; not where Web Crypto is the provider. */
+  openSync(
+    ciphertext: string,
+    associatedData: Uint8Array,
+    as: "text" | "bytes",
+    options: LocalDecryptOptions,
+  ): string | Uint8Array {
+    const now = this.openNow(ciphertext, associatedData, as, options, false);
+    if (now !== undefined) return now;
+    const envelope = this.#parse(ciphertext, options);
+    return decryptEnvelopeSync(envelope, this.#key, associatedData, as, this.#providerOf(options));
+  }
+
+  /** Opens many messages of this key; one result per item, in order. @throws as {@link openNow} what holds for all */
+  async openBatch(
+    items: readonly OpenItem[],
+    as: "text" | "bytes",
+    options: LocalDecryptOptions,
+  ): Promise<ItemResult<string | Uint8Array>[]> {
+    const open = (item: Prepared<string>): Promise<ItemResult<string | Uint8Array>> =>
+      resultOfLater(this.open(item.data, item.associatedData, as, options));
+    return Promise.all(withRest(this.#openMany(items, as, options), items, open));
+  }
+
+  /** The same at once; not where Web Crypto is the provider. */
+  openBatchSync(
+    items: readonly OpenItem[],
+    as: "text" | "bytes",
+    options: LocalDecryptOptions,
+  ): ItemResult<string | Uint8Array>[] {
+    return withRest(this.#openMany(items, as, options), items, (item) =>
+      resultOf(() => this.openSync(item.data, item.associatedData, as, options)),
+    );
+  }
+
+  /** Zeroes the key (best effort). May be called more than once. */
+  dispose(): void {
+    this.#lifetime.end("disposed");
+  }
+
+  #sealMany(items: readonly SealItem[], layout: WritableLayout): (ItemResult<string> | undefined)[] {
+    this.#lifetime.check();
+    if (layout === "native") return failuresOf(items);
+    return sealMany(this.#envelopes, items, layout, this.settings.provider, this.budget);
+  }
+
+  #openMany(
+    items: readonly OpenItem[],
+    as: "text" | "bytes",
+    options: LocalDecryptOptions,
+  ): (ItemResult<string | Uint8Array> | undefined)[] {
+    this.#lifetime.check();
+    const { layout } = this.settings;
+    if (layout === "native" || !isPlain(options)) return failuresOf(items);
+    return openMany(this.#envelopes, items, layout, as, this.#providerOf(options));
+  }
+
+  #providerOf(options: LocalDecryptOptions): AeadProviderName | undefined {
+    return options.provider ?? this.settings.provider;
+  }
+
+  /** The bytes of a message, which is taken out of the budget. */
+  #spendFor(data: string | Uint8Array): Uint8Array {
+    this.#lifetime.check();
+    const plaintext = plaintextBytes(data);
+    this.budget.spend(plaintext.length);
+    return plaintext;
+  }
+
+  #parse(ciphertext: string, options: LocalDecryptOptions): Envelope {
+    this.#lifetime.check();
+    const requireCommitment = options.requireCommitment ?? this.settings.requireCommitment;
+    const envelope = parseEnvelope(ciphertext, { ...options, requireCommitment });
+    if (!equalBytes(envelope.keyBlob, this.#keyBlob)) {
+      throw new VaultError(
+        "ERR_KEY_MISMATCH",
+        "the ciphertext was not encrypted under this lease's data key",
+      );
+    }
+    return envelope;
+  }
+}
+
+/** Results with those that the batch has left to do: items that were prepared without an error. */
+function withRest<T, R, D>(
+  results: readonly (R | undefined)[],
+  items: readonly ItemResult<Prepared<T>>[],
+  work: (item: Prepared<T>) => D,
+): (R | D)[] {
+  return results.map((result, index) => result ?? work((items[index] as { value: Prepared<T> }).value));
+}
+
+/** Whether a reader accepts the layout that the lease writes without looking at its options again. */
+function isPlain(options: LocalDecryptOptions): boolean {
+  return options.layouts === undefined && options.requireCommitment !== true;
+}
