@@ -11,6 +11,7 @@ import { checkOptions, optionNames } from "../base/options.ts";
 import type { ByteSource } from "../crypto/native/source.ts";
 import { invalidType, VaultError } from "../errors.ts";
 
+/** How to read a file over HTTP. */
 export interface FetchSourceOptions {
   /** Sends requests; default the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined;

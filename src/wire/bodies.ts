@@ -28,6 +28,7 @@ export interface WireDataKey {
   readonly context: Readonly<Record<string, string>> | undefined;
 }
 
+/** Metadata as it is answered. */
 export function metadataToWire(metadata: KvMetadata): Wire {
   return {
     id: metadata.id,
@@ -40,6 +41,7 @@ export function metadataToWire(metadata: KvMetadata): Wire {
   };
 }
 
+/** Metadata of an answer. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
 export function metadataFromWire(body: unknown): KvMetadata {
   const wire = objectOf(body, "metadata");
   const by = objectOf(wire.updated_by, "updated_by");
@@ -56,10 +58,12 @@ export function metadataFromWire(body: unknown): KvMetadata {
   };
 }
 
+/** An object without its value, as it is answered. */
 export function objectWithoutValueToWire(object: KvObjectWithoutValue): Wire {
   return { id: object.id, name: object.name, metadata: metadataToWire(object.metadata) };
 }
 
+/** An object of an answer, without its value. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
 export function objectWithoutValueFromWire(body: unknown): KvObjectWithoutValue {
   const wire = objectOf(body, "object");
   return {
@@ -69,14 +73,17 @@ export function objectWithoutValueFromWire(body: unknown): KvObjectWithoutValue 
   };
 }
 
+/** An object with its value, as it is answered. */
 export function objectToWire(object: KvObject): Wire {
   return { ...objectWithoutValueToWire(object), value: object.value };
 }
 
+/** An object of an answer, with its value. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
 export function objectFromWire(body: unknown): KvObject {
   return { ...objectWithoutValueFromWire(body), value: textOf(objectOf(body, "object").value, "value") };
 }
 
+/** A page of a list of objects, as it is answered. */
 export function summaryPageToWire(page: KvPage<KvSummary>): Wire {
   return {
     data: page.data.map((item) => ({ id: item.id, name: item.name, updated_at: item.updatedAt })),
@@ -84,6 +91,7 @@ export function summaryPageToWire(page: KvPage<KvSummary>): Wire {
   };
 }
 
+/** A page of a list of objects, of an answer. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
 export function summaryPageFromWire(body: unknown): KvPage<KvSummary> {
   return pageFromWire(body, (item) => ({
     id: textOf(item.id, "id"),
@@ -93,6 +101,7 @@ export function summaryPageFromWire(body: unknown): KvPage<KvSummary> {
   }));
 }
 
+/** A list of versions as it is answered. */
 export function versionPageToWire(page: KvPage<KvVersion>): Wire {
   return {
     data: page.data.map((item) => ({
@@ -107,6 +116,7 @@ export function versionPageToWire(page: KvPage<KvVersion>): Wire {
   };
 }
 
+/** A list of versions of an answer. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
 export function versionPageFromWire(body: unknown): KvPage<KvVersion> {
   return pageFromWire(body, (item) => ({
     id: textOf(item.id, "id"),
@@ -118,6 +128,7 @@ export function versionPageFromWire(body: unknown): KvPage<KvVersion> {
   }));
 }
 
+/** A data key of an answer. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
 export function dataKeyFromWire(body: unknown): WireDataKey {
   const wire = objectOf(body, "data key");
   return {
@@ -161,6 +172,7 @@ export function contextOf(value: unknown): Readonly<Record<string, string>> {
   );
 }
 
+/** The error for an answer that no service of this API gives. */
 export function badResponse(problem: string): VaultError {
   return new VaultError("ERR_SERVICE_BAD_RESPONSE", `the service's answer does not make sense: ${problem}`);
 }

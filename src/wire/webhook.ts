@@ -32,6 +32,7 @@ export interface WebhookEvent {
   readonly created_at: string;
 }
 
+/** How to check a webhook's signature. */
 export interface VerifyOptions {
   /** Milliseconds by which the signature's time may differ from now; default 180,000. */
   readonly toleranceMs?: number | undefined;

@@ -49,6 +49,7 @@ export interface LogEntry {
   readonly cause?: string;
 }
 
+/** How to build the core. */
 export interface AppOptions {
   readonly host: VaultHost;
   /** Takes log entries; default none. */

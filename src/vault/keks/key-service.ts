@@ -15,6 +15,7 @@ import { type Access, inScope, isInScope } from "../access/access.ts";
 import type { Database } from "../storage/database.ts";
 import { type Keyring, type RingDataKey, unknownKek } from "./keyring.ts";
 
+/** Data keys of one environment, for one caller. */
 export class EmbeddedKeyService implements KeyService {
   readonly id: string;
   readonly #keyring: Keyring;
