@@ -19,7 +19,12 @@ import type { DecryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
 import { envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
 import { checkPlaintext, roomFor } from "../crypto/envelope/plaintext.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
+import {
+  canonicalContext,
+  checkedContext,
+  contextObject,
+  type KeyContext,
+} from "../crypto/keys/key-context.ts";
 import {
   associatedDataBytes,
   checkLayout,
@@ -93,7 +98,7 @@ export class VaultMessages {
           if (typeof plaintext !== "string") plaintext.fill(0);
         }
       }
-      const context = contextObject(canonicalContext(keyContext));
+      const context = checkedContext(keyContext);
       const plaintext = copyBytes(plaintextBytes(data));
       try {
         const made = await this.#keys.createDataKey({ context }, options);

@@ -13,7 +13,7 @@ import { checkOptions } from "../base/options.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
 import type { DecryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
+import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import {
   decryptRange,
   type NativeReader,
@@ -211,7 +211,7 @@ export class Vault extends VaultStore {
   ): ByteTransform {
     checkOptions(options, STREAM_OPTIONS, "encryptStream");
     this.#calls.checkOpen();
-    const context = contextObject(canonicalContext(keyContext));
+    const context = checkedContext(keyContext);
     const { signal } = options;
     const make: MakeDataKey = async (use) => {
       return await lend(await this.#keys.createDataKey({ context }, { signal }), use);
@@ -336,7 +336,7 @@ export class Vault extends VaultStore {
   ): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createDataKey");
     return await this.#calls.during(() => {
-      const context = contextObject(canonicalContext(request.context));
+      const context = checkedContext(request.context);
       return this.#keys.createDataKey({ context }, options);
     });
   }
@@ -359,7 +359,7 @@ export class Vault extends VaultStore {
   ): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createRekey");
     return await this.#calls.during(() => {
-      const context = contextObject(canonicalContext(request.context));
+      const context = checkedContext(request.context);
       return this.#keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, options);
     });
   }

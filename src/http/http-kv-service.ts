@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
+import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type {
@@ -53,7 +53,7 @@ export class HttpKvService implements KvService {
     const body = {
       name: checkName(request.name),
       value,
-      key_context: contextObject(canonicalContext(request.keyContext)),
+      key_context: checkedContext(request.keyContext),
     };
     return this.#send({
       method: "POST",

@@ -7,12 +7,7 @@
  */
 import { untilAborted } from "../base/concurrency.ts";
 import { type SharedEntry, SharedLru } from "../base/shared-lru.ts";
-import {
-  canonicalContext,
-  contextObject,
-  identifyContext,
-  type KeyContext,
-} from "../crypto/keys/key-context.ts";
+import { checkedContext, identifyContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import type { CallOptions, KeyService } from "./key-service.ts";
 import { type CheckedLimits, exhausted } from "./lease-budget.ts";
 import { type LeasedKey, settingsOf, takeLeasedKey } from "./leased-key.ts";
@@ -77,7 +72,7 @@ export class LeasePool {
 
   /** @param read - the context as it was read, not yet checked: those equal to one that is held were, with it */
   #take(id: string, read: KeyContext, limits: CheckedLimits): SharedEntry<LeasedKey> {
-    const context = contextObject(canonicalContext(read));
+    const context = checkedContext(read);
     // The request is shared: no caller's signal ends it.
     return this.#leases.add(id, takeLeasedKey(this.#service, context, settingsOf(limits)));
   }

@@ -19,7 +19,7 @@ import {
 } from "../crypto/envelope/fast/envelope-batch.ts";
 import { checkPlaintext } from "../crypto/envelope/plaintext.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
+import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import {
   checkLayout,
   checkResultType,
@@ -269,6 +269,6 @@ export async function takeLease(
   options: LeaseOptions & CallOptions = {},
 ): Promise<Lease> {
   const settings = leaseSettings(options);
-  const checked = contextObject(canonicalContext(context));
+  const checked = checkedContext(context);
   return new Lease(await takeLeasedKey(service, checked, settings, options.signal));
 }

@@ -14,7 +14,7 @@ import { type OptionNames, optionNames } from "../base/options.ts";
 import { PARSE_OPTIONS, type ParseOptions, parseEnvelope } from "../crypto/envelope/envelope.ts";
 import { spliceEnvelope } from "../crypto/envelope/inspect.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
+import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../errors.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
 
@@ -57,7 +57,7 @@ export async function rekey(
   context: KeyContext,
   options: RekeyOptions = {},
 ): Promise<string> {
-  const own = contextObject(canonicalContext(context));
+  const own = checkedContext(context);
   return move(ciphertext, options, (encryptedKeys) =>
     service.createRekey({ context: own, encryptedKeys }, options),
   );
@@ -107,7 +107,7 @@ export async function rekeyMany(
   context: KeyContext,
   options: BatchOptions = {},
 ): Promise<ItemResult<string>[]> {
-  const own = contextObject(canonicalContext(context));
+  const own = checkedContext(context);
   const { signal } = options;
   return moveMany(ciphertexts, options, (encryptedKeys) =>
     service.createRekey({ context: own, encryptedKeys }, { signal }),

@@ -52,10 +52,13 @@ export const RESERVED_NAME_PREFIX = "coffer:";
 /** Would be lost by `copy[name] = value`, the way most code copies objects, and so merge two contexts. */
 const FORBIDDEN_NAME = "__proto__";
 
+/** The canonical forms of contexts that {@link contextObject} made: frozen, they stay what they are. */
+const knownForms = new WeakMap<KeyContext, CanonicalContext>();
+
 /**
- * Checks a context and puts it into canonical form.
+ * Checks a context and puts it into canonical form. A context that {@link contextObject} made was checked before.
  *
- * Each property is read once, so that a getter cannot show two faces.
+ * Each property is read once, so that a getter cannot answer twice differently.
  *
  * @param context - a plain object; own enumerable properties only
  * @throws VaultError ERR_KEY_CONTEXT_INVALID, which names the entry by position and never shows a value
@@ -64,6 +67,8 @@ export function canonicalContext(context: KeyContext): CanonicalContext {
   if (typeof context !== "object" || context === null || Array.isArray(context)) {
     throw invalid(`must be an object of strings, got ${typeName(context)}`);
   }
+  const known = knownForms.get(context);
+  if (known !== undefined) return known;
   if (Object.getOwnPropertySymbols(context).length > 0) throw invalid("must not have symbol keys");
   return canonicalEntries(Object.keys(context).map((name) => ({ name, value: context[name]! })));
 }
@@ -154,7 +159,21 @@ export function parseCanonicalContext(bytes: Uint8Array): CanonicalContext {
 
 /** The context as a frozen plain object: safe to copy, because `__proto__` is no name. */
 export function contextObject(canonical: CanonicalContext): KeyContext {
-  return Object.freeze(Object.fromEntries(canonical.entries.map(({ name, value }) => [name, value])));
+  const context = Object.freeze(
+    Object.fromEntries(canonical.entries.map(({ name, value }) => [name, value])),
+  );
+  knownForms.set(context, canonical);
+  return context;
+}
+
+/**
+ * Checks a context, and copies it as it is now: the form that is passed on inside.
+ *
+ * @returns a frozen plain object, which is not checked again
+ * @throws VaultError ERR_KEY_CONTEXT_INVALID
+ */
+export function checkedContext(context: KeyContext): KeyContext {
+  return contextObject(canonicalContext(context));
 }
 
 /**
