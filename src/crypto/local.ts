@@ -8,7 +8,7 @@
  */
 
 import { encodeBase64 } from "../base/base64.ts";
-import { copyBytes, fromUtf8, toBytes } from "../base/bytes.ts";
+import { copyBytes, fromUtf8 } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead/aead.ts";
@@ -27,17 +27,17 @@ import {
 } from "./envelope/envelope.ts";
 import { envelopeKeyOf, type FrameLayout } from "./envelope/fast/envelope-key.ts";
 import { drawNonce } from "./envelope/nonce.ts";
-import { type Budget, notText, tooLarge } from "./envelope/plaintext.ts";
+import { type Budget, bytesOfPlaintext, checkPlaintext, notText } from "./envelope/plaintext.ts";
 import {
   DataKey,
   type DataKeyInput,
   holdDataKey,
-  keyBlobFromText,
+  keyBlobOf,
   type WrappedDataKeyInput,
   withAeadKey,
 } from "./keys/data-key.ts";
-import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "./limits.ts";
-import { nativeEncrypt, nativeEncryptSync, openNative, openNativeSync } from "./native/one-shot.ts";
+import { NONCE_BYTES, TAG_BYTES } from "./limits.ts";
+import { openNative, openNativeSync, sealNative, sealNativeSync } from "./native/one-shot.ts";
 
 /** The layout that is written unless told otherwise: the one most WorkOS SDKs read. */
 export const DEFAULT_LAYOUT = "iv12" satisfies WritableLayout;
@@ -92,24 +92,13 @@ export async function localEncrypt(
 ): Promise<string> {
   checkOptions(options, LOCAL_ENCRYPT_OPTIONS, "localEncrypt");
   const layout = checkLayout(options.layout, options.requireCommitment);
-  if (layout === "native") {
-    return encodeBase64(await nativeEncrypt(plaintextBytes(data), key, associatedData, options));
-  }
-  const fast = sealFast(data, key, associatedData, layout, options, true);
-  if (fast !== undefined) return fast;
-  const message = prepare(data, key, associatedData, layout);
-  const size = message.plaintext.length;
-  const now = providers.atOnce(options.provider, size);
-  if (now !== undefined) return finish(message, sealBy(now, key, message));
-  const held = holdDataKey(key);
-  const plaintext = copyBytes(message.plaintext);
-  const own = { ...message, plaintext, associatedData: copyBytes(message.associatedData) };
-  try {
-    return finish(own, await sealBy(await providers.async(options.provider, size), held.key, own));
-  } finally {
-    plaintext.fill(0);
-    held.release();
-  }
+  const plaintext = checkPlaintext(data);
+  const aad = associatedDataBytes(associatedData);
+  const { provider } = options;
+  // An async function without an await: one promise, and the input is read before the call returns.
+  return (
+    sealFast(plaintext, key, aad, layout, provider, true) ?? sealSlow(plaintext, key, aad, layout, provider)
+  );
 }
 
 /** The same at once; never by Web Crypto, which cannot. */
@@ -121,14 +110,40 @@ export function localEncryptSync(
 ): string {
   checkOptions(options, LOCAL_ENCRYPT_OPTIONS, "localEncryptSync");
   const layout = checkLayout(options.layout, options.requireCommitment);
-  if (layout === "native") {
-    return encodeBase64(nativeEncryptSync(plaintextBytes(data), key, associatedData, options));
-  }
-  const fast = sealFast(data, key, associatedData, layout, options, false);
+  const plaintext = checkPlaintext(data);
+  return encryptEnvelopeSync(plaintext, key, associatedDataBytes(associatedData), layout, options.provider);
+}
+
+/**
+ * Encrypts a message; arguments as checked by {@link localEncrypt}.
+ *
+ * @param plaintext - as `checkPlaintext` answers it
+ */
+export async function encryptEnvelope(
+  plaintext: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData: Uint8Array,
+  layout: WritableLayout,
+  provider?: AeadProviderName,
+): Promise<string> {
+  const fast = sealFast(plaintext, key, associatedData, layout, provider, true);
+  return fast ?? sealSlow(plaintext, key, associatedData, layout, provider);
+}
+
+/** The same at once. */
+export function encryptEnvelopeSync(
+  plaintext: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData: Uint8Array,
+  layout: WritableLayout,
+  providerName?: AeadProviderName,
+): string {
+  const fast = sealFast(plaintext, key, associatedData, layout, providerName, false);
   if (fast !== undefined) return fast;
-  const message = prepare(data, key, associatedData, layout);
-  const provider = providers.sync(options.provider, message.plaintext.length);
-  return finish(message, sealBy(provider, key, message));
+  const bytes = bytesOfPlaintext(plaintext);
+  if (layout === "native") return encodeBase64(sealNativeSync(bytes, key, associatedData, providerName));
+  const message = prepare(bytes, key, associatedData, layout);
+  return finish(message, sealBy(providers.sync(providerName, bytes.length), key, message));
 }
 
 /**
@@ -254,15 +269,40 @@ const NO_BUDGET: Budget = { spend: () => {} };
 
 /** By a data key that is held, where a provider answers at once; else undefined. */
 function sealFast(
-  data: string | Uint8Array,
+  plaintext: string | Uint8Array,
   key: WrappedDataKeyInput,
-  associatedData: AssociatedData,
-  layout: FrameLayout,
-  options: LocalEncryptOptions,
+  associatedData: Uint8Array,
+  layout: WritableLayout,
+  provider: AeadProviderName | undefined,
   canWait: boolean,
 ): string | undefined {
-  if (!(key instanceof DataKey)) return undefined;
-  return envelopeKeyOf(key).seal(data, associatedData, layout, options.provider, NO_BUDGET, canWait);
+  if (layout === "native" || !(key instanceof DataKey)) return undefined;
+  return envelopeKeyOf(key).seal(plaintext, associatedData, layout, provider, NO_BUDGET, canWait);
+}
+
+/** By any data key and any provider. */
+async function sealSlow(
+  given: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData: Uint8Array,
+  layout: WritableLayout,
+  providerName: AeadProviderName | undefined,
+): Promise<string> {
+  const bytes = bytesOfPlaintext(given);
+  if (layout === "native") return encodeBase64(await sealNative(bytes, key, associatedData, providerName));
+  const message = prepare(bytes, key, associatedData, layout);
+  const size = bytes.length;
+  const now = providers.atOnce(providerName, size);
+  if (now !== undefined) return finish(message, sealBy(now, key, message));
+  const held = holdDataKey(key);
+  const plaintext = copyBytes(bytes);
+  const own = { ...message, plaintext, associatedData: copyBytes(associatedData) };
+  try {
+    return finish(own, await sealBy(await providers.async(providerName, size), held.key, own));
+  } finally {
+    plaintext.fill(0);
+    held.release();
+  }
 }
 
 /** By a data key that is held, where a provider answers at once and nothing is special; else undefined. */
@@ -288,19 +328,17 @@ interface Message {
   readonly associatedData: Uint8Array;
 }
 
-/** Checks everything that can be checked before a key is touched, and draws the nonce. */
+/** All that can be told before the key is touched, and the nonce. */
 function prepare(
-  data: string | Uint8Array,
+  plaintext: Uint8Array,
   key: WrappedDataKeyInput,
-  associatedData: AssociatedData,
+  associatedData: Uint8Array,
   layout: FrameLayout,
 ): Message {
-  const plaintext = plaintextBytes(data);
-  const aad = associatedDataBytes(associatedData);
-  const keyBlob = keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
+  const keyBlob = keyBlobOf(key);
   const nonce = new Uint8Array(NONCE_BYTES);
   drawNonce(nonce, 0, layout !== "leb-first");
-  return { layout, keyBlob, nonce, plaintext, associatedData: aad };
+  return { layout, keyBlob, nonce, plaintext, associatedData };
 }
 
 /**
@@ -329,11 +367,7 @@ export function checkLayout(layout: Layout | undefined, requireCommitment = fals
  * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED, ERR_PLAINTEXT_TOO_LARGE (over 64 MiB)
  */
 export function plaintextBytes(data: string | Uint8Array): Uint8Array {
-  // A string never has more UTF-16 units than UTF-8 bytes: refuse before encoding.
-  if (typeof data === "string" && data.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
-  const bytes = toBytes(data, "data");
-  if (bytes.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
-  return bytes;
+  return bytesOfPlaintext(checkPlaintext(data));
 }
 
 /** @throws TypeError ERR_INVALID_ARGUMENT unless `as` is a result type */

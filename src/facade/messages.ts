@@ -31,7 +31,7 @@ import {
   checkResultType,
   DEFAULT_LAYOUT,
   decryptEnvelope,
-  localEncrypt,
+  encryptEnvelope,
   plaintextBytes,
 } from "../crypto/local.ts";
 import type { FindDataKey } from "../crypto/native/stream.ts";
@@ -102,7 +102,7 @@ export class VaultMessages {
       const plaintext = copyBytes(plaintextBytes(data));
       try {
         const made = await this.#keys.createDataKey({ context }, options);
-        return await lend(made, (key) => localEncrypt(plaintext, key, aad, { layout }));
+        return await lend(made, (key) => encryptEnvelope(plaintext, key, aad, layout));
       } finally {
         plaintext.fill(0);
       }
@@ -197,9 +197,7 @@ export class VaultMessages {
       );
       try {
         const made = await this.#keys.createDataKey({ context: opened.context }, { signal });
-        return await lend(made, (key) =>
-          localEncrypt(opened.plaintext, key, aad, { layout: "native", provider }),
-        );
+        return await lend(made, (key) => encryptEnvelope(opened.plaintext, key, aad, "native", provider));
       } finally {
         opened.plaintext.fill(0);
       }

@@ -140,27 +140,28 @@ function makeDataKey(wire: {
   const key = decodeBase64(wire.dataKey);
   if (key === undefined || key.length !== KEY_BYTES)
     throw badResponse(`data_key is not ${KEY_BYTES} bytes in base64`);
+  const keyBlob = answeredBlob(wire.encryptedKeys);
   try {
-    keyBlobFromText(wire.encryptedKeys);
-  } catch {
-    throw badResponse("encrypted_keys is not a wrapped data key");
-  }
-  try {
-    return new DataKey({ id: wire.id, key, encryptedKeys: wire.encryptedKeys, context: wire.context });
+    return new DataKey({ ...wire, key, keyBlob });
   } finally {
     key.fill(0);
   }
 }
 
 function wrappedOnly(id: string, encryptedKeys: string, context: KeyContext): DataKey {
+  const keyBlob = answeredBlob(encryptedKeys);
+  const wrapped = new DataKey({ id, key: new Uint8Array(KEY_BYTES), encryptedKeys, keyBlob, context });
+  wrapped.dispose();
+  return wrapped;
+}
+
+/** The bytes of a wrapped key that the service answered. */
+function answeredBlob(encryptedKeys: string): Uint8Array {
   try {
-    keyBlobFromText(encryptedKeys);
+    return keyBlobFromText(encryptedKeys);
   } catch {
     throw badResponse("encrypted_keys is not a wrapped data key");
   }
-  const wrapped = new DataKey({ id, key: new Uint8Array(KEY_BYTES), encryptedKeys, context });
-  wrapped.dispose();
-  return wrapped;
 }
 
 function itemError(result: Wire, encryptedKeys: string): VaultError {

@@ -14,17 +14,17 @@ import type { AeadProviderName } from "../crypto/aead/aead.ts";
 import { type Envelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
 import { failuresOf, openMany, type Prepared, sealMany } from "../crypto/envelope/fast/envelope-batch.ts";
 import { type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
-import { type DataKey, keyBlobFromText } from "../crypto/keys/data-key.ts";
+import { bytesOfPlaintext } from "../crypto/envelope/plaintext.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
 import {
   checkLayout,
   DEFAULT_LAYOUT,
   decryptEnvelope,
   decryptEnvelopeSync,
+  encryptEnvelope,
+  encryptEnvelopeSync,
   type LocalDecryptOptions,
-  localEncrypt,
-  localEncryptSync,
-  plaintextBytes,
 } from "../crypto/local.ts";
 import { VaultError } from "../errors.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "./key-service.ts";
@@ -125,7 +125,7 @@ export class LeasedKey {
     this.settings = settings;
     this.budget = new LeaseBudget(settings.limits);
     this.#key = key;
-    this.#keyBlob = keyBlobFromText(key.encryptedKeys);
+    this.#keyBlob = key.keyBlob;
     this.#envelopes = envelopeKeyOf(key);
     this.#lifetime = new LeaseLifetime(settings.limits.maxAgeMs, settings.now, revocations, () =>
       key.dispose(),
@@ -178,7 +178,7 @@ export class LeasedKey {
     layout: WritableLayout,
   ): Promise<string> {
     const bytes = this.#spendFor(plaintext);
-    return localEncrypt(bytes, this.#key, associatedData, { layout, provider: this.settings.provider });
+    return encryptEnvelope(bytes, this.#key, associatedData, layout, this.settings.provider);
   }
 
   /** Seals a message at once; not where Web Crypto is the provider. @throws as {@link sealNow} */
@@ -186,7 +186,7 @@ export class LeasedKey {
     const now = this.sealNow(plaintext, associatedData, layout, false);
     if (now !== undefined) return now;
     const bytes = this.#spendFor(plaintext);
-    return localEncryptSync(bytes, this.#key, associatedData, { layout, provider: this.settings.provider });
+    return encryptEnvelopeSync(bytes, this.#key, associatedData, layout, this.settings.provider);
   }
 
   /** Seals many messages; one result per item, in order. @throws as {@link sealNow} what holds for all */
@@ -307,11 +307,11 @@ export class LeasedKey {
   }
 
   /** The bytes of a message, which is taken out of the budget. */
-  #spendFor(data: string | Uint8Array): Uint8Array {
+  #spendFor(plaintext: string | Uint8Array): Uint8Array {
     this.#lifetime.check();
-    const plaintext = plaintextBytes(data);
-    this.budget.spend(plaintext.length);
-    return plaintext;
+    const bytes = bytesOfPlaintext(plaintext);
+    this.budget.spend(bytes.length);
+    return bytes;
   }
 
   #parse(ciphertext: string, options: LocalDecryptOptions): Envelope {

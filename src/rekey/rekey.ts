@@ -137,8 +137,8 @@ async function move(ciphertext: string, options: RekeyOptions, wrap: Wrap): Prom
   const envelope = parseEnvelope(ciphertext, options);
   const encryptedKeys = encodeBase64(envelope.keyBlob);
   // The key goes also where it comes after the wait for it was given up.
-  const form = untilAborted(wrappedForm(wrap(encryptedKeys)), options.signal);
-  return spliceEnvelope(envelope, await form);
+  const keyBlob = untilAborted(wrappedForm(wrap(encryptedKeys)), options.signal);
+  return spliceEnvelope(envelope, await keyBlob);
 }
 
 async function moveMany(
@@ -156,7 +156,7 @@ async function moveMany(
   if (!Array.isArray(given)) throw invalidType("ciphertexts must be an array");
   const ciphertexts: readonly string[] = Array.from(given);
   const results = new Array<ItemResult<string>>(ciphertexts.length);
-  const wrapped = new Map<string, Promise<string>>();
+  const wrapped = new Map<string, Promise<Uint8Array>>();
   const breaks = new EventLoopBreaks();
   let done = 0;
   await forEachAtOnce(ciphertexts, concurrency, async (ciphertext, index) => {
@@ -184,8 +184,8 @@ async function moveMany(
 }
 
 /** Only the wrapped form is wanted: the key itself goes at once. */
-async function wrappedForm(answer: Promise<DataKey>): Promise<string> {
+async function wrappedForm(answer: Promise<DataKey>): Promise<Uint8Array> {
   const key = await answer;
   key.dispose();
-  return key.encryptedKeys;
+  return key.keyBlob;
 }

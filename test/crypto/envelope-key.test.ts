@@ -184,7 +184,7 @@ describe("the fast and the slow way", () => {
     const blob = Buffer.alloc(60_000, 7);
     blob.write("WOS.EKM.v1\0", "latin1");
     const large = newKey(blob.toString("base64"));
-    expect(new EnvelopeKey(large).seal("x", "", "iv12", undefined, free)).toBeUndefined();
+    expect(new EnvelopeKey(large).seal("x", new Uint8Array(0), "iv12", undefined, free)).toBeUndefined();
     expect(localDecryptSync(localEncryptSync("x", large), large)).toBe("x");
     const aad = "a".repeat(5000);
     expect(localDecryptSync(localEncryptSync("x", key, aad), key, aad)).toBe("x");
@@ -194,7 +194,7 @@ describe("the fast and the slow way", () => {
   });
 
   test("Web Crypto is left to the slow way", async () => {
-    expect(new EnvelopeKey(key).seal("x", "", "iv12", "webcrypto", free)).toBeUndefined();
+    expect(new EnvelopeKey(key).seal("x", new Uint8Array(0), "iv12", "webcrypto", free)).toBeUndefined();
     expect(
       new EnvelopeKey(key).open(sealed, Buffer.from("aad"), "iv12", "text", "webcrypto"),
     ).toBeUndefined();
@@ -220,7 +220,7 @@ describe("the fast and the slow way", () => {
     };
     for (const provider of ["node", "wasm"] as const) {
       const attempt = (): unknown =>
-        envelopeKeyOf(key).seal("\u00c5".repeat(9), "", "iv12", provider, refusing);
+        envelopeKeyOf(key).seal("\u00c5".repeat(9), new Uint8Array(0), "iv12", provider, refusing);
       expect(errorOf(attempt).message).toBe("used up");
     }
   });
@@ -233,11 +233,11 @@ describe("other runtimes", () => {
   test("without Buffer and node:crypto: the module for small messages, all else the slow way", () => {
     const edge = new AeadProviders({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
     const key = new EnvelopeKey(newKey(), new Means(edge, undefined));
-    const sealed = key.seal(data, "aad", "iv12", undefined, free) as string;
+    const sealed = key.seal(data, Buffer.from("aad"), "iv12", undefined, free) as string;
     expect(openByHand(sealed, "aad").toString()).toBe(data);
     expect(key.open(sealed, Buffer.from("aad"), "iv12", "text", undefined)).toBe(data);
     expect(key.open(sealed, Buffer.from("aae"), "iv12", "text", undefined)).toBeUndefined();
-    expect(key.seal("x".repeat(5000), "aad", "iv12", undefined, free)).toBeUndefined();
+    expect(key.seal("x".repeat(5000), Buffer.from("aad"), "iv12", undefined, free)).toBeUndefined();
     const large = localEncryptSync("x".repeat(5000), newKey(), "aad");
     expect(key.open(large, Buffer.from("aad"), "iv12", "text", undefined)).toBeUndefined();
   });
@@ -257,8 +257,8 @@ describe("other runtimes", () => {
   test("with Buffer, without node:crypto", () => {
     const bare = new AeadProviders({ crypto: undefined, webcrypto: undefined, wasm }, "other");
     const key = new EnvelopeKey(newKey(), new Means(bare, Buffer));
-    expect(key.seal("x".repeat(5000), "aad", "iv12", undefined, free)).toBeUndefined();
-    expect(key.seal("x", "aad", "iv12", "noble", free)).toBeUndefined();
+    expect(key.seal("x".repeat(5000), Buffer.from("aad"), "iv12", undefined, free)).toBeUndefined();
+    expect(key.seal("x", Buffer.from("aad"), "iv12", "noble", free)).toBeUndefined();
   });
 
   test("Deno: the module at every size, but for large messages of calls that can wait", () => {
@@ -270,13 +270,13 @@ describe("other runtimes", () => {
     const aad = new Uint8Array(0);
     for (const size of [16 * 1024 - 1, 16 * 1024, 20_000]) {
       const text = "x".repeat(size);
-      const sealed = key.seal(text, undefined, "iv12", undefined, free, false) as string;
+      const sealed = key.seal(text, new Uint8Array(0), "iv12", undefined, free, false) as string;
       expect(openByHand(sealed, "").toString()).toBe(text);
       expect(key.open(sealed, aad, "iv12", "text", undefined, false)).toBe(text);
       const isLeft = size >= 16 * 1024;
-      expect(key.seal(text, undefined, "iv12", undefined, free, true) === undefined).toBe(isLeft);
+      expect(key.seal(text, new Uint8Array(0), "iv12", undefined, free, true) === undefined).toBe(isLeft);
       expect(key.open(sealed, aad, "iv12", "text", undefined, true) === undefined).toBe(isLeft);
-      expect(key.seal(text, undefined, "iv12", "node", free, true)).toBeDefined();
+      expect(key.seal(text, new Uint8Array(0), "iv12", "node", free, true)).toBeDefined();
       expect(key.open(sealed, aad, "iv12", "text", "node", true)).toBe(text);
     }
   });
@@ -285,11 +285,11 @@ describe("other runtimes", () => {
     const node = new AeadProviders({ crypto: runtime.crypto, webcrypto: undefined }, "node");
     const key = new EnvelopeKey(newKey(), new Means(node, Buffer));
     for (const text of ["", data]) {
-      const sealed = key.seal(text, undefined, "iv12", undefined, free) as string;
+      const sealed = key.seal(text, new Uint8Array(0), "iv12", undefined, free) as string;
       expect(openByHand(sealed, "").toString()).toBe(text);
       expect(key.open(sealed, new Uint8Array(0), "iv12", "text", undefined)).toBe(text);
     }
-    const sealed = key.seal(data, undefined, "iv12", undefined, free) as string;
+    const sealed = key.seal(data, new Uint8Array(0), "iv12", undefined, free) as string;
     const open = (text: string): unknown => key.open(text, new Uint8Array(0), "iv12", "text", undefined);
     for (const at of [0, 20, 60, 200]) {
       const other = sealed[at] === "A" ? "B" : "A";
@@ -524,7 +524,8 @@ describe.each(FRAME_LAYOUTS)("long ciphertexts, %s", (layout) => {
         throw new Error("used up");
       },
     };
-    const attempt = (): unknown => envelopeKeyOf(key).seal(text, "aad", layout, undefined, refusing);
+    const attempt = (): unknown =>
+      envelopeKeyOf(key).seal(text, Buffer.from("aad"), layout, undefined, refusing);
     expect(errorOf(attempt).message).toBe("used up");
     expect(asked).toBe(text.length);
   });

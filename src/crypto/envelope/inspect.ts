@@ -104,10 +104,10 @@ export function isCiphertext(value: unknown, options: ParseOptions = {}): value 
  * @throws VaultError the parse errors of `parseEnvelope`; ERR_KEY_BLOB_MALFORMED
  */
 export function splice(ciphertext: string, encryptedKeys: string, options: ParseOptions = {}): string {
-  return spliceEnvelope(parseEnvelope(ciphertext, options), encryptedKeys);
+  return spliceEnvelope(parseEnvelope(ciphertext, options), keyBlobFromText(encryptedKeys));
 }
 
-/** The same for an envelope that has been parsed. */
-export function spliceEnvelope(envelope: Envelope, encryptedKeys: string): string {
-  return serializeEnvelope({ ...envelope, keyBlob: keyBlobFromText(encryptedKeys) });
+/** The same for an envelope that has been parsed, and a wrapped key as bytes. */
+export function spliceEnvelope(envelope: Envelope, keyBlob: Uint8Array): string {
+  return serializeEnvelope({ ...envelope, keyBlob });
 }

@@ -37,6 +37,18 @@ export function checkPlaintext(data: string | Uint8Array): string | Uint8Array {
   return bytes;
 }
 
+/**
+ * The bytes of a plaintext that {@link checkPlaintext} let pass.
+ *
+ * @throws VaultError ERR_PLAINTEXT_TOO_LARGE for a text that has more than 64 MiB as UTF-8
+ */
+export function bytesOfPlaintext(plaintext: string | Uint8Array): Uint8Array {
+  if (typeof plaintext !== "string") return plaintext;
+  const bytes = utf8(plaintext, "data");
+  if (bytes.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
+  return bytes;
+}
+
 /** Bytes that a plaintext may take. */
 export const roomFor = (plaintext: string | Uint8Array): number =>
   typeof plaintext === "string" ? 3 * plaintext.length : plaintext.length;

@@ -34,6 +34,8 @@ export interface DataKeyParts {
   key: Uint8Array;
   /** The wrapped data key, base64. */
   encryptedKeys: string;
+  /** The same as bytes, for those who have them; default decoded when it is needed. */
+  keyBlob?: Uint8Array | undefined;
   /** The key context, where the service tells it. */
   context?: KeyContext | undefined;
 }
@@ -43,6 +45,7 @@ export class DataKey {
   readonly id: string;
   /** The wrapped data key, base64: not secret, needed to get the key back. */
   readonly encryptedKeys: string;
+  #keyBlob: Uint8Array | undefined;
   readonly #context: KeyContext | undefined;
   readonly #secret: SecretBytes;
   readonly #imported = new Map<AeadProvider, AeadKey>();
@@ -58,8 +61,19 @@ export class DataKey {
     } catch {}
     this.id = parts.id;
     this.encryptedKeys = parts.encryptedKeys;
+    this.#keyBlob = parts.keyBlob;
     this.#context = parts.context;
     this.#secret = new SecretBytes(Uint8Array.from(key));
+  }
+
+  /**
+   * The wrapped data key as bytes, which must not be changed.
+   *
+   * @throws VaultError ERR_KEY_BLOB_MALFORMED for a key that was made without its wrapped form
+   */
+  get keyBlob(): Uint8Array {
+    this.#keyBlob ??= keyBlobFromText(this.encryptedKeys);
+    return this.#keyBlob;
   }
 
   /** The key context, where the service told it. Not printed: contexts name tenants. */
@@ -128,6 +142,16 @@ export type DataKeyInput = DataKey | { readonly dataKey: string | Uint8Array };
 export type WrappedDataKeyInput =
   | DataKey
   | { readonly dataKey: string | Uint8Array; readonly encryptedKeys: string };
+
+/**
+ * The wrapped form of a data key, as bytes.
+ *
+ * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_BLOB_MALFORMED
+ */
+export function keyBlobOf(key: WrappedDataKeyInput): Uint8Array {
+  if (key instanceof DataKey) return key.keyBlob;
+  return keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
+}
 
 /**
  * Runs `use` with a data key made ready for `provider`, and lets go of what was only made for this call.

@@ -12,12 +12,7 @@ import { invalidType } from "../../errors.ts";
 import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "../aead/aead.ts";
 import { providers } from "../aead/choose.ts";
 import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
-import {
-  type DataKeyInput,
-  holdDataKey,
-  keyBlobFromText,
-  type WrappedDataKeyInput,
-} from "../keys/data-key.ts";
+import { type DataKeyInput, holdDataKey, keyBlobOf, type WrappedDataKeyInput } from "../keys/data-key.ts";
 import { NATIVE_SALT_BYTES } from "../limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import {
@@ -63,14 +58,34 @@ export async function nativeEncrypt(
   associatedData?: AssociatedData,
   options: NativeOptions = {},
 ): Promise<Uint8Array> {
-  const message = prepare(data, key, associatedData);
-  const now = providers.atOnce(options.provider);
+  return sealNative(toBytes(data, "data"), key, associatedDataBytes(associatedData), options.provider);
+}
+
+/** The same at once; never by Web Crypto, which cannot. */
+export function nativeEncryptSync(
+  data: string | Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData?: AssociatedData,
+  options: NativeOptions = {},
+): Uint8Array {
+  return sealNativeSync(toBytes(data, "data"), key, associatedDataBytes(associatedData), options.provider);
+}
+
+/** Encrypts one message; arguments as checked by {@link nativeEncrypt}. */
+export async function sealNative(
+  given: Uint8Array,
+  key: WrappedDataKeyInput,
+  associatedData: Uint8Array,
+  providerName?: AeadProviderName,
+): Promise<Uint8Array> {
+  const message = prepare(given, key, associatedData);
+  const now = providers.atOnce(providerName);
   if (now !== undefined) return sealSync(now, key, message);
   const held = holdDataKey(key);
   const plaintext = copyBytes(message.plaintext);
   const own = { ...message, plaintext, associatedData: copyBytes(message.associatedData) };
   try {
-    const { derived, out, chunksAt } = begin(await providers.async(options.provider), held.key, own);
+    const { derived, out, chunksAt } = begin(await providers.async(providerName), held.key, own);
     try {
       await sealRun(derived.key, 0, plaintext, true, out, chunksAt);
     } finally {
@@ -83,15 +98,15 @@ export async function nativeEncrypt(
   }
 }
 
-/** The same at once; never by Web Crypto, which cannot. */
-export function nativeEncryptSync(
-  data: string | Uint8Array,
+/** The same at once. */
+export function sealNativeSync(
+  plaintext: Uint8Array,
   key: WrappedDataKeyInput,
-  associatedData?: AssociatedData,
-  options: NativeOptions = {},
+  associatedData: Uint8Array,
+  providerName?: AeadProviderName,
 ): Uint8Array {
-  const message = prepare(data, key, associatedData);
-  return sealSync(providers.sync(options.provider), key, message);
+  const message = prepare(plaintext, key, associatedData);
+  return sealSync(providers.sync(providerName), key, message);
 }
 
 /**
@@ -255,17 +270,10 @@ interface Message {
   readonly associatedData: Uint8Array;
 }
 
-/** Checks everything that can be checked before a key is touched. */
-function prepare(
-  data: string | Uint8Array,
-  key: WrappedDataKeyInput,
-  associatedData: AssociatedData,
-): Message {
-  const plaintext = toBytes(data, "data");
-  const aad = associatedDataBytes(associatedData);
-  const keyBlob = keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
-  const header = encodeNativeHeader(keyBlob);
-  return { header, plaintext, shape: shapeOfPlaintext(plaintext.length), associatedData: aad };
+/** All that can be told before the key is touched. */
+function prepare(plaintext: Uint8Array, key: WrappedDataKeyInput, associatedData: Uint8Array): Message {
+  const header = encodeNativeHeader(keyBlobOf(key));
+  return { header, plaintext, shape: shapeOfPlaintext(plaintext.length), associatedData };
 }
 
 /** Draws the salt, derives the key and writes all that stands before the chunks. */

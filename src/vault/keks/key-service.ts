@@ -98,7 +98,13 @@ export class EmbeddedKeyService implements KeyService {
 function toDataKey(made: RingDataKey): DataKey {
   const { id, key, keyContext } = made;
   try {
-    return new DataKey({ id, key, encryptedKeys: encodeBase64(made.blob), context: keyContext });
+    return new DataKey({
+      id,
+      key,
+      encryptedKeys: encodeBase64(made.blob),
+      keyBlob: made.blob,
+      context: keyContext,
+    });
   } finally {
     key.fill(0);
   }

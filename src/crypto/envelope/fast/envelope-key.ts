@@ -18,12 +18,11 @@ import { type AeadProviders, providers } from "../../aead/choose.ts";
 import type { WasmEngine } from "../../aead/wasm/engine.ts";
 import { AREA_BYTES, READ_AT, WRITE_AT } from "../../aead/wasm/layout.ts";
 import type { WasmKey, WasmProvider } from "../../aead/wasm.ts";
-import { type AssociatedData, associatedDataBytes } from "../../associated-data.ts";
-import { type DataKey, keyBlobFromText } from "../../keys/data-key.ts";
+import type { DataKey } from "../../keys/data-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "../../limits.ts";
 import { claimsEarlierLayout, type EnvelopeFrame, envelopeFrame, type WritableLayout } from "../envelope.ts";
 import { drawNonce } from "../nonce.ts";
-import { type Budget, checkPlaintext, notText, roomFor } from "../plaintext.ts";
+import { type Budget, notText, roomFor } from "../plaintext.ts";
 import { FRAME_BYTES_MAX, openByNode, sealByNode } from "./envelope-node.ts";
 
 /** Layouts of the fast way: those of WorkOS that are written. */
@@ -93,6 +92,7 @@ export class EnvelopeKey {
   /**
    * Seals one message.
    *
+   * @param plaintext - as `checkPlaintext` answers it
    * @param provider - overrides the choice
    * @param canWait - that the call is one that can wait for Web Crypto; default false
    * @param nonce - 12 bytes, never used before with this key; default fresh ones from the kernel
@@ -100,35 +100,33 @@ export class EnvelopeKey {
    * @throws as `localEncrypt`, and what the budget throws
    */
   seal(
-    data: string | Uint8Array,
-    associatedData: AssociatedData,
+    plaintext: string | Uint8Array,
+    associatedData: Uint8Array,
     layout: FrameLayout,
     provider: AeadProviderName | undefined,
     budget: Budget,
     canWait = false,
     nonce?: Uint8Array,
   ): string | undefined {
-    const plaintext = checkPlaintext(data);
     if (canWait && provider === undefined && this.#means.providers.isWorthWaiting(plaintext.length)) {
       return undefined;
     }
     const frame = this.#frame(layout);
     const frameBytes = frame.bytes.length;
     if (frameBytes > FRAME_BYTES_MAX) return undefined;
-    const aad = associatedDataBytes(associatedData);
     // The UTF-16 length of a text is the least number of bytes it can have.
     const small = this.#small(provider, plaintext.length);
     if (
       small !== undefined &&
-      aad.length <= ASSOCIATED_BYTES_FAST &&
+      associatedData.length <= ASSOCIATED_BYTES_FAST &&
       roomFor(plaintext) + frameBytes <= AREA_MESSAGE_BYTES
     ) {
-      return sealSmall(small, frame, plaintext, aad, budget, nonce);
+      return sealSmall(small, frame, plaintext, associatedData, budget, nonce);
     }
     const { native } = this.#means;
     const key = native === undefined ? undefined : this.#pieces(provider);
     if (key === undefined) return undefined;
-    return sealByNode(native as typeof Buffer, key, frame, plaintext, aad, budget, nonce);
+    return sealByNode(native as typeof Buffer, key, frame, plaintext, associatedData, budget, nonce);
   }
 
   /**
@@ -225,7 +223,7 @@ export class EnvelopeKey {
     if (layout === this.#frameLayout) return this.#frameNow as EnvelopeFrame;
     let frame = this.#frames.get(layout);
     if (frame === undefined) {
-      frame = envelopeFrame(layout, keyBlobFromText(this.#key.encryptedKeys));
+      frame = envelopeFrame(layout, this.#key.keyBlob);
       this.#frames.set(layout, frame);
     }
     this.#frameLayout = layout;
