@@ -64,7 +64,6 @@ const memarg = (offset: number): number[] => [0, ...uleb(offset)];
 
 export const i32 = {
   const: (value: number): Code => [0x41, ...sleb(value)],
-  load8: (at: Code, offset = 0): Code => [...at, 0x2d, ...memarg(offset)],
   eqz: plain(0x45),
   eq: plain(0x46),
   ltU: plain(0x49),
@@ -72,7 +71,6 @@ export const i32 = {
   geU: plain(0x4f),
   add: plain(0x6a),
   sub: plain(0x6b),
-  shl: plain(0x74),
 } as const;
 
 export const i64 = {
@@ -162,30 +160,35 @@ export class Local {
 }
 
 /** One function under construction. */
-export class FunctionBuilder {
+export class FunctionBuilder<P extends string = string> {
   readonly index: number;
-  readonly parameters: readonly ValueType[];
+  /** The parameters by name, in the order of the call's operands. */
+  readonly parameters: Readonly<Record<P, Local>>;
+  readonly types: readonly ValueType[];
   readonly results: readonly ValueType[];
   readonly #locals: ValueType[] = [];
   #body: Code = [];
 
-  constructor(index: number, parameters: readonly ValueType[], results: readonly ValueType[]) {
+  constructor(index: number, parameters: Readonly<Record<P, ValueType>>, results: readonly ValueType[]) {
     this.index = index;
-    this.parameters = parameters;
+    const names = Object.keys(parameters) as P[];
+    this.types = names.map((name) => parameters[name]);
+    this.parameters = byName(names, (n) => new Local(n));
     this.results = results;
-  }
-
-  parameter(index: number): Local {
-    return new Local(index);
   }
 
   local(type: ValueType): Local {
     this.#locals.push(type);
-    return new Local(this.parameters.length + this.#locals.length - 1);
+    return new Local(this.types.length + this.#locals.length - 1);
   }
 
   locals(type: ValueType, count: number): Local[] {
     return Array.from({ length: count }, () => this.local(type));
+  }
+
+  /** Locals of one type, by name. */
+  namedLocals<K extends string>(type: ValueType, ...names: readonly K[]): Record<K, Local> {
+    return byName(names, () => this.local(type));
   }
 
   body(...parts: readonly Code[]): void {
@@ -224,7 +227,11 @@ export class ModuleBuilder {
     this.#pages = pages;
   }
 
-  function(parameters: readonly ValueType[], results: readonly ValueType[] = []): FunctionBuilder {
+  /** Begins a function. @param parameters - types by name, in order */
+  function<P extends string>(
+    parameters: Readonly<Record<P, ValueType>>,
+    results: readonly ValueType[] = [],
+  ): FunctionBuilder<P> {
     const made = new FunctionBuilder(this.#functions.length, parameters, results);
     this.#functions.push(made);
     return made;
@@ -237,7 +244,7 @@ export class ModuleBuilder {
   encode(): Uint8Array {
     const types = this.#functions.map((f) => [
       0x60,
-      ...vector(f.parameters.map((type) => [type])),
+      ...vector(f.types.map((type) => [type])),
       ...vector(f.results.map((type) => [type])),
     ]);
     const exports = [
@@ -255,6 +262,8 @@ export class ModuleBuilder {
   }
 }
 
+const byName = <K extends string>(names: readonly K[], make: (n: number) => Local): Record<K, Local> =>
+  Object.fromEntries(names.map((name, n) => [name, make(n)])) as Record<K, Local>;
 const vector = (items: readonly (readonly number[])[]): number[] => [...uleb(items.length), ...items.flat()];
 const section = (id: number, content: readonly number[]): number[] => [
   id,
