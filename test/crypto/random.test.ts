@@ -5,13 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import type { Runtime } from "../../src/base/runtime.ts";
 import { KernelDevice } from "../../src/crypto/primitives/kernel-device.ts";
-import {
-  kernelRandom,
-  randomBytes,
-  selectRandom,
-  webRandom,
-  withOneRead,
-} from "../../src/crypto/primitives/random.ts";
+import { kernelRandom, randomBytes, selectRandom, webRandom } from "../../src/crypto/primitives/random.ts";
 import { errorOf } from "../support/errors.ts";
 
 const nodeFs = process.getBuiltinModule("node:fs");
@@ -48,70 +42,6 @@ describe("[ENV-2] randomBytes", () => {
     expect(all.size).toBe(500);
     expect(randomBytes(0)).toHaveLength(0);
     expect(isFilled(randomBytes(200_000))).toBe(true);
-  });
-});
-
-describe("withOneRead", () => {
-  /** What the kernel was asked for while `work` ran: the array of each read, and how many bytes. */
-  async function readsOf(work: () => unknown): Promise<{ target: Uint8Array; bytes: number }[]> {
-    randomBytes(1); // The device is open.
-    const reads: { target: Uint8Array; bytes: number }[] = [];
-    const fs = process.getBuiltinModule("node:fs");
-    const original = fs.readSync;
-    const spy = vi.spyOn(fs, "readSync").mockImplementation(((
-      fd: number,
-      target: Uint8Array,
-      offset: number,
-      bytes: number,
-    ) => {
-      reads.push({ target, bytes });
-      return original(fd, target, offset, bytes, 2 ** 52);
-    }) as typeof original);
-    try {
-      await work();
-    } finally {
-      spy.mockRestore();
-    }
-    return reads;
-  }
-
-  test("reads once for all that a run asks for, gives no byte twice, and wipes what is left", async () => {
-    const given: Uint8Array[] = [];
-    const reads = await readsOf(() => {
-      withOneRead(80, () => given.push(randomBytes(32), randomBytes(24), randomBytes(0), randomBytes(12)));
-    });
-    expect(reads.map(({ bytes }) => bytes)).toEqual([80]);
-    expect(given.map(({ length }) => length)).toEqual([32, 24, 0, 12]);
-    expect(given.filter(({ length }) => length > 0).every(isFilled)).toBe(true);
-    expect(new Set(given.map(({ buffer }) => buffer)).size).toBe(4);
-    expect(reads[0]!.target).toEqual(new Uint8Array(80));
-  });
-
-  test("what asks for more than is left, comes later or after a wait, reads for itself", async () => {
-    const reads = await readsOf(async () => {
-      const later = withOneRead(8, async () => {
-        randomBytes(9);
-        randomBytes(8);
-        randomBytes(1);
-        await null;
-        randomBytes(2);
-      });
-      randomBytes(3);
-      await later;
-      expect(errorOf(() => withOneRead(8, () => expect.fail("no"))).message).toBe("no");
-      randomBytes(4);
-    });
-    expect(reads.map(({ bytes }) => bytes)).toEqual([8, 9, 1, 3, 2, 8, 4]);
-  });
-
-  test("runs within runs have bytes of their own", async () => {
-    const reads = await readsOf(() =>
-      withOneRead(4, () => {
-        withOneRead(2, () => randomBytes(2));
-        randomBytes(4);
-      }),
-    );
-    expect(reads.map(({ bytes }) => bytes)).toEqual([4, 2]);
   });
 });
 

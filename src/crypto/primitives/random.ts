@@ -109,27 +109,6 @@ export function readyRandom(): void {
   source.open();
 }
 
-/** Bytes that were read for what runs just now, and how many of them are taken. */
-let drawn: { readonly bytes: Uint8Array; taken: number } | undefined;
-
-/**
- * Runs `work` with `length` bytes read at once for all that it asks {@link randomBytes} for before it returns or first waits:
- * a read of the kernel's costs microseconds whatever its length, and a request for a data key would need two. It is no pool:
- * nothing of it outlives the run, which nothing can come between, and no byte is given out twice.
- *
- * @param length - bytes; what asks for more than is left gets a read of its own
- */
-export function withOneRead<T>(length: number, work: () => T): T {
-  const outer = drawn;
-  drawn = { bytes: readRandom(length), taken: 0 };
-  try {
-    return work();
-  } finally {
-    drawn.bytes.fill(0);
-    drawn = outer;
-  }
-}
-
 /**
  * Fresh random bytes.
  *
@@ -138,15 +117,6 @@ export function withOneRead<T>(length: number, work: () => T): T {
  * @throws VaultError ERR_RANDOM_UNAVAILABLE
  */
 export function randomBytes(length: number): Uint8Array {
-  if (drawn === undefined || drawn.taken + length > drawn.bytes.length) return readRandom(length);
-  const start = drawn.taken;
-  drawn.taken += length;
-  const out = drawn.bytes.slice(start, drawn.taken);
-  drawn.bytes.fill(0, start, drawn.taken);
-  return out;
-}
-
-function readRandom(length: number): Uint8Array {
   const out = new Uint8Array(length);
   fillRandom(out, 0, length);
   return out;

@@ -9,9 +9,7 @@
 
 import { toHex } from "../../base/bytes.ts";
 import { checkOptions, optionNames } from "../../base/options.ts";
-import { WRAP_NONCE_BYTES } from "../../crypto/keys/key-blob.ts";
-import { KEY_BYTES } from "../../crypto/limits.ts";
-import { randomBytes, withOneRead } from "../../crypto/primitives/random.ts";
+import { randomBytes } from "../../crypto/primitives/random.ts";
 import type { ApiKeyInfo } from "../../vault/access/api-keys.ts";
 import type { EventMode } from "../../vault/events/events.ts";
 import type { VaultHost } from "../../vault/host.ts";
@@ -100,8 +98,6 @@ export const JSON_HEADERS = {
 const KNOWN_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 const NO_ROUTE = "(none)";
 const REQUEST_ID_BYTES = 12;
-/** Random bytes of a request for a data key: its id, the key, and the nonce under which it is wrapped. */
-const REQUEST_RANDOM_BYTES = REQUEST_ID_BYTES + KEY_BYTES + WRAP_NONCE_BYTES;
 
 /** Answers a request of one route; what it throws is refused. */
 type Handle = (asked: Asked, parameters: Parameters, trace: Trace) => Promise<Answer>;
@@ -203,10 +199,6 @@ export function createApp(options: AppOptions): App {
   }
 
   async function answer(asked: Asked, refusal?: Problem): Promise<Answer> {
-    return withOneRead(REQUEST_RANDOM_BYTES, () => answerOne(asked, refusal));
-  }
-
-  async function answerOne(asked: Asked, refusal: Problem | undefined): Promise<Answer> {
     const startedAt = metrics.begin();
     const trace: Trace = { requestId: newRequestId(), route: NO_ROUTE };
     let answer: Answer;
