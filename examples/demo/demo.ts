@@ -199,7 +199,7 @@ async function rotateAndRewrap(demo: Demo, tenant: string, say: Say): Promise<vo
   const cells = table.cells.filter((cell) => cell.tenant === tenant);
 
   // Rotating changes nothing that is there: it is for data keys from now on. Rewrapping brings the rest along.
-  const kek = await vault.rotateKek({ name: tenantColumn, value: tenant });
+  const kek = await vault.keks.rotate({ name: tenantColumn, value: tenant });
   for await (const cell of report.each(cells)) cell.sealed = await vault.rewrap(cell.sealed);
   await writeSealed(csvPath, table);
   const newest = kek.versions[0]!.version;
@@ -214,9 +214,9 @@ async function rotateAndRewrap(demo: Demo, tenant: string, say: Say): Promise<vo
 
   // The vault rewraps its own store, and knows how many values hang on which version.
   const appKek = { name: "app", value: APP.app };
-  await vault.rotateKek(appKek);
+  await vault.keks.rotate(appKek);
   const { rewrapped } = await vault.rewrapKv({ signal, onProgress: report.progress });
-  const [current, ...older] = (await vault.listKeks(appKek))[0]!.versions;
+  const [current, ...older] = (await vault.keks.get(appKek)).versions;
   const oldValues = older.reduce((sum, version) => sum + version.kvVersions, 0);
   verify(oldValues === 0, `${oldValues} stored values are still under an old version of their KEK`);
   say(
@@ -228,7 +228,7 @@ async function rotateAndRewrap(demo: Demo, tenant: string, say: Say): Promise<vo
 async function shredTenant(demo: Demo, tenant: string, say: Say): Promise<void> {
   const { vault, table, secrets, tenantColumn, report } = demo;
   const kek = { name: tenantColumn, value: tenant };
-  const plan = await vault.shredKek(kek, { dryRun: true });
+  const plan = await vault.keks.shred(kek, { dryRun: true });
   const gone = table.cells.filter((cell) => cell.tenant === tenant);
   const others = table.cells.filter((cell) => cell.tenant !== tenant);
   const [contexts, stored] = [
@@ -238,7 +238,7 @@ async function shredTenant(demo: Demo, tenant: string, say: Say): Promise<void> 
   say(`dry run: the KEK of ${tenantColumn}=${tenant} is needed by ${contexts} and ${stored}`);
   await verifyCells(demo, gone);
 
-  await vault.shredKek(kek);
+  await vault.keks.shred(kek);
   for await (const cell of report.each(gone)) {
     await mustFail("ERR_KEY_DESTROYED", cell.place, () => vault.decrypt(cell.sealed, cell.place));
   }

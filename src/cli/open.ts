@@ -1,46 +1,16 @@
 /**
  * The vault that a command works with: the one place where it comes from.
  *
- * Owns the choice by options and environment variables. A vault behind a server will be opened here as well:
- * commands see only {@link CliVault}.
+ * Owns the choice by options and environment variables. Commands see a `Vault`, whatever stands behind it.
  *
  * @module
  */
+import type { Vault } from "../facade/vault.ts";
 import type { Transport } from "../http/transport.ts";
 import { looksLikeUrl } from "../vault/files/vault-path.ts";
-import type { EmbeddedVault, VaultHost } from "../vault/index.ts";
+import type { VaultHost } from "../vault/index.ts";
 import { usageError } from "./errors.ts";
 import { checkNoKey } from "./input/paths.ts";
-
-/** What commands may ask of a vault. */
-export type CliVault = Pick<
-  EmbeddedVault,
-  | "encrypt"
-  | "decrypt"
-  | "encryptStream"
-  | "decryptStream"
-  | "openNativeSource"
-  | "createRekey"
-  | "rekey"
-  | "rewrap"
-  | "createKv"
-  | "getKv"
-  | "getName"
-  | "updateKv"
-  | "deleteKv"
-  | "undeleteKv"
-  | "destroyKv"
-  | "listKv"
-  | "listKvVersions"
-  | "listKvMetadata"
-  | "rewrapKv"
-  | "listKeks"
-  | "rotateKek"
-  | "disableKek"
-  | "enableKek"
-  | "shredKek"
-  | "close"
->;
 
 export const VAULT_VARIABLE = "COFFER_VAULT";
 export const ENVIRONMENT_VARIABLE = "COFFER_ENVIRONMENT";
@@ -67,7 +37,7 @@ export interface OpenRequest {
 const IN_MEMORY = ":memory:";
 
 /** @throws CliError ERR_USAGE; and as `openVault` */
-export async function openCliVault(flags: VaultFlags, request: OpenRequest): Promise<CliVault> {
+export async function openCliVault(flags: VaultFlags, request: OpenRequest): Promise<Vault> {
   // What stands on the command line goes before any variable.
   const server =
     given(flags.server) ?? (given(flags.vault) ? undefined : given(process.env[SERVER_VARIABLE]));
@@ -95,23 +65,27 @@ export async function openCliVault(flags: VaultFlags, request: OpenRequest): Pro
 }
 
 /** The API key comes by the environment only: an argument is seen by every process of the machine. */
-async function openServer(url: string, flags: VaultFlags): Promise<CliVault> {
+async function openServer(url: string, flags: VaultFlags): Promise<Vault> {
   if (given(flags.vault) !== undefined) throw usageError("--vault and --server name two vaults: give one");
-  const transport = await openTransport(url);
-  const { RemoteVault } = await import("./remote-vault.ts");
-  return new RemoteVault(transport);
+  const { Vault } = await import("../facade/vault.ts");
+  return serving(url, () => new Vault({ baseUrl: url, extensions: true }));
 }
 
 /** @throws CliError ERR_USAGE for a bad URL or a missing API key */
 export async function openTransport(url: string): Promise<Transport> {
+  const { Transport } = await import("../http/transport.ts");
+  return serving(url, () => new Transport({ baseUrl: url, extensions: true }));
+}
+
+/** Makes what reaches a server. @throws CliError ERR_USAGE */
+function serving<T>(url: string, make: () => T): T {
   checkNoKey(
     url,
     `--server (or ${SERVER_VARIABLE})`,
     "the API key is read from the environment variable COFFER_API_KEY",
   );
-  const { Transport } = await import("../http/transport.ts");
   try {
-    return new Transport({ baseUrl: url, extensions: true });
+    return make();
   } catch (error) {
     throw usageError(
       (error as Error).message,

@@ -6,11 +6,12 @@
  * @module
  */
 
+import type { Vault } from "../facade/vault.ts";
 import { leftFilesBeside } from "../vault/files/atomic-file.ts";
 import type { VaultHost } from "../vault/index.ts";
 import { STANDARD } from "./files/file-streams.ts";
 import { isStderrTerminal, writeErr } from "./io.ts";
-import { type CliVault, openCliHost, openCliVault, type VaultFlags } from "./open.ts";
+import { openCliHost, openCliVault, type VaultFlags } from "./open.ts";
 import { type Format, visible } from "./output/format.ts";
 import { bytesText } from "./output/progress.ts";
 
@@ -25,7 +26,7 @@ export class Session {
   readonly signal: AbortSignal;
   /** Ends a command that runs until it is told to: the exit code is its own then. */
   onInterrupt: (() => Promise<number>) | undefined;
-  #vault: Promise<CliVault> | undefined;
+  #vault: Promise<Vault> | undefined;
   #host: Promise<VaultHost> | undefined;
 
   constructor(flags: CommonFlags, signal: AbortSignal) {
@@ -38,7 +39,7 @@ export class Session {
   }
 
   /** Opens the vault; only after all input has been read, for another command of a pipeline may be making it. */
-  open(options: { readonly create: boolean } = { create: false }): Promise<CliVault> {
+  open(options: { readonly create: boolean } = { create: false }): Promise<Vault> {
     const notes: Promise<void>[] = [];
     this.#vault ??= openCliVault(this.flags, {
       create: options.create,

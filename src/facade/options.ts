@@ -13,6 +13,7 @@ import { LOCAL_DECRYPT_OPTIONS, type LocalDecryptOptions } from "../crypto/local
 import { NATIVE_SOURCE_OPTIONS } from "../crypto/native/range.ts";
 import { NATIVE_STREAM_OPTIONS } from "../crypto/native/stream.ts";
 import { HTTP_OPTIONS, type HttpOptions } from "../http/transport.ts";
+import type { KekService } from "../keks/kek-service.ts";
 import type { DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
 import type { LeaseLimits } from "../keys/lease-budget.ts";
@@ -38,6 +39,8 @@ export interface VaultPorts extends VaultBehaviour {
   readonly keys: KeyService;
   /** Stores small secrets. */
   readonly kv: KvService;
+  /** The KEKs under which data keys are wrapped; without it, calls of `vault.keks` throw ERR_UNSUPPORTED. */
+  readonly keks?: KekService | undefined;
 }
 
 /** A vault over ports, or over the WorkOS API: a coffer server's or WorkOS's own. */
@@ -50,7 +53,7 @@ const BEHAVIOUR_OPTIONS = optionNames<VaultBehaviour>({
 });
 /** Names of {@link VaultPorts}. */
 export const PORTS_OPTIONS = optionNames<Omit<VaultPorts, keyof VaultBehaviour>>(
-  { keys: true, kv: true },
+  { keys: true, kv: true, keks: true },
   BEHAVIOUR_OPTIONS,
 );
 /** Names of the options of a vault over HTTP. */

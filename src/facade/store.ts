@@ -10,14 +10,17 @@ import { checkOptions } from "../base/options.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
 import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
-import type {
-  KvListRequest,
-  KvMetadata,
-  KvObject,
-  KvObjectWithoutValue,
-  KvPage,
-  KvService,
-  KvVersion,
+import {
+  type KvListRequest,
+  type KvMetadata,
+  type KvObject,
+  type KvObjectWithoutValue,
+  type KvPage,
+  type KvService,
+  type KvVersion,
+  REWRAP_KV_OPTIONS,
+  type RewrapKvOptions,
+  type RewrapReport,
 } from "../kv/kv-service.ts";
 import { KvListing } from "../kv/pagination.ts";
 import type { VaultCalls } from "./calls.ts";
@@ -132,6 +135,15 @@ export class VaultStore implements KvServiceFacade {
       if (this.#kv.destroyKv === undefined)
         throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
       return await this.#kv.destroyKv(request, options);
+    });
+  }
+  /** Wraps the data keys of all stored values anew. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.rewrapKv` */
+  async rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
+    checkOptions(options, REWRAP_KV_OPTIONS, "rewrapKv");
+    return await this.#calls.during(async () => {
+      if (this.#kv.rewrapKv === undefined)
+        throw new VaultError("ERR_UNSUPPORTED", "this store cannot rewrap");
+      return await this.#kv.rewrapKv(options);
     });
   }
 }

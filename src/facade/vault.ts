@@ -29,6 +29,7 @@ import {
   type NativeStreamOptions,
 } from "../crypto/native/stream.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
+import { HttpKekService } from "../http/http-kek-service.ts";
 import { HttpKeyService } from "../http/http-key-service.ts";
 import { HttpKvService } from "../http/http-kv-service.ts";
 import { Transport } from "../http/transport.ts";
@@ -47,6 +48,7 @@ import {
   rewrapMany,
 } from "../rekey/rekey.ts";
 import { VaultCalls } from "./calls.ts";
+import { VaultKeks } from "./keks.ts";
 import { VaultMessages } from "./messages.ts";
 import {
   type DecryptOptions,
@@ -63,6 +65,8 @@ import { VaultStore } from "./store.ts";
 
 /** Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. */
 export class Vault extends VaultStore {
+  /** The KEKs of the vault's environment. */
+  readonly keks: VaultKeks;
   readonly #keys: KeyService;
   readonly #calls: VaultCalls;
   readonly #messages: VaultMessages;
@@ -75,9 +79,10 @@ export class Vault extends VaultStore {
    */
   constructor(options: VaultOptions = {}) {
     readyRandom();
-    const { keys, kv } = portsOf(options);
+    const { keys, kv, keks } = portsOf(options);
     const calls = new VaultCalls();
     super(kv, calls);
+    this.keks = new VaultKeks(keks, calls);
     this.#keys = keys;
     this.#calls = calls;
     this.#messages = new VaultMessages(keys, calls, options);
@@ -364,6 +369,12 @@ export class Vault extends VaultStore {
     });
   }
 
+  /** Lets go of every key that is held, and waits for calls that are under way. Later calls throw ERR_DISPOSED. */
+  async close(): Promise<void> {
+    this.dispose();
+    await this.#calls.settled();
+  }
+
   /** Lets go of every key that is held. Later calls throw ERR_DISPOSED. May be called more than once. */
   dispose(): void {
     this.#calls.close();
@@ -373,20 +384,10 @@ export class Vault extends VaultStore {
   [DISPOSE](): void {
     this.dispose();
   }
-
-  /** Runs a call, which `settled` waits for; its first part before this returns. @throws VaultError ERR_DISPOSED */
-  protected during<T>(work: () => Promise<T>): Promise<T> {
-    return this.#calls.during(work);
-  }
-
-  /** Resolves when no call is under way. */
-  protected settled(): Promise<void> {
-    return this.#calls.settled();
-  }
 }
 
 /** The ports of a vault: those that were given, or requests to a service. */
-function portsOf(options: VaultOptions): Pick<VaultPorts, "keys" | "kv"> {
+function portsOf(options: VaultOptions): Pick<VaultPorts, "keys" | "kv" | "keks"> {
   if (options.keys !== undefined) {
     checkOptions(options, PORTS_OPTIONS, "Vault");
     return options;
@@ -394,5 +395,9 @@ function portsOf(options: VaultOptions): Pick<VaultPorts, "keys" | "kv"> {
   checkOptions(options, HTTP_VAULT_OPTIONS, "Vault");
   const { layout, requireCommitment, cache, keys, ...http } = options;
   const transport = new Transport(http);
-  return { keys: new HttpKeyService(transport), kv: new HttpKvService(transport) };
+  return {
+    keys: new HttpKeyService(transport),
+    kv: new HttpKvService(transport),
+    keks: new HttpKekService(transport),
+  };
 }

@@ -17,17 +17,21 @@ import type {
   KvService,
   KvSummary,
   KvVersion,
+  RewrapKvOptions,
+  RewrapReport,
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
 import {
   badResponse,
   metadataFromWire,
+  numberOf,
   objectFromWire,
   objectOf,
   objectWithoutValueFromWire,
   summaryPageFromWire,
   textOf,
   versionPageFromWire,
+  type Wire,
 } from "../wire/bodies.ts";
 import type { HttpRequest, Transport } from "./transport.ts";
 
@@ -72,7 +76,7 @@ export class HttpKvService implements KvService {
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     const { signal } = options;
-    if (versionId !== undefined) await this.#needExtensions("read old versions", signal);
+    if (versionId !== undefined) await this.#transport.needExtensions("read old versions", signal);
     return this.#send({
       method: "GET",
       path: [versionId === undefined ? "vault" : "coffer", "v1", "kv", id],
@@ -141,7 +145,7 @@ export class HttpKvService implements KvService {
   async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
     const checked = checkListRequest(request);
     const { signal } = options;
-    if (checked.deleted) await this.#needExtensions("list deleted objects", signal);
+    if (checked.deleted) await this.#transport.needExtensions("list deleted objects", signal);
     return this.#send({
       method: "GET",
       path: [checked.deleted ? "coffer" : "vault", "v1", "kv"],
@@ -201,7 +205,7 @@ export class HttpKvService implements KvService {
   ): Promise<KvObjectWithoutValue> {
     const { signal } = options;
     const id = idOf(request.id);
-    await this.#needExtensions("undelete", signal);
+    await this.#transport.needExtensions("undelete", signal);
     return this.#send({
       method: "POST",
       path: ["coffer", "v1", "kv", id, "undelete"],
@@ -218,7 +222,7 @@ export class HttpKvService implements KvService {
     const { signal } = options;
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-    await this.#needExtensions("destroy versions", signal);
+    await this.#transport.needExtensions("destroy versions", signal);
     return this.#send({
       method: "POST",
       path: ["coffer", "v1", "kv", id, "destroy"],
@@ -231,6 +235,31 @@ export class HttpKvService implements KvService {
         return { destroyedVersions: count };
       },
     });
+  }
+
+  async rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
+    const { signal, onProgress } = options;
+    await this.#transport.needExtensions("rewrap stored values", signal);
+    const report = { checked: 0, rewrapped: 0, skipped: 0 };
+    let total = 0;
+    let after: string | undefined;
+    do {
+      const part: Wire = await this.#send({
+        method: "POST",
+        path: ["coffer", "v1", "keks", "rewrap-kv"],
+        query: { after },
+        signal,
+        read: (body) => objectOf(body, "report"),
+      });
+      report.checked += numberOf(part.checked, "checked");
+      report.rewrapped += numberOf(part.rewrapped, "rewrapped");
+      report.skipped += numberOf(part.skipped, "skipped");
+      if (typeof part.total === "number") total = part.total;
+      onProgress?.(report.checked, Math.max(total, report.checked));
+      // A server of before answers once for all.
+      after = part.after === undefined || part.after === null ? undefined : textOf(part.after, "after");
+    } while (after !== undefined);
+    return report;
   }
 
   async #room(signal: AbortSignal | undefined): Promise<string> {
@@ -251,11 +280,6 @@ export class HttpKvService implements KvService {
       path: [room, "v1", "kv", ...segments],
       conflictsWithItself: room === "coffer" ? [] : conflicts,
     };
-  }
-
-  async #needExtensions(what: string, signal: AbortSignal | undefined): Promise<void> {
-    if (await this.#transport.hasExtensions(signal)) return;
-    throw new VaultError("ERR_UNSUPPORTED", `this service cannot ${what}`);
   }
 
   #send<T>(request: HttpRequest<T>): Promise<T> {

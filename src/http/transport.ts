@@ -136,6 +136,12 @@ export class Transport {
     return this.#kind.hasExtensions(signal);
   }
 
+  /** @param what - a service without coffer's own operations cannot. @throws VaultError ERR_UNSUPPORTED; as {@link hasExtensions} */
+  async needExtensions(what: string, signal: AbortSignal | undefined): Promise<void> {
+    if (await this.hasExtensions(signal)) return;
+    throw new VaultError("ERR_UNSUPPORTED", `this service cannot ${what}`);
+  }
+
   /**
    * Sends one logical request, as often as it takes.
    *

@@ -6,8 +6,9 @@
  *
  * @module
  */
+import { optionNames } from "../base/options.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
-import type { CallOptions } from "../keys/key-service.ts";
+import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
 
 /** Who wrote a version. */
 export interface KvActor {
@@ -85,6 +86,25 @@ export interface KvListRequest {
   readonly updatedAfter?: Date | string | undefined;
   /** Our extension: list deleted objects instead of live ones. Default false. */
   readonly deleted?: boolean | undefined;
+}
+
+/** How to rewrap the store. */
+export interface RewrapKvOptions extends CallOptions {
+  /** Told how many of how many stored versions have been looked at. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** Names of {@link RewrapKvOptions}. */
+export const REWRAP_KV_OPTIONS = optionNames<{ onProgress?: unknown }>({ onProgress: true }, CALL_OPTIONS);
+
+/** What a rewrap of the store has done. */
+export interface RewrapReport {
+  /** Stored versions that were looked at: those under KEK versions that new data keys are not made with. */
+  readonly checked: number;
+  /** Stored versions whose data key is now under newer KEK versions. */
+  readonly rewrapped: number;
+  /** Stored versions that could not be unwrapped, because their KEK is disabled or destroyed. */
+  readonly skipped: number;
 }
 
 /** A versioned store of small secrets. All calls throw the storage's and the key service's codes as well. */
@@ -167,4 +187,12 @@ export interface KvService {
     request: { readonly id: string; readonly versionId?: string | undefined },
     options?: CallOptions,
   ): Promise<{ readonly destroyedVersions: number }>;
+
+  /**
+   * Our extension: wraps the data keys of all stored versions under the newest KEK versions, in steps that leave room for
+   * others. After an interruption it goes on where it stopped.
+   *
+   * @throws VaultError the storage's codes; the signal's reason
+   */
+  rewrapKv?(options?: RewrapKvOptions): Promise<RewrapReport>;
 }

@@ -4,6 +4,17 @@
  *
  * @module
  */
+export type {
+  KekInfo,
+  KekSelector,
+  KekState,
+  KekVersionInfo,
+  KekVersionSelector,
+  ShredOptions,
+  ShredReport,
+} from "../keks/kek-service.ts";
+export { SHRED_DELAY_MS_MAX } from "../keks/limits.ts";
+export type { RewrapReport } from "../kv/kv-service.ts";
 export { type ApiKeyInfo, type ApiKeys, PERMISSIONS, type Permission } from "./access/api-keys.ts";
 export {
   EVENT_KINDS,
@@ -27,17 +38,7 @@ export {
 } from "./files/backup.ts";
 export { ROOT_KEY_SUFFIX } from "./files/vault-path.ts";
 export type { EnvironmentInfo, HostSession, Principal, VaultHost } from "./host.ts";
-export type { KekState } from "./keks/kek.ts";
-export type {
-  KekInfo,
-  KekSelector,
-  KekVersionInfo,
-  KekVersionSelector,
-  ShredOptions,
-  ShredReport,
-} from "./keks/lifecycle.ts";
-export type { RewrapReport } from "./kv/rewrap.ts";
-export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
+export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 export {
   EmbeddedVault,
   type OpenVaultOptions,

@@ -15,9 +15,6 @@ export const LOCK_WAIT_MS_MAX = 600_000;
 /** Milliseconds that closing waits for the events that were noted to be written. Ours. */
 export const CLOSE_FLUSH_MS_MAX = 5_000;
 
-/** Milliseconds that a shred may be put off at most: one year. Ours. */
-export const SHRED_DELAY_MS_MAX = 365 * 86_400_000;
-
 /** Stored versions that one transaction of a rewrap takes: others get their turn between two. Ours. */
 export const REWRAP_BATCH = 100;
 
@@ -117,7 +114,3 @@ export const DELIVERY_CLAIM_MS = 60_000;
 
 /** Dead deliveries that are listed at once. Ours. */
 export const DELIVERIES_PAGE_MAX = 100;
-
-/** KEKs on a page of their list, unless told otherwise (WorkOS's lists: 10), and at most (WorkOS's: 100). */
-export const KEKS_PAGE_DEFAULT = 10;
-export const KEKS_PAGE_MAX = 100;

@@ -14,20 +14,11 @@ import { invalidRange } from "../errors.ts";
 import type { VaultBehaviour } from "../facade/options.ts";
 import { Vault } from "../facade/vault.ts";
 import { checkCacheOptions, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
-import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
 import type { KvActor } from "../kv/kv-service.ts";
 import type { EventMode } from "./events/events.ts";
 import { openVaultFile } from "./files/vault-file.ts";
 import { checkFilePath } from "./files/vault-path.ts";
 import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from "./host.ts";
-import type {
-  KekInfo,
-  KekSelector,
-  KekVersionSelector,
-  ShredOptions,
-  ShredReport,
-} from "./keks/lifecycle.ts";
-import type { RewrapReport } from "./kv/rewrap.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 import { checkRootKey, ROOT_KEY_VARIABLE, rootKeyFile } from "./root/root-key.ts";
 import { openPostgres, POSTGRES_OPTIONS, type PostgresOptions } from "./storage/postgres/postgres.ts";
@@ -85,12 +76,6 @@ const OPEN_OPTIONS = optionNames<OpenVaultOptions>({
   now: true,
 });
 
-const SHRED_OPTIONS = optionNames<Omit<ShredOptions, keyof CallOptions>>(
-  { dryRun: true, delayMs: true },
-  CALL_OPTIONS,
-);
-const REWRAP_KV_OPTIONS = optionNames<{ onProgress?: unknown }>({ onProgress: true }, CALL_OPTIONS);
-
 /** Names the writer of KV versions where the caller does not. */
 const ACTOR_DEFAULT: KvActor = { id: "embedded", name: "embedded vault" };
 
@@ -99,58 +84,17 @@ export class EmbeddedVault extends Vault {
   /** Id of the environment that this object works in. */
   readonly environmentId: string;
   readonly #host: VaultHost;
-  readonly #session: HostSession;
 
   constructor(host: VaultHost, session: HostSession, options: VaultBehaviour) {
     const { layout, requireCommitment, cache } = options;
-    super({ keys: session.keys, kv: session.kv, layout, requireCommitment, cache });
+    super({ keys: session.keys, kv: session.kv, keks: session.keks, layout, requireCommitment, cache });
     this.#host = host;
-    this.#session = session;
     this.environmentId = session.environmentId;
   }
 
-  /** All KEKs of the environment, or the one that is named. @throws VaultError ERR_KEY_NOT_FOUND */
-  async listKeks(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
-    checkOptions(options, CALL_OPTIONS, "listKeks");
-    return await this.during(() => this.#session.keks.list(selector && { ...selector }, options));
-  }
-
-  /** Makes a new KEK version for future wraps. @throws as `KekLifecycle.rotate` */
-  async rotateKek(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CALL_OPTIONS, "rotateKek");
-    return await this.during(() => this.#session.keks.rotate({ ...selector }, options));
-  }
-
-  /** Puts a KEK out of use until `enableKek`. @throws as `KekLifecycle.disable` */
-  async disableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CALL_OPTIONS, "disableKek");
-    return await this.during(() => this.#session.keks.disable({ ...selector }, options));
-  }
-
-  /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekLifecycle.enable` */
-  async enableKek(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CALL_OPTIONS, "enableKek");
-    return await this.during(() => this.#session.keks.enable({ ...selector }, options));
-  }
-
-  /** Destroys a KEK for good, or tells what that would cost. @throws as `KekLifecycle.shred` */
-  async shredKek(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
-    checkOptions(options, SHRED_OPTIONS, "shredKek");
-    return await this.during(() => this.#session.keks.shred({ ...selector }, options));
-  }
-
-  /** Wraps the data keys of all stored KV versions under the newest KEK versions. @throws as `EmbeddedKvStore.rewrap` */
-  async rewrapKv(
-    options: CallOptions & { readonly onProgress?: ((done: number, total: number) => void) | undefined } = {},
-  ): Promise<RewrapReport> {
-    checkOptions(options, REWRAP_KV_OPTIONS, "rewrapKv");
-    return await this.during(() => this.#session.kv.rewrap(options));
-  }
-
   /** Lets go of keys and file, after calls that are under way. Later calls throw ERR_DISPOSED. */
-  async close(): Promise<void> {
-    this.dispose();
-    await this.settled();
+  override async close(): Promise<void> {
+    await super.close();
     await this.#host.close();
   }
 

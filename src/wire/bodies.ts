@@ -176,3 +176,15 @@ export function contextOf(value: unknown): Readonly<Record<string, string>> {
 export function badResponse(problem: string): VaultError {
   return new VaultError("ERR_SERVICE_BAD_RESPONSE", `the service's answer does not make sense: ${problem}`);
 }
+
+/** @throws VaultError ERR_SERVICE_BAD_RESPONSE unless it is a list */
+export function listOf(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw badResponse(`${what} is not a list`);
+  return value;
+}
+
+/** @throws VaultError ERR_SERVICE_BAD_RESPONSE unless it is a number */
+export function numberOf(value: unknown, what: string): number {
+  if (typeof value !== "number") throw badResponse(`${what} is not a number`);
+  return value;
+}

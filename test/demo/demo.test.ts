@@ -299,8 +299,9 @@ describe("a vault that does not keep its promises is found out", () => {
       patch,
       `import { Vault } from ${source("index.ts")};
        import { EmbeddedVault } from ${source("vault/index.ts")};
+       import { VaultKeks } from ${source("facade/keks.ts")};
        const { decrypt, rekey, encrypt, updateKv } = Vault.prototype;
-       const { shredKek } = EmbeddedVault.prototype;
+       const { shred } = VaultKeks.prototype;
        ${code}`,
     );
     return ["--import", pathToFileURL(patch).href];
@@ -337,7 +338,7 @@ describe("a vault that does not keep its promises is found out", () => {
     ],
     [
       "a shred that does nothing",
-      `EmbeddedVault.prototype.shredKek = function (kek) { return shredKek.call(this, kek, { dryRun: true }); };`,
+      `VaultKeks.prototype.shred = function (kek) { return shred.call(this, kek, { dryRun: true }); };`,
       /^\nVerification failed: customers:cus_\d+:name was accepted, where ERR_KEY_DESTROYED was due\n$/,
     ],
     [

@@ -2,6 +2,7 @@
  * What a caller passes is read before the call returns: every public call that waits, with everything that was passed
  * changed the moment it has returned. The result is that of the values at the time of the call.
  */
+
 import { describe, expect, test } from "vitest";
 import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
 import type { WritableLayout } from "../../src/crypto/envelope/envelope.ts";
@@ -27,6 +28,7 @@ import { rekey, rekeyMany, rewrap, rewrapMany } from "../../src/rekey/index.ts";
 import { openVault } from "../../src/vault/index.ts";
 import { WorkOSVault } from "../../src/workos/vault.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { listKeks } from "../support/keks.ts";
 import { MemoryKeyService, noStore } from "../support/memory-service.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
 import { startServer } from "../support/server.ts";
@@ -357,13 +359,13 @@ describe("[ENV-36] a vault", async () => {
     const vault = await openTestVault();
     await vault.createDataKey({ context: { a: "1" } });
     const entry = () => ({ name: "a", value: "1" });
-    expect((await spoiling(entry(), (a) => vault.rotateKek(a))).versions).toHaveLength(2);
-    expect((await spoiling(entry(), (a) => vault.listKeks(a))).map((kek) => kek.name)).toEqual(["a"]);
-    await spoiling({ ...entry(), version: 1 }, (a) => vault.disableKek(a));
-    await spoiling({ ...entry(), version: 1 }, (a) => vault.enableKek(a));
+    expect((await spoiling(entry(), (a) => vault.keks.rotate(a))).versions).toHaveLength(2);
+    expect((await spoiling(entry(), (a) => listKeks(vault, a))).map((kek) => kek.name)).toEqual(["a"]);
+    await spoiling({ ...entry(), version: 1 }, (a) => vault.keks.disable(a));
+    await spoiling({ ...entry(), version: 1 }, (a) => vault.keks.enable(a));
     const shred = { selector: { ...entry(), version: 1 }, options: { dryRun: true } };
-    await spoiling(shred, (a) => vault.shredKek(a.selector, a.options));
-    const [kek] = await vault.listKeks(entry());
+    await spoiling(shred, (a) => vault.keks.shred(a.selector, a.options));
+    const [kek] = await listKeks(vault, entry());
     expect(kek!.versions.map(({ state }) => state).sort()).toEqual(["active", "decrypt-only"]);
   });
 

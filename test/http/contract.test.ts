@@ -2,10 +2,13 @@
  * Key service and store over HTTP fulfil the contracts of all key services and stores: against a server on SQLite with
  * coffer's extensions and with WorkOS's API only, and on PostgreSQL.
  */
-import { describe } from "vitest";
-import { HttpKeyService, HttpKvService, Transport } from "../../src/http/index.ts";
+import { describe, expect, test } from "vitest";
+import { VaultError } from "../../src/errors.ts";
+import { HttpKekService, HttpKeyService, HttpKvService, Transport } from "../../src/http/index.ts";
+import { kekServiceContract } from "../contract/kek-service.ts";
 import { type KeyServiceSubject, keyServiceContract } from "../contract/key-service.ts";
 import { kvServiceContract } from "../contract/kv-service.ts";
+import { rejectionOf } from "../support/errors.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { freshPath, openTestHost, sessionOf } from "../support/vaults.ts";
@@ -43,6 +46,34 @@ function contractsOver(where: string, start: () => Promise<TestServer>, apis: re
         },
       };
     });
+
+    if (extensions) {
+      kekServiceContract(title, async () => {
+        const server = await start();
+        const own = transport(server, server.key);
+        const other = transport(server, await server.apiKey(undefined, { environment: "other" }));
+        return {
+          keks: new HttpKekService(own),
+          keys: new HttpKeyService(own),
+          kv: new HttpKvService(own),
+          foreign: new HttpKekService(other),
+          close: async () => {
+            await server.close();
+            await server.host.close();
+          },
+        };
+      });
+    } else {
+      test(`KekService: ${title}: says that there are none`, async () => {
+        const server = await start();
+        const keks = new HttpKekService(transport(server, server.key));
+        const error = await rejectionOf(() => keks.rotate({ name: "a", value: "b" }));
+        expect(error).toBeInstanceOf(VaultError);
+        expect(error).toMatchObject({ code: "ERR_UNSUPPORTED" });
+        await server.close();
+        await server.host.close();
+      });
+    }
 
     kvServiceContract(
       title,

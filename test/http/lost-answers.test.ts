@@ -2,11 +2,11 @@
  * [API-46] Answers that are lost after a change was made: a service with idempotency keys makes it once and says so; of one
  * without them a repetition that conflicts with itself is unknown, never failed.
  */
+
 import { describe, expect, test } from "vitest";
-import { RemoteVault } from "../../src/cli/remote-vault.ts";
 import { VaultError } from "../../src/errors.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import { Transport } from "../../src/http/index.ts";
-import { Vault } from "../../src/index.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { startServer } from "../support/server.ts";
 
@@ -50,19 +50,22 @@ describe("[API-46] what looks after KEKs is done once", () => {
   test("rotate makes one version, and shred, disable and enable succeed though their answers are lost", async () => {
     const server = await startServer();
     const keys: (string | null)[] = [];
-    const vault = new RemoteVault(
-      new Transport({ apiKey: server.key, baseUrl: server.url, extensions: true, fetch: losing(keys) }),
-    );
+    const vault = new Vault({
+      apiKey: server.key,
+      baseUrl: server.url,
+      extensions: true,
+      fetch: losing(keys),
+    });
     (await vault.createDataKey({ context: CONTEXT })).dispose();
     const kek = { name: "organization_id", value: "org_1" };
-    const rotated = await vault.rotateKek(kek);
+    const rotated = await vault.keks.rotate(kek);
     expect(rotated.versions.map(({ version }) => version)).toEqual([2, 1]);
-    expect((await vault.listKeks(kek))[0]!.versions).toHaveLength(2);
-    expect((await vault.disableKek(kek)).state).toBe("disabled");
-    expect((await vault.enableKek(kek)).state).toBe("active");
-    const report = await vault.shredKek(kek);
+    expect((await vault.keks.get(kek)).versions).toHaveLength(2);
+    expect((await vault.keks.disable(kek)).state).toBe("disabled");
+    expect((await vault.keks.enable(kek)).state).toBe("active");
+    const report = await vault.keks.shred(kek);
     expect(report.versions).toEqual([1, 2]);
-    expect((await vault.listKeks(kek))[0]!.state).toBe("destroyed");
+    expect((await vault.keks.get(kek)).state).toBe("destroyed");
     await vault.close();
   });
 

@@ -1,11 +1,12 @@
 /** Lists over HTTP: what queries may be, pages of KEKs, and what wrapped keys tell of KEKs. */
+
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { encodeBase64 } from "../../src/base/base64.ts";
-import { RemoteVault } from "../../src/cli/remote-vault.ts";
 import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
-import { Transport } from "../../src/http/index.ts";
+import { Vault } from "../../src/facade/vault.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { listKeks } from "../support/keks.ts";
 import { startServer } from "../support/server.ts";
 import { eventually, freshPath, openTestHost, sessionOf } from "../support/vaults.ts";
 
@@ -58,25 +59,23 @@ describe("[API-57] KEKs", () => {
     expect(pages).toBe(3);
     expect((await server.call("GET", "/coffer/v1/keks")).body.data).toHaveLength(10);
 
-    const vault = new RemoteVault(
-      new Transport({ baseUrl: server.url, apiKey: server.key, extensions: true }),
-    );
-    expect((await vault.listKeks()).map((kek) => kek.value)).toEqual(values);
-    const one = await vault.listKeks({ name: "organization_id", value: "org_077" });
+    const vault = new Vault({ baseUrl: server.url, apiKey: server.key, extensions: true });
+    expect((await listKeks(vault)).map((kek) => kek.value)).toEqual(values);
+    const one = await listKeks(vault, { name: "organization_id", value: "org_077" });
     expect(one.map((kek) => kek.value)).toEqual(["org_077"]);
-    expect(await vault.listKeks({ kekId: one[0]!.id })).toEqual(one);
-    expect(await rejectionOf(() => vault.listKeks({ name: "organization_id", value: "none" }))).toMatchObject(
-      {
-        code: "ERR_KEY_NOT_FOUND",
-      },
-    );
+    expect(await listKeks(vault, { kekId: one[0]!.id })).toEqual(one);
+    expect(
+      await rejectionOf(() => listKeks(vault, { name: "organization_id", value: "none" })),
+    ).toMatchObject({
+      code: "ERR_KEY_NOT_FOUND",
+    });
   });
 
   test("with a cursor of another environment, or half a name, are refused", async () => {
     const server = await startServer();
     const other = await sessionOf(server.host, "other");
     (await other.keys.createDataKey({ context: { a: "b" } })).dispose();
-    const [kek] = await other.keks.list();
+    const [kek] = (await other.keks.list()).data;
     for (const after of [kek!.id, "x"]) {
       const { status, body } = await server.call("GET", `/coffer/v1/keks?after=${after}`);
       expect([status, body.code]).toEqual([400, "ERR_CURSOR_INVALID"]);

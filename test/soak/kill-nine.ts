@@ -67,7 +67,7 @@ async function write(path: string, round: string): Promise<never> {
         versionId = (await vault.updateKv({ id, value: valueFor(mark), versionCheck })).metadata.versionId;
         say({ id, versionId, mark });
       }
-      if (next % 20 === 0) await vault.rotateKek({ name: "tenant", value: "0" }).catch(() => {});
+      if (next % 20 === 0) await vault.keks.rotate({ name: "tenant", value: "0" }).catch(() => {});
     }
   };
   return Promise.race(Array.from({ length: WRITERS }, writer));

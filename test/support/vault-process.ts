@@ -6,10 +6,12 @@
  *
  * @module
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
+import type { KekSelector } from "../../src/keks/index.ts";
 import type { Lease } from "../../src/keys/lease.ts";
 import { type EmbeddedVault, type OpenVaultOptions, openVault } from "../../src/vault/index.ts";
 
@@ -99,6 +101,7 @@ const notices: string[] = [];
 
 /** What can be called there: these, and every method of the vault. */
 const CALLS: Record<string, (...args: never[]) => unknown> = {
+  shred: (kek: KekSelector) => vault!.keks.shred(kek),
   open: async (options: OpenVaultOptions) => {
     vault = await openVault({ ...options, onNotice: (notice) => void notices.push(notice) });
     return { environmentId: vault.environmentId, notices };

@@ -179,7 +179,7 @@ describe("[KEY-59] the proof of a backup", () => {
     const path = freshPath();
     const vault = await openTestVault({ path });
     await put(vault, "a");
-    await vault.disableKek({ name: "organization_id", value: "org_1" });
+    await vault.keks.disable({ name: "organization_id", value: "org_1" });
     const backup = join(dirname(path), "backup.db");
     await backupVault(path, backup);
     expect((await checkBackup(backup, { rootKey: ROOT_KEY })).sample).toEqual({ decrypted: 0, outOfUse: 1 });

@@ -1,4 +1,5 @@
 /** Files that are no vault, or not any more: refused, unchanged; and whatever is wrong, never a wrong answer. */
+
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import { migrations, SCHEMA_VERSION } from "../../src/vault/storage/schema.ts";
 import { SQLITE_TYPES } from "../../src/vault/storage/sqlite/sqlite.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { listKeks } from "../support/keks.ts";
 import { freshDirectory, freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";
 
 const CONTEXT = { organization_id: "org_1", env: "prod" };
@@ -183,7 +185,7 @@ describe("a file with wrong bytes in it", () => {
       ids.push(metadata.id);
       versionIds.push(metadata.versionId);
     }
-    await vault.rotateKek({ name: "env", value: "prod" });
+    await vault.keks.rotate({ name: "env", value: "prod" });
     await vault.close();
   });
 
@@ -216,14 +218,14 @@ describe("a file with wrong bytes in it", () => {
       await attempt("versions", () => open.listKvVersions({ id: ids[0]! }));
       await attempt("metadata", () => open.listKvMetadata({ id: ids[0]! }));
       await attempt("list", async () => (await open.listKv({ limit: 100 })).data.length);
-      await attempt("keks", () => open.listKeks());
-      await attempt("dry run", () => open.shredKek({ name: "env", value: "prod" }, { dryRun: true }));
+      await attempt("keks", () => listKeks(open));
+      await attempt("dry run", () => open.keks.shred({ name: "env", value: "prod" }, { dryRun: true }));
       await attempt("round trip", async () => open.decrypt(await open.encrypt("new", { a: "new" })), "new");
       await attempt("update", () => open.updateKv({ id: ids[1]!, value: "updated" }));
       await attempt("create", () => open.createKv({ name: "new", value: "new", keyContext: CONTEXT }));
       await attempt("rewrap", () => open.rewrapKv());
-      await attempt("rotate", () => open.rotateKek({ name: "env", value: "prod" }));
-      await attempt("shred", () => open.shredKek({ name: "n", value: "1" }));
+      await attempt("rotate", () => open.keks.rotate({ name: "env", value: "prod" }));
+      await attempt("shred", () => open.keks.shred({ name: "n", value: "1" }));
       await attempt("delete", () => open.deleteKv({ id: ids[2]! }));
       await attempt("destroy", () => open.destroyKv({ id: ids[3]! }));
     } finally {

@@ -37,7 +37,7 @@ function eventTests(open: (options: { now: () => number }) => Promise<VaultHost>
     const uuid = expect.stringMatching(/^[0-9a-f-]{36}$/);
     using key = await keys.createDataKey({ context: CONTEXT });
     const created = await kv.createKv({ name: "n", value: "v", keyContext: CONTEXT });
-    const kekId = (await keks.list())[0]!.id;
+    const kekId = (await keks.list()).data[0]!.id;
     expect(await eventsOf(host, session)).toMatchObject([
       { event: "vault.kek.created", data: { ...ACTOR, key_name: "organization_id=org_1", key_id: kekId } },
       {

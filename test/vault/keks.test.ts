@@ -1,8 +1,10 @@
 /** The life of KEKs: every transition and every refusal of docs/spec/keyring.md section 1. */
+
 import { beforeEach, describe, expect, test } from "vitest";
 import { type EmbeddedVault, type KekState, SHRED_DELAY_MS_MAX } from "../../src/vault/index.ts";
 import { fromBase64, utf8Bytes } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { listKeks } from "../support/keks.ts";
 import { expectNoTrace } from "../support/secrets.ts";
 import { filesOf, freshPath, openTestVault, TestClock, tamper } from "../support/vaults.ts";
 
@@ -24,7 +26,7 @@ const codeOf = async (call: () => Promise<unknown>): Promise<string> => (await r
 
 /** States of all versions, the newest first. */
 const states = async (of: EmbeddedVault = vault): Promise<KekState[]> =>
-  (await of.listKeks(KEK))[0]!.versions.map((version) => version.state);
+  (await listKeks(of, KEK))[0]!.versions.map((version) => version.state);
 
 const counters = (): unknown =>
   tamper(path, (db) => db.prepare("SELECT name, value FROM counters ORDER BY name").all());
@@ -41,11 +43,11 @@ const contains = (files: Buffer, bytes: Uint8Array): boolean => files.includes(B
 
 describe("a KEK", () => {
   test("[KEY-1] is made at first use, version 1, active", async () => {
-    expect(await vault.listKeks()).toEqual([]);
-    expect(await codeOf(() => vault.listKeks(KEK))).toBe("ERR_KEY_NOT_FOUND");
+    expect(await listKeks(vault)).toEqual([]);
+    expect(await codeOf(() => listKeks(vault, KEK))).toBe("ERR_KEY_NOT_FOUND");
     await vault.encrypt("x", CONTEXT);
     await vault.encrypt("y", CONTEXT);
-    expect(await vault.listKeks()).toEqual([
+    expect(await listKeks(vault)).toEqual([
       {
         id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/),
         ...KEK,
@@ -79,7 +81,7 @@ describe("a KEK", () => {
     ]) {
       await vault.encrypt("x", context);
     }
-    const keks = await vault.listKeks();
+    const keks = await listKeks(vault);
     expect(keks.map((kek) => [kek.name, kek.value])).toEqual([
       ["Env", "prod"],
       ["env", "Prod"],
@@ -92,17 +94,17 @@ describe("a KEK", () => {
       ["organization_id", "org_1"],
     ]);
     for (const kek of keks) {
-      expect(await vault.listKeks({ kekId: kek.id })).toEqual([kek]);
-      expect(await vault.listKeks({ name: kek.name, value: kek.value })).toEqual([kek]);
+      expect(await listKeks(vault, { kekId: kek.id })).toEqual([kek]);
+      expect(await listKeks(vault, { name: kek.name, value: kek.value })).toEqual([kek]);
     }
   });
 
   test("counts the stored versions that need each of its versions", async () => {
     const { id } = await vault.createKv({ name: "n", value: "v", keyContext: CONTEXT });
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     await vault.updateKv({ id, value: "w" });
     await vault.updateKv({ id, value: "x" });
-    const counts = async () => (await vault.listKeks(KEK))[0]!.versions.map((version) => version.kvVersions);
+    const counts = async () => (await listKeks(vault, KEK))[0]!.versions.map((version) => version.kvVersions);
     expect(await counts()).toEqual([2, 1]);
     await vault.destroyKv({ id });
     expect(await counts()).toEqual([0, 0]);
@@ -117,11 +119,11 @@ describe("a KEK", () => {
   ])("is not named by %j", async (selector) => {
     await vault.encrypt("x", CONTEXT);
     for (const call of [
-      () => vault.listKeks(selector as never),
-      () => vault.rotateKek(selector as never),
-      () => vault.disableKek(selector as never),
-      () => vault.enableKek(selector as never),
-      () => vault.shredKek(selector as never),
+      () => listKeks(vault, selector as never),
+      () => vault.keks.rotate(selector as never),
+      () => vault.keks.disable(selector as never),
+      () => vault.keks.enable(selector as never),
+      () => vault.keks.shred(selector as never),
     ]) {
       // Without a selector, all are listed.
       if (selector === undefined) continue;
@@ -144,11 +146,11 @@ describe("a KEK", () => {
     await vault.encrypt("x", CONTEXT);
     const before = everything();
     for (const call of [
-      () => vault.disableKek(selector as never),
-      () => vault.enableKek(selector as never),
-      () => vault.shredKek(selector as never),
-      () => vault.shredKek(selector as never, { dryRun: true }),
-      ...("version" in selector ? [] : [() => vault.rotateKek(selector as never)]),
+      () => vault.keks.disable(selector as never),
+      () => vault.keks.enable(selector as never),
+      () => vault.keks.shred(selector as never),
+      () => vault.keks.shred(selector as never, { dryRun: true }),
+      ...("version" in selector ? [] : [() => vault.keks.rotate(selector as never)]),
     ]) {
       expect(await codeOf(call)).toBe("ERR_KEY_NOT_FOUND");
     }
@@ -157,9 +159,9 @@ describe("a KEK", () => {
 
   test("named by a lone surrogate is not taken for the one of its replacement", async () => {
     await vault.encrypt("x", { organization_id: "\ufffd" });
-    const error = await rejectionOf(() => vault.shredKek({ name: "organization_id", value: "\ud800" }));
+    const error = await rejectionOf(() => vault.keks.shred({ name: "organization_id", value: "\ud800" }));
     expect(["ERR_KEY_NOT_FOUND", "ERR_TEXT_MALFORMED"]).toContain(error.code);
-    expect((await vault.listKeks())[0]!.state).toBe("active");
+    expect((await listKeks(vault))[0]!.state).toBe("active");
   });
 });
 
@@ -168,11 +170,11 @@ describe("[KEY-5] transitions", () => {
 
   const act = async (what: Act, version?: number): Promise<void> => {
     const selector = version === undefined ? KEK : { ...KEK, version };
-    if (what === "rotate") await vault.rotateKek(KEK);
-    if (what === "disable") await vault.disableKek(selector);
-    if (what === "enable" || what === "cancelled") await vault.enableKek(selector);
-    if (what === "shred") await vault.shredKek(selector);
-    if (what === "delayed") await vault.shredKek(selector, { delayMs: HOUR });
+    if (what === "rotate") await vault.keks.rotate(KEK);
+    if (what === "disable") await vault.keks.disable(selector);
+    if (what === "enable" || what === "cancelled") await vault.keks.enable(selector);
+    if (what === "shred") await vault.keks.shred(selector);
+    if (what === "delayed") await vault.keks.shred(selector, { delayMs: HOUR });
     if (what === "due") {
       clock.advance(HOUR);
       await vault.close();
@@ -265,17 +267,17 @@ describe("[KEY-5] transitions", () => {
 
   test("[KEY-4] a version is used or not by its own state, whatever the others'", async () => {
     const first = await vault.encrypt("first", CONTEXT);
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     const second = await vault.encrypt("second", CONTEXT);
     const readable = async () =>
       Promise.all([first, second].map((text) => vault.decrypt(text).catch((error) => error.code)));
     expect(await readable()).toEqual(["first", "second"]);
-    await vault.disableKek({ ...KEK, version: 1 });
+    await vault.keks.disable({ ...KEK, version: 1 });
     expect(await readable()).toEqual(["ERR_KEY_DISABLED", "second"]);
-    await vault.enableKek({ ...KEK, version: 1 });
-    await vault.disableKek({ ...KEK, version: 2 });
+    await vault.keks.enable({ ...KEK, version: 1 });
+    await vault.keks.disable({ ...KEK, version: 2 });
     expect(await readable()).toEqual(["first", "ERR_KEY_DISABLED"]);
-    await vault.shredKek({ ...KEK, version: 1 });
+    await vault.keks.shred({ ...KEK, version: 1 });
     expect(await readable()).toEqual(["ERR_KEY_DESTROYED", "ERR_KEY_DISABLED"]);
   });
 
@@ -290,14 +292,14 @@ describe("[KEY-5] transitions", () => {
       return [after.keks! - before.keks!, after.revocations! - before.revocations!];
     };
     expect(await raised(() => vault.encrypt("x", { other: "1" }))).toEqual([0, 0]);
-    expect(await raised(() => vault.rotateKek(KEK))).toEqual([1, 0]);
-    expect(await raised(() => vault.disableKek({ ...KEK, version: 1 }))).toEqual([1, 1]);
-    expect(await raised(() => vault.enableKek(KEK))).toEqual([1, 0]);
-    expect(await raised(() => vault.shredKek(KEK, { dryRun: true }))).toEqual([0, 0]);
-    expect(await raised(() => vault.shredKek(KEK, { delayMs: HOUR }))).toEqual([1, 1]);
+    expect(await raised(() => vault.keks.rotate(KEK))).toEqual([1, 0]);
+    expect(await raised(() => vault.keks.disable({ ...KEK, version: 1 }))).toEqual([1, 1]);
+    expect(await raised(() => vault.keks.enable(KEK))).toEqual([1, 0]);
+    expect(await raised(() => vault.keks.shred(KEK, { dryRun: true }))).toEqual([0, 0]);
+    expect(await raised(() => vault.keks.shred(KEK, { delayMs: HOUR }))).toEqual([1, 1]);
     expect(await raised(() => act("due"))).toEqual([1, 1]);
-    expect(await raised(() => vault.rotateKek(KEK))).toEqual([1, 0]);
-    expect(await raised(() => vault.shredKek(KEK))).toEqual([1, 1]);
+    expect(await raised(() => vault.keks.rotate(KEK))).toEqual([1, 0]);
+    expect(await raised(() => vault.keks.shred(KEK))).toEqual([1, 1]);
   });
 
   test("[KEY-7] a version is never made twice: each rotation has its own random KEK", async () => {
@@ -311,9 +313,9 @@ describe("[KEY-5] transitions", () => {
             .map((row) => Buffer.from(row.wrapped as Uint8Array).toString("hex")),
         ),
       );
-    for (let i = 0; i < 10; i++) await vault.rotateKek(KEK);
+    for (let i = 0; i < 10; i++) await vault.keks.rotate(KEK);
     expect(wrapped().size).toBe(11);
-    expect((await vault.listKeks(KEK))[0]!.versions.map((version) => version.version)).toEqual(
+    expect((await listKeks(vault, KEK))[0]!.versions.map((version) => version.version)).toEqual(
       Array.from({ length: 11 }, (_, i) => 11 - i),
     );
   });
@@ -321,8 +323,8 @@ describe("[KEY-5] transitions", () => {
   test("[KEY-5] rotations at the same time give one version each, one of them active", async () => {
     await vault.encrypt("x", CONTEXT);
     const other = await openTestVault({ path });
-    await Promise.all(Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? vault : other).rotateKek(KEK)));
-    const [kek] = await vault.listKeks(KEK);
+    await Promise.all(Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? vault : other).keks.rotate(KEK)));
+    const [kek] = await listKeks(vault, KEK);
     expect(kek!.versions).toHaveLength(13);
     expect(kek!.versions.filter((version) => version.state === "active")).toHaveLength(1);
     expect(kek!.state).toBe("active");
@@ -334,7 +336,7 @@ describe("a shred", () => {
     "with a delay of %s is refused",
     async (delayMs) => {
       await vault.encrypt("x", CONTEXT);
-      expect(await codeOf(() => vault.shredKek(KEK, { delayMs: delayMs as number }))).toBe(
+      expect(await codeOf(() => vault.keks.shred(KEK, { delayMs: delayMs as number }))).toBe(
         "ERR_INVALID_ARGUMENT",
       );
       expect(await states()).toEqual(["active"]);
@@ -343,9 +345,9 @@ describe("a shred", () => {
 
   test("[KEY-8] with a delay waits, can be taken back, and tells when it is due", async () => {
     const text = await vault.encrypt("x", CONTEXT);
-    const report = await vault.shredKek(KEK, { delayMs: SHRED_DELAY_MS_MAX });
+    const report = await vault.keks.shred(KEK, { delayMs: SHRED_DELAY_MS_MAX });
     expect(report).toMatchObject({ destroyAt: "2027-01-01T00:00:00.000Z", isDryRun: false });
-    expect((await vault.listKeks(KEK))[0]!.versions[0]).toMatchObject({
+    expect((await listKeks(vault, KEK))[0]!.versions[0]).toMatchObject({
       state: "pending-destroy",
       destroyAt: "2027-01-01T00:00:00.000Z",
     });
@@ -353,20 +355,20 @@ describe("a shred", () => {
     clock.advance(SHRED_DELAY_MS_MAX - 1);
     const early = await openTestVault({ path, now: clock.now });
     expect(await states(early)).toEqual(["pending-destroy"]);
-    await vault.enableKek(KEK);
+    await vault.keks.enable(KEK);
     expect(await vault.decrypt(text)).toBe("x");
-    expect((await vault.listKeks(KEK))[0]!.versions[0]).toMatchObject({ state: "active", destroyAt: null });
+    expect((await listKeks(vault, KEK))[0]!.versions[0]).toMatchObject({ state: "active", destroyAt: null });
   });
 
   test("[KEY-8] that is due is done when the vault is opened, in whatever environment", async () => {
     const text = await vault.encrypt("x", CONTEXT);
-    await vault.shredKek(KEK, { delayMs: HOUR });
+    await vault.keks.shred(KEK, { delayMs: HOUR });
     clock.advance(HOUR);
     const other = await openTestVault({ path, environment: "other", now: clock.now });
-    expect(await other.listKeks()).toEqual([]);
+    expect(await listKeks(other)).toEqual([]);
     // The first vault is told, though it has not been opened anew.
     expect(await codeOf(() => vault.decrypt(text))).toBe("ERR_KEY_DESTROYED");
-    expect(await codeOf(() => vault.enableKek(KEK))).toBe("ERR_KEY_DESTROYED");
+    expect(await codeOf(() => vault.keks.enable(KEK))).toBe("ERR_KEY_DESTROYED");
     expect(await states()).toEqual(["destroyed"]);
   });
 
@@ -377,17 +379,17 @@ describe("a shred", () => {
       clock.advance(1); // Contexts are shown in the order of their first use.
     }
     const { id: updated } = await vault.getName({ name: "object 1" });
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     await vault.updateKv({ id: updated, value: "w" });
     const { id: deleted } = await vault.createKv({ name: "deleted", value: "v", keyContext: CONTEXT });
     await vault.deleteKv({ id: deleted });
     const { id: destroyed } = await vault.createKv({ name: "destroyed", value: "v", keyContext: CONTEXT });
     await vault.destroyKv({ id: destroyed });
-    const [kek] = await vault.listKeks(KEK);
+    const [kek] = await listKeks(vault, KEK);
     await vault.close();
     vault = await openTestVault({ path, now: clock.now });
     const before = everything();
-    const report = await vault.shredKek(KEK, { dryRun: true, delayMs: 5 });
+    const report = await vault.keks.shred(KEK, { dryRun: true, delayMs: 5 });
     expect(everything()).toEqual(before);
     expect(report).toEqual({
       kekId: kek!.id,
@@ -399,13 +401,13 @@ describe("a shred", () => {
       kvObjects: { count: 3, sample: ["object 0", "object 1", "object 2"] },
       kvVersions: 5, // one each of objects 0 and 2, two of object 1, one that was deleted
     });
-    const one = await vault.shredKek({ ...KEK, version: 1 }, { dryRun: true });
+    const one = await vault.keks.shred({ ...KEK, version: 1 }, { dryRun: true });
     expect(one).toMatchObject({
       versions: [1],
       kvObjects: { count: 2, sample: ["object 0", "object 2"] },
       kvVersions: 3,
     });
-    const two = await vault.shredKek({ ...KEK, version: 2 }, { dryRun: true });
+    const two = await vault.keks.shred({ ...KEK, version: 2 }, { dryRun: true });
     expect(two).toMatchObject({
       versions: [2],
       kvObjects: { count: 1, sample: ["object 1"] },
@@ -413,7 +415,7 @@ describe("a shred", () => {
     });
 
     // And the deed is what the dry run has told.
-    const deed = await vault.shredKek(KEK);
+    const deed = await vault.keks.shred(KEK);
     expect(deed).toEqual({ ...report, isDryRun: false, destroyAt: new Date(clock.time).toISOString() });
     let unreadable = 0;
     for (let i = 0; i < 4; i++) {
@@ -424,7 +426,7 @@ describe("a shred", () => {
     }
     expect(unreadable).toBe(3);
     expect(await vault.getName({ name: "object 3" })).toMatchObject({ value: "v" });
-    expect(await codeOf(() => vault.shredKek(KEK, { dryRun: true }))).toBe("ERR_KEY_DESTROYED");
+    expect(await codeOf(() => vault.keks.shred(KEK, { dryRun: true }))).toBe("ERR_KEY_DESTROYED");
   });
 
   test("[KEY-38] counts all and shows a sample of many", async () => {
@@ -437,7 +439,7 @@ describe("a shred", () => {
         }),
       ),
     );
-    const report = await vault.shredKek(KEK, { dryRun: true });
+    const report = await vault.keks.shred(KEK, { dryRun: true });
     expect(report.contexts.count).toBe(30);
     expect(report.contexts.sample).toHaveLength(20);
     expect(report.kvObjects.count).toBe(30);
@@ -448,7 +450,7 @@ describe("a shred", () => {
   test("[KEY-21] leaves the wrapped KEK nowhere in the vault's files, among many others", async () => {
     for (let i = 0; i < 200; i++) await vault.encrypt("x", { organization_id: `tenant ${i}` });
     const victims = [3, 77, 199].map((i) => ({ name: "organization_id", value: `tenant ${i}` }));
-    for (const victim of victims) await vault.rotateKek(victim);
+    for (const victim of victims) await vault.keks.rotate(victim);
     const wrapped = (value: string): Uint8Array[] =>
       tamper(path, (db) =>
         db
@@ -462,7 +464,7 @@ describe("a shred", () => {
       const gone = wrapped(victim.value);
       expect(gone).toHaveLength(2);
       for (const bytes of gone) expect(contains(filesOf(path), bytes)).toBe(true);
-      await vault.shredKek(victim);
+      await vault.keks.shred(victim);
       const files = filesOf(path);
       for (const bytes of gone) {
         // No part of them either: the nonce, the key, the commitment.
@@ -501,7 +503,7 @@ describe("a shred", () => {
     using lease = await vault.lease(CONTEXT);
     lease.encryptSync("x");
     const { id } = await vault.createKv({ name: "n", value: "v", keyContext: CONTEXT });
-    await vault.shredKek(KEK);
+    await vault.keks.shred(KEK);
     for (const call of [
       () => vault.decrypt(text),
       () => vault.rekey(text, { a: "b" }),
@@ -517,7 +519,7 @@ describe("a shred", () => {
     expect((await vault.listKv()).data).toHaveLength(1);
     expect((await vault.listKvVersions({ id })).data).toHaveLength(1);
     await vault.deleteKv({ id });
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     expect(await vault.decrypt(await vault.encrypt("new", CONTEXT))).toBe("new");
     expect(await codeOf(() => vault.decrypt(text))).toBe("ERR_KEY_DESTROYED");
   });
@@ -527,14 +529,14 @@ test("[KEY-46] [KEY-47] nothing that is answered or thrown shows a KEK or a cont
   await vault.encrypt("x", CONTEXT);
   const wrapped = tamper(path, (db) => db.prepare("SELECT wrapped FROM kek_versions").get()!.wrapped);
   const secrets = [fromBase64("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="), wrapped as Uint8Array];
-  expectNoTrace(await vault.listKeks(), secrets);
-  expectNoTrace(await vault.shredKek(KEK, { dryRun: true }), secrets);
+  expectNoTrace(await listKeks(vault), secrets);
+  expectNoTrace(await vault.keks.shred(KEK, { dryRun: true }), secrets);
   expectNoTrace(vault, [...secrets, utf8Bytes("org_1")]);
-  await vault.disableKek(KEK);
+  await vault.keks.disable(KEK);
   for (const call of [
-    () => vault.rotateKek(KEK),
+    () => vault.keks.rotate(KEK),
     () => vault.encrypt("x", CONTEXT),
-    () => vault.listKeks({ name: "organization_id", value: "org_2" }),
+    () => listKeks(vault, { name: "organization_id", value: "org_2" }),
   ]) {
     expectNoTrace(await rejectionOf(call), [...secrets, utf8Bytes("org_1"), utf8Bytes("org_2")]);
   }

@@ -254,8 +254,8 @@ describe("what the vault writes", () => {
     const vault = await openTestVault({ path });
     const keyContext = { b: "2", a: "1", "\u{10000}": "3", "\u{ff61}": "4" };
     const { id } = await vault.createKv({ name: "n", value: "old", keyContext });
-    await vault.rotateKek({ name: "b", value: "2" });
-    await vault.rotateKek({ name: "b", value: "2" });
+    await vault.keks.rotate({ name: "b", value: "2" });
+    await vault.keks.rotate({ name: "b", value: "2" });
     await vault.updateKv({ id, value: "v\u{1f511}" });
     const rows = <T>(sql: string): T[] => tamper(path, (db) => db.prepare(sql).all() as T[]);
     const meta = new Map(

@@ -24,10 +24,10 @@ test("[KEY-8] a host that looks from time to time destroys what is due, and not 
   await keks.shred(kek, { delayMs: 1_000 });
   now += 999;
   await host.destroyDue();
-  expect((await keks.list(kek))[0]!.state).toBe("pending-destroy");
+  expect((await keks.get(kek)).state).toBe("pending-destroy");
   now += 1;
   await host.destroyDue();
-  expect((await keks.list(kek))[0]!.state).toBe("destroyed");
+  expect((await keks.get(kek)).state).toBe("destroyed");
   await host.close();
 });
 

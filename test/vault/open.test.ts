@@ -1,4 +1,5 @@
 /** Opening a vault: what is made, with which modes; root keys from everywhere; several processes at once. */
+
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -18,6 +19,7 @@ import { isVaultError } from "../../src/errors.ts";
 import { type OpenVaultOptions, openVault } from "../../src/vault/index.ts";
 import { base64, fromBase64, toHexText, utf8Bytes } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { listKeks } from "../support/keks.ts";
 import { expectNoTrace } from "../support/secrets.ts";
 import { VaultProcess } from "../support/vault-process.ts";
 import { filesOf, freshDirectory, freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";
@@ -219,15 +221,15 @@ describe("environments", () => {
     expect((await rejectionOf(() => b.decrypt(text))).code).toBe("ERR_KEY_NOT_FOUND");
     expect((await rejectionOf(() => b.rekey(text, CONTEXT))).code).toBe("ERR_KEY_NOT_FOUND");
     expect((await rejectionOf(() => b.rewrap(text))).code).toBe("ERR_KEY_NOT_FOUND");
-    expect(await b.listKeks()).toEqual([]);
-    const [kek] = await a.listKeks();
+    expect(await listKeks(b)).toEqual([]);
+    const [kek] = await listKeks(a);
     for (const call of [
-      () => b.listKeks({ kekId: kek!.id }),
-      () => b.rotateKek({ kekId: kek!.id }),
-      () => b.disableKek(CONTEXT_ENTRY),
-      () => b.enableKek({ kekId: kek!.id }),
-      () => b.shredKek({ kekId: kek!.id }),
-      () => b.shredKek({ kekId: kek!.id }, { dryRun: true }),
+      () => listKeks(b, { kekId: kek!.id }),
+      () => b.keks.rotate({ kekId: kek!.id }),
+      () => b.keks.disable(CONTEXT_ENTRY),
+      () => b.keks.enable({ kekId: kek!.id }),
+      () => b.keks.shred({ kekId: kek!.id }),
+      () => b.keks.shred({ kekId: kek!.id }, { dryRun: true }),
     ]) {
       expect((await rejectionOf(call)).code).toBe("ERR_KEY_NOT_FOUND");
     }
@@ -462,7 +464,7 @@ describe("several processes", () => {
     expect(left.sort()).toEqual(["vault.db", "vault.db.root-key"]);
     // All four met in one KEK.
     const vault = await openVault(path);
-    expect(await vault.listKeks()).toHaveLength(1);
+    expect(await listKeks(vault)).toHaveLength(1);
     await vault.close();
   });
 
@@ -483,7 +485,7 @@ describe("several processes", () => {
     for (const [i, text] of texts.entries()) {
       expect(await vault.decrypt(text)).toBe(JSON.stringify(contexts[i % 10]));
     }
-    const keks = await vault.listKeks();
+    const keks = await listKeks(vault);
     expect(keks).toHaveLength(13);
     expect(keks.every((kek) => kek.versions.length === 1)).toBe(true);
     await Promise.all(processes.map((process) => process.end()));

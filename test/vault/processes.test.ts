@@ -1,7 +1,9 @@
 /** What one connection or process does to a KEK, the others notice at once; and what killed processes leave behind. */
+
 import { describe, expect, test } from "vitest";
 import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { listKeks } from "../support/keks.ts";
 import { VaultProcess } from "../support/vault-process.ts";
 import { eventually, filesOf, freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";
 
@@ -36,8 +38,8 @@ describe("another connection", () => {
         await other.getKv({ id });
       }
       lease.encryptSync("x");
-      if (how === "disable") await one.disableKek(KEK);
-      else await one.shredKek(KEK, how === "shred" ? {} : { delayMs: 3_600_000 });
+      if (how === "disable") await one.keks.disable(KEK);
+      else await one.keks.shred(KEK, how === "shred" ? {} : { delayMs: 3_600_000 });
       const code = how === "shred" ? "ERR_KEY_DESTROYED" : "ERR_KEY_DISABLED";
       for (const vault of [other, one]) {
         for (const call of [
@@ -62,7 +64,7 @@ describe("another connection", () => {
         }
       });
       if (how === "shred") return;
-      await one.enableKek(KEK);
+      await one.keks.enable(KEK);
       expect(await other.decrypt(text)).toBe("x");
       expect((await other.getKv({ id })).value).toBe("v");
     });
@@ -74,7 +76,7 @@ describe("another connection", () => {
     for (let version = 1; version <= 3; version++) {
       const { keyBlob } = (await import("../../src/index.ts")).inspect(await other.encrypt("x", CONTEXT));
       expect(keyBlob.keks.map((kek) => kek.version)).toEqual([1, version]);
-      await one.rotateKek(KEK);
+      await one.keks.rotate(KEK);
     }
   });
 
@@ -82,7 +84,7 @@ describe("another connection", () => {
     const path = freshPath();
     const [one, other] = [await openTestVault({ path }), await openTestVault({ path })];
     await other.encrypt("x", CONTEXT, undefined, { reuse: true });
-    await one.disableKek(KEK);
+    await one.keks.disable(KEK);
     let code = "none";
     await eventually(async () => {
       code = await other.encrypt("x", CONTEXT, undefined, { reuse: true }).then(
@@ -92,7 +94,7 @@ describe("another connection", () => {
       return code !== "none";
     }, "the end of the reused key");
     expect(code).toBe("ERR_KEY_DISABLED");
-    await one.enableKek(KEK);
+    await one.keks.enable(KEK);
     const text = await other.encrypt("y", CONTEXT, undefined, { reuse: true });
     expect(await one.decrypt(text)).toBe("y");
   });
@@ -109,10 +111,10 @@ describe("another connection", () => {
           (error) => error.code as string,
         ),
       );
-      await one!.disableKek(KEK);
+      await one!.keks.disable(KEK);
       expect(await codeOf(() => other!.decrypt(text))).toBe("ERR_KEY_DISABLED");
       for (const read of reads) expect(["read", "ERR_KEY_DISABLED"]).toContain(await read);
-      await one!.enableKek(KEK);
+      await one!.keks.enable(KEK);
       expect(await other!.decrypt(text)).toBe("x");
     }
   });
@@ -134,18 +136,18 @@ describe("another process", () => {
       await other.call("leaseEncrypt", "x");
       await other.call("getKv", { id: made.id });
     }
-    await vault.disableKek(KEK);
+    await vault.keks.disable(KEK);
     expect(await other.codeOf("decrypt", text)).toBe("ERR_KEY_DISABLED");
     expect(await other.codeOf("getKv", { id: made.id })).toBe("ERR_KEY_DISABLED");
     await leaseEnds(() => other.codeOf("leaseEncrypt", "x"));
-    await vault.enableKek(KEK);
+    await vault.keks.enable(KEK);
     expect(await other.call("decrypt", text)).toBe("x");
     await other.call("takeLease", CONTEXT);
     await other.call("leaseEncrypt", "x");
     // And the other way round: what it does, this one notices.
     expect(await vault.decrypt(text)).toBe("x");
     using lease = await vault.lease(CONTEXT);
-    await other.call("shredKek", KEK);
+    await other.call("shred", KEK);
     expect(await codeOf(() => vault.decrypt(text))).toBe("ERR_KEY_DESTROYED");
     expect(await codeOf(() => vault.encrypt("x", CONTEXT))).toBe("ERR_KEY_DESTROYED");
     await leaseEnds(() => other.codeOf("leaseEncrypt", "x"));
@@ -170,7 +172,7 @@ describe("another process", () => {
     const other = new VaultProcess();
     await other.call("holdRead", path);
     // The shred is answered all the same: it is durable, and no caller of the vault can use the KEK.
-    await vault.shredKek(KEK);
+    await vault.keks.shred(KEK);
     expect(await codeOf(() => vault.encrypt("x", CONTEXT))).toBe("ERR_KEY_DESTROYED");
     expect(filesOf(path).includes(Buffer.from(wrapped))).toBe(true);
     await other.call("letGo");
@@ -190,7 +192,7 @@ describe("another process", () => {
     );
     const other = new VaultProcess();
     await other.call("holdRead", path);
-    const shreds = Promise.all([vault.shredKek(KEK), vault.shredKek({ name: "env", value: "prod" })]);
+    const shreds = Promise.all([vault.keks.shred(KEK), vault.keks.shred({ name: "env", value: "prod" })]);
     await new Promise((resolve) => setTimeout(resolve, 30));
     await other.call("letGo");
     await shreds;
@@ -293,8 +295,8 @@ describe("closing", () => {
       vault.createDataKey({ context: { new: "6" } }).then((key) => key.dispose()),
       vault.lease({ new: "7" }).then((lease) => lease.dispose()),
       vault.rewrapKv(),
-      vault.rotateKek({ name: "first", value: "1" }),
-      vault.shredKek({ name: "last", value: "1" }),
+      vault.keks.rotate({ name: "first", value: "1" }),
+      vault.keks.shred({ name: "last", value: "1" }),
       vault.listKv().then((page) => page),
       vault.destroyKv({ id: doomed.id }),
     ];
@@ -334,11 +336,11 @@ describe("closing", () => {
       () => vault.listKvMetadata({ id }),
       () => vault.undeleteKv({ id }),
       () => vault.destroyKv({ id }),
-      () => vault.listKeks(),
-      () => vault.rotateKek(KEK),
-      () => vault.disableKek(KEK),
-      () => vault.enableKek(KEK),
-      () => vault.shredKek(KEK),
+      () => listKeks(vault),
+      () => vault.keks.rotate(KEK),
+      () => vault.keks.disable(KEK),
+      () => vault.keks.enable(KEK),
+      () => vault.keks.shred(KEK),
       () => vault.rewrapKv(),
     ]) {
       expect(await codeOf(call), String(call)).toBe("ERR_DISPOSED");

@@ -1,4 +1,5 @@
 /** Rewrapping the store under the newest KEK versions, while others go on. */
+
 import { beforeEach, describe, expect, test } from "vitest";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { IdempotentWrites } from "../../src/vault/access/idempotency.ts";
@@ -10,6 +11,7 @@ import type { Database, Sql, WaitOptions } from "../../src/vault/storage/databas
 import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
 import { fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { listKeks } from "../support/keks.ts";
 import { freshPath, openTestVault, ROOT_KEY, TEST_ACTOR, tamper } from "../support/vaults.ts";
 
 const CONTEXT = { organization_id: "org_1" };
@@ -39,7 +41,7 @@ async function fillStore(objects: number): Promise<string[]> {
 }
 
 const versionsUnder = async (): Promise<number[]> =>
-  (await vault.listKeks(KEK))[0]!.versions.map((version) => version.kvVersions);
+  (await listKeks(vault, KEK))[0]!.versions.map((version) => version.kvVersions);
 
 describe("rewrapKv", () => {
   test("[KEY-39] moves every stored version, old ones and deleted objects' too, and nothing else", async () => {
@@ -51,7 +53,7 @@ describe("rewrapKv", () => {
     const before = stored();
     expect(await vault.rewrapKv()).toEqual({ checked: 0, rewrapped: 0, skipped: 0 });
     expect(stored()).toEqual(before);
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     expect(await versionsUnder()).toEqual([0, 24]);
     expect(await vault.rewrapKv()).toEqual({ checked: 24, rewrapped: 24, skipped: 0 });
     expect(await versionsUnder()).toEqual([24, 0]);
@@ -61,7 +63,7 @@ describe("rewrapKv", () => {
     }
     expect(await vault.rewrapKv()).toEqual({ checked: 0, rewrapped: 0, skipped: 0 });
     // The old KEK version is of no more use: everything reads without it.
-    await vault.shredKek({ ...KEK, version: 1 });
+    await vault.keks.shred({ ...KEK, version: 1 });
     for (const [i, id] of ids.slice(0, 18).entries()) {
       const { data } = await vault.listKvVersions({ id });
       expect((await vault.getKv({ id, versionId: data.at(-1)!.id })).value).toBe(`value ${i}`);
@@ -74,8 +76,8 @@ describe("rewrapKv", () => {
     await fillStore(3);
     const other = await openTestVault({ path, environment: "other" });
     await other.createKv({ name: "n", value: "v", keyContext: CONTEXT });
-    await other.rotateKek(KEK);
-    await vault.rotateKek(KEK);
+    await other.keks.rotate(KEK);
+    await vault.keks.rotate(KEK);
     expect(await vault.rewrapKv()).toEqual({ checked: 3, rewrapped: 3, skipped: 0 });
     expect(await other.rewrapKv()).toEqual({ checked: 1, rewrapped: 1, skipped: 0 });
   });
@@ -87,23 +89,23 @@ describe("rewrapKv", () => {
       await vault.createKv({ name: tenant, value: tenant, keyContext: { organization_id: tenant } });
     }
     const kek = (value: string) => ({ name: "organization_id", value });
-    for (const tenant of tenants) await vault.rotateKek(kek(tenant));
-    await vault.rotateKek(KEK);
-    await vault.disableKek(kek("disabled"));
-    await vault.shredKek(kek("destroyed"));
-    await vault.shredKek({ ...kek("half"), version: 2 });
-    await vault.disableKek({ ...kek("newest-disabled"), version: 2 });
+    for (const tenant of tenants) await vault.keks.rotate(kek(tenant));
+    await vault.keks.rotate(KEK);
+    await vault.keks.disable(kek("disabled"));
+    await vault.keks.shred(kek("destroyed"));
+    await vault.keks.shred({ ...kek("half"), version: 2 });
+    await vault.keks.disable({ ...kek("newest-disabled"), version: 2 });
     expect(await vault.rewrapKv()).toEqual({ checked: 6, rewrapped: 2, skipped: 4 });
     expect((await vault.getName({ name: "half" })).value).toBe("half");
-    await vault.enableKek(kek("disabled"));
-    await vault.enableKek(kek("newest-disabled"));
-    await vault.rotateKek(kek("half"));
+    await vault.keks.enable(kek("disabled"));
+    await vault.keks.enable(kek("newest-disabled"));
+    await vault.keks.rotate(kek("half"));
     expect(await vault.rewrapKv()).toEqual({ checked: 4, rewrapped: 3, skipped: 1 });
   });
 
   test("tells its progress, batch by batch", async () => {
     await fillStore(250);
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     const progress: [number, number][] = [];
     await vault.rewrapKv({ onProgress: (done, total) => void progress.push([done, total]) });
     expect(progress).toEqual([
@@ -115,7 +117,7 @@ describe("rewrapKv", () => {
 
   test("[KEY-39] [KEY-49] stops between two batches when aborted, and goes on when called again", async () => {
     await fillStore(250);
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     const controller = new AbortController();
     const reason = new Error("enough");
     const onProgress = (done: number): void => {
@@ -130,13 +132,13 @@ describe("rewrapKv", () => {
   test("[KEY-39] two at the same time, and writers meanwhile, lose nothing", async () => {
     const ids = await fillStore(150);
     const other = await openTestVault({ path });
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     const values = new Map(ids.map((id, i) => [id, `value ${i}`]));
     const write = async (): Promise<void> => {
       for (const [i, id] of ids.slice(0, 40).entries()) {
         await other.updateKv({ id, value: `newer ${i}` });
         values.set(id, `newer ${i}`);
-        if (i % 10 === 0) await other.rotateKek(KEK);
+        if (i % 10 === 0) await other.keks.rotate(KEK);
       }
     };
     const reports = await Promise.all([vault.rewrapKv(), other.rewrapKv(), write()]);
@@ -149,7 +151,7 @@ describe("rewrapKv", () => {
 
   test("[KEY-39] a version that is destroyed meanwhile stays destroyed", async () => {
     const ids = await fillStore(120);
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     let destroyed = 0;
     const report = await vault.rewrapKv({
       onProgress: (done) => {
@@ -173,14 +175,14 @@ describe("how much a rewrap visits", () => {
       await vault.createKv({ name: `lost ${i}`, value: "v", keyContext: { organization_id: "lost" } });
     }
     await vault.createKv({ name: "new", value: "v", keyContext: { organization_id: "new" } });
-    await vault.rotateKek(KEK);
-    await vault.rotateKek({ name: "app", value: "a" });
-    await vault.disableKek({ name: "organization_id", value: "lost" });
+    await vault.keks.rotate(KEK);
+    await vault.keks.rotate({ name: "app", value: "a" });
+    await vault.keks.disable({ name: "organization_id", value: "lost" });
     const statements = new Map<string, number>();
     const { store, database } = await storeWith((statement, rows) => {
       statements.set(statement, (statements.get(statement) ?? 0) + rows);
     });
-    expect(await store.rewrap()).toEqual({ checked: 500, rewrapped: 350, skipped: 150 });
+    expect(await store.rewrapKv()).toEqual({ checked: 500, rewrapped: 350, skipped: 150 });
     const pages = [...statements].filter(([statement]) => statement.startsWith("SELECT v.id, v.key_blob"));
     expect(pages.map(([, rows]) => rows)).toEqual([500]);
     // The plans show that no statement looks through a table, or sorts what is left.
@@ -205,7 +207,7 @@ describe("how much a rewrap visits", () => {
 
   test("[API-70] parts end, go on where the one before stopped, and refuse what is no cursor", async () => {
     await fillStore(1_050);
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     const { store, database } = await storeWith(() => {});
     const first = await store.rewrapPart();
     expect(first).toMatchObject({ total: 1_050, skipped: 0 });
@@ -301,7 +303,7 @@ describe("races with a shred", () => {
   test("[KEY-33] a value is not stored under a KEK that was destroyed a moment before", async () => {
     const { id } = await vault.createKv({ name: "n", value: "old", keyContext: CONTEXT });
     const { store, database } = await storeWith(async () => {
-      await vault.shredKek(KEK);
+      await vault.keks.shred(KEK);
     });
     expect((await rejectionOf(() => store.updateKv({ id, value: "new" }))).code).toBe("ERR_KEY_DESTROYED");
     expect((await vault.listKvVersions({ id })).data).toHaveLength(1);
@@ -311,8 +313,8 @@ describe("races with a shred", () => {
   test("[KEY-33] a value is stored under the next version if its KEK's was destroyed a moment before", async () => {
     const { id } = await vault.createKv({ name: "n", value: "old", keyContext: CONTEXT });
     const { store, database } = await storeWith(async () => {
-      await vault.shredKek(KEK);
-      await vault.rotateKek(KEK);
+      await vault.keks.shred(KEK);
+      await vault.keks.rotate(KEK);
     });
     await store.updateKv({ id, value: "new" });
     expect((await vault.getKv({ id })).value).toBe("new");
@@ -321,23 +323,23 @@ describe("races with a shred", () => {
 
   test("[KEY-33] a rewrap does not move a value under a version that was destroyed a moment before", async () => {
     const ids = await fillStore(3);
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     const { store, database } = await storeWith(async () => {
-      await vault.shredKek({ ...KEK, version: 2 });
+      await vault.keks.shred({ ...KEK, version: 2 });
     });
-    expect(await store.rewrap()).toEqual({ checked: 3, rewrapped: 0, skipped: 3 });
+    expect(await store.rewrapKv()).toEqual({ checked: 3, rewrapped: 0, skipped: 3 });
     for (const [i, id] of ids.entries()) expect((await vault.getKv({ id })).value).toBe(`value ${i}`);
     await database.close();
   });
 
   test("[KEY-33] a rewrap moves on to the version after one that was disabled a moment before", async () => {
     const ids = await fillStore(3);
-    await vault.rotateKek(KEK);
+    await vault.keks.rotate(KEK);
     const { store, database } = await storeWith(async () => {
-      await vault.shredKek({ ...KEK, version: 2 });
-      await vault.rotateKek(KEK);
+      await vault.keks.shred({ ...KEK, version: 2 });
+      await vault.keks.rotate(KEK);
     });
-    expect(await store.rewrap()).toEqual({ checked: 3, rewrapped: 3, skipped: 0 });
+    expect(await store.rewrapKv()).toEqual({ checked: 3, rewrapped: 3, skipped: 0 });
     for (const [i, id] of ids.entries()) expect((await vault.getKv({ id })).value).toBe(`value ${i}`);
     expect(await versionsUnder()).toEqual([3, 0, 0]);
     await database.close();

@@ -32,7 +32,7 @@ describe("data keys", () => {
     for (const context of [THEIRS, { env: "prod" }, { organization_id: "ORG_1" }, { org: "org_1" }]) {
       expect(await codeOf(() => bound.keys.createDataKey({ context }))).toBe("ERR_CONTEXT_NOT_ALLOWED");
     }
-    expect((await all.keks.list()).map((kek) => kek.value)).not.toContain("ORG_1");
+    expect((await all.keks.list()).data.map((kek) => kek.value)).not.toContain("ORG_1");
   });
 
   test("are unwrapped within the scope only; outside, they are like keys that do not exist", async () => {

@@ -1,4 +1,5 @@
 /** Full disks, locks that others hold, and what may only be read: typed errors, nothing lost, usable afterwards. */
+
 import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { isVaultError } from "../../src/errors.ts";
 import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { listKeks } from "../support/keks.ts";
 import { VaultProcess } from "../support/vault-process.ts";
 import { freshDirectory, freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";
 import { REPOSITORY_ROOT } from "../support/vectors.ts";
@@ -70,10 +72,10 @@ describe("a full disk", () => {
       await expectAllReadable(vault, acknowledged, value);
       expect((await vault.listKv({ search: "more" })).data).toEqual([]);
       // No notice is given of changes that were not made.
-      expect((await vault.listKeks()).map((kek) => kek.versions.length)).toEqual([1]);
+      expect((await listKeks(vault)).map((kek) => kek.versions.length)).toEqual([1]);
       remount("size=16m");
       await vault.createKv({ name: "more", value: "later", keyContext: CONTEXT });
-      await vault.rotateKek({ name: "organization_id", value: "org_1" });
+      await vault.keks.rotate({ name: "organization_id", value: "org_1" });
       await expectAllReadable(vault, acknowledged, value);
       await vault.close();
       const again = await openTestVault({ path });
@@ -123,12 +125,12 @@ describe("a full disk", () => {
       const { acknowledged } = await fill(vault, "z".repeat(2_000));
       const selector = { name: "organization_id", value: "victim" };
       try {
-        await vault.shredKek(selector);
+        await vault.keks.shred(selector);
         expect(await codeOf(() => vault.decrypt(text))).toBe("ERR_KEY_DESTROYED");
       } catch (error) {
         expect(isVaultError(error, "ERR_STORAGE_FULL")).toBe(true);
         expect(await vault.decrypt(text)).toBe("secret");
-        expect((await vault.listKeks(selector))[0]!.state).toBe("active");
+        expect((await listKeks(vault, selector))[0]!.state).toBe("active");
       }
       expect((await vault.getKv({ id: acknowledged[0]! })).value).toContain("zzz");
       await vault.close();
@@ -232,7 +234,7 @@ describe("a lock that another process holds", () => {
       () => vault.createKv({ name: "other", value: "v", keyContext: CONTEXT }),
       () => vault.updateKv({ id, value: "w" }),
       () => vault.deleteKv({ id }),
-      () => vault.rotateKek({ name: "organization_id", value: "org_1" }),
+      () => vault.keks.rotate({ name: "organization_id", value: "org_1" }),
       () => vault.encrypt("x", { organization_id: "new" }),
       () => vault.destroyKv({ id }),
     ]) {
@@ -308,7 +310,7 @@ describe("a lock that another process holds", () => {
     expect((await vault.getKv({ id })).value).toBe("v");
     expect((await vault.listKvVersions({ id })).data).toHaveLength(1);
     expect((await vault.listKv({ search: "other" })).data).toEqual([]);
-    expect((await vault.listKeks()).filter((kek) => kek.value === "newer")).toEqual([]);
+    expect((await listKeks(vault)).filter((kek) => kek.value === "newer")).toEqual([]);
     await other.end();
   });
 });

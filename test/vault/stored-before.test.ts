@@ -111,7 +111,7 @@ function storedVault(file: string, open: () => Promise<VaultHost>): void {
     expect(values.toSorted()).toEqual(["sk_live_1", "sk_live_2", "sk_live_3"]);
     await vault.updateKv({ id, value: "sk_live_4" });
     await session.keks.rotate({ name: "organization_id", value: "org_2" });
-    await session.kv.rewrap({});
+    await session.kv.rewrapKv({});
     expect((await vault.getName({ name: "empty" })).value).toBe("");
     expect((await vault.getKv({ id, versionId: versions.at(-1)!.id })).value).toBe("sk_live_1");
   });

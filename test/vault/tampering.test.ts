@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import { flipBit } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { listKeks } from "../support/keks.ts";
 import { freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";
 
 const A = { organization_id: "org_a" };
@@ -131,12 +132,12 @@ describe("[KEY-14] a wrapped KEK", () => {
   test.each(["active", "decrypt-only", "disabled", "pending-destroy"])(
     "that is gone is not taken for there because its state says %s",
     async (state) => {
-      await vault.shredKek({ name: "organization_id", value: "org_a" });
+      await vault.keks.shred({ name: "organization_id", value: "org_a" });
       await altered((run) => run(`UPDATE kek_versions SET state = ? WHERE kek_id = ${KEK_A}`, state));
       const codes = ["ERR_STORAGE_CORRUPT", "ERR_KEY_DISABLED"];
       expect(codes).toContain(await codeOf(() => vault.decrypt(text)));
       expect(codes).toContain(await codeOf(() => vault.encrypt("x", A)));
-      await vault.listKeks();
+      await listKeks(vault);
     },
   );
 
@@ -150,9 +151,9 @@ describe("[KEY-14] a wrapped KEK", () => {
     await altered((run) => run(`DELETE FROM kek_versions WHERE kek_id = ${KEK_A}`));
     for (const call of [
       () => vault.encrypt("x", A),
-      () => vault.listKeks(),
-      () => vault.rotateKek({ name: "organization_id", value: "org_a" }),
-      () => vault.shredKek({ name: "organization_id", value: "org_a" }),
+      () => listKeks(vault),
+      () => vault.keks.rotate({ name: "organization_id", value: "org_a" }),
+      () => vault.keks.shred({ name: "organization_id", value: "org_a" }),
     ]) {
       expect(await codeOf(call)).toBe("ERR_STORAGE_CORRUPT");
     }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import type { ShredReport } from "../../vault/index.ts";
+import type { ShredReport } from "../../keks/index.ts";
 import { durationParser, kekOf } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { bind } from "../options.ts";
@@ -58,10 +58,10 @@ async function shred(session: Session, options: Options, given: string | undefin
   if (mustAsk) checkConfirmable(false);
   const vault = await session.open();
   if (mustAsk) {
-    const foreseen = await vault.shredKek(selector, { dryRun: true });
+    const foreseen = await vault.keks.shred(selector, { dryRun: true });
     await confirm(shredView(foreseen, "destroys"), `${foreseen.name}=${foreseen.value}`);
   }
-  const report = await vault.shredKek(selector, { dryRun, delayMs: options.after });
+  const report = await vault.keks.shred(selector, { dryRun, delayMs: options.after });
   const what = dryRun ? "would destroy" : options.after === undefined ? "destroyed" : "will destroy";
   return { view: shredView(report, what), data: () => report };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import type { KekInfo } from "../../vault/index.ts";
+import { KEKS_PAGE_MAX, type KekInfo } from "../../keks/index.ts";
 import { countParser, kekOf } from "../input/arguments.ts";
 import { bind } from "../options.ts";
 import { type Result, record, table } from "../output/format.ts";
@@ -46,9 +46,13 @@ Examples:
 async function list(session: Session, _options: unknown, given: string | undefined): Promise<Result> {
   const selector = given === undefined ? undefined : kekOf(given);
   const vault = await session.open();
-  const keks = await vault.listKeks(selector);
+  if (selector !== undefined) {
+    const kek = await vault.keks.get(selector);
+    return { view: kekView(kek), data: () => ({ data: [kek] }) };
+  }
+  const keks: KekInfo[] = [];
+  for await (const kek of vault.keks.list({ limit: KEKS_PAGE_MAX })) keks.push(kek);
   const data = (): unknown => ({ data: keks });
-  if (selector !== undefined) return { view: kekView(keks[0]!), data };
   const rows = keks.map((kek) => [
     kek.name,
     kek.value,
@@ -85,7 +89,7 @@ Examples:
     );
   bind(command, execute, async (session: Session, _options: unknown, given) => {
     const selector = kekOf(given!);
-    return kekResult(await (await session.open()).rotateKek(selector));
+    return kekResult(await (await session.open()).keks.rotate(selector));
   });
 }
 
@@ -109,7 +113,7 @@ Examples:
     );
   bind(command, execute, async (session: Session, { version }: VersionOptions, given) => {
     const selector = { ...kekOf(given!), version };
-    return kekResult(await (await session.open()).disableKek(selector));
+    return kekResult(await (await session.open()).keks.disable(selector));
   });
 }
 
@@ -131,7 +135,7 @@ Examples:
     );
   bind(command, execute, async (session: Session, { version }: VersionOptions, given) => {
     const selector = { ...kekOf(given!), version };
-    return kekResult(await (await session.open()).enableKek(selector));
+    return kekResult(await (await session.open()).keks.enable(selector));
   });
 }
 

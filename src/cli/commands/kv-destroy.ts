@@ -3,12 +3,13 @@
  *
  * @module
  */
+
 import type { Command } from "commander";
 import { VaultError } from "../../errors.ts";
+import type { Vault } from "../../facade/vault.ts";
 import { checkName } from "../../kv/rules.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { ambiguous, checkNamed, type ObjectOptions, withName } from "../input/find-object.ts";
-import type { CliVault } from "../open.ts";
 import { bind } from "../options.ts";
 import { type Result, record, visible } from "../output/format.ts";
 import type { Execute } from "../run.ts";
@@ -66,7 +67,7 @@ async function destroy(session: Session, options: Options, name: string | undefi
 }
 
 /** The one object of a name, live or deleted. What cannot be undone is not done to one of several. */
-async function anyId(vault: CliVault, name: string, signal: AbortSignal): Promise<string> {
+async function anyId(vault: Vault, name: string, signal: AbortSignal): Promise<string> {
   const live = await withName(vault, name, false, signal);
   const deleted = await withName(vault, name, true, signal);
   const found = [...live, ...deleted];

@@ -3,10 +3,12 @@
  *
  * @module
  */
+
 import { type Command, Option } from "commander";
 import { equalBytes } from "../../base/bytes.ts";
 import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { isVaultError } from "../../errors.ts";
+import type { Vault } from "../../facade/vault.ts";
 import type { KvMetadata, KvObjectWithoutValue } from "../../kv/kv-service.ts";
 import { checkName } from "../../kv/rules.ts";
 import { CliError, usageError } from "../errors.ts";
@@ -18,7 +20,6 @@ import {
   type SecretOptions,
   VALUE_SYNTAX,
 } from "../input/values.ts";
-import type { CliVault } from "../open.ts";
 import { addContextOptions, bind, type ContextOptions, contextFrom } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
 import type { Execute } from "../run.ts";
@@ -99,7 +100,7 @@ async function put(
   }
 }
 
-async function createOrUpdate(vault: CliVault, request: Put, signal: AbortSignal): Promise<Result> {
+async function createOrUpdate(vault: Vault, request: Put, signal: AbortSignal): Promise<Result> {
   const { name, value, context, versionCheck } = request;
   let object: KvObjectWithoutValue;
   try {
@@ -121,7 +122,7 @@ async function createOrUpdate(vault: CliVault, request: Put, signal: AbortSignal
 }
 
 function createKv(
-  vault: CliVault,
+  vault: Vault,
   { name, value }: Put,
   keyContext: KeyContext,
   signal: AbortSignal,

@@ -3,11 +3,12 @@
  *
  * @module
  */
+
 import type { Command } from "commander";
 import { VaultError } from "../../errors.ts";
+import type { Vault } from "../../facade/vault.ts";
 import { checkName } from "../../kv/rules.ts";
 import { ambiguous, checkNamed, liveId, type ObjectOptions, withName } from "../input/find-object.ts";
-import type { CliVault } from "../open.ts";
 import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
 import type { Execute } from "../run.ts";
@@ -95,7 +96,7 @@ async function undelete(session: Session, options: ObjectOptions, name: string |
   };
 }
 
-async function deletedId(vault: CliVault, name: string, signal: AbortSignal): Promise<string> {
+async function deletedId(vault: Vault, name: string, signal: AbortSignal): Promise<string> {
   const found = await withName(vault, name, true, signal);
   if (found.length > 1) throw ambiguous(found, "deleted objects");
   if (found.length === 0) throw new VaultError("ERR_KV_NOT_FOUND", "there is no deleted object of this name");

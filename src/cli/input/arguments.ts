@@ -12,8 +12,8 @@ import {
   type KeyContext,
   parseKeyContext,
 } from "../../crypto/keys/key-context.ts";
+import { SHRED_DELAY_MS_MAX } from "../../keks/limits.ts";
 import type { KekSelector } from "../../vault/index.ts";
-import { SHRED_DELAY_MS_MAX } from "../../vault/limits.ts";
 import { usageError } from "../errors.ts";
 import { readContextJson } from "./values.ts";
 

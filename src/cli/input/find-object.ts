@@ -5,11 +5,12 @@
  *
  * @module
  */
+
 import { isVaultError, type VaultErrorCode } from "../../errors.ts";
+import type { Vault } from "../../facade/vault.ts";
 import type { KvObjectWithoutValue, KvSummary } from "../../kv/kv-service.ts";
 import { KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
 import { CliError, usageError } from "../errors.ts";
-import type { CliVault } from "../open.ts";
 import { visible } from "../output/format.ts";
 
 /** How a command names an object. */
@@ -39,7 +40,7 @@ const UNREADABLE: ReadonlySet<VaultErrorCode> = new Set([
  * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_NAME_INVALID
  */
 export async function findLive(
-  vault: CliVault,
+  vault: Vault,
   name: string,
   signal: AbortSignal,
 ): Promise<KvObjectWithoutValue> {
@@ -58,7 +59,7 @@ export async function findLive(
 
 /** The live object's id of a name, or the id itself. */
 export async function liveId(
-  vault: CliVault,
+  vault: Vault,
   name: string | undefined,
   { id }: ObjectOptions,
   signal: AbortSignal,
@@ -68,7 +69,7 @@ export async function liveId(
 
 /** Every object that has exactly this name: at most one live one, any number of deleted ones. */
 export async function withName(
-  vault: CliVault,
+  vault: Vault,
   name: string,
   deleted: boolean,
   signal: AbortSignal,

@@ -53,7 +53,7 @@ export interface AeadKey {
 
 /** A message that is being sealed: all its bytes go through `update`. After `final` there is a tag. */
 export interface Sealing {
-  update(bytes: Uint8Array): Buffer;
+  update(bytes: Uint8Array): Uint8Array;
   final(): unknown;
   getAuthTag(): Uint8Array;
 }
@@ -61,12 +61,12 @@ export interface Sealing {
 /** A message that is being opened. What `update` answers is not authenticated before `final` has returned. */
 export interface Opening {
   setAuthTag(tag: Uint8Array): unknown;
-  update(bytes: Uint8Array): Buffer;
+  update(bytes: Uint8Array): Uint8Array;
   /** @throws if the tag is wrong; the caller answers ERR_DECRYPT_FAILED without this cause */
   final(): unknown;
 }
 
-/** What a key offers that takes a message in pieces. */
+/** What a key offers that takes a message in pieces. What its `update` answers is a `Buffer`. */
 export interface PiecewiseKey {
   /** As `seal`. */
   sealing(nonce: Uint8Array, associatedData: Uint8Array): Sealing;

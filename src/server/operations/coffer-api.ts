@@ -6,11 +6,12 @@
  * @module
  */
 import type { DataKey } from "../../crypto/keys/data-key.ts";
+import type { KekSelector } from "../../keks/kek-service.ts";
 import { KV_LIST_LIMIT_DEFAULT } from "../../kv/rules.ts";
 import type { WebhookInfo } from "../../vault/events/webhooks.ts";
-import type { KekInfo, KekSelector, ShredReport } from "../../vault/keks/lifecycle.ts";
 import { VERSION } from "../../version.ts";
 import { objectToWire, objectWithoutValueToWire, summaryPageToWire, type Wire } from "../../wire/bodies.ts";
+import { kekPageToWire, kekToWire, selectorFromWire, shredToWire } from "../../wire/keks.ts";
 import { type Operation, operation } from "../core/operation.ts";
 import { invalidRequest, toProblem } from "../core/problems.ts";
 import { BODY_BYTES_MAX } from "../limits.ts";
@@ -194,10 +195,9 @@ const KEKS: readonly Operation[] = [
     run: async ({ session, query, signal }) => {
       const { limit, after, kek_id, name, value } = query;
       const isNamed = kek_id !== undefined || name !== undefined || value !== undefined;
-      const page = isNamed
-        ? { data: await session.keks.list(selector({ kek_id, name, value }, 400), { signal }), after: null }
-        : await session.keks.page({ limit, after }, { signal });
-      return { data: page.data.map(kekToWire), list_metadata: { after: page.after } };
+      if (!isNamed) return kekPageToWire(await session.keks.list({ limit, after }, { signal }));
+      const kek = await session.keks.get(selector({ kek_id, name, value }, 400), { signal });
+      return kekPageToWire({ data: [kek], listMetadata: { after: null } });
     },
   }),
   operation({
@@ -414,52 +414,12 @@ function wrappedToWire(key: DataKey): Wire {
   return { id: key.id, encrypted_keys: key.encryptedKeys, context: key.context };
 }
 
-function selector(
-  body: {
-    readonly kek_id?: string | undefined;
-    readonly name?: string | undefined;
-    readonly value?: string | undefined;
-  },
-  status: 400 | 422 = 422,
-): KekSelector {
-  if (body.kek_id !== undefined) return { kekId: body.kek_id };
-  if (body.name === undefined || body.value === undefined) {
-    throw invalidRequest("A KEK is named by kek_id, or by name and value.", status);
-  }
-  return { name: body.name, value: body.value };
-}
-
-function kekToWire(kek: KekInfo): Wire {
-  return {
-    id: kek.id,
-    name: kek.name,
-    value: kek.value,
-    state: kek.state,
-    created_at: kek.createdAt,
-    versions: kek.versions.map((version) => ({
-      version: version.version,
-      state: version.state,
-      created_at: version.createdAt,
-      destroy_at: version.destroyAt,
-      kv_versions: version.kvVersions,
-    })),
-  };
+function selector(body: Parameters<typeof selectorFromWire>[0], status: 400 | 422 = 422): KekSelector {
+  const selector = selectorFromWire(body);
+  if (selector !== undefined) return selector;
+  throw invalidRequest("A KEK is named by kek_id, or by name and value.", status);
 }
 
 function webhookToWire(webhook: WebhookInfo): Wire {
   return { id: webhook.id, url: webhook.url, kinds: webhook.kinds ?? null, created_at: webhook.createdAt };
-}
-
-function shredToWire(report: ShredReport): Wire {
-  return {
-    kek_id: report.kekId,
-    name: report.name,
-    value: report.value,
-    versions: report.versions,
-    is_dry_run: report.isDryRun,
-    destroy_at: report.destroyAt,
-    contexts: report.contexts,
-    kv_objects: report.kvObjects,
-    kv_versions: report.kvVersions,
-  };
 }

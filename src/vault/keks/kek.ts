@@ -18,9 +18,6 @@ import { SecretBytes } from "../../crypto/primitives/secret-bytes.ts";
 import { kcXaesOpen, kcXaesSeal, XAES_NONCE_BYTES } from "../../crypto/primitives/xaes.ts";
 import { isVaultError, VaultError } from "../../errors.ts";
 
-/** The states of a KEK version (docs/spec/keyring.md section 1). */
-export type KekState = "active" | "decrypt-only" | "disabled" | "pending-destroy" | "destroyed";
-
 /** What a wrapped KEK version is bound to. */
 export interface KekIdentity {
   readonly environmentId: string;

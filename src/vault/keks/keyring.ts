@@ -38,10 +38,11 @@ import { randomBytes } from "../../crypto/primitives/random.ts";
 import { uuidFromText, uuidToText, uuidV4, uuidV5 } from "../../crypto/primitives/uuid.ts";
 import { KcXaesKey } from "../../crypto/primitives/xaes.ts";
 import { decryptFailed, isVaultError, VaultError } from "../../errors.ts";
+import type { KekState } from "../../keks/kek-service.ts";
 import type { EventSink } from "../events/events.ts";
 import { CONTEXT_CACHE_MAX } from "../limits.ts";
 import type { Database, Row, Sql, SqlValue, WaitOptions } from "../storage/database.ts";
-import type { KekState, RootKeys } from "./kek.ts";
+import type { RootKeys } from "./kek.ts";
 
 /** A data key that was made or unwrapped; the key is the caller's to zero. */
 export interface RingDataKey {

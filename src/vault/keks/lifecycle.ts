@@ -7,80 +7,30 @@
  * @module
  */
 import { utf8 } from "../../base/bytes.ts";
-import { contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
-import { invalidRange, invalidType, VaultError } from "../../errors.ts";
+import { contextObject } from "../../crypto/keys/key-context.ts";
+import { VaultError } from "../../errors.ts";
+import {
+  type KekInfo,
+  type KekListRequest,
+  type KekPage,
+  type KekSelector,
+  type KekService,
+  type KekState,
+  type KekVersionSelector,
+  ownListRequest,
+  ownSelector,
+  ownShredOptions,
+  type ShredOptions,
+  type ShredReport,
+} from "../../keks/kek-service.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type { Access } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import type { EventSink } from "../events/events.ts";
-import { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, SHRED_DELAY_MS_MAX, SHRED_SAMPLE_MAX } from "../limits.ts";
+import { SHRED_SAMPLE_MAX } from "../limits.ts";
 import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
-import type { KekState, RootKeys } from "./kek.ts";
+import type { RootKeys } from "./kek.ts";
 import { damagedKek, kekName, storedContext, storedText } from "./keyring.ts";
-
-/** Names a KEK: by its id, or by the context entry that it stands for. */
-export type KekSelector = { readonly kekId: string } | { readonly name: string; readonly value: string };
-
-/** A KEK, and optionally one version of it. */
-export type KekVersionSelector = KekSelector & {
-  /** One version; default all. */
-  readonly version?: number | undefined;
-};
-
-export interface KekVersionInfo {
-  readonly version: number;
-  readonly state: KekState;
-  /** RFC 3339. */
-  readonly createdAt: string;
-  /** When a pending destruction is due, RFC 3339; null otherwise. */
-  readonly destroyAt: string | null;
-  /** Stored KV versions whose value can only be read with this version. */
-  readonly kvVersions: number;
-}
-
-export interface KekInfo {
-  /** UUID text. */
-  readonly id: string;
-  readonly name: string;
-  readonly value: string;
-  /** The state of the newest version: whether data keys can be made. */
-  readonly state: KekState;
-  /** RFC 3339. */
-  readonly createdAt: string;
-  /** The newest first. */
-  readonly versions: readonly KekVersionInfo[];
-}
-
-export interface ShredOptions extends CallOptions {
-  /** Only tell what would become unreadable; change nothing. Default false. */
-  readonly dryRun?: boolean | undefined;
-  /**
-   * Milliseconds until the KEK is destroyed, at most one year; until then it cannot be used, but `enableKek` takes
-   * the shred back. Default 0: at once, for good.
-   */
-  readonly delayMs?: number | undefined;
-}
-
-/** What a shred makes unreadable, or would. */
-export interface ShredReport {
-  readonly kekId: string;
-  readonly name: string;
-  readonly value: string;
-  /** The versions that are destroyed, or would be. */
-  readonly versions: readonly number[];
-  readonly isDryRun: boolean;
-  /** When they are destroyed, RFC 3339; null in a dry run. */
-  readonly destroyAt: string | null;
-  /**
-   * Contexts that name the KEK. Everything encrypted under them with these versions becomes unreadable, however much
-   * there is: the vault does not know the ciphertexts that applications keep.
-   */
-  readonly contexts: { readonly count: number; readonly sample: readonly KeyContext[] };
-  /** Live KV objects whose current value becomes unreadable. */
-  readonly kvObjects: { readonly count: number; readonly sample: readonly string[] };
-  /** All stored KV versions, old ones and deleted objects' too, that become unreadable. */
-  readonly kvVersions: number;
-}
 
 interface KekRow {
   readonly id: string;
@@ -95,7 +45,7 @@ interface VersionRow {
 }
 
 /** Changes KEKs within one environment. */
-export class KekLifecycle {
+export class KekLifecycle implements KekService {
   readonly #database: Database;
   readonly #rootKeys: RootKeys;
   readonly #writes: IdempotentWrites;
@@ -118,38 +68,8 @@ export class KekLifecycle {
     this.#now = now;
   }
 
-  /** All KEKs of the environment by context name and value, or the one that is named. */
-  async list(selector?: KekSelector, options: CallOptions = {}): Promise<KekInfo[]> {
-    if (selector !== undefined) {
-      return this.#database.read(
-        async (sql) => [await info(sql, await this.#find(sql, selector, false))],
-        options,
-      );
-    }
-    // Page by page: others take their turns in between, however many there are.
-    const infos: KekInfo[] = [];
-    let after: string | undefined;
-    do {
-      const page = await this.page({ limit: KEKS_PAGE_MAX, after }, options);
-      infos.push(...page.data);
-      after = page.after ?? undefined;
-    } while (after !== undefined);
-    return infos;
-  }
-
-  /**
-   * A page of the environment's KEKs, by context name and value.
-   *
-   * @param request.limit - 1 to 100; default 10
-   * @param request.after - id of the last KEK of the page before
-   * @returns `after` is null on the last page
-   * @throws VaultError ERR_CURSOR_INVALID
-   */
-  page(
-    request: { readonly limit?: number | undefined; readonly after?: string | undefined } = {},
-    options: CallOptions = {},
-  ): Promise<{ readonly data: readonly KekInfo[]; readonly after: string | null }> {
-    const { limit = KEKS_PAGE_DEFAULT, after } = request;
+  async list(request: KekListRequest = {}, options: CallOptions = {}): Promise<KekPage> {
+    const { limit, after } = ownListRequest(request);
     return this.#database.read(async (sql) => {
       const rows = await sql.all(
         `SELECT id, context_name, context_value, created_at FROM keks
@@ -161,19 +81,19 @@ export class KekLifecycle {
       );
       const data: KekInfo[] = [];
       for (const row of rows.slice(0, limit)) data.push(await info(sql, kekRow(row)));
-      return { data, after: rows.length > limit ? data.at(-1)!.id : null };
+      return { data, listMetadata: { after: rows.length > limit ? data.at(-1)!.id : null } };
     }, options);
   }
 
-  /**
-   * Makes a new version for future wraps; older ones only unwrap from now on. Also brings a destroyed KEK's context
-   * back to use: for new data.
-   *
-   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_STATE if the KEK is disabled or about to be destroyed
-   */
-  rotate(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
+  async get(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
+    const own = ownSelector(selector);
+    return this.#database.read(async (sql) => info(sql, await this.#find(sql, own, false)), options);
+  }
+
+  async rotate(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
+    const own = ownSelector(selector);
     return this.#writes.write(async (sql) => {
-      const kek = await this.#find(sql, selector, true);
+      const kek = await this.#find(sql, own, true);
       const newest = (await versions(sql, kek.id))[0]!;
       if (newest.state === "disabled" || newest.state === "pending-destroy") {
         throw new VaultError(
@@ -205,15 +125,11 @@ export class KekLifecycle {
     }, options);
   }
 
-  /**
-   * Puts a KEK, or one version, out of use until `enable`. Every process that holds the vault stops using it at once.
-   *
-   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED; ERR_KEY_STATE while a destruction is pending
-   */
-  disable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
+  async disable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
+    const own = ownSelector(selector);
     return this.#writes.write(async (sql) => {
-      const kek = await this.#find(sql, selector, true);
-      for (const { version, state } of await this.#targets(sql, kek, selector.version)) {
+      const kek = await this.#find(sql, own, true);
+      for (const { version, state } of await this.#targets(sql, kek, own.version)) {
         if (state === "pending-destroy") {
           throw new VaultError(
             "ERR_KEY_STATE",
@@ -227,16 +143,12 @@ export class KekLifecycle {
     }, options);
   }
 
-  /**
-   * Puts a disabled KEK, or one version, back into use; also takes back a pending destruction.
-   *
-   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED
-   */
-  enable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
+  async enable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
+    const own = ownSelector(selector);
     return this.#writes.write(async (sql) => {
-      const kek = await this.#find(sql, selector, true);
+      const kek = await this.#find(sql, own, true);
       const newest = (await versions(sql, kek.id))[0]!.version;
-      for (const { version } of await this.#targets(sql, kek, selector.version)) {
+      for (const { version } of await this.#targets(sql, kek, own.version)) {
         await setState(sql, kek.id, version, version === newest ? "active" : "decrypt-only");
       }
       await changed(sql, false);
@@ -244,21 +156,13 @@ export class KekLifecycle {
     }, options);
   }
 
-  /**
-   * Destroys a KEK, or one version, so that everything under it is unreadable for good.
-   *
-   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED; RangeError ERR_INVALID_ARGUMENT for a bad delay
-   */
   async shred(selector: KekVersionSelector, options: ShredOptions & WriteOptions = {}): Promise<ShredReport> {
-    const delayMs = options.delayMs ?? 0;
-    if (!Number.isInteger(delayMs) || delayMs < 0 || delayMs > SHRED_DELAY_MS_MAX) {
-      throw invalidRange(`delayMs must be a whole number from 0 to ${SHRED_DELAY_MS_MAX}`);
-    }
-    const isDryRun = options.dryRun === true;
+    const own = ownSelector(selector);
+    const { isDryRun, delayMs } = ownShredOptions(options);
     const destroyAt = this.#now() + delayMs;
     const work = async (sql: Sql): Promise<ShredReport> => {
-      const kek = await this.#find(sql, selector, !isDryRun);
-      const targets = (await this.#targets(sql, kek, selector.version)).map(({ version }) => version);
+      const kek = await this.#find(sql, own, !isDryRun);
+      const targets = (await this.#targets(sql, kek, own.version)).map(({ version }) => version);
       const report = await this.#account(sql, kek, targets);
       if (isDryRun) return { ...report, isDryRun, destroyAt: null };
       for (const version of targets) {
@@ -275,17 +179,12 @@ export class KekLifecycle {
   }
 
   async #find(sql: Sql, selector: KekSelector, forChange: boolean): Promise<KekRow> {
-    if (typeof selector !== "object" || selector === null)
-      throw invalidType("a KEK is named by id, or by name and value");
     const columns = "SELECT id, context_name, context_value, created_at FROM keks WHERE environment_id = ?";
     let row: Row | undefined;
     if ("kekId" in selector) {
-      row = await sql.get(`${columns} AND id = ?`, this.#environmentId, String(selector.kekId));
+      row = await sql.get(`${columns} AND id = ?`, this.#environmentId, selector.kekId);
     } else {
       const { name, value } = selector;
-      if (typeof name !== "string" || typeof value !== "string") {
-        throw invalidType("a KEK is named by id, or by name and value");
-      }
       row = await sql.get(
         `${columns} AND context_name = ? AND context_value = ?`,
         this.#environmentId,

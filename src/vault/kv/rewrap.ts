@@ -11,32 +11,18 @@ import { EventLoopBreaks } from "../../base/concurrency.ts";
 import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import { VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
+import type { RewrapKvOptions, RewrapReport } from "../../kv/kv-service.ts";
 import type { Access } from "../access/access.ts";
 import type { Keyring, RingDataKey } from "../keks/keyring.ts";
 import { REWRAP_BATCH, REWRAP_PART_MAX, REWRAP_PART_MS_MAX } from "../limits.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
 import { insertVersionKeks, isUnrevoked, kekText, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
 
-/** What a rewrap of the store has done. */
-export interface RewrapReport {
-  /** Stored versions that were looked at: those under KEK versions that new data keys are not made with. */
-  readonly checked: number;
-  /** Stored versions whose data key is now under newer KEK versions. */
-  readonly rewrapped: number;
-  /** Stored versions that could not be unwrapped, because their KEK is disabled or destroyed. */
-  readonly skipped: number;
-}
-
 /** A stored version whose data key has been wrapped anew. */
 interface MovedVersion {
   readonly versionId: string;
   readonly old: Uint8Array;
   readonly made: RingDataKey;
-}
-
-export interface RewrapOptions extends CallOptions {
-  /** Told after each batch: versions done and in all. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** One part of a rewrap. */
@@ -53,14 +39,13 @@ export interface RewrapPart extends RewrapReport {
  *
  * Goes on where it stopped when called again. Others may read and write meanwhile.
  *
- * @param onProgress - told after each batch: versions done and in all
  * @throws the signal's reason, between two batches
  */
 export async function rewrapStored(
   database: Database,
   keyring: Keyring,
   access: Access,
-  options: RewrapOptions,
+  options: RewrapKvOptions,
 ): Promise<RewrapReport> {
   const report = { checked: 0, rewrapped: 0, skipped: 0 };
   let total = 0;

@@ -21,6 +21,8 @@ import type {
   KvService,
   KvSummary,
   KvVersion,
+  RewrapKvOptions,
+  RewrapReport,
 } from "../../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules.ts";
 import { type Access, inScope, scopeCondition } from "../access/access.ts";
@@ -29,13 +31,7 @@ import { hexOf, newOrderedId, orderedId } from "../ids.ts";
 import { type Keyring, type StoredDataKey, storedContext } from "../keks/keyring.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
 import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
-import {
-  type RewrapOptions,
-  type RewrapPart,
-  type RewrapReport,
-  rewrapPart,
-  rewrapStored,
-} from "./rewrap.ts";
+import { type RewrapPart, rewrapPart, rewrapStored } from "./rewrap.ts";
 import {
   conflict,
   insertVersionKeks,
@@ -357,8 +353,7 @@ export class EmbeddedKvStore implements KvService {
     return { destroyedVersions };
   }
 
-  /** Wraps the data keys of all stored versions anew. @throws as `rewrapStored` */
-  rewrap(options: RewrapOptions = {}): Promise<RewrapReport> {
+  rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
     return rewrapStored(this.#database, this.#keyring, this.#access, options);
   }
 

@@ -117,7 +117,7 @@ function sealLong(
     envelope.set(first, ciphertextAt);
     let body = "";
     for (;;) {
-      const ciphertext = codingBuffer(cipher.update(pieces.next(0)));
+      const ciphertext = codingBuffer(cipher.update(pieces.next(0)) as Buffer);
       if (pieces.isLast) {
         // Only now is the size known, and until now nothing has left this function.
         budget.spend(pieces.bytes);
@@ -228,7 +228,7 @@ export function openByNode(
   if (isShort) {
     const end = tagAt === undefined ? total - TAG_BYTES : total;
     if (tagAt === undefined) decipher.setAuthTag(envelope.subarray(end, total));
-    plaintext = decipher.update(envelope.subarray(ciphertextAt, end));
+    plaintext = decipher.update(envelope.subarray(ciphertextAt, end)) as Buffer;
   } else {
     // Padding here would leave bytes out; the pieces that follow are looked at there.
     if (total !== PIECE_DECODED_BYTES) return undefined;

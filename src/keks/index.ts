@@ -1,0 +1,19 @@
+/**
+ * `coffer/keks`: the KekService port, its shapes and its listing.
+ *
+ * @module
+ */
+export {
+  type KekInfo,
+  KekListing,
+  type KekListRequest,
+  type KekPage,
+  type KekSelector,
+  type KekService,
+  type KekState,
+  type KekVersionInfo,
+  type KekVersionSelector,
+  type ShredOptions,
+  type ShredReport,
+} from "./kek-service.ts";
+export { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";

@@ -1,0 +1,193 @@
+/**
+ * The KekService port: the KEKs of an environment and their states.
+ *
+ * Owns the contract that every implementation fulfils (the embedded vault, a coffer server behind HTTP), and the check of
+ * what names a KEK; one contract suite, test/contract/kek-service.ts, runs on all of them. Must not know any of them.
+ *
+ * @module
+ */
+import { Listing, type ListPage } from "../base/listing.ts";
+import { optionNames } from "../base/options.ts";
+import type { KeyContext } from "../crypto/keys/key-context.ts";
+import { invalidRange, invalidType, VaultError } from "../errors.ts";
+import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
+import { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
+
+/**
+ * What a KEK version may be used for: wrap and unwrap, unwrap only, nothing for now, nothing until its destruction is
+ * taken back, nothing for ever (docs/spec/keyring.md section 1).
+ */
+export type KekState = "active" | "decrypt-only" | "disabled" | "pending-destroy" | "destroyed";
+
+/** Names a KEK: by its id, or by the context entry that it stands for. */
+export type KekSelector = { readonly kekId: string } | { readonly name: string; readonly value: string };
+
+/** A KEK, and optionally one version of it. */
+export type KekVersionSelector = KekSelector & {
+  /** One version, from 1; default all. */
+  readonly version?: number | undefined;
+};
+
+/** One version of a KEK. */
+export interface KekVersionInfo {
+  readonly version: number;
+  readonly state: KekState;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  /** When a pending destruction is due, RFC 3339; null otherwise. */
+  readonly destroyAt: string | null;
+  /** Stored KV versions whose value can only be read with this version. */
+  readonly kvVersions: number;
+}
+
+/** A KEK with its versions. */
+export interface KekInfo {
+  /** UUID text. */
+  readonly id: string;
+  readonly name: string;
+  readonly value: string;
+  /** The state of the newest version: whether data keys can be made. */
+  readonly state: KekState;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  /** The newest first. */
+  readonly versions: readonly KekVersionInfo[];
+}
+
+/** Which KEKs to list. */
+export interface KekListRequest {
+  /** KEKs of a page: 1 to 100, default 10. */
+  readonly limit?: number | undefined;
+  /** Id of the last KEK of the page before. */
+  readonly after?: string | undefined;
+}
+
+/** A page of KEKs. */
+export type KekPage = ListPage<KekInfo>;
+
+/** A list of KEKs: `await` it for the first page, or `for await` over every KEK on every page. */
+export class KekListing extends Listing<KekInfo, KekListRequest, KekPage> {}
+
+/** How to shred. */
+export interface ShredOptions extends CallOptions {
+  /** Only tell what would become unreadable; change nothing. Default false. */
+  readonly dryRun?: boolean | undefined;
+  /**
+   * Milliseconds until the KEK is destroyed, at most one year; until then it cannot be used, but `enable` takes the
+   * shred back. Default 0: at once, for good.
+   */
+  readonly delayMs?: number | undefined;
+}
+
+/** Names of {@link ShredOptions}. */
+export const SHRED_OPTIONS = optionNames<Omit<ShredOptions, keyof CallOptions>>(
+  { dryRun: true, delayMs: true },
+  CALL_OPTIONS,
+);
+
+/** What a shred makes unreadable, or would. */
+export interface ShredReport {
+  readonly kekId: string;
+  readonly name: string;
+  readonly value: string;
+  /** The versions that are destroyed, or would be. */
+  readonly versions: readonly number[];
+  readonly isDryRun: boolean;
+  /** When they are destroyed, RFC 3339; null in a dry run. */
+  readonly destroyAt: string | null;
+  /**
+   * Contexts that name the KEK. Everything encrypted under them with these versions becomes unreadable, however much
+   * there is: the vault does not know the ciphertexts that applications keep.
+   */
+  readonly contexts: { readonly count: number; readonly sample: readonly KeyContext[] };
+  /** Live KV objects whose current value becomes unreadable. */
+  readonly kvObjects: { readonly count: number; readonly sample: readonly string[] };
+  /** All stored KV versions, old ones and deleted objects' too, that become unreadable. */
+  readonly kvVersions: number;
+}
+
+/** Lists KEKs and changes their states. Arguments are read before a call returns. */
+export interface KekService {
+  /** A page of the environment's KEKs, by context name and value. @throws VaultError ERR_CURSOR_INVALID; RangeError */
+  list(request?: KekListRequest, options?: CallOptions): Promise<KekPage>;
+
+  /** One KEK. @throws VaultError ERR_KEY_NOT_FOUND */
+  get(selector: KekSelector, options?: CallOptions): Promise<KekInfo>;
+
+  /**
+   * Makes a new version for future wraps; older ones only unwrap from now on. Also brings a destroyed KEK's context
+   * back to use: for new data.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_STATE if the KEK is disabled or about to be destroyed
+   */
+  rotate(selector: KekSelector, options?: CallOptions): Promise<KekInfo>;
+
+  /**
+   * Puts a KEK, or one version, out of use until `enable`. Every process that holds the vault stops using it at once.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED; ERR_KEY_STATE while a destruction is pending
+   */
+  disable(selector: KekVersionSelector, options?: CallOptions): Promise<KekInfo>;
+
+  /**
+   * Puts a disabled KEK, or one version, back into use; also takes back a pending destruction.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED
+   */
+  enable(selector: KekVersionSelector, options?: CallOptions): Promise<KekInfo>;
+
+  /**
+   * Destroys a KEK, or one version, so that everything under it is unreadable for good; or tells what that would cost.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED; RangeError ERR_INVALID_ARGUMENT for a bad delay
+   */
+  shred(selector: KekVersionSelector, options?: ShredOptions): Promise<ShredReport>;
+}
+
+/** Whether a KEK is the one that is named. */
+export function isNamed(kek: KekInfo, selector: KekSelector): boolean {
+  return "kekId" in selector
+    ? kek.id === selector.kekId
+    : kek.name === selector.name && kek.value === selector.value;
+}
+
+/** A request as it is now. @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
+export function ownListRequest(request: KekListRequest): { limit: number; after: string | undefined } {
+  const { limit = KEKS_PAGE_DEFAULT, after } = request;
+  if (!Number.isInteger(limit) || limit < 1 || limit > KEKS_PAGE_MAX) {
+    throw invalidRange(`limit must be a whole number from 1 to ${KEKS_PAGE_MAX}`);
+  }
+  if (after !== undefined && typeof after !== "string") throw invalidType("after must be a KEK's id");
+  return { limit, after };
+}
+
+/** Options as they are now. @throws RangeError ERR_INVALID_ARGUMENT for a bad delay */
+export function ownShredOptions(options: ShredOptions): { isDryRun: boolean; delayMs: number } {
+  const { dryRun, delayMs = 0 } = options;
+  if (!Number.isInteger(delayMs) || delayMs < 0 || delayMs > SHRED_DELAY_MS_MAX) {
+    throw invalidRange(`delayMs must be a whole number from 0 to ${SHRED_DELAY_MS_MAX}`);
+  }
+  return { isDryRun: dryRun === true, delayMs };
+}
+
+/**
+ * A selector as it is now.
+ *
+ * @throws TypeError ERR_INVALID_ARGUMENT for what names no KEK; VaultError ERR_KEY_NOT_FOUND for a version that no KEK has
+ */
+export function ownSelector(selector: KekVersionSelector): KekVersionSelector {
+  if (typeof selector !== "object" || selector === null) throw invalidSelector();
+  const { version } = selector;
+  if (version !== undefined && !(Number.isSafeInteger(version) && version > 0)) {
+    throw new VaultError("ERR_KEY_NOT_FOUND", "the KEK has no such version");
+  }
+  if ("kekId" in selector) {
+    if (typeof selector.kekId !== "string") throw invalidSelector();
+    return { kekId: selector.kekId, version };
+  }
+  const { name, value } = selector;
+  if (typeof name !== "string" || typeof value !== "string") throw invalidSelector();
+  return { name, value, version };
+}
+
+const invalidSelector = (): TypeError => invalidType("a KEK is named by id, or by name and value");
