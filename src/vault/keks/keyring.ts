@@ -7,16 +7,7 @@
  *
  * @module
  */
-import {
-  ascii,
-  concatBytes,
-  EMPTY,
-  equalBytes,
-  fromUtf8,
-  lengthPrefixed,
-  u32,
-  utf8,
-} from "../../base/bytes.ts";
+import { ascii, concatBytes, EMPTY, equalBytes, lengthPrefixed, u32, utf8 } from "../../base/bytes.ts";
 import { providers } from "../../crypto/aead/choose.ts";
 import {
   type CofferKeyBlob,
@@ -30,7 +21,6 @@ import {
   canonicalEntries,
   contextObject,
   type KeyContext,
-  parseCanonicalContext,
 } from "../../crypto/keys/key-context.ts";
 import { KEY_BYTES } from "../../crypto/limits.ts";
 import { hash } from "../../crypto/primitives/hash.ts";
@@ -41,8 +31,9 @@ import { decryptFailed, isVaultError, VaultError } from "../../errors.ts";
 import type { KekState } from "../../keks/kek-service.ts";
 import type { EventSink } from "../events/events.ts";
 import { CONTEXT_CACHE_MAX } from "../limits.ts";
-import type { Database, Row, Sql, SqlValue, WaitOptions } from "../storage/database.ts";
+import type { Database, Row, Sql, WaitOptions } from "../storage/database.ts";
 import type { RootKeys } from "./kek.ts";
+import { damagedKek, insertKekVersion, kekName, storedText } from "./rows.ts";
 
 /** A data key that was made or unwrapped; the key is the caller's to zero. */
 export interface RingDataKey {
@@ -413,12 +404,7 @@ export class Keyring {
           contextName: entry.name,
           contextValue: entry.value,
         };
-        await sql.run(
-          "INSERT INTO kek_versions (kek_id, version, state, wrapped, created_at) VALUES (?, 1, 'active', ?, ?)",
-          id,
-          this.#rootKeys.create(identity),
-          now,
-        );
+        await insertKekVersion(sql, this.#rootKeys, identity, now);
         await events.append(sql, "vault.kek.created", { key_name: kekName(entry), key_id: id });
       }
       await sql.run(
@@ -511,33 +497,6 @@ export function unknownKek(id: Uint8Array): VaultError {
     "ERR_KEY_NOT_FOUND",
     `this vault's environment does not hold the KEK ${uuidToText(id)}`,
   );
-}
-
-/** A KEK whose rows cannot be what was written. */
-export function damagedKek(id: string): VaultError {
-  return new VaultError("ERR_STORAGE_CORRUPT", `the KEK ${id} is damaged in the vault's file`);
-}
-
-/** How events name a KEK. */
-export function kekName(entry: ContextEntry): string {
-  return `${entry.name}=${entry.value}`;
-}
-
-/** Text of a context that is stored as bytes. @throws VaultError ERR_STORAGE_CORRUPT */
-export function storedText(bytes: SqlValue | undefined): string {
-  const text = bytes instanceof Uint8Array ? fromUtf8(bytes) : undefined;
-  if (text === undefined)
-    throw new VaultError("ERR_STORAGE_CORRUPT", "a context is damaged in the vault's file");
-  return text;
-}
-
-/** A context that is stored in canonical form. @throws VaultError ERR_STORAGE_CORRUPT */
-export function storedContext(bytes: SqlValue | undefined): CanonicalContext {
-  try {
-    return parseCanonicalContext(bytes as Uint8Array);
-  } catch {
-    throw new VaultError("ERR_STORAGE_CORRUPT", "a context is damaged in the vault's file");
-  }
 }
 
 function kekIdBytes(id: string): Uint8Array {

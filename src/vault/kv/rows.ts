@@ -12,7 +12,7 @@ import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { VaultError } from "../../errors.ts";
 import type { KvObjectWithoutValue } from "../../kv/kv-service.ts";
 import { type Access, scopeCondition } from "../access/access.ts";
-import { storedContext } from "../keks/keyring.ts";
+import { storedContext } from "../keks/rows.ts";
 import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
 
 /** How often a write starts over because keys were revoked while it was under way. */

@@ -28,7 +28,8 @@ import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules
 import { type Access, inScope, scopeCondition } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import { hexOf, newOrderedId, orderedId } from "../ids.ts";
-import { type Keyring, type StoredDataKey, storedContext } from "../keks/keyring.ts";
+import type { Keyring, StoredDataKey } from "../keks/keyring.ts";
+import { storedContext } from "../keks/rows.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
 import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
 import { type RewrapPart, rewrapPart, rewrapStored } from "./rewrap.ts";

@@ -1,0 +1,60 @@
+/**
+ * What a shred makes unreadable.
+ *
+ * Owns the counts and samples of contexts, objects and stored versions under some versions of a KEK. Must not change
+ * anything.
+ *
+ * @module
+ */
+import { contextObject } from "../../crypto/keys/key-context.ts";
+import type { ShredReport } from "../../keks/kek-service.ts";
+import { SHRED_SAMPLE_MAX } from "../limits.ts";
+import type { Sql } from "../storage/database.ts";
+import { type KekRow, storedContext } from "./rows.ts";
+
+/**
+ * The account of a shred.
+ *
+ * @param targets - the versions that are destroyed, or would be, the newest first
+ */
+export async function shredAccount(
+  sql: Sql,
+  kek: KekRow,
+  targets: readonly number[],
+): Promise<Omit<ShredReport, "isDryRun" | "destroyAt">> {
+  const contexts = await sql.all(
+    `SELECT c.canonical FROM contexts c JOIN context_keks ck ON ck.context_id = c.id WHERE ck.kek_id = ?
+     ORDER BY c.created_at, c.id LIMIT ?`,
+    kek.id,
+    SHRED_SAMPLE_MAX,
+  );
+  const contextCount = await sql.get("SELECT count(*) AS n FROM context_keks WHERE kek_id = ?", kek.id);
+  const marks = targets.map(() => "?").join(", ");
+  const under = `FROM kv_version_keks vk JOIN kv_versions v ON v.id = vk.version_id
+                 JOIN kv_objects o ON o.id = v.object_id
+                 WHERE vk.kek_id = ? AND vk.kek_version IN (${marks}) AND v.sealed IS NOT NULL`;
+  const kvVersions = await sql.get(`SELECT count(*) AS n ${under}`, kek.id, ...targets);
+  const isCurrent = "o.current_version = v.id AND o.deleted_at IS NULL";
+  const objectCount = await sql.get(`SELECT count(*) AS n ${under} AND ${isCurrent}`, kek.id, ...targets);
+  const names = await sql.all(
+    `SELECT o.name ${under} AND ${isCurrent} ORDER BY o.name LIMIT ?`,
+    kek.id,
+    ...targets,
+    SHRED_SAMPLE_MAX,
+  );
+  return {
+    kekId: kek.id,
+    name: kek.name,
+    value: kek.value,
+    versions: [...targets].reverse(),
+    contexts: {
+      count: contextCount!.n as number,
+      sample: contexts.map((row) => contextObject(storedContext(row.canonical))),
+    },
+    kvObjects: {
+      count: objectCount!.n as number,
+      sample: names.map((row) => row.name as string),
+    },
+    kvVersions: kvVersions!.n as number,
+  };
+}
