@@ -12,10 +12,13 @@ import type { VaultHost } from "../vault/index.ts";
 import { usageError } from "./errors.ts";
 import { checkNoKey } from "./input/paths.ts";
 
+/** Environment variables that say which vault, where no option does. This one: its file. */
 export const VAULT_VARIABLE = "COFFER_VAULT";
+/** The environment within the vault. */
 export const ENVIRONMENT_VARIABLE = "COFFER_ENVIRONMENT";
-
+/** The URL of the vault's PostgreSQL database. */
 export const DATABASE_VARIABLE = "COFFER_DATABASE";
+/** The URL of a coffer server. */
 export const SERVER_VARIABLE = "COFFER_BASE_URL";
 
 /** Options that say which vault. */
@@ -27,6 +30,7 @@ export interface VaultFlags {
   readonly environment?: string | undefined;
 }
 
+/** How to open a vault. */
 export interface OpenRequest {
   /** Make the vault if there is none. */
   readonly create: boolean;
@@ -151,6 +155,7 @@ export function checkVaultPath(path: string): void {
   if (path.endsWith("/")) throw usageError(`${what} takes the path of a file, not of a directory`);
 }
 
+/** The path of the root key's file, if one was given. @throws CliError ERR_USAGE for what is no path */
 export function rootKeyPath(flags: VaultFlags): string | undefined {
   const path = given(flags.rootKeyFile);
   if (path === undefined) return undefined;
@@ -182,6 +187,7 @@ export function databaseUrl(flags: VaultFlags): string | undefined {
   return url;
 }
 
+/** The name of the environment to work in. */
 export function environmentName(flags: VaultFlags): string {
   return flags.environment ?? given(process.env[ENVIRONMENT_VARIABLE]) ?? "default";
 }

@@ -30,16 +30,19 @@ export interface KvMetadata {
   readonly versionId: string;
 }
 
+/** An object without its value. */
 export interface KvObjectWithoutValue {
   readonly id: string;
   readonly name: string;
   readonly metadata: KvMetadata;
 }
 
+/** An object with the value of one version. */
 export interface KvObject extends KvObjectWithoutValue {
   readonly value: string;
 }
 
+/** An object as a list shows it. */
 export interface KvSummary {
   readonly id: string;
   readonly name: string;
@@ -47,6 +50,7 @@ export interface KvSummary {
   readonly updatedAt: string;
 }
 
+/** A version of an object. */
 export interface KvVersion {
   readonly id: string;
   /** RFC 3339, UTC, milliseconds. */
@@ -66,11 +70,13 @@ export interface KvListMetadata {
   readonly after: string | null;
 }
 
+/** A page of a list. */
 export interface KvPage<T> {
   readonly data: readonly T[];
   readonly listMetadata: KvListMetadata;
 }
 
+/** Which objects to list. */
 export interface KvListRequest {
   /** Objects on a page: 1 to 100, default 10. */
   readonly limit?: number | undefined;

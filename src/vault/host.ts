@@ -190,8 +190,10 @@ export class VaultHost {
   }
 
   /**
-   * Destroys KEKs whose delayed destruction is due, and clears away answers that are kept for no repetition. Done when a vault is opened; a process that holds it for long calls
-   * this from time to time. @throws VaultError the storage's codes
+   * Destroys KEKs whose delayed destruction is due, and clears away answers that are too old to be repeated. It is done when
+   * a vault is opened. A process that holds a vault for long calls this from time to time.
+   *
+   * @throws VaultError the storage's codes
    */
   async destroyDue(): Promise<void> {
     await destroyDueKeks(this.#database, this.#now());

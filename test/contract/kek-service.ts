@@ -1,5 +1,5 @@
 /**
- * What every KekService must do, whoever implements it.
+ * What every KekService must do, in every implementation.
  *
  * Owns the contract of src/keks/kek-service.ts as tests. A test file calls {@link kekServiceContract} with a way to make an
  * environment. Must not know any implementation.
@@ -169,6 +169,26 @@ export function kekServiceContract(title: string, open: () => Promise<KekService
       ];
       for (const work of wrong) expect(await codeOf(work), String(work)).toBe("ERR_INVALID_ARGUMENT");
       expect((await subject.keks.get(selector)).state).toBe("active");
+    });
+
+    test("ends with the signal's reason, and changes nothing", async () => {
+      const selector = await kekOf("aborted");
+      const reason = new Error("enough");
+      const options = { signal: AbortSignal.abort(reason) };
+      const calls: (() => Promise<unknown>)[] = [
+        () => subject.keks.list({}, options),
+        () => subject.keks.get(selector, options),
+        () => subject.keks.rotate(selector, options),
+        () => subject.keks.disable(selector, options),
+        () => subject.keks.enable(selector, options),
+        () => subject.keks.shred(selector, options),
+        () => subject.keks.shred(selector, { ...options, dryRun: true }),
+      ];
+      for (const call of calls) {
+        const error: unknown = await call().catch((thrown: unknown) => thrown);
+        expect(error, String(call)).toBe(reason);
+      }
+      expect(states(await subject.keks.get(selector))).toEqual(["1 active"]);
     });
 
     test("reads its arguments before a call returns", async () => {

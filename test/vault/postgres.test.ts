@@ -4,6 +4,7 @@ import type { Sql } from "../../src/vault/storage/database.ts";
 import { migratePostgres, openPostgres } from "../../src/vault/storage/postgres/postgres.ts";
 import { SCHEMA_VERSION } from "../../src/vault/storage/schema.ts";
 import { databaseContract } from "../contract/database.ts";
+import { kekServiceContract } from "../contract/kek-service.ts";
 import { keyServiceContract } from "../contract/key-service.ts";
 import { kvServiceContract } from "../contract/kv-service.ts";
 import { rejectionOf } from "../support/errors.ts";
@@ -52,6 +53,12 @@ describePostgres("on PostgreSQL", () => {
       tellsContext: true,
       close: () => host.close(),
     };
+  });
+
+  kekServiceContract("embedded, on PostgreSQL", async () => {
+    const host = await openTestPostgresHost(await freshDatabaseUrl());
+    const { keks, keys, kv } = await sessionOf(host);
+    return { keks, keys, kv, foreign: (await sessionOf(host, "other")).keks, close: () => host.close() };
   });
 
   kvServiceContract(

@@ -125,8 +125,8 @@ export class RootKeys {
   }
 
   /**
-   * How an idempotency key is stored: callers make them of what they send, so they are nobody's to read. One caller's never
-   * meet another's.
+   * How an idempotency key is stored. Callers make them of what they send, so they are as secret as that. One caller's keys
+   * never meet another's.
    *
    * @returns 64 hexadecimal digits
    */
