@@ -39,10 +39,16 @@ import { decryptFailed, VaultError } from "../errors.ts";
 import { decryptBatch, encryptBatch, type UseLeasedKey, type VaultEncryptItem } from "../keys/batches.ts";
 import { DataKeyCache } from "../keys/data-key-cache.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
-import { type Lease, takeLease } from "../keys/lease.ts";
-import { type CheckedLimits, checkLimits, LEASE_LIMITS } from "../keys/lease-budget.ts";
+import { Lease } from "../keys/lease.ts";
+import { type CheckedLimits, checkLimits, DEFAULT_LIMITS, LEASE_LIMITS } from "../keys/lease-budget.ts";
 import { LeasePool } from "../keys/lease-pool.ts";
-import { type LeasedKey, type LeaseOptions, settingsOf, takeLeasedKey } from "../keys/leased-key.ts";
+import {
+  type LeasedKey,
+  type LeaseOptions,
+  leaseSettings,
+  settingsOf,
+  takeLeasedKey,
+} from "../keys/leased-key.ts";
 import type { VaultCalls } from "./calls.ts";
 import {
   DECRYPT_OPTIONS,
@@ -126,7 +132,7 @@ export class VaultMessages {
       const limits = checkReuse(options.reuse);
       const useLeasedKey: UseLeasedKey = async (context, work) => {
         if (limits !== undefined) return await this.#leases.use(context, limits, 1, work, { signal });
-        const settings = settingsOf(checkLimits({}));
+        const settings = settingsOf(DEFAULT_LIMITS);
         return await lend(await takeLeasedKey(this.#keys, context, settings, signal), work);
       };
       return await encryptBatch(useLeasedKey, items, keyContext, associatedData, { ...options, layout });
@@ -207,12 +213,8 @@ export class VaultMessages {
   /** Takes a data key and holds it. */
   async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
     return await this.#calls.during(async () => {
-      const { requireCommitment } = this.withPolicy(options);
-      return await takeLease(this.#keys, context, {
-        ...options,
-        layout: this.#layoutToWrite(options),
-        requireCommitment,
-      });
+      const settings = leaseSettings({ ...this.withPolicy(options), layout: this.#layoutOf(options) });
+      return new Lease(await takeLeasedKey(this.#keys, checkedContext(context), settings, options.signal));
     });
   }
 
@@ -298,24 +300,25 @@ export class VaultMessages {
     return this.#cache.use(this.#keys, encryptedKeys, work, options);
   }
 
-  /** The layout of a message: the call's, else the vault's, as far as the policy allows. */
+  /** The layout of a message, as far as the policy allows it. */
   #layoutToWrite(options: Pick<EncryptOptions, "layout" | "requireCommitment">): WritableLayout {
-    const requireCommitment = options.requireCommitment ?? this.#requireCommitment;
-    if (options.layout !== undefined) return checkLayout(options.layout, requireCommitment);
+    return checkLayout(this.#layoutOf(options), options.requireCommitment ?? this.#requireCommitment);
+  }
+
+  /** The layout that a call asks for, not yet checked: its own, else the vault's. */
+  #layoutOf(options: Pick<EncryptOptions, "layout" | "requireCommitment">): WritableLayout | undefined {
+    if (options.layout !== undefined) return options.layout;
     // A call that is stricter than its vault does not mean the vault's layout.
-    return checkLayout(
-      requireCommitment && !this.#requireCommitment ? undefined : this.#layout,
-      requireCommitment,
-    );
+    return options.requireCommitment && !this.#requireCommitment ? undefined : this.#layout;
   }
 }
 
 /** The budget of data keys that are reused, if any are. @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
 function checkReuse(reuse: EncryptOptions["reuse"]): CheckedLimits | undefined {
   if (reuse === undefined || reuse === false) return undefined;
-  const limits = reuse === true ? {} : reuse;
-  checkOptions(limits, LEASE_LIMITS, "reuse");
-  return checkLimits(limits);
+  if (reuse === true) return DEFAULT_LIMITS;
+  checkOptions(reuse, LEASE_LIMITS, "reuse");
+  return checkLimits(reuse);
 }
 
 /** The canonical form of the context that a call expects, if it does. */

@@ -54,7 +54,7 @@ export class HttpKeyService implements KeyService {
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     const { keys } = request;
     const { signal } = options;
-    keyBlobFromText(keys);
+    const keyBlob = keyBlobFromText(keys);
     const hasExtensions = await this.#transport.hasExtensions(signal);
     return this.#transport.send({
       method: "POST",
@@ -69,6 +69,7 @@ export class HttpKeyService implements KeyService {
           id: textOf(wire.id, "id"),
           dataKey: textOf(wire.data_key, "data_key"),
           encryptedKeys: keys,
+          keyBlob,
           context: wire.context === undefined ? undefined : contextOf(wire.context),
         });
       },
@@ -128,21 +129,21 @@ function readDataKey(body: unknown, context: Uint8Array): DataKey {
   if (wire.context === undefined || !equalBytes(canonicalContext(wire.context).bytes, context)) {
     throw badResponse("it is for another context");
   }
-  return makeDataKey(wire);
+  return makeDataKey({ ...wire, keyBlob: answeredBlob(wire.encryptedKeys) });
 }
 
 function makeDataKey(wire: {
   id: string;
   dataKey: string;
   encryptedKeys: string;
+  keyBlob: Uint8Array;
   context: KeyContext | undefined;
 }): DataKey {
   const key = decodeBase64(wire.dataKey);
   if (key === undefined || key.length !== KEY_BYTES)
     throw badResponse(`data_key is not ${KEY_BYTES} bytes in base64`);
-  const keyBlob = answeredBlob(wire.encryptedKeys);
   try {
-    return new DataKey({ ...wire, key, keyBlob });
+    return new DataKey({ ...wire, key });
   } finally {
     key.fill(0);
   }

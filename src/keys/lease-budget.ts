@@ -37,16 +37,24 @@ export type CheckedLimits = Required<{ [K in keyof LeaseLimits]: number }>;
 /** @throws RangeError ERR_INVALID_ARGUMENT for a limit that is not a whole number from 1 to its ceiling */
 export function checkLimits(limits: LeaseLimits): CheckedLimits {
   return {
-    maxMessages: checkLimit(limits.maxMessages, LEASE_MESSAGES_DEFAULT, LEASE_MESSAGES_MAX, "maxMessages"),
-    maxBytes: checkLimit(limits.maxBytes, LEASE_BYTES_DEFAULT, LEASE_BYTES_MAX, "maxBytes"),
-    maxAgeMs: checkLimit(limits.maxAgeMs, LEASE_AGE_MS_DEFAULT, LEASE_AGE_MS_MAX, "maxAgeMs"),
+    maxMessages: checkLimit(limits, "maxMessages", LEASE_MESSAGES_MAX),
+    maxBytes: checkLimit(limits, "maxBytes", LEASE_BYTES_MAX),
+    maxAgeMs: checkLimit(limits, "maxAgeMs", LEASE_AGE_MS_MAX),
   };
 }
 
-function checkLimit(value: number | undefined, byDefault: number, max: number, what: string): number {
-  if (value === undefined) return byDefault;
+/** The budget unless told otherwise. */
+export const DEFAULT_LIMITS: CheckedLimits = {
+  maxMessages: LEASE_MESSAGES_DEFAULT,
+  maxBytes: LEASE_BYTES_DEFAULT,
+  maxAgeMs: LEASE_AGE_MS_DEFAULT,
+};
+
+function checkLimit(limits: LeaseLimits, name: keyof LeaseLimits, max: number): number {
+  const value = limits[name];
+  if (value === undefined) return DEFAULT_LIMITS[name];
   if (!Number.isInteger(value) || value < 1 || value > max) {
-    throw invalidRange(`${what} must be a whole number from 1 to ${max}`);
+    throw invalidRange(`${name} must be a whole number from 1 to ${max}`);
   }
   return value;
 }

@@ -7,6 +7,7 @@ import {
   type CanonicalContext,
   canonicalContext,
   canonicalEntries,
+  checkedContext,
   contextObject,
   identifyContext,
   type KeyContext,
@@ -585,4 +586,16 @@ describeVectors("context edge cases", "derived/context-edge.json", (file) => {
     expect(tests).toHaveLength(21);
     reportChecked(tests.length, "context edge cases");
   });
+});
+
+test("a context that was checked is frozen, and neither checked nor copied again", () => {
+  const given = { b: "2", a: "1" };
+  const checked = checkedContext(given);
+  given.a = "3";
+  expect(Object.isFrozen(checked)).toBe(true);
+  expect(checked).toEqual({ a: "1", b: "2" });
+  expect(canonicalContext(checked)).toBe(canonicalContext(checked));
+  expect(canonicalContext(checked).bytes).toEqual(canonicalContext({ ...checked }).bytes);
+  expect(identifyContext(checked)).toEqual(identifyContext({ ...checked }));
+  expect(identifyContext(checked).context).toBe(checked);
 });

@@ -101,7 +101,7 @@ export function identifyContext(context: KeyContext): IdentifiedContext {
     copy[name] = value;
     id += `${name.length}:${name}${value.length}:${value}`;
   }
-  return { id, context: copy };
+  return { id, context: knownForms.has(context) ? context : copy };
 }
 
 /** The canonical form of entries in any order; a repeated name is an error. */
