@@ -48,4 +48,5 @@ export {
   type PostgresHostOptions,
 } from "./open-vault.ts";
 export { ROOT_KEY_VARIABLE } from "./root/root-key.ts";
-export { migratePostgres, type PostgresOptions } from "./storage/postgres/postgres.ts";
+export { migratePostgres } from "./storage/postgres/migrate.ts";
+export type { PostgresOptions } from "./storage/postgres/options.ts";

@@ -21,8 +21,9 @@ import { checkFilePath } from "./files/vault-path.ts";
 import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from "./host.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 import { checkRootKey, ROOT_KEY_VARIABLE, rootKeyFile } from "./root/root-key.ts";
-import { openPostgres, POSTGRES_OPTIONS, type PostgresOptions } from "./storage/postgres/postgres.ts";
-import { IN_MEMORY } from "./storage/sqlite/sqlite.ts";
+import { openPostgres } from "./storage/postgres/open.ts";
+import { POSTGRES_OPTIONS, type PostgresOptions } from "./storage/postgres/options.ts";
+import { IN_MEMORY } from "./storage/sqlite/open.ts";
 
 export interface OpenVaultOptions {
   /** The vault's file, or `:memory:`. Its directory is made if need be, both closed to other users. */

@@ -71,8 +71,7 @@ export function databaseContract(
         async (sql) =>
           (await sql.get("SELECT contract_id FROM contract WHERE contract_id = ?", id)) !== undefined,
       );
-    const raise = (sql: Sql): Promise<number> =>
-      sql.run("UPDATE counters SET value = value + 1 WHERE name IN ('keks', 'revocations')");
+    const raise = (sql: Sql): Promise<void> => sql.raise("keks", "revocations");
 
     test("keeps every value as it is", async () => {
       for (const [t, b, n] of [

@@ -37,7 +37,7 @@ const SOUND: Files = {
     'export * from "./kv/index.ts";\nexport { f as selected } from "./crypto/aead/choose.ts";\n',
   "src/vault/index.ts":
     'import { DatabaseSync } from "node:sqlite";\nimport "../index.ts";\nexport const b = Buffer.alloc(1);\nexport { DatabaseSync };\n',
-  "src/vault/storage/postgres/postgres.ts":
+  "src/vault/storage/postgres/options.ts":
     'import type { Pool } from "pg";\nexport const f = () => import("pg") as Promise<Pool>;\n',
   "src/server/index.ts": 'import "node:http";\nimport "zod";\nimport "../vault/index.ts";\n',
   "src/cli/main.ts":

@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
 import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import { migrations, SCHEMA_VERSION } from "../../src/vault/storage/schema.ts";
-import { SQLITE_TYPES } from "../../src/vault/storage/sqlite/sqlite.ts";
+import { SQLITE_TYPES } from "../../src/vault/storage/sqlite/types.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { listKeks } from "../support/keks.ts";
 import { freshDirectory, freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";

@@ -1,6 +1,6 @@
 /** SQLite fulfils the contract of all databases, on a file and in memory. */
 import type { Database } from "../../src/vault/storage/database.ts";
-import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { databaseContract } from "../contract/database.ts";
 import { freshPath } from "../support/vaults.ts";
 

@@ -6,7 +6,7 @@ import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { KcXaesKey } from "../../src/crypto/primitives/xaes.ts";
 import { RootKeys } from "../../src/vault/keks/kek.ts";
 import { Keyring } from "../../src/vault/keks/keyring.ts";
-import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";

@@ -9,7 +9,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { RootKeys } from "../../src/vault/keks/kek.ts";
-import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { base64, fromBase64, toHexText, utf8Bytes } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
 import {

@@ -3,7 +3,8 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { chownSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { migratePostgres, openPostgres } from "../../src/vault/storage/postgres/postgres.ts";
+import { migratePostgres } from "../../src/vault/storage/postgres/migrate.ts";
+import { openPostgres } from "../../src/vault/storage/postgres/open.ts";
 import { readTls } from "../../src/vault/storage/postgres/url.ts";
 import { rejectionOf } from "../support/errors.ts";
 import {

@@ -1,7 +1,8 @@
 /** PostgreSQL fulfils the contracts of databases, key services and stores. */
 import { expect, test } from "vitest";
 import type { Sql } from "../../src/vault/storage/database.ts";
-import { migratePostgres, openPostgres } from "../../src/vault/storage/postgres/postgres.ts";
+import { migratePostgres } from "../../src/vault/storage/postgres/migrate.ts";
+import { openPostgres } from "../../src/vault/storage/postgres/open.ts";
 import { SCHEMA_VERSION } from "../../src/vault/storage/schema.ts";
 import { databaseContract } from "../contract/database.ts";
 import { kekServiceContract } from "../contract/kek-service.ts";

@@ -8,7 +8,7 @@ import { RootKeys } from "../../src/vault/keks/kek.ts";
 import { Keyring } from "../../src/vault/keks/keyring.ts";
 import { EmbeddedKvStore } from "../../src/vault/kv/store.ts";
 import type { Database, Sql, WaitOptions } from "../../src/vault/storage/database.ts";
-import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { listKeks } from "../support/keks.ts";
@@ -244,6 +244,7 @@ describe("how much a rewrap visits", () => {
         return sql.get(statement, ...parameters);
       },
       run: (statement, ...parameters) => sql.run(statement, ...parameters),
+      raise: (...counters) => sql.raise(...counters),
     });
     const telling = new Proxy(database, {
       get: (target, name) => {

@@ -1,8 +1,8 @@
-/** Writes that come together share a commit, and what they may have to take back stays in memory (src/vault/storage/sqlite/sqlite.ts). */
+/** Writes that come together share a commit, and what they may have to take back stays in memory (src/vault/storage/sqlite/open.ts). */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { Database } from "../../src/vault/storage/database.ts";
-import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { freshPath, openTestVault } from "../support/vaults.ts";
 
 const CONTEXT = { organization_id: "org_1" };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, type TestContext, test } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
 import { openVault } from "../../src/vault/index.ts";
-import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { VaultProcess } from "../support/vault-process.ts";
 import { freshDirectory, freshPath, openTestVault, ROOT_KEY } from "../support/vaults.ts";

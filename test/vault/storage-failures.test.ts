@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, expect, type TestContext, test } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
 import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
-import { openSqlite } from "../../src/vault/storage/sqlite/sqlite.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { listKeks } from "../support/keks.ts";
 import { VaultProcess } from "../support/vault-process.ts";

@@ -50,7 +50,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "vault",
     portable: false,
-    packages: [{ name: "pg", files: /^vault\/storage\/postgres\/(postgres|connection)\.ts$/ }],
+    packages: [{ name: "pg", files: /^vault\/storage\/postgres\/(options|connection)\.ts$/ }],
   },
   {
     name: "server",

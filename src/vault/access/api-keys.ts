@@ -132,7 +132,7 @@ export class ApiKeys {
       await sql.run("UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", this.#now(), id);
       const row = await sql.get("SELECT * FROM api_keys WHERE id = ?", id);
       if (row === undefined) throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such API key");
-      await sql.run("UPDATE counters SET value = value + 1 WHERE name = 'api_keys'");
+      await sql.raise("api_keys");
       return apiKeyInfo(row);
     });
   }

@@ -25,8 +25,9 @@ import type { VaultHost } from "../host.ts";
 import { LOCK_WAIT_MS_DEFAULT } from "../limits.ts";
 import { openFileHost } from "../open-vault.ts";
 import { ROOT_KEY_VARIABLE } from "../root/root-key.ts";
+import { APPLICATION_ID } from "../storage/sqlite/database.ts";
 import { fileError, sqliteError } from "../storage/sqlite/errors.ts";
-import { APPLICATION_ID, loadSqlite } from "../storage/sqlite/sqlite.ts";
+import { loadSqlite } from "../storage/sqlite/open.ts";
 import { AtomicFile, syncDirectory } from "./atomic-file.ts";
 import { checkFilePath, isTaken, realPathOf, rootKeyBeside } from "./vault-path.ts";
 

@@ -9,7 +9,7 @@
 import { dirname } from "node:path";
 import { isVaultError, VaultError } from "../../errors.ts";
 import type { Database } from "../storage/database.ts";
-import { IN_MEMORY, openSqlite, type SqliteOptions } from "../storage/sqlite/sqlite.ts";
+import { IN_MEMORY, openSqlite, type SqliteOptions } from "../storage/sqlite/open.ts";
 import { isTaken, realPathOf, rootKeyBeside } from "./vault-path.ts";
 
 export interface VaultFileOptions extends SqliteOptions {

@@ -27,7 +27,6 @@ import type { EventSink } from "../events/events.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import type { RootKeys } from "./kek.ts";
 import {
-  changed,
   findKek,
   insertKekVersion,
   iso,
@@ -113,7 +112,7 @@ export class KekLifecycle implements KekService {
         contextValue: kek.value,
       };
       await insertKekVersion(sql, this.#rootKeys, identity, this.#now());
-      await changed(sql, false);
+      await sql.raise("keks");
       return kekInfo(sql, kek);
     }, options);
   }
@@ -131,7 +130,7 @@ export class KekLifecycle implements KekService {
         }
         await setState(sql, kek.id, version, "disabled");
       }
-      await changed(sql, true);
+      await sql.raise("keks", "revocations");
       return kekInfo(sql, kek);
     }, options);
   }
@@ -144,7 +143,7 @@ export class KekLifecycle implements KekService {
       for (const { version } of await versionsMeant(sql, kek, own.version)) {
         await setState(sql, kek.id, version, version === newest ? "active" : "decrypt-only");
       }
-      await changed(sql, false);
+      await sql.raise("keks");
       return kekInfo(sql, kek);
     }, options);
   }
@@ -162,7 +161,7 @@ export class KekLifecycle implements KekService {
         await setState(sql, kek.id, version, delayMs === 0 ? "destroyed" : "pending-destroy", destroyAt);
       }
       await this.#events.append(sql, "vault.kek.deleted", { key_name: kekName(kek), key_id: kek.id });
-      await changed(sql, true);
+      await sql.raise("keks", "revocations");
       return { ...report, isDryRun, destroyAt: iso(destroyAt) };
     };
     if (isDryRun) return this.#database.read(work, options);
@@ -184,7 +183,7 @@ export async function destroyDueKeks(database: Database, now: number): Promise<v
       `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE ${due}`,
       now,
     );
-    await changed(sql, true);
+    await sql.raise("keks", "revocations");
   });
   await database.scrub();
 }

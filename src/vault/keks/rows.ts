@@ -142,14 +142,6 @@ export async function setState(
   );
 }
 
-/** Raises the counters that tell every process to look again. */
-export async function changed(sql: Sql, isRevocation: boolean): Promise<void> {
-  await sql.run(
-    `UPDATE counters SET value = value + 1 WHERE name = 'keks' OR (name = 'revocations' AND ? = 1)`,
-    isRevocation ? 1 : 0,
-  );
-}
-
 /** A KEK as callers are told of it. */
 export async function kekInfo(sql: Sql, kek: KekRow): Promise<KekInfo> {
   const rows = await sql.all(

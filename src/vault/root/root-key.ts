@@ -23,8 +23,9 @@ import { KEY_BYTES } from "../../crypto/limits.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { SecretBytes } from "../../crypto/primitives/secret-bytes.ts";
 import { VaultError } from "../../errors.ts";
+import { syncDirectory } from "../files/atomic-file.ts";
 import { isTaken, ROOT_KEY_SUFFIX, rootKeyBeside } from "../files/vault-path.ts";
-import { fileError, syncDirectory } from "../storage/sqlite/sqlite.ts";
+import { fileError } from "../storage/sqlite/errors.ts";
 
 /** The environment variable that may hold the root key, as base64. */
 export const ROOT_KEY_VARIABLE = "COFFER_ROOT_KEY";

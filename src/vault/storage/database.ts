@@ -8,7 +8,9 @@
  * @module
  */
 
+/** What a column or a parameter holds. */
 export type SqlValue = string | number | null | Uint8Array;
+/** A row by the names of its columns. */
 export type Row = Readonly<Record<string, SqlValue>>;
 
 /** Runs statements within one transaction. Must not be used after it. */
@@ -19,8 +21,17 @@ export interface Sql {
   get(statement: string, ...parameters: readonly SqlValue[]): Promise<Row | undefined>;
   /** How many rows a statement changed. */
   run(statement: string, ...parameters: readonly SqlValue[]): Promise<number>;
+  /** Raises counters, by which all processes notice the change once it is committed. */
+  raise(...counters: readonly Counter[]): Promise<void>;
 }
 
+/** The counters of {@link Changes} as they are stored. */
+export type Counter = "keks" | "revocations" | "api_keys";
+
+/** Raises the counter of a name. */
+export const RAISE_COUNTER = "UPDATE counters SET value = value + 1 WHERE name = ?";
+
+/** What every wait takes. */
 export interface WaitOptions {
   /**
    * Ends the wait for a turn or a lock: the call rejects with the signal's reason and has done nothing. A write that has
@@ -29,6 +40,7 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A database of one vault. */
 export interface Database {
   /**
    * Runs `work` on one consistent state.
@@ -93,6 +105,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** What all processes have changed so far. */
 export interface Changes {
   /** Raised by every change of a KEK's versions or states. */
   readonly keks: number;

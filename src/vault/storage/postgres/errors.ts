@@ -213,3 +213,14 @@ export function outcomeUnknown(cause?: unknown): VaultError {
     cause === undefined ? {} : { cause },
   );
 }
+
+/** Whether nobody knows what the server did: without its answer, or with its last words only. */
+export function isUnanswered(error: unknown): boolean {
+  if (isVaultError(error)) return (error.cause as { name?: unknown } | undefined)?.name === "PostgresError";
+  return sqlState(error) === undefined || isFatal(error);
+}
+
+/** Of calls on a database that was closed. */
+export function closed(): VaultError {
+  return new VaultError("ERR_DISPOSED", "the vault has been closed");
+}

@@ -189,3 +189,24 @@ function reasonOf(path: string): string | undefined {
     if (isMade) rmSync(probe, { force: true });
   }
 }
+
+/** A row that the schema does not allow. */
+export function damaged(): VaultError {
+  return new VaultError("ERR_STORAGE_CORRUPT", "a stored row is damaged in the vault's file");
+}
+
+/** Runs `work`, whose errors are told as ours. @param path - of the file; undefined in memory */
+export function translating<T>(work: () => T, path: string | undefined): T {
+  try {
+    return work();
+  } catch (error) {
+    throw translate(error, path);
+  }
+}
+
+/** SQLite's error as ours; anything else as it is. SQLite's texts name tables and columns, never values. */
+export function translate(error: unknown, path: string | undefined): unknown {
+  // node:sqlite refuses to read integers beyond 2^53, which nobody has written.
+  if ((error as { code?: unknown }).code === "ERR_OUT_OF_RANGE") return damaged();
+  return sqliteError(error, path) ?? error;
+}

@@ -1,37 +1,31 @@
 /**
  * The storage port on SQLite, by the runtime's own `node:sqlite`.
  *
- * Owns the file: its mode, its journal (WAL, synchronous=FULL: durable before it answers), its locks with a
- * bounded wait, its migrations, and what SQLite's errors mean. Several processes may hold the file. Must not know
- * keys or what the tables mean.
+ * Owns the journal (WAL, synchronous=FULL: durable before it answers), the locks with a bounded wait, transactions and
+ * migrations. Several processes may hold the file. Must not know keys or what the tables mean, nor how the file was made.
  *
  * @module
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { realpathSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { untilAborted } from "../../../base/concurrency.ts";
 import { isVaultError, VaultError } from "../../../errors.ts";
-import { checkRuntime } from "../../needed-runtime.ts";
-import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "../database.ts";
-import { migrations, SCHEMA_VERSION, type SchemaTypes } from "../schema.ts";
+import { type Changes, type Database, RAISE_COUNTER, type Sql, type WaitOptions } from "../database.ts";
+import { migrations, SCHEMA_VERSION } from "../schema.ts";
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
-import { fileError, isOutcomeUnknown, sqliteError } from "./errors.ts";
+import { damaged, isOutcomeUnknown, translate, translating } from "./errors.ts";
 import { FileWatch } from "./file-watch.ts";
+import { ColumnTypes, SQLITE_TYPES } from "./types.ts";
 
 /** Marks a file as a coffer vault: "CFR1" (SQLite's application_id, section 1.3.17 of its file format). */
 export const APPLICATION_ID = 0x43465231;
-
-/** Mode of the file and of the directory made for it: nobody else may read them. */
-const FILE_MODE = 0o600;
-const DIRECTORY_MODE = 0o700;
 
 /** Begins a transaction that only reads. */
 const BEGIN_READ = "BEGIN";
 
 /** Milliseconds that SQLite itself waits, blocking the process; longer waits are ours, asynchronous. */
-const BLOCKING_WAIT_MS = 20;
+export const BLOCKING_WAIT_MS = 20;
 /** Milliseconds between two tries for a lock, at first and at most. */
 const RETRY_MS_MIN = 2;
 const RETRY_MS_MAX = 50;
@@ -48,103 +42,6 @@ const SCRUB_EVERY_MS = 1_000;
 /** Statements that are kept prepared. */
 const STATEMENTS_MAX = 200;
 
-/** The schema's types in SQLite's words; its text is compared byte by byte unless told otherwise. */
-export const SQLITE_TYPES: SchemaTypes = {
-  text: "TEXT",
-  bytes: "BLOB",
-  integer: "INTEGER",
-  sequence: "INTEGER PRIMARY KEY",
-  write: "INTEGER NOT NULL DEFAULT 0",
-};
-
-/** Path that means "in memory", as SQLite has it. */
-export const IN_MEMORY = ":memory:";
-
-export interface SqliteOptions {
-  /** Make the file if there is none. */
-  readonly create: boolean;
-  /** Milliseconds to wait for a lock. */
-  readonly lockWaitMs: number;
-}
-
-/**
- * Opens the database, makes it if allowed, and brings its tables to the newest version.
- *
- * @throws VaultError ERR_VAULT_NOT_FOUND, ERR_STORAGE_CORRUPT (not a coffer vault, or damaged), ERR_STORAGE_SCHEMA (made by
- *   a newer coffer), ERR_STORAGE_BUSY, ERR_STORAGE_READ_ONLY, ERR_STORAGE_FULL, ERR_STORAGE_UNAVAILABLE, ERR_UNSUPPORTED (a
- *   runtime without `node:sqlite`). What it answers with fails with ERR_VAULT_LOST from when its file is removed or replaced:
- *   before a write is answered, within a second elsewhere.
- */
-export async function openSqlite(path: string, options: SqliteOptions): Promise<Database> {
-  checkRuntime();
-  if (path !== IN_MEMORY) prepareFile(path, options.create);
-  // An absolute path, because SQLite would take one that begins with "file:" for a URI, and open another file.
-  const file = path === IN_MEMORY ? path : resolve(path);
-  const known = path === IN_MEMORY ? undefined : file;
-  const { DatabaseSync } = loadSqlite();
-  const connection = translating(() => new DatabaseSync(file, { timeout: BLOCKING_WAIT_MS }), known);
-  const database = new SqliteDatabase(connection, options.lockWaitMs, known);
-  try {
-    await database.initialize(options.create, path === IN_MEMORY ? undefined : file);
-  } catch (error) {
-    connection.close();
-    throw error;
-  }
-  return database;
-}
-
-/** When a vault is opened and not at import: where it is missing, an import would fail without a word on why. */
-export function loadSqlite(): typeof import("node:sqlite") {
-  const sqlite = process.getBuiltinModule("node:sqlite");
-  if (sqlite !== undefined) return sqlite;
-  throw new VaultError("ERR_UNSUPPORTED", `coffer/vault needs node:sqlite, which this runtime has not`);
-}
-
-/** Makes directory and file with modes that keep others out, before SQLite would make them with looser ones. */
-function prepareFile(path: string, create: boolean): void {
-  try {
-    if (!statSync(path).isFile())
-      throw new VaultError("ERR_STORAGE_UNAVAILABLE", "the vault's path is not a file");
-    return;
-  } catch (error) {
-    if (isVaultError(error)) throw error;
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw fileError(error);
-  }
-  if (!create) throw new VaultError("ERR_VAULT_NOT_FOUND", "there is no vault at this path");
-  try {
-    makeDirectory(dirname(path));
-    closeSync(openSync(path, "a", FILE_MODE));
-    syncDirectory(dirname(path));
-  } catch (error) {
-    throw fileError(error);
-  }
-}
-
-/** Makes a directory and those above it. Node's own recursive call never ends where one cannot be made, as in /proc. */
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, DIRECTORY_MODE);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return;
-    if (code !== "ENOENT" || dirname(path) === path) throw error;
-    makeDirectory(dirname(path));
-    mkdirSync(path, DIRECTORY_MODE);
-  }
-}
-
-/** Makes a new name in a directory durable. */
-export function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-export { fileError };
-
 interface Write {
   readonly work: (sql: Sql) => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
@@ -153,7 +50,8 @@ interface Write {
   readonly stopWaiting: () => void;
 }
 
-class SqliteDatabase implements Database {
+/** The port over one connection. Made by `openSqlite`. */
+export class SqliteDatabase implements Database {
   readonly #connection: DatabaseSync;
   readonly #lockWaitMs: number;
   /** Of the file; undefined in memory. */
@@ -163,8 +61,8 @@ class SqliteDatabase implements Database {
   readonly #sql: Sql;
   readonly #dataVersion: StatementSync;
   readonly #writes: Write[] = [];
-  /** What may be in the columns of a name: declared types, and NULL. */
-  readonly #types = new Map<string, Set<string>>();
+  /** Known once the tables are there. */
+  #types: ColumnTypes | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #changes: Changes = { keks: 0, revocations: 0, apiKeys: 0 };
   #changesAt: number | undefined;
@@ -188,14 +86,18 @@ class SqliteDatabase implements Database {
     this.#lockWaitMs = lockWaitMs;
     this.#dataVersion = connection.prepare("PRAGMA data_version");
     this.#sql = {
-      all: async (statement, ...parameters) => this.#run((s) => this.#rows(s.all(...parameters)), statement),
+      all: async (statement, ...parameters) =>
+        this.#run((s) => this.#types!.check(s.all(...parameters)), statement),
       get: async (statement, ...parameters) =>
         this.#run((s) => {
           const row = s.get(...parameters);
-          return row === undefined ? undefined : this.#rows([row])[0];
+          return row === undefined ? undefined : this.#types!.check([row])[0];
         }, statement),
       run: async (statement, ...parameters) =>
         this.#run((s) => Number(s.run(...parameters).changes), statement),
+      raise: async (...counters) => {
+        for (const counter of counters) this.#run((s) => s.run(counter), RAISE_COUNTER);
+      },
     };
   }
 
@@ -226,7 +128,7 @@ class SqliteDatabase implements Database {
     if (this.#pragma("user_version") < SCHEMA_VERSION) {
       await this.#exclusively(() => this.#transaction("BEGIN IMMEDIATE", async () => this.#migrate()));
     }
-    this.#learnTypes();
+    this.#types = translating(() => new ColumnTypes(this.#connection), this.#path);
     // Who wrote last may have been killed before it could.
     this.#emptyJournal();
     if (file !== undefined) {
@@ -524,38 +426,6 @@ class SqliteDatabase implements Database {
     }, this.#path);
   }
 
-  /** Reads which types the columns are declared with: SQLite itself stores anything anywhere. */
-  #learnTypes(): void {
-    const columns = translating(
-      () =>
-        this.#connection
-          .prepare(
-            `SELECT c.name, c.type, c."notnull", c.pk FROM sqlite_schema s JOIN pragma_table_info(s.name) c
-           WHERE s.type = 'table'`,
-          )
-          .all(),
-      this.#path,
-    );
-    for (const { name, type, notnull, pk } of columns) {
-      const accepted = this.#types.get(name as string) ?? new Set();
-      this.#types.set(name as string, accepted.add(type as string));
-      if (notnull === 0 && pk === 0) accepted.add("NULL");
-    }
-  }
-
-  /** Rows as the schema declares them; anything else in a file is damage. */
-  #rows(rows: readonly Record<string, unknown>[]): readonly Row[] {
-    for (const row of rows) {
-      for (const name in row) {
-        // Dates may have been given another name in the statement.
-        const accepted =
-          this.#types.get(name) ?? (name.endsWith("_at") ? this.#types.get("created_at") : undefined);
-        if (accepted !== undefined && !accepted.has(typeOf(row[name], name))) throw damaged();
-      }
-    }
-    return rows as readonly Row[];
-  }
-
   #exec(statements: string): void {
     translating(() => this.#connection.exec(statements), this.#path);
   }
@@ -604,36 +474,3 @@ class SqliteDatabase implements Database {
     }
   }
 }
-
-/** The most milliseconds from 1970 that a date can have (ECMA-262, section 21.4.1.1). */
-const DATE_MS_MAX = 8.64e15;
-
-/** The declared type that a value fits; columns that end in `_at` are dates. */
-function typeOf(value: unknown, name: string): string {
-  if (value === null) return "NULL";
-  if (typeof value === "string") return SQLITE_TYPES.text;
-  if (value instanceof Uint8Array) return SQLITE_TYPES.bytes;
-  const max = name.endsWith("_at") ? DATE_MS_MAX : Number.MAX_SAFE_INTEGER;
-  return Number.isInteger(value) && Math.abs(value as number) <= max ? SQLITE_TYPES.integer : "none";
-}
-
-function damaged(): VaultError {
-  return new VaultError("ERR_STORAGE_CORRUPT", "a stored row is damaged in the vault's file");
-}
-
-function translating<T>(work: () => T, path: string | undefined): T {
-  try {
-    return work();
-  } catch (error) {
-    throw translate(error, path);
-  }
-}
-
-/** SQLite's error as ours; anything else as it is. SQLite's texts name tables and columns, never values. */
-function translate(error: unknown, path: string | undefined): unknown {
-  // node:sqlite refuses to read integers beyond 2^53, which nobody has written.
-  if ((error as { code?: unknown }).code === "ERR_OUT_OF_RANGE") return damaged();
-  return sqliteError(error, path) ?? error;
-}
-
-export type { SqlValue };

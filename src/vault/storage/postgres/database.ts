@@ -8,84 +8,26 @@
  * @module
  */
 
-import type { ClientConfig } from "pg";
-import { checkOptions, optionNames } from "../../../base/options.ts";
-import { invalidRange, invalidType, isVaultError, VaultError } from "../../../errors.ts";
-import { checkRuntime } from "../../needed-runtime.ts";
-import type { Changes, Database, Row, Sql, SqlValue, WaitOptions } from "../database.ts";
-import { migrations, SCHEMA_VERSION, type SchemaTypes } from "../schema.ts";
+import { invalidRange, VaultError } from "../../../errors.ts";
+import {
+  type Changes,
+  type Database,
+  RAISE_COUNTER,
+  type Row,
+  type Sql,
+  type SqlValue,
+  type WaitOptions,
+} from "../database.ts";
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
-import { type Connection, type ConnectionLimits, Connections } from "./connection.ts";
-import { isFatal, isWithoutTls, outcomeUnknown, sqlState, translate } from "./errors.ts";
-import { readTls } from "./url.ts";
+import type { Connection, Connections } from "./connection.ts";
+import { closed, isUnanswered, outcomeUnknown, sqlState, translate } from "./errors.ts";
+import { checkVersion } from "./migrate.ts";
+import { limitsOf, type PostgresOptions } from "./options.ts";
 
-/** How to reach a PostgreSQL database. */
-export interface PostgresOptions {
-  /**
-   * `postgres://user:password@host:port/database?sslmode=…`. The parameters of TLS mean what they do to libpq, or are refused:
-   * docs/postgres.md has the list.
-   */
-  readonly url: string;
-  /** TLS beyond what the URL says: CA, client certificate and key, as PEM text. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
-  /** Connections at most; default 10. */
-  readonly maxConnections?: number | undefined;
-  /** Milliseconds to wait for a connection; default 5,000. */
-  readonly connectTimeoutMs?: number | undefined;
-  /** Milliseconds that one statement may take on the server, waiting for locks included; default 10,000. */
-  readonly statementTimeoutMs?: number | undefined;
-  /**
-   * Milliseconds after which the server's answer is no longer waited for, and the connection given up; default 5,000 more than
-   * `statementTimeoutMs`, within which a server that can be reached answers.
-   */
-  readonly answerTimeoutMs?: number | undefined;
-  /** Milliseconds after which a connection that nobody uses is closed; default 10,000. */
-  readonly idleTimeoutMs?: number | undefined;
-  /** Milliseconds that `close` waits for transactions under way before it breaks them off; default 5,000. */
-  readonly closeTimeoutMs?: number | undefined;
-  /** Told what the user should know: that nobody checks who the server is, say. */
-  readonly onNotice?: ((notice: string) => void) | undefined;
-  /**
-   * Hear of other servers' changes by LISTEN, on a connection of its own; default true. Turn it off behind a pooler in
-   * transaction mode: changes are then seen within half a second all the same.
-   */
-  readonly listen?: boolean | undefined;
-}
-
-/** Names of {@link PostgresOptions}. */
-export const POSTGRES_OPTIONS = optionNames<PostgresOptions>({
-  url: true,
-  tls: true,
-  maxConnections: true,
-  connectTimeoutMs: true,
-  statementTimeoutMs: true,
-  answerTimeoutMs: true,
-  idleTimeoutMs: true,
-  closeTimeoutMs: true,
-  onNotice: true,
-  listen: true,
-});
-
-/** Connections at most unless told otherwise. Ours. */
-const CONNECTIONS_DEFAULT = 10;
-/** Milliseconds to wait for a connection unless told otherwise. Ours. */
-const CONNECT_TIMEOUT_MS_DEFAULT = 5_000;
-/** Milliseconds that one statement may take unless told otherwise. Ours. */
-const STATEMENT_TIMEOUT_MS_DEFAULT = 10_000;
-/** Milliseconds that an answer may come after the time of its statement, unless told otherwise. Ours. */
-const ANSWER_MARGIN_MS = 5_000;
-/** Milliseconds after which a connection that nobody uses is closed, unless told otherwise. As pg's own. */
-const IDLE_TIMEOUT_MS_DEFAULT = 10_000;
-/** Milliseconds that closing waits for transactions, unless told otherwise. Ours. */
-const CLOSE_TIMEOUT_MS_DEFAULT = 5_000;
 /** Milliseconds that a transaction has to end by itself after an abort: half of what an abort may take. Ours. */
 const ABORT_GRACE_MS = 50;
-/** Milliseconds that one statement of a migration may take: ten minutes. Ours. */
-const MIGRATION_STATEMENT_MS_MAX = 600_000;
 /** Milliseconds between two looks whether the connection that listens is alive, and for its answer. Ours. */
 const LISTENER_LOOK_EVERY_MS = 2_000;
-/** Milliseconds before the system asks whether a silent connection is alive. Ours. */
-const KEEP_ALIVE_MS = 10_000;
 /** Milliseconds between two looks at the counters. Ours: half of what a revocation may take. */
 const COUNTERS_EVERY_MS = 500;
 /** Milliseconds after which the counters that were seen are no longer believed. Ours. */
@@ -94,20 +36,8 @@ const COUNTERS_AGE_MS_MAX = 1_000;
 const RETRIES_MAX = 5;
 /** The channel on which servers tell each other that a counter was raised. */
 const CHANNEL = "coffer_changes";
-/** Locks out other migrations: an arbitrary number, "CFR1". */
-const MIGRATION_LOCK = 0x43465231;
-
 const BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const BEGIN_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-
-const POSTGRES_TYPES: SchemaTypes = {
-  // Names compare by their bytes whatever the database's locale is.
-  text: 'TEXT COLLATE "C"',
-  bytes: "BYTEA",
-  integer: "BIGINT",
-  sequence: "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY",
-  write: "BIGINT NOT NULL DEFAULT (pg_current_xact_id()::text::bigint)",
-};
 
 /**
  * Transaction ids of a dump mean nothing to the cluster that it was restored to, whose own may still be smaller. A row that can
@@ -129,153 +59,6 @@ const RETRIED = new Set(["40001", "40P01", "23505"]);
  * text that statements look for, so it equals none and is within none.
  */
 const NO_STORED_TEXT = "\ufffe".repeat(4_096);
-/** Type ids of pg_type.dat. */
-const OID_BYTEA = 17;
-const OID_INT8 = 20;
-
-/**
- * Opens a database that `migratePostgres` has prepared.
- *
- * @throws VaultError ERR_STORAGE_SCHEMA (not migrated, or by a newer coffer), ERR_STORAGE_UNAVAILABLE, ERR_UNSUPPORTED
- *   (the library `pg` is not installed)
- */
-export async function openPostgres(options: PostgresOptions): Promise<Database> {
-  const pg = await loadPg();
-  const limits = limitsOf(options);
-  const config = await settledConfig(pg, options, limits);
-  const database = new PostgresDatabase(new Connections(pg, config, limits), options);
-  try {
-    await database.initialize();
-  } catch (error) {
-    await database.close();
-    throw translate(error);
-  }
-  return database;
-}
-
-/**
- * Brings a database's tables to the newest version. Run it before the servers of a new release; several at once take
- * turns.
- *
- * @returns the versions before and after
- * @throws VaultError ERR_STORAGE_SCHEMA (made by a newer coffer), ERR_STORAGE_READ_ONLY (a standby), ERR_STORAGE_FULL,
- *   ERR_STORAGE_UNAVAILABLE, ERR_OUTCOME_UNKNOWN (run it again), ERR_UNSUPPORTED
- */
-export async function migratePostgres(options: PostgresOptions): Promise<{ from: number; to: number }> {
-  checkOptions(options, POSTGRES_OPTIONS, "migratePostgres");
-  const pg = await loadPg();
-  const limits = { ...limitsOf(options), answerTimeoutMs: MIGRATION_STATEMENT_MS_MAX };
-  const connections = new Connections(pg, await settledConfig(pg, options, limits), limits);
-  let isCommitting = false;
-  try {
-    return await connections.use(async (connection) => {
-      await connection.query("BEGIN", [], limits.connectTimeoutMs);
-      await connection.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
-      await connection.query("CREATE TABLE IF NOT EXISTS coffer_schema (version BIGINT NOT NULL)");
-      const { rows } = await connection.query("SELECT version FROM coffer_schema");
-      const from = (rows[0]?.version as number | undefined) ?? 0;
-      checkVersion(from, true);
-      for (const statements of migrations(POSTGRES_TYPES).slice(from)) await connection.query(statements);
-      await connection.query("DELETE FROM coffer_schema");
-      await connection.query("INSERT INTO coffer_schema (version) VALUES ($1)", [SCHEMA_VERSION]);
-      isCommitting = true;
-      await connection.query("COMMIT");
-      return { from, to: SCHEMA_VERSION };
-    });
-  } catch (error) {
-    throw isCommitting && isUnanswered(error) ? outcomeUnknown(translate(error)) : translate(error);
-  } finally {
-    await connections.close();
-  }
-}
-
-function checkVersion(version: number, isMigration: boolean): void {
-  if (version > SCHEMA_VERSION) {
-    throw new VaultError("ERR_STORAGE_SCHEMA", `the database has version ${version}, made by a newer coffer`);
-  }
-  if (!isMigration && version < SCHEMA_VERSION) {
-    throw new VaultError(
-      "ERR_STORAGE_SCHEMA",
-      `the database has version ${version}, not ${SCHEMA_VERSION}: run coffer migrate`,
-    );
-  }
-}
-
-type Pg = typeof import("pg");
-
-async function loadPg(): Promise<Pg> {
-  checkRuntime();
-  try {
-    const module = await import("pg");
-    return (module.default ?? module) as Pg;
-  } catch (cause) {
-    throw new VaultError("ERR_UNSUPPORTED", "PostgreSQL needs the package pg: npm install pg", { cause });
-  }
-}
-
-function limitsOf(options: PostgresOptions): ConnectionLimits {
-  const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS_DEFAULT;
-  return {
-    connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT,
-    answerTimeoutMs: options.answerTimeoutMs ?? statementTimeoutMs + ANSWER_MARGIN_MS,
-    idleTimeoutMs: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS_DEFAULT,
-    maxConnections: options.maxConnections ?? CONNECTIONS_DEFAULT,
-  };
-}
-
-/** How to connect; where TLS depends on what the server offers, that is found out once, by connecting. */
-async function settledConfig(
-  pg: Pg,
-  options: PostgresOptions,
-  limits: ConnectionLimits,
-): Promise<ClientConfig> {
-  const { url, ssl, isOptional, isUnverified } = readTls(options.url, options.tls);
-  let config = { ...clientConfig(pg, url), ssl };
-  try {
-    new pg.Client(config);
-  } catch {
-    throw invalidType("url must be postgres://user:password@host:port/database");
-  }
-  if (isOptional) {
-    const connections = new Connections(pg, config, limits);
-    try {
-      (await connections.openOne()).breakOff(closed());
-    } catch (error) {
-      const { cause } = error as { cause?: unknown };
-      if (!isWithoutTls(cause)) throw error;
-      config = { ...config, ssl: false };
-    } finally {
-      await connections.close();
-    }
-  }
-  const host = new pg.Client(config).host;
-  if (isUnverified && !/^(\/|127\.|localhost$|::1$)/.test(host)) {
-    options.onNotice?.(
-      config.ssl === false
-        ? "the connection to the database is not encrypted: use sslmode=verify-full in its URL"
-        : "the connection to the database is encrypted, but nobody checks who the server is: use sslmode=verify-full in its URL",
-    );
-  }
-  return config;
-}
-
-function clientConfig(pg: Pg, url: string): ClientConfig {
-  return {
-    connectionString: url,
-    application_name: "coffer",
-    keepAlive: true,
-    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-    types: {
-      getTypeParser: ((oid: number, format?: "text" | "binary") => {
-        if (oid === OID_INT8) return Number; // counts, sequences and milliseconds: all below 2^53
-        const parser = pg.types.getTypeParser(oid, format as "text");
-        if (oid !== OID_BYTEA) return parser;
-        return (text: string) => Uint8Array.from(parser(text) as Uint8Array);
-      }) as typeof pg.types.getTypeParser,
-    },
-  };
-}
-
 /** A transaction under way. */
 interface Transaction {
   readonly isWrite: boolean;
@@ -284,7 +67,8 @@ interface Transaction {
   breakable: Connection | undefined;
 }
 
-class PostgresDatabase implements Database {
+/** The port over a pool of connections. Made by `openPostgres`. */
+export class PostgresDatabase implements Database {
   readonly lockRows = " FOR SHARE";
   readonly #connections: Connections;
   readonly #listens: boolean;
@@ -307,9 +91,10 @@ class PostgresDatabase implements Database {
   constructor(connections: Connections, options: PostgresOptions) {
     this.#connections = connections;
     this.#listens = options.listen !== false;
-    this.#statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS_DEFAULT;
-    this.#connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT;
-    this.#closeTimeoutMs = options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS_DEFAULT;
+    const { statementTimeoutMs, connectTimeoutMs, closeTimeoutMs } = limitsOf(options);
+    this.#statementTimeoutMs = statementTimeoutMs;
+    this.#connectTimeoutMs = connectTimeoutMs;
+    this.#closeTimeoutMs = closeTimeoutMs;
   }
 
   async initialize(): Promise<void> {
@@ -480,7 +265,6 @@ class PostgresDatabase implements Database {
 
   #sql(connection: Connection, transaction: Transaction): Sql {
     const query = (statement: string, parameters: readonly SqlValue[]) => {
-      transaction.raisesCounters ||= statement.startsWith("UPDATE counters");
       // pg sends a Uint8Array as JSON; a Buffer over the same memory as bytes.
       const values = parameters.map((value) => {
         if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
@@ -495,6 +279,10 @@ class PostgresDatabase implements Database {
       get: async (statement, ...parameters) =>
         (await query(statement, parameters)).rows[0] as Row | undefined,
       run: async (statement, ...parameters) => (await query(statement, parameters)).rowCount ?? 0,
+      raise: async (...counters) => {
+        transaction.raisesCounters = true;
+        for (const counter of counters) await query(RAISE_COUNTER, [counter]);
+      },
     };
   }
 
@@ -595,17 +383,7 @@ async function untilGivenUp<T>(
   }
 }
 
-/** Whether nobody knows what the server did: without its answer, or with its last words only. */
-function isUnanswered(error: unknown): boolean {
-  if (isVaultError(error)) return (error.cause as { name?: unknown } | undefined)?.name === "PostgresError";
-  return sqlState(error) === undefined || isFatal(error);
-}
-
 /** Tells those whom `close` breaks off. */
 function brokenOff(): Error {
   return new Error("Connection terminated: the vault was closed");
-}
-
-function closed(): VaultError {
-  return new VaultError("ERR_DISPOSED", "the vault has been closed");
 }
