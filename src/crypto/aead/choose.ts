@@ -12,7 +12,7 @@
  * - else `noble`.
  * Where WebAssembly may not be compiled at run time, `wasm` is there once it was given its module
  * ({@link useWasmModule}). A caller who names a provider gets that one or an error. A provider proves itself on a
- * known answer before its first use. Must not know keys' origin or envelopes.
+ * known answer before its first use. A provider is a row of {@link ROWS}. Must not know keys' origin or envelopes.
  *
  * @module
  */
@@ -72,30 +72,62 @@ export type WasmModule = object;
 /** The class of a module, also of one that another realm made (WebAssembly JavaScript Interface, section 5.1). */
 const WASM_MODULE_TAG = "[object WebAssembly.Module]";
 
+/** What a runtime offers to providers. */
+type Available = Pick<Runtime, "crypto" | "webcrypto"> & Partial<Pick<Runtime, "wasm">>;
+
+/** One provider: how it starts, and when it serves. */
+interface ProviderRow {
+  /** The provider; undefined where the runtime lacks what it needs. Called once, when it is first needed. */
+  start(available: Available): AeadProvider | undefined;
+  /** Why it serves no synchronous call; absent if it does. */
+  readonly refusal?: string;
+  /** Bytes of the largest message for which it goes before all others, on calls that tell the size. */
+  readonly smallBytesMax?: Readonly<Record<RuntimeName, number>>;
+  /** Bytes of the smallest message for which it goes before all others, where the call can wait. */
+  readonly waitingBytesMin?: Partial<Readonly<Record<RuntimeName, number>>>;
+}
+
+/** The providers, the preferred ones first: of those that can serve a call the first one does, unless a size decides. */
+const ROWS = {
+  node: {
+    // Some polyfills have no ciphers.
+    start: ({ crypto }) => (crypto?.createCipheriv === undefined ? undefined : nodeProvider(crypto)),
+  },
+  webcrypto: {
+    // Browsers leave out `subtle` on pages that were not loaded securely.
+    start: ({ webcrypto }) => {
+      const subtle = webcrypto?.subtle;
+      return subtle === undefined ? undefined : webCryptoProvider(subtle);
+    },
+    refusal: "Web Crypto cannot answer synchronous calls",
+    waitingBytesMin: WAITING_BYTES_MIN,
+  },
+  wasm: {
+    start: ({ wasm }) => {
+      const engine = WasmEngine.create(wasm);
+      return engine === undefined ? undefined : wasmProvider(engine);
+    },
+    smallBytesMax: CROSSOVER_BYTES,
+  },
+  noble: { start: () => nobleProvider },
+} satisfies Readonly<Record<AeadProviderName, ProviderRow>>;
+const NAMES = Object.keys(ROWS) as readonly AeadProviderName[];
+
 /** The providers of one runtime. */
 export class AeadProviders {
-  readonly #node: SyncAeadProvider | undefined;
-  readonly #webcrypto: AeadProvider | undefined;
-  readonly #wasmRuntime: Runtime["wasm"];
+  readonly #available: Available;
+  /** Those that were asked for; undefined where they cannot run. What is never used is never started. */
+  readonly #started = new Map<AeadProviderName, AeadProvider | undefined>();
+  readonly #proven = new Set<AeadProvider>();
   /** Bytes of the largest message that is the WebAssembly provider's, where it is there. */
   readonly smallBytesMax: number;
   readonly #waitingBytesMin: number;
-  /** Null until somebody asks: where it is never used it is never compiled. Undefined where it cannot be. */
-  #wasm: WasmProvider | undefined | null = null;
-  readonly #proven = new Set<AeadProviderName>();
 
   /** @param name - decides the crossover only */
-  constructor(
-    available: Pick<Runtime, "crypto" | "webcrypto"> & Partial<Pick<Runtime, "wasm">>,
-    name: RuntimeName = "node",
-  ) {
-    this.#node = available.crypto?.createCipheriv === undefined ? undefined : nodeProvider(available.crypto);
-    // Browsers leave out `subtle` on pages that were not loaded securely.
-    const subtle = available.webcrypto?.subtle;
-    this.#webcrypto = subtle === undefined ? undefined : webCryptoProvider(subtle);
-    this.#wasmRuntime = available.wasm;
-    this.smallBytesMax = CROSSOVER_BYTES[name];
-    this.#waitingBytesMin = WAITING_BYTES_MIN[name] ?? Number.POSITIVE_INFINITY;
+  constructor(available: Available, name: RuntimeName = "node") {
+    this.#available = available;
+    this.smallBytesMax = ROWS.wasm.smallBytesMax[name];
+    this.#waitingBytesMin = ROWS.webcrypto.waitingBytesMin[name] ?? Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -106,17 +138,17 @@ export class AeadProviders {
    * @throws VaultError ERR_UNSUPPORTED if the named one is not there, answers asynchronously or gives wrong answers
    */
   sync(name?: AeadProviderName, bytes: number = Number.POSITIVE_INFINITY): SyncAeadProvider {
-    if (name === "webcrypto") {
-      throw new VaultError("ERR_UNSUPPORTED", "Web Crypto cannot answer synchronous calls");
-    }
     if (name === undefined) {
       const small = this.small(bytes);
       if (small !== undefined) return small;
+    } else {
+      const { refusal } = this.#row(name);
+      if (refusal !== undefined) throw new VaultError("ERR_UNSUPPORTED", refusal);
     }
-    const provider = this.#named(name ?? this.#syncChoice()) as SyncAeadProvider;
-    if (!this.#proven.has(provider.name)) {
+    const provider = (name === undefined ? this.#first(true) : this.#named(name)) as SyncAeadProvider;
+    if (!this.#proven.has(provider)) {
       const key = provider.importKey(KNOWN_KEY);
-      this.#prove(provider.name, key.seal(KNOWN_NONCE, KNOWN_PLAINTEXT, new Uint8Array(0)));
+      this.#prove(provider, key.seal(KNOWN_NONCE, KNOWN_PLAINTEXT, new Uint8Array(0)));
       key.dispose();
     }
     return provider;
@@ -130,7 +162,7 @@ export class AeadProviders {
    * @throws VaultError ERR_UNSUPPORTED if the named one is not there or gives wrong answers
    */
   async async(name?: AeadProviderName, bytes?: number): Promise<AeadProvider> {
-    return this.atOnce(name, bytes) ?? this.#provenWebCrypto();
+    return this.atOnce(name, bytes) ?? this.#waiting();
   }
 
   /**
@@ -150,23 +182,18 @@ export class AeadProviders {
    * @throws as `async`
    */
   now(name?: AeadProviderName, bytes?: number): SyncAeadProvider | undefined {
-    if (name === undefined) {
-      if (this.#node === undefined && this.#webcrypto !== undefined) {
-        return bytes === undefined ? undefined : this.small(bytes);
-      }
-    } else if (name === "webcrypto") {
-      return undefined;
-    }
-    return this.sync(name, bytes);
+    if (name !== undefined) return this.#row(name).refusal === undefined ? this.sync(name) : undefined;
+    if (this.#first(false).isSync) return this.sync(undefined, bytes);
+    return bytes === undefined ? undefined : this.small(bytes);
   }
 
   /**
-   * Whether a call that can wait is left to Web Crypto although somebody answers at once, if its caller names nobody.
+   * Whether a call that can wait is left to Web Crypto although another provider answers at once, if its caller names none.
    *
    * @param bytes - about the size of the message
    */
   isWorthWaiting(bytes: number): boolean {
-    return bytes >= this.#waitingBytesMin && this.#webcrypto !== undefined;
+    return bytes >= this.#waitingBytesMin && this.#start("webcrypto") !== undefined;
   }
 
   /** The WebAssembly provider if a message of `bytes` bytes is small enough for it and it is there. */
@@ -176,11 +203,7 @@ export class AeadProviders {
 
   /** The WebAssembly provider, started when first asked for; undefined where it cannot run. It tests itself. */
   get wasm(): WasmProvider | undefined {
-    if (this.#wasm === null) {
-      const engine = WasmEngine.create(this.#wasmRuntime);
-      this.#wasm = engine === undefined ? undefined : wasmProvider(engine);
-    }
-    return this.#wasm;
+    return this.#start("wasm") as WasmProvider | undefined;
   }
 
   /**
@@ -193,52 +216,66 @@ export class AeadProviders {
       throw invalidType("module must be a WebAssembly.Module");
     }
     // Keys and envelopes may lie in the memory of the engine that runs.
-    if (this.#wasm) return;
-    const engine =
-      this.#wasmRuntime === undefined ? undefined : WasmEngine.fromModule(this.#wasmRuntime, module);
+    if (this.#started.get("wasm") !== undefined) return;
+    const { wasm } = this.#available;
+    const engine = wasm === undefined ? undefined : WasmEngine.fromModule(wasm, module);
     if (engine === undefined) {
       throw new VaultError(
         "ERR_UNSUPPORTED",
         "the WebAssembly module is not the one of this version of coffer, or computes AES-256-GCM wrongly here",
       );
     }
-    this.#wasm = wasmProvider(engine);
+    this.#started.set("wasm", wasmProvider(engine));
   }
 
-  #syncChoice(): AeadProviderName {
-    if (this.#node !== undefined) return "node";
-    return this.wasm === undefined ? "noble" : "wasm";
-  }
-
-  async #provenWebCrypto(): Promise<AeadProvider> {
+  /** The provider that answers later, proven. */
+  async #waiting(): Promise<AeadProvider> {
     const provider = this.#named("webcrypto");
-    if (!this.#proven.has("webcrypto")) {
+    if (!this.#proven.has(provider)) {
       const key = provider.importKey(KNOWN_KEY);
-      this.#prove("webcrypto", await key.seal(KNOWN_NONCE, KNOWN_PLAINTEXT, new Uint8Array(0)));
+      this.#prove(provider, await key.seal(KNOWN_NONCE, KNOWN_PLAINTEXT, new Uint8Array(0)));
     }
     return provider;
   }
 
+  /** The preferred one of those that are there. */
+  #first(mustBeSync: boolean): AeadProvider {
+    for (const name of NAMES) {
+      const provider = this.#start(name);
+      if (provider !== undefined && (provider.isSync || !mustBeSync)) return provider;
+    }
+    return nobleProvider;
+  }
+
   #named(name: AeadProviderName): AeadProvider {
-    let provider: AeadProvider | undefined;
-    if (name === "node") provider = this.#node;
-    else if (name === "webcrypto") provider = this.#webcrypto;
-    else if (name === "wasm") provider = this.wasm;
-    else if (name === "noble") provider = nobleProvider;
-    else throw invalidType('provider must be "node", "webcrypto", "wasm" or "noble"');
+    this.#row(name);
+    const provider = this.#start(name);
     if (provider === undefined)
       throw new VaultError("ERR_UNSUPPORTED", `this runtime has no ${name} provider`);
     return provider;
   }
 
-  #prove(name: AeadProviderName, sealed: Uint8Array): void {
+  #row(name: AeadProviderName): ProviderRow {
+    if (NAMES.includes(name)) return ROWS[name];
+    throw invalidType('provider must be "node", "webcrypto", "wasm" or "noble"');
+  }
+
+  #start(name: AeadProviderName): AeadProvider | undefined {
+    const known = this.#started.get(name);
+    if (known !== undefined || this.#started.has(name)) return known;
+    const provider = ROWS[name].start(this.#available);
+    this.#started.set(name, provider);
+    return provider;
+  }
+
+  #prove(provider: AeadProvider, sealed: Uint8Array): void {
     if (!equalBytes(sealed, KNOWN_SEALED)) {
       throw new VaultError(
         "ERR_UNSUPPORTED",
-        `the ${name} provider of this runtime computes AES-256-GCM wrongly`,
+        `the ${provider.name} provider of this runtime computes AES-256-GCM wrongly`,
       );
     }
-    this.#proven.add(name);
+    this.#proven.add(provider);
   }
 }
 
