@@ -2,9 +2,10 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { SyncAeadProvider } from "../../src/crypto/aead/aead.ts";
+import type { BlockCipher, SyncAeadProvider } from "../../src/crypto/aead/aead.ts";
 import {
   COMMITMENT_BYTES,
+  KcXaesKey,
   kcXaesOpen,
   kcXaesSeal,
   XAES_NONCE_BYTES,
@@ -118,6 +119,56 @@ describe("KC-XAES-256-GCM", () => {
       };
       kcXaesOpen(watched, KEY, NONCE, kcXaesSeal(watched, KEY, NONCE, NONE, NONE), NONE);
       expect(disposed).toBe(2);
+    });
+
+    test("the block cipher is let go of: held, or used once", () => {
+      const plain = provider.blockCipher(KEY);
+      plain.encrypt(new Uint8Array(16));
+      plain.dispose();
+      expect(errorOf(() => plain.encrypt(new Uint8Array(16))).code).toBe("ERR_DISPOSED");
+
+      const made: BlockCipher[] = [];
+      const watched: SyncAeadProvider = {
+        ...provider,
+        blockCipher: (raw) => {
+          const cipher = provider.blockCipher(raw);
+          made.push(cipher);
+          return cipher;
+        },
+      };
+      new KcXaesKey(watched, KEY).dispose();
+      kcXaesOpen(watched, KEY, NONCE, kcXaesSeal(watched, KEY, NONCE, NONE, NONE), NONE);
+      expect(made.map((cipher) => errorOf(() => cipher.encrypt(new Uint8Array(16))).code)).toEqual(
+        Array(3).fill("ERR_DISPOSED"),
+      );
+    });
+
+    test("what was derived for CMAC is zeroed by dispose", () => {
+      const enciphered: Uint8Array[] = [];
+      // A cipher that works on after dispose: what it is given then shows K1, which is XORed onto the first block.
+      const watched: SyncAeadProvider = {
+        ...provider,
+        blockCipher: (raw) => {
+          const { encrypt } = provider.blockCipher(raw);
+          return {
+            encrypt: (blocks) => {
+              enciphered.push(Uint8Array.from(blocks));
+              return encrypt(blocks);
+            },
+            dispose: () => {},
+          };
+        },
+      };
+      const held = new KcXaesKey(watched, KEY);
+      const firstBlock = (): number[] => {
+        enciphered.length = 0;
+        held.seal(NONCE, NONE, NONE);
+        return [...enciphered[0]!.subarray(0, 16)];
+      };
+      const withoutK1 = [0, 1, 0x58, 0, ...NONCE.subarray(0, 12)];
+      expect(firstBlock()).not.toEqual(withoutK1);
+      held.dispose();
+      expect(firstBlock()).toEqual(withoutK1);
     });
 
     test.each([0, 12, 23, 25, 32])("a nonce of %i bytes is refused", (length) => {

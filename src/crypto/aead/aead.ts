@@ -117,7 +117,7 @@ export interface SyncAeadKey extends AeadKey {
 export interface BlockCipher {
   /** Encrypts each block alone. @param blocks - a multiple of 16 bytes */
   encrypt(blocks: Uint8Array): Uint8Array;
-  /** Lets go of the key. No call may follow. */
+  /** Lets go of the key. Later calls throw ERR_DISPOSED. */
   dispose(): void;
 }
 

@@ -113,10 +113,12 @@ class NodeKey implements SyncAeadKey, PiecewiseKey {
   }
 
   #held(): KeyObject {
-    if (this.#key === undefined) throw new VaultError("ERR_DISPOSED", "this key has been disposed of");
+    if (this.#key === undefined) throw disposed();
     return this.#key;
   }
 }
+
+const disposed = (): VaultError => new VaultError("ERR_DISPOSED", "this key has been disposed of");
 
 /** The provider. @param crypto - the runtime's `node:crypto` */
 export function nodeProvider(crypto: NonNullable<Runtime["crypto"]>): SyncAeadProvider {
@@ -129,9 +131,20 @@ export function nodeProvider(crypto: NonNullable<Runtime["crypto"]>): SyncAeadPr
     },
     blockCipher(rawKey) {
       checkKey(rawKey);
-      const key = new NodeKey(crypto, rawKey);
-      const encrypt = key.blockCipher();
-      return { encrypt, dispose: () => key.dispose() };
+      // The cipher holds the key, so it is let go of itself.
+      let encipher: ((blocks: Uint8Array) => Uint8Array) | undefined = new NodeKey(
+        crypto,
+        rawKey,
+      ).blockCipher();
+      return {
+        encrypt: (blocks) => {
+          if (encipher === undefined) throw disposed();
+          return encipher(blocks);
+        },
+        dispose: () => {
+          encipher = undefined;
+        },
+      };
     },
   };
 }
