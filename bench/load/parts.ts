@@ -9,7 +9,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createApp } from "../../src/server/core/app.ts";
+import { createApp } from "../../src/server/app.ts";
 import { openFileHost } from "../../src/vault/index.ts";
 
 const CONTEXT = { organization_id: "org_1" };

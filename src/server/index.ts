@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { type App, type AppOptions, createApp, type LogEntry } from "./core/app.ts";
+export { type App, type AppOptions, createApp, type LogEntry } from "./app.ts";
 export * from "./limits.ts";
 export { HOST_DEFAULT, type Listening, type ListenOptions, listen, PORT_DEFAULT } from "./node/listener.ts";
 export { type Stopped, stopServer } from "./node/stop.ts";

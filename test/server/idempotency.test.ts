@@ -1,7 +1,7 @@
 /** Writes happen once per Idempotency-Key, whatever is repeated, at the same time too (docs/spec/key-service-api.md 3.2). */
 import pg from "pg";
 import { beforeAll, describe, expect, test } from "vitest";
-import { OPERATIONS } from "../../src/server/core/app.ts";
+import { OPERATIONS } from "../../src/server/operations/index.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { freshPath, openTestHost, TestClock, tamper } from "../support/vaults.ts";

@@ -5,7 +5,7 @@
 import { connect } from "node:net";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { createApp } from "../../src/server/core/app.ts";
+import { createApp } from "../../src/server/app.ts";
 import { listen } from "../../src/server/node/listener.ts";
 import { PERMISSIONS } from "../../src/vault/index.ts";
 import { openTestHost } from "../support/vaults.ts";

@@ -1,7 +1,7 @@
 /** What an API key may: nothing that it is not told it may (docs/spec/key-service-api.md 1.1). */
 import { beforeAll, describe, expect, test } from "vitest";
-import { OPERATIONS } from "../../src/server/core/app.ts";
 import type { Operation } from "../../src/server/core/operation.ts";
+import { OPERATIONS } from "../../src/server/operations/index.ts";
 import { PERMISSIONS, type Permission } from "../../src/vault/index.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { freshPath, openTestHost } from "../support/vaults.ts";

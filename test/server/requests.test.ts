@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { OPERATIONS } from "../../src/server/core/app.ts";
+import { OPERATIONS } from "../../src/server/operations/index.ts";
 import { parseAnswer, startServer, type TestServer } from "../support/server.ts";
 import { eventually } from "../support/vaults.ts";
 import { describeVectors, reportChecked, VECTORS_DIRECTORY } from "../support/vectors.ts";

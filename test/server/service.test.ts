@@ -1,6 +1,7 @@
 /** What a server says of itself: health, metrics, OpenAPI, log; its limits of rate, its end (docs/spec/key-service-api.md 1.3, 4). */
 import { beforeAll, describe, expect, test } from "vitest";
-import { createApp, OPERATIONS } from "../../src/server/core/app.ts";
+import { createApp } from "../../src/server/app.ts";
+import { OPERATIONS } from "../../src/server/operations/index.ts";
 import { type JsonSchema, resolve, violations } from "../support/json-schema.ts";
 import {
   adminQuery,

@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { createApp } from "../../src/server/core/app.ts";
+import { createApp } from "../../src/server/app.ts";
 import { STOP_MS_MAX } from "../../src/server/limits.ts";
 import { listen } from "../../src/server/node/listener.ts";
 import { stopServer } from "../../src/server/node/stop.ts";

@@ -3,7 +3,7 @@
  * wrapped keys, KEKs and webhooks (docs/spec/key-service-api.md, API-5).
  */
 import { beforeAll, describe, expect, test } from "vitest";
-import { OPERATIONS } from "../../src/server/core/app.ts";
+import { OPERATIONS } from "../../src/server/operations/index.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
 import { type Answer, startServer, type TestServer } from "../support/server.ts";
 import { openTestHost } from "../support/vaults.ts";

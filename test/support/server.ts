@@ -7,7 +7,7 @@
  */
 import { connect } from "node:net";
 import { afterAll } from "vitest";
-import { type AppOptions, createApp, type LogEntry } from "../../src/server/core/app.ts";
+import { type AppOptions, createApp, type LogEntry } from "../../src/server/app.ts";
 import { type Listening, listen } from "../../src/server/node/listener.ts";
 import { PERMISSIONS, type Permission, type VaultHost } from "../../src/vault/index.ts";
 import { openTestHost } from "./vaults.ts";

@@ -7,10 +7,12 @@
  */
 import { z } from "zod";
 import { VERSION } from "../../version.ts";
-import { problem } from "../operations/schemas.ts";
 import type { Operation } from "./operation.ts";
 
 type Json = Record<string, unknown>;
+
+/** Of every refusal. */
+const problem = z.object({ error: z.string(), code: z.string(), message: z.string() });
 
 /** The document for a list of operations. */
 export function openApiDocument(operations: readonly Operation[]): Json {

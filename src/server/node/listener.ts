@@ -16,7 +16,7 @@ import {
 import type { AddressInfo, Socket } from "node:net";
 import { checkOptions, optionNames } from "../../base/options.ts";
 import { VaultError } from "../../errors.ts";
-import { type App, JSON_HEADERS, newRequestId } from "../core/app.ts";
+import { type App, JSON_HEADERS, newRequestId } from "../app.ts";
 import { invalidRequest, Problem, problemBody } from "../core/problems.ts";
 import {
   CONNECTIONS_MAX,

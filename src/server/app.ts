@@ -7,27 +7,23 @@
  * @module
  */
 
-import { toHex } from "../../base/bytes.ts";
-import { checkOptions, optionNames } from "../../base/options.ts";
-import { randomBytes } from "../../crypto/primitives/random.ts";
-import type { ApiKeyInfo } from "../../vault/access/api-keys.ts";
-import type { EventMode } from "../../vault/events/events.ts";
-import type { VaultHost } from "../../vault/host.ts";
-import { BODY_BYTES_SMALL_MAX, URL_CHARS_MAX } from "../limits.ts";
-import { COFFER_OPERATIONS } from "../operations/coffer-api.ts";
-import { VAULT_OPERATIONS } from "../operations/vault-api.ts";
-import { type Answer, type Asked, askedOf, responseOf } from "./exchange.ts";
-import { Metrics } from "./metrics.ts";
-import { openApiDocument } from "./openapi.ts";
-import type { Operation } from "./operation.ts";
-import { invalidRequest, Problem, problemBody, toProblem } from "./problems.ts";
-import { RateLimiter } from "./rate-limiter.ts";
-import { authenticate, idempotencyOf, queryOf, readBody, validate } from "./request.ts";
-import { type Parameters, Router } from "./router.ts";
-import { parseStrictJson } from "./strict-json.ts";
-
-/** Everything that can be asked. */
-export const OPERATIONS: readonly Operation[] = [...VAULT_OPERATIONS, ...COFFER_OPERATIONS];
+import { toHex } from "../base/bytes.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
+import { randomBytes } from "../crypto/primitives/random.ts";
+import type { ApiKeyInfo } from "../vault/access/api-keys.ts";
+import type { EventMode } from "../vault/events/events.ts";
+import type { VaultHost } from "../vault/host.ts";
+import { type Answer, type Asked, askedOf, responseOf } from "./core/exchange.ts";
+import { Metrics } from "./core/metrics.ts";
+import { openApiDocument } from "./core/openapi.ts";
+import type { Operation } from "./core/operation.ts";
+import { invalidRequest, Problem, problemBody, toProblem } from "./core/problems.ts";
+import { RateLimiter } from "./core/rate-limiter.ts";
+import { authenticate, idempotencyOf, queryOf, readBody, validate } from "./core/request.ts";
+import { type Parameters, Router } from "./core/router.ts";
+import { parseStrictJson } from "./core/strict-json.ts";
+import { BODY_BYTES_SMALL_MAX, URL_CHARS_MAX } from "./limits.ts";
+import { OPERATIONS } from "./operations/index.ts";
 
 /** One line of the log: what happened, never what was said. Only these fields exist. */
 export interface LogEntry {
