@@ -229,11 +229,9 @@ export class HttpKvService implements KvService {
       body: versionId === undefined ? {} : { version_id: versionId },
       codes: NOT_FOUND,
       signal,
-      read: (body) => {
-        const count = objectOf(body, "answer").destroyed_versions;
-        if (typeof count !== "number") throw badResponse("destroyed_versions is not a number");
-        return { destroyedVersions: count };
-      },
+      read: (body) => ({
+        destroyedVersions: numberOf(objectOf(body, "answer").destroyed_versions, "destroyed_versions"),
+      }),
     });
   }
 

@@ -141,12 +141,11 @@ export function dataKeyFromWire(body: unknown): WireDataKey {
 
 function pageFromWire<T>(body: unknown, item: (wire: Wire) => T): KvPage<T> {
   const wire = objectOf(body, "list");
-  if (!Array.isArray(wire.data)) throw badResponse("data is not a list");
   const metadata = objectOf(wire.list_metadata, "list_metadata");
   const cursor = (value: unknown, what: string) =>
     value === null || value === undefined ? null : textOf(value, what);
   return {
-    data: wire.data.map((entry) => item(objectOf(entry, "data"))),
+    data: listOf(wire.data, "data").map((entry) => item(objectOf(entry, "data"))),
     listMetadata: { before: cursor(metadata.before, "before"), after: cursor(metadata.after, "after") },
   };
 }
