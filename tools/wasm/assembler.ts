@@ -11,16 +11,18 @@
 /** Instructions that leave their results on the stack; they are put together by concatenation. */
 export type Code = readonly number[];
 
-/** Value types by their bytes (section 5.3). */
+/** The value types by their bytes (section 5.3): a 32-bit integer. */
 export const I32 = 0x7f;
+/** A vector of 16 bytes. */
 export const V128 = 0x7b;
+/** Any of the two. */
 export type ValueType = typeof I32 | typeof V128;
 
 const VOID_BLOCK = 0x40;
 const END = 0x0b;
 
 /** Unsigned LEB128 of a non-negative integer below 2^32. */
-export function uleb(value: number): number[] {
+function uleb(value: number): number[] {
   const out: number[] = [];
   let rest = value;
   do {
@@ -32,7 +34,7 @@ export function uleb(value: number): number[] {
 }
 
 /** Signed LEB128 of a 32-bit integer. */
-export function sleb(value: number): number[] {
+function sleb(value: number): number[] {
   const out: number[] = [];
   let rest = value | 0;
   for (;;) {
@@ -62,6 +64,7 @@ const lane =
 // Alignment 2^0: addresses of messages have none, and x86 and ARM do not ask for any.
 const memarg = (offset: number): number[] => [0, ...uleb(offset)];
 
+/** Instructions on 32-bit integers (section 5.4.7). */
 export const i32 = {
   const: (value: number): Code => [0x41, ...sleb(value)],
   eqz: plain(0x45),
@@ -73,12 +76,14 @@ export const i32 = {
   sub: plain(0x6b),
 } as const;
 
+/** Instructions on 64-bit integers (section 5.4.7). */
 export const i64 = {
   extendU: plain(0xad),
   shl: plain(0x86),
   const: (value: number): Code => [0x42, ...sleb(value)],
 } as const;
 
+/** Instructions on whole vectors (section 5.4.8). */
 export const v128 = {
   load: (at: Code, offset = 0): Code => [...at, 0xfd, 0x00, ...memarg(offset)],
   store: (at: Code, value: Code, offset = 0): Code => [...at, ...value, 0xfd, 0x0b, ...memarg(offset)],
@@ -90,6 +95,7 @@ export const v128 = {
   anyTrue: simd(0x53),
 } as const;
 
+/** Instructions on vectors of 16 bytes (section 5.4.8). */
 export const i8x16 = {
   /** @param lanes - 16 numbers; 0 to 15 choose from `a`, 16 to 31 from `b` */
   shuffle: (a: Code, b: Code, lanes: readonly number[]): Code => [...a, ...b, 0xfd, 0x0d, ...lanes],
@@ -104,6 +110,7 @@ export const i8x16 = {
   ltU: simd(0x26),
 } as const;
 
+/** Instructions on vectors of four 32-bit integers (section 5.4.8). */
 export const i32x4 = {
   replaceLane: lane(0x1c),
   shl: simd(0xab),
@@ -112,6 +119,7 @@ export const i32x4 = {
   add: simd(0xae),
 } as const;
 
+/** Instructions on vectors of two 64-bit integers (section 5.4.8). */
 export const i64x2 = {
   splat: simd(0x12),
   replaceLane: lane(0x1e),
@@ -129,8 +137,11 @@ export const memoryFill = (at: Code, value: Code, length: Code): Code => [
   0x00,
 ];
 
+/** A block that a branch starts again. */
 export const loop = (...body: readonly Code[]): Code => [0x03, VOID_BLOCK, ...body.flat(), END];
+/** A block that a branch leaves. */
 export const block = (...body: readonly Code[]): Code => [0x02, VOID_BLOCK, ...body.flat(), END];
+/** Runs `then` if the condition is not 0, else `otherwise`. */
 export const when = (condition: Code, then: Code, otherwise?: Code): Code => [
   ...condition,
   0x04,

@@ -14,10 +14,11 @@ import { ROOT } from "../root.ts";
 import { buildModule } from "./aes-gcm.ts";
 import { i8x16 } from "./assembler.ts";
 
+/** The generated file, from the root of the repository. */
 export const MODULE_FILE = join("src", "crypto", "aead", "wasm", "module.ts");
 
 /** The text of the file. */
-export function moduleFile(): string {
+function moduleFile(): string {
   const bytes = Uint8Array.from(buildModule());
   // The engine exchanges the instruction by its bytes: they must not occur as anything else.
   const exchanged = Buffer.from(withRelaxedSwizzle(bytes));

@@ -206,7 +206,7 @@ export function buildCipher(module: ModuleBuilder, swizzle: Swizzle) {
         when(i32.gtU(length.get, i32.const(n * BLOCK)), applyLast(w, n * BLOCK)),
       ),
     ]);
-    // What the counter became: the narrow group may have gone further than the message, which nobody continues.
+    // The counter goes on for the next piece. After a narrow group it may be too far; such a message has ended.
     ctr.body(c.setUp, setUpRotations, whole(wideWorks), whole(narrowWorks), rest, counter.get);
   }
 

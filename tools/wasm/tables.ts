@@ -9,6 +9,7 @@
  * @module
  */
 
+/** 16 bytes, looked up by a nibble. */
 export type Table = readonly number[];
 
 const range16 = Array.from({ length: 16 }, (_, i) => i);
@@ -81,8 +82,9 @@ const THETA = bytes256.find(
 const fromPair = (pair: number): number => embed4(pair & 15) ^ multiply8(embed4(pair >> 4), THETA);
 const toPair = (x: number): number => bytes256.find((pair) => fromPair(pair) === x)!;
 
-/** AES's bytes to pairs, by low and high nibble. */
+/** AES's bytes to pairs, by low nibble. */
 export const PAIR_LOW: Table = table((n) => toPair(n));
+/** The same by high nibble. */
 export const PAIR_HIGH: Table = table((n) => toPair(n << 4));
 
 // --- the inversion ---
@@ -96,7 +98,9 @@ export const PAIR_HIGH: Table = table((n) => toPair(n << 4));
 
 const INFINITY = 0x80;
 
+/** 1/n in GF(2^4). */
 export const INVERSE: Table = table((n) => (n === 0 ? INFINITY : invert4(n)));
+/** A/n in GF(2^4). */
 export const A_OVER: Table = table((n) => (n === 0 ? INFINITY : divide4(A, n)));
 
 /** 1/x from u = 1/io and t = 1/jo: k/N = (u + t)/a and i/N = (u + k/N)/a; as a byte of AES. */
@@ -109,13 +113,17 @@ function inverseFrom(u: number, t: number): number {
 const fromIo = (map: (x: number) => number): Table => table((io) => map(inverseFrom(invert4(io), 0)));
 const fromJo = (map: (x: number) => number): Table => table((jo) => map(inverseFrom(0, invert4(jo))));
 
-/** SubBytes without its constant, as pairs; and twice it (the 02 of MixColumns). */
+/** SubBytes without its constant, as pairs: the part that io decides. */
 export const SUB_IO: Table = fromIo((x) => toPair(affine(x)));
+/** The part that jo decides. */
 export const SUB_JO: Table = fromJo((x) => toPair(affine(x)));
+/** Twice the same (the 02 of MixColumns): the part that io decides. */
 export const SUB2_IO: Table = fromIo((x) => toPair(multiply8(2, affine(x))));
+/** The part that jo decides. */
 export const SUB2_JO: Table = fromJo((x) => toPair(multiply8(2, affine(x))));
-/** SubBytes without its constant, as AES's bytes: for the last round and the key schedule. */
+/** SubBytes without its constant, as AES's bytes, for the last round and the key schedule: the part that io decides. */
 export const LAST_IO: Table = fromIo(affine);
+/** The part that jo decides. */
 export const LAST_JO: Table = fromJo(affine);
 
 /** SubBytes of one byte by way of the tables, as the module computes it; a test holds it against FIPS 197. */

@@ -61,7 +61,7 @@ class NodeKey implements SyncAeadKey, PiecewiseKey {
     try {
       decipher.final();
     } catch {
-      plaintext.fill(0); // update() decrypts before the tag is checked: nobody may see it.
+      plaintext.fill(0); // update() decrypts before the tag is checked.
       throw decryptFailed();
     }
     // A plain array: a Buffer's slice() and subarray() would surprise callers of a portable library.

@@ -3,7 +3,7 @@
  *
  * Owns its descriptor and the proof that it is still the device. An application that closes a descriptor by mistake and
  * opens a file may get the same number for it; reading on would take nonces from the file. So every read names a place
- * that no file reaches: a generator has no places and answers, a file ends there, a pipe or socket refuses, and nobody's
+ * that no file reaches: a generator has no places and answers, a file ends there, a pipe or socket refuses, and no
  * position moves. This costs nothing. What is left, another character device, is found by `prove`. Must not know what
  * the bytes are for.
  *
@@ -32,6 +32,7 @@ interface Identity {
   readonly rdev: number;
 }
 
+/** The device, opened at the first read. */
 export class KernelDevice {
   readonly #fs: FileSystem;
   readonly #platform: string | undefined;
@@ -83,7 +84,7 @@ export class KernelDevice {
     } catch {
       // Closed.
     }
-    // Not closed here: it is somebody else's by now.
+    // Not closed here: the number belongs to another file by now.
     this.#fd = undefined;
   }
 

@@ -104,7 +104,7 @@ class Custody {
   }
 }
 
-/** A key that the engine holds: opaque, wiped by `release` or, should that be forgotten, after it was collected. */
+/** A key that the engine holds. `release` wipes it; a forgotten one is wiped after it was collected. */
 export class HeldKey {
   readonly custody: Custody;
 
@@ -121,8 +121,8 @@ export class WasmEngine {
   /** Whether relaxed SIMD is used. */
   readonly isRelaxed: boolean;
   /**
-   * Whose header lies ready where envelopes are written (src/crypto/envelope/fast/envelope-key.ts). Whoever else writes into
-   * the area of messages resets it.
+   * The key whose header lies ready where envelopes are written (src/crypto/envelope/fast/envelope-key.ts). Other writes to
+   * the area of messages reset it.
    */
   headerOwner: object | undefined;
   readonly #owners = new Array<Custody | undefined>(layout.SLOT_COUNT).fill(undefined);

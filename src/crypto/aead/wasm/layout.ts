@@ -28,20 +28,22 @@ export const NONCE_AT = 32;
 /** The tag: what sealing answers, what opening compares with. 16 bytes. */
 export const TAG_AT = 80;
 
-/** A message in pieces: the counter block, the mask of the tag and the sum so far. 16 bytes each. */
+/** A message in pieces: its counter block. 16 bytes. */
 export const COUNTER_AT = 96;
+/** The same: the mask of its tag. 16 bytes. */
 export const MASK_AT = 112;
+/** The same: the sum of GHASH so far. 16 bytes. */
 export const SUM_AT = 128;
 
 /** Room in which the module itself works; holds lengths and, for a moment, a keystream block. 16 bytes. */
 export const WORK_AT = 144;
 
 /** 15 round keys (FIPS 197 section 5.2), in the form that the rounds use. */
-export const ROUND_KEY_BYTES = 15 * BLOCK;
+const ROUND_KEY_BYTES = 15 * BLOCK;
 
 /** The two nibble tables of H, 16 vectors each. */
 export const HASH_TABLE_AT = ROUND_KEY_BYTES;
-export const HASH_TABLE_BYTES = 2 * 16 * BLOCK;
+const HASH_TABLE_BYTES = 2 * 16 * BLOCK;
 
 /** Everything that is derived from one key. */
 export const SLOT_BYTES = ROUND_KEY_BYTES + HASH_TABLE_BYTES;
@@ -54,9 +56,6 @@ export const SLOT_COUNT = 96;
 
 /** Where messages and associated data lie during a call; 16 bytes before it belong to it. */
 export const DATA_AT = SLOTS_AT + SLOT_COUNT * SLOT_BYTES + 4 * BLOCK;
-
-/** Bytes that messages and associated data may take in one call. Whole blocks; two blocks are left behind it. */
-export const DATA_BYTES = MEMORY_BYTES - DATA_AT - 2 * BLOCK;
 
 /** Where an envelope is put together (src/crypto/envelope/fast/envelope-key.ts): at most one area's bytes. */
 export const WRITE_AT = DATA_AT + BLOCK;
