@@ -7,7 +7,7 @@
  */
 import { invalidType, VaultError } from "../errors.ts";
 
-/** No bytes. Shared; has length 0, so nobody can change it. */
+/** No bytes. Shared: with length 0 it cannot be changed. */
 export const EMPTY: Uint8Array = new Uint8Array(0);
 
 const encoder = new TextEncoder();

@@ -1,7 +1,7 @@
 /**
  * Options: which names a call knows.
  *
- * Owns the one check of every options object: a name that nobody knows is refused, since what it was meant for would be
+ * Owns the one check of every options object: an unknown name is refused, since what it was meant for would be
  * silently left out (a `baseURL` that sends keys elsewhere, a `versioncheck` that checks nothing). Must not know what
  * options mean.
  *

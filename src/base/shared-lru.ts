@@ -35,7 +35,7 @@ export interface SharedLruOptions {
   readonly now?: (() => number) | undefined;
 }
 
-/** A cache that counts users and disposes of what nobody uses any more. */
+/** A cache that counts users, and disposes of an entry when it is dropped and out of use. */
 export class SharedLru<T extends { dispose(): void }> {
   readonly #entriesMax: number;
   readonly #ageMsMax: number;

@@ -29,10 +29,6 @@ import {
   type NativeStreamOptions,
 } from "../crypto/native/stream.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
-import { HttpKekService } from "../http/http-kek-service.ts";
-import { HttpKeyService } from "../http/http-key-service.ts";
-import { HttpKvService } from "../http/http-kv-service.ts";
-import { Transport } from "../http/transport.ts";
 import type { VaultEncryptItem } from "../keys/batches.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
 import type { Lease } from "../keys/lease.ts";
@@ -53,14 +49,12 @@ import { VaultMessages } from "./messages.ts";
 import {
   type DecryptOptions,
   type EncryptOptions,
-  HTTP_VAULT_OPTIONS,
-  PORTS_OPTIONS,
   REWRAP_OPTIONS,
   SOURCE_OPTIONS,
   STREAM_OPTIONS,
   type VaultOptions,
-  type VaultPorts,
 } from "./options.ts";
+import { portsOf } from "./ports.ts";
 import { VaultStore } from "./store.ts";
 
 /** Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. */
@@ -92,7 +86,7 @@ export class Vault extends VaultStore {
    * Encrypts one message under a data key of `keyContext`.
    *
    * @param data - text or bytes, at most 64 MiB
-   * @param keyContext - 1 to 10 names with values; whoever decrypts needs every KEK it names
+   * @param keyContext - 1 to 10 names with values; every KEK it names is needed to decrypt
    * @param associatedData - authenticated, not stored; must be given again to decrypt
    * @returns the ciphertext as base64 text
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED,
@@ -205,7 +199,7 @@ export class Vault extends VaultStore {
    * Encrypts a stream of bytes of any length into the native format, under a fresh data key.
    *
    * @returns a transform of `Uint8Array`s, to pipe through. It fails with what `encrypt` throws, and what fails or is
-   *   aborted leaves an envelope that nobody takes for a whole one
+   *   aborted leaves an envelope that is not accepted as a whole one
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED (all
    *   before any request)
    */
@@ -384,20 +378,4 @@ export class Vault extends VaultStore {
   [DISPOSE](): void {
     this.dispose();
   }
-}
-
-/** The ports of a vault: those that were given, or requests to a service. */
-function portsOf(options: VaultOptions): Pick<VaultPorts, "keys" | "kv" | "keks"> {
-  if (options.keys !== undefined) {
-    checkOptions(options, PORTS_OPTIONS, "Vault");
-    return options;
-  }
-  checkOptions(options, HTTP_VAULT_OPTIONS, "Vault");
-  const { layout, requireCommitment, cache, keys, ...http } = options;
-  const transport = new Transport(http);
-  return {
-    keys: new HttpKeyService(transport),
-    kv: new HttpKvService(transport),
-    keks: new HttpKekService(transport),
-  };
 }

@@ -24,13 +24,16 @@ export const REKEY_CONCURRENCY_DEFAULT = 8;
 /** Items of a batch that may be under way at once. Ours. */
 export const REKEY_CONCURRENCY_MAX = 1_000;
 
+/** What `rekey` and `rewrap` take. */
 export interface RekeyOptions extends CallOptions, ParseOptions {}
 
 /** Names of {@link RekeyOptions}. */
 export const REKEY_OPTIONS: OptionNames = new Set([...CALL_OPTIONS, ...PARSE_OPTIONS]);
 
+/** What became of one ciphertext of a batch. */
 export type { ItemResult };
 
+/** What `rekeyMany` and `rewrapMany` take. */
 export interface BatchOptions extends RekeyOptions {
   /** Requests under way at once: 1 to 1,000, default 8. */
   readonly concurrency?: number | undefined;

@@ -8,7 +8,7 @@
 import type { WebhookEvent } from "../wire/webhook.ts";
 import type { KeyContext } from "./types.ts";
 
-/** From where somebody acted. */
+/** From where the act came. */
 export type VaultActorSource = "api" | "dashboard";
 
 /** Who acted. */

@@ -57,7 +57,7 @@ export class NotFoundException extends Refusal {
   readonly status = 404;
 }
 
-/** The name is taken, or somebody else has changed the object. */
+/** The name is taken, or the object has been changed since it was read. */
 export class ConflictException extends Refusal {
   override readonly name = "ConflictException";
   readonly status = 409;
