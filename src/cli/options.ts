@@ -7,11 +7,10 @@
  */
 import { type Command, Option } from "commander";
 import type { ContextEntry, KeyContext } from "../crypto/keys/key-context.ts";
+import type { CommandRun, CommonFlags, Execute } from "./command-run.ts";
 import { usageError } from "./errors.ts";
 import { choiceParser, contextOf, entryParser } from "./input/arguments.ts";
 import { FORMATS, type Result } from "./output/format.ts";
-import type { Execute } from "./run.ts";
-import type { CommonFlags, Session } from "./session.ts";
 
 /** Options of every command. Given before the command's name they count as well, hidden there. */
 export function addCommonOptions(
@@ -64,7 +63,7 @@ export function addCommonOptions(
 
 /** What a command does with its arguments and options. */
 export type Action<Options> = (
-  session: Session,
+  run: CommandRun,
   options: Options,
   ...args: (string | undefined)[]
 ) => Promise<Result>;
@@ -80,7 +79,7 @@ export function bind<Options>(
   addCommonOptions(command, { needsVault, needsHost });
   command.action(async () => {
     const args = command.processedArgs as (string | undefined)[];
-    await execute(commonFlags(command), (session) => action(session, command.opts() as Options, ...args));
+    await execute(commonFlags(command), (run) => action(run, command.opts() as Options, ...args));
   });
 }
 

@@ -7,6 +7,7 @@
  */
 import { Command, type OutputConfiguration } from "commander";
 import manifest from "../../package.json" with { type: "json" };
+import type { Execute } from "./command-run.ts";
 import { addApiKeys, addEnvironments, addMigrate, addStatus } from "./commands/administration.ts";
 import { addBackup } from "./commands/backup.ts";
 import { addDecrypt } from "./commands/decrypt.ts";
@@ -19,7 +20,6 @@ import { addRekey, addRewrap } from "./commands/rekey.ts";
 import { addRekeyFile } from "./commands/rekey-file.ts";
 import { addServer } from "./commands/server.ts";
 import { addCommonOptions } from "./options.ts";
-import type { Execute } from "./run.ts";
 
 const HELP = `
 A value is given as the text itself, as @FILE, or as - for standard input, which

@@ -8,17 +8,14 @@
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
+import { CommandRun, type Execute } from "./command-run.ts";
 import { type CliError, usageError } from "./errors.ts";
 import { isStdoutTerminal, writeErr, writeOut } from "./io.ts";
 import { EXIT_LOCAL, EXIT_SIGNAL } from "./output/exit-codes.ts";
-import { type Format, type Result, render } from "./output/format.ts";
+import { type Format, render } from "./output/format.ts";
 import { commandIn } from "./output/hints.ts";
 import { describe, reportText } from "./output/report.ts";
 import { createProgram } from "./program.ts";
-import { type CommonFlags, Session } from "./session.ts";
-
-/** Runs what a command does, and writes its result. */
-export type Execute = (flags: CommonFlags, work: (session: Session) => Promise<Result>) => Promise<void>;
 
 /**
  * Signals that end a process unless it listens, and may be heard: on each of them what was begun is taken away.
@@ -56,36 +53,36 @@ class Interrupted extends Error {
 export async function run(argv: readonly string[]): Promise<number> {
   const abort = new AbortController();
   const interrupted = onSignals(abort);
-  let session: Session | undefined;
+  let run: CommandRun | undefined;
   const execute: Execute = async (flags, work) => {
-    session = new Session(flags, abort.signal);
-    const result = await work(session).finally(() => session?.close());
-    const { format, flags: given } = session;
+    run = new CommandRun(flags, abort.signal);
+    const result = await work(run).finally(() => run?.close());
+    const { format, flags: given } = run;
     await writeOut(render(result, { format, field: given.field, isTerminal: isStdoutTerminal() }));
   };
   try {
     await Promise.race([parseAndExecute(argv, execute), interrupted]);
     return 0;
   } catch (error) {
-    if (error instanceof Interrupted && session?.onInterrupt !== undefined) {
-      const exitCode = await session.onInterrupt().catch((failure) => fail(failure, argv, session));
-      await Promise.race([session.close().catch(() => {}), sleep(CLOSE_MS)]);
+    if (error instanceof Interrupted && run?.onInterrupt !== undefined) {
+      const exitCode = await run.onInterrupt().catch((failure) => fail(failure, argv, run));
+      await Promise.race([run.close().catch(() => {}), sleep(CLOSE_MS)]);
       return exitCode;
     }
     if (error instanceof Interrupted) {
-      await Promise.race([session?.close().catch(() => {}), sleep(CLOSE_MS)]);
+      await Promise.race([run?.close().catch(() => {}), sleep(CLOSE_MS)]);
       return error.exitCode;
     }
     if (error instanceof HelpShown) return error.exitCode;
-    return fail(error, argv, session);
+    return fail(error, argv, run);
   }
 }
 
 /** Reports what went wrong. @returns the exit code */
-async function fail(error: unknown, argv: readonly string[], session: Session | undefined): Promise<number> {
+async function fail(error: unknown, argv: readonly string[], run: CommandRun | undefined): Promise<number> {
   const program = createProgram(async () => {}, { writeOut: () => {}, writeErr: () => {} });
   const report = describe(error, commandIn(program, argv));
-  await writeErr(reportText(report, session?.format ?? formatIn(argv)));
+  await writeErr(reportText(report, run?.format ?? formatIn(argv)));
   return report.exitCode;
 }
 

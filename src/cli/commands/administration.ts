@@ -8,13 +8,12 @@ import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import { canonicalEntries, contextObject } from "../../crypto/keys/key-context.ts";
 import type { ApiKeyInfo, Permission } from "../../vault/index.ts";
 import { VERSION } from "../../version.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { entryParser } from "../input/arguments.ts";
 import { databaseUrl, environmentName, openTransport, SERVER_VARIABLE } from "../open.ts";
 import { addCommonOptions, bind } from "../options.ts";
 import { type Result, record, table } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 const HOST = { needsHost: true } as const;
 
@@ -35,8 +34,8 @@ export function addEnvironments(parent: Command, execute: Execute): void {
   bind(
     list,
     execute,
-    async (session: Session) => {
-      const environments = await (await session.openHost()).listEnvironments();
+    async (run: CommandRun) => {
+      const environments = await (await run.openHost()).listEnvironments();
       const rows = environments.map(({ name, id, createdAt }) => [name, id, createdAt]);
       return { view: table(["NAME", "ID", "CREATED"], rows), data: () => ({ data: environments }) };
     },
@@ -50,8 +49,8 @@ export function addEnvironments(parent: Command, execute: Execute): void {
   bind(
     create,
     execute,
-    async (session: Session, _options: unknown, name) => {
-      const environment = await (await session.openHost({ create: true })).environment(name!);
+    async (run: CommandRun, _options: unknown, name) => {
+      const environment = await (await run.openHost({ create: true })).environment(name!);
       return {
         view: record([
           ["name", environment.name],
@@ -116,9 +115,9 @@ export function addApiKeys(parent: Command, execute: Execute): void {
   bind(
     list,
     execute,
-    async (session: Session) => {
-      const host = await session.openHost();
-      const environment = await host.environment(environmentName(session.flags));
+    async (run: CommandRun) => {
+      const host = await run.openHost();
+      const environment = await host.environment(environmentName(run.flags));
       const keys = await host.apiKeys.list(environment.id);
       const rows = keys.map((key) => [
         key.id,
@@ -143,8 +142,8 @@ export function addApiKeys(parent: Command, execute: Execute): void {
   bind(
     revoke,
     execute,
-    async (session: Session, _options: unknown, id) => {
-      return apiKeyResult(await (await session.openHost()).apiKeys.revoke(id!));
+    async (run: CommandRun, _options: unknown, id) => {
+      return apiKeyResult(await (await run.openHost()).apiKeys.revoke(id!));
     },
     HOST,
   );
@@ -156,7 +155,7 @@ interface CreateOptions {
 }
 
 async function createApiKey(
-  session: Session,
+  run: CommandRun,
   options: CreateOptions,
   name: string | undefined,
 ): Promise<Result> {
@@ -170,8 +169,8 @@ async function createApiKey(
   }
   const constraints =
     options.constraint === undefined ? undefined : contextObject(canonicalEntries(options.constraint));
-  const host = await session.openHost({ create: true });
-  const environment = await host.environment(environmentName(session.flags));
+  const host = await run.openHost({ create: true });
+  const environment = await host.environment(environmentName(run.flags));
   const { key, info } = await host.apiKeys.create(environment.id, { name: name!, permissions, constraints });
   return {
     view: `${record([
@@ -220,8 +219,8 @@ Example:
   bind(
     command,
     execute,
-    async (session: Session) => {
-      const url = databaseUrl(session.flags);
+    async (run: CommandRun) => {
+      const url = databaseUrl(run.flags);
       if (url === undefined)
         throw usageError("no database was given", "name it with --database URL or COFFER_DATABASE");
       const { migratePostgres } = await import("../../vault/index.ts");
@@ -246,10 +245,10 @@ export function addStatus(parent: Command, execute: Execute): void {
   bind(
     command,
     execute,
-    async (session: Session) => {
+    async (run: CommandRun) => {
       const server =
-        session.flags.server ??
-        (session.flags.vault || session.flags.database ? undefined : process.env[SERVER_VARIABLE]);
+        run.flags.server ??
+        (run.flags.vault || run.flags.database ? undefined : process.env[SERVER_VARIABLE]);
       if (server) {
         const transport = await openTransport(server);
         const status = (await transport.send({ method: "GET", path: ["coffer", "v1", "status"] })) as {
@@ -267,7 +266,7 @@ export function addStatus(parent: Command, execute: Execute): void {
           data: () => status,
         };
       }
-      const host = await session.openHost();
+      const host = await run.openHost();
       await host.check();
       const environments = await host.listEnvironments();
       return {

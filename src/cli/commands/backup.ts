@@ -5,6 +5,7 @@
  */
 import type { Command } from "commander";
 import type { BackupReport } from "../../vault/files/backup.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { STANDARD } from "../files/file-streams.ts";
 import { checkNoKey } from "../input/paths.ts";
@@ -13,8 +14,6 @@ import { checkVaultPath, databaseUrl, rootKeyPath, VAULT_VARIABLE } from "../ope
 import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
 import { bytesText, Progress } from "../output/progress.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 const BACKUP_HELP = `
 The vault may be in use: what was answered before the backup began is in it. It is
@@ -75,19 +74,19 @@ export function addBackup(parent: Command, execute: Execute): void {
   bind(restore, execute, restoreBackup, HOST);
 }
 
-async function backUp(session: Session, { force }: BackupFlags, out: string | undefined): Promise<Result> {
-  const url = databaseUrl(session.flags);
-  if (url !== undefined) return postgresBackup(session, url);
-  const path = vaultPath(session);
+async function backUp(run: CommandRun, { force }: BackupFlags, out: string | undefined): Promise<Result> {
+  const url = databaseUrl(run.flags);
+  if (url !== undefined) return postgresBackup(run, url);
+  const path = vaultPath(run);
   if (out === undefined) throw usageError("nobody knows where to", "name the backup's file, or - for a pipe");
   checkNoKey(out, "the backup");
   if (out === STANDARD && isStdoutTerminal()) {
     throw usageError("a backup is not for a terminal", "name a file, or pipe it on");
   }
-  const { signal } = session;
+  const { signal } = run;
   let progress: Progress | undefined;
   const onProgress = (done: number, total: number): void => {
-    progress ??= new Progress((line) => void session.progress(line), total);
+    progress ??= new Progress((line) => void run.progress(line), total);
     progress.update(done);
   };
   const { backupVault, streamBackup } = await import("../../vault/files/backup.ts");
@@ -99,13 +98,13 @@ async function backUp(session: Session, { force }: BackupFlags, out: string | un
     const { bytes } = await backupVault(path, out, { signal, onProgress, force: force === true });
     return { view: `${bytesText(bytes)} backed up`, data: () => ({ bytes }) };
   } finally {
-    await session.progress();
+    await run.progress();
   }
 }
 
 /** PostgreSQL has its own tools, which know its roles, its versions and its servers. */
-async function postgresBackup(session: Session, url: string): Promise<Result> {
-  const host = await session.openHost();
+async function postgresBackup(run: CommandRun, url: string): Promise<Result> {
+  const host = await run.openHost();
   await host.check();
   const shown = new URL(url);
   shown.password = "";
@@ -123,11 +122,11 @@ async function postgresBackup(session: Session, url: string): Promise<Result> {
 }
 
 async function restoreBackup(
-  session: Session,
+  run: CommandRun,
   { check, force }: RestoreFlags,
   given: string | undefined,
 ): Promise<Result> {
-  if (databaseUrl(session.flags) !== undefined) {
+  if (databaseUrl(run.flags) !== undefined) {
     throw usageError(
       "a PostgreSQL database is restored by pg_restore",
       "`coffer backup --database URL` tells how",
@@ -135,34 +134,32 @@ async function restoreBackup(
   }
   if (given === undefined || given === STANDARD) throw usageError("name the backup's file");
   checkNoKey(given, "the backup");
-  const { signal } = session;
-  const keyPath = rootKeyPath(session.flags);
+  const { signal } = run;
+  const keyPath = rootKeyPath(run.flags);
   const { checkBackup, restoreVault } = await import("../../vault/files/backup.ts");
   const { ROOT_KEY_VARIABLE } = await import("../../vault/index.ts");
   // What stands on the command line goes before the variable, as for every command.
   if (keyPath !== undefined) delete process.env[ROOT_KEY_VARIABLE];
   if (check === true) {
-    const vault = session.flags.vault || process.env[VAULT_VARIABLE];
+    const vault = run.flags.vault || process.env[VAULT_VARIABLE];
     const { rootKeyBeside } = await import("../../vault/files/vault-path.ts");
     const beside = vault ? rootKeyBeside(vault).path : undefined;
-    return reportOf(session, await checkBackup(given, { rootKeyPath: keyPath ?? beside, signal }), []);
+    return reportOf(run, await checkBackup(given, { rootKeyPath: keyPath ?? beside, signal }), []);
   }
-  const path = vaultPath(session);
+  const path = vaultPath(run);
   const { kept, ...report } = await restoreVault(given, path, {
     rootKeyPath: keyPath,
     force: force === true,
     signal,
   });
-  if (kept.length > 0) await session.note(`what stood there is kept: ${kept.join(", ")}`);
-  return reportOf(session, report, kept);
+  if (kept.length > 0) await run.note(`what stood there is kept: ${kept.join(", ")}`);
+  return reportOf(run, report, kept);
 }
 
-async function reportOf(session: Session, report: BackupReport, kept: readonly string[]): Promise<Result> {
+async function reportOf(run: CommandRun, report: BackupReport, kept: readonly string[]): Promise<Result> {
   const { sample, bytes } = report;
   if (sample === undefined) {
-    await session.note(
-      "no root key was given: nothing was decrypted, and which root key it needs is not known",
-    );
+    await run.note("no root key was given: nothing was decrypted, and which root key it needs is not known");
   }
   return {
     view: record([
@@ -180,8 +177,8 @@ async function reportOf(session: Session, report: BackupReport, kept: readonly s
   };
 }
 
-function vaultPath(session: Session): string {
-  const path = session.flags.vault || process.env[VAULT_VARIABLE];
+function vaultPath(run: CommandRun): string {
+  const path = run.flags.vault || process.env[VAULT_VARIABLE];
   if (!path) throw usageError("no vault was given", `name its file with --vault PATH (or ${VAULT_VARIABLE})`);
   checkVaultPath(path);
   return path;

@@ -7,14 +7,13 @@ import type { Command } from "commander";
 import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
 import type { ContextEntry } from "../../crypto/keys/key-context.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { contextOf, entryParser } from "../input/arguments.ts";
 import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../input/ciphertexts.ts";
 import { readAssociatedData } from "../input/values.ts";
 import { AAD_OPTION, bind } from "../options.ts";
 import type { Result } from "../output/format.ts";
 import { checkOutFile, writeOutFile } from "../output/out-file.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 interface Options extends ReadOptions {
   readonly aad?: string;
@@ -54,7 +53,7 @@ export function addDecrypt(parent: Command, execute: Execute): void {
   bind(command, execute, decrypt);
 }
 
-async function decrypt(session: Session, options: Options, given: string | undefined): Promise<Result> {
+async function decrypt(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
   const { out } = options;
   const force = options.force === true;
   if (out !== undefined) checkOutFile(out, force);
@@ -66,8 +65,8 @@ async function decrypt(session: Session, options: Options, given: string | undef
   const associatedData = await readAssociatedData(options.aad);
   const flags = readFlags(options);
   const ciphertext = await readAndParse(given, flags);
-  const vault = await session.open();
-  const { signal } = session;
+  const vault = await run.open();
+  const { signal } = run;
   const plaintext = await vault.decrypt(ciphertext, associatedData, {
     as: "bytes",
     context,

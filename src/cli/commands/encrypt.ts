@@ -5,6 +5,7 @@
  */
 import type { Command } from "commander";
 import { LAYOUTS, type WritableLayout } from "../../crypto/envelope/envelope.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { choiceParser } from "../input/arguments.ts";
 import { ciphertextResult } from "../input/ciphertexts.ts";
 import {
@@ -24,8 +25,6 @@ import {
   requiredContext,
 } from "../options.ts";
 import type { Result } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 interface Options extends ContextOptions, SecretOptions {
   readonly aad?: string;
@@ -64,14 +63,14 @@ export function addEncrypt(parent: Command, execute: Execute): void {
   bind(command, execute, encrypt);
 }
 
-async function encrypt(session: Session, options: Options, given: string | undefined): Promise<Result> {
+async function encrypt(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
   const context = await requiredContext(options);
   const associatedData = await readAssociatedData(options.aad);
   const plaintext = await readPlaintext(given, options);
-  const vault = await session.open({ create: true });
+  const vault = await run.open({ create: true });
   const ciphertext = await vault.encrypt(plaintext, context, associatedData, {
     layout: options.layout,
-    signal: session.signal,
+    signal: run.signal,
   });
   return ciphertextResult(ciphertext);
 }

@@ -10,6 +10,7 @@ import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import type { NativeReader } from "../../crypto/native/range.ts";
 import { isVaultError } from "../../errors.ts";
 import { fetchSource } from "../../http/fetch-source.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { CliError, usageError } from "../errors.ts";
 import { openInput, openOutput, openToRead, pump, STANDARD } from "../files/file-streams.ts";
 import { checkHeaderWhole } from "../files/rekey-in-place.ts";
@@ -28,8 +29,6 @@ import {
 import type { Result } from "../output/format.ts";
 import { Hinted } from "../output/hints.ts";
 import { Progress } from "../output/progress.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 /** What encrypted files are called. */
 const SUFFIX = ".coffer";
@@ -151,35 +150,35 @@ function addReadOptions(command: Command): void {
 }
 
 async function encryptFile(
-  session: Session,
+  run: CommandRun,
   options: EncryptOptions,
   given: string | undefined,
 ): Promise<Result> {
   const path = checkInput(given);
-  const out = checkOutput(session, options.out ?? (hasOwnName(path) ? `${path}${SUFFIX}` : undefined));
+  const out = checkOutput(run, options.out ?? (hasOwnName(path) ? `${path}${SUFFIX}` : undefined));
   const context = await requiredContext(options);
   const associatedData = await readAssociatedData(options.aad);
   const files = { path, out, force: options.force === true, create: true };
   const allowEmpty = options.allowEmpty === true;
-  return transformFile(session, { ...files, allowEmpty }, (vault) =>
-    vault.encryptStream(context, associatedData, { signal: session.signal }),
+  return transformFile(run, { ...files, allowEmpty }, (vault) =>
+    vault.encryptStream(context, associatedData, { signal: run.signal }),
   );
 }
 
 async function decryptFile(
-  session: Session,
+  run: CommandRun,
   options: DecryptOptions,
   given: string | undefined,
 ): Promise<Result> {
   const path = checkInput(given);
   const bare = path.endsWith(SUFFIX) && path !== SUFFIX ? path.slice(0, -SUFFIX.length) : undefined;
-  const out = checkOutput(session, options.out ?? bare);
+  const out = checkOutput(run, options.out ?? bare);
   const reading = await readingOptions(options);
   checkHeaderWhole(path);
   const files = { path, out, force: options.force === true, create: false, allowEmpty: true };
   return hintingAtTexts(() =>
-    transformFile(session, files, (vault) =>
-      vault.decryptStream(reading.associatedData, { context: reading.context, signal: session.signal }),
+    transformFile(run, files, (vault) =>
+      vault.decryptStream(reading.associatedData, { context: reading.context, signal: run.signal }),
     ),
   );
 }
@@ -195,20 +194,20 @@ interface Files {
 }
 
 async function transformFile(
-  session: Session,
+  run: CommandRun,
   files: Files,
-  transform: (vault: Awaited<ReturnType<Session["open"]>>) => ReadableWritablePair<Uint8Array, Uint8Array>,
+  transform: (vault: Awaited<ReturnType<CommandRun["open"]>>) => ReadableWritablePair<Uint8Array, Uint8Array>,
 ): Promise<Result> {
   const input = await openInput(files.path);
   try {
-    await session.tellLeftFiles(files.out);
+    await run.tellLeftFiles(files.out);
     const output = openOutput(files.out, { replace: files.force });
     try {
-      const vault = await session.open({ create: files.create });
-      const progress = new Progress((line) => void session.progress(line), input.size);
+      const vault = await run.open({ create: files.create });
+      const progress = new Progress((line) => void run.progress(line), input.size);
       let read = 0;
       const bytes = await pump(input, transform(vault), output, {
-        signal: session.signal,
+        signal: run.signal,
         onProgress: (done) => {
           read = done;
           progress.update(done);
@@ -219,26 +218,26 @@ async function transformFile(
       return { view: "", data: () => ({ file: files.out, bytes }) };
     } finally {
       output.discard();
-      await session.progress();
+      await run.progress();
     }
   } finally {
     await input.close();
   }
 }
 
-async function catFile(session: Session, options: CatOptions, given: string | undefined): Promise<Result> {
+async function catFile(run: CommandRun, options: CatOptions, given: string | undefined): Promise<Result> {
   if (given === undefined || given === STANDARD) {
     throw usageError("cat needs a file: standard input cannot be read at any place");
   }
   checkNotAt(given);
   const { associatedData, context } = await readingOptions(options);
-  const { signal } = session;
+  const { signal } = run;
   const isAddress = /^https?:\/\//.test(given);
   if (!isAddress) checkHeaderWhole(given);
   const file = isAddress ? undefined : await openToRead(given);
   try {
     const source = file ?? (await fetchFile(given, signal));
-    const vault = await session.open();
+    const vault = await run.open();
     using reader = await hintingAtTexts(() =>
       vault.openNativeSource(source, associatedData, { context, signal }),
     );
@@ -321,7 +320,7 @@ function hasOwnName(path: string): boolean {
   }
 }
 
-function checkOutput(session: Session, out: string | undefined): string {
+function checkOutput(run: CommandRun, out: string | undefined): string {
   if (out === undefined || out === "")
     throw usageError("nobody knows where to", "name the result with --out FILE");
   if (out !== STANDARD) {
@@ -329,7 +328,7 @@ function checkOutput(session: Session, out: string | undefined): string {
     return out;
   }
   if (isStdoutTerminal()) throw binary();
-  if (session.flags.format === "json" || session.flags.field !== undefined) {
+  if (run.flags.format === "json" || run.flags.field !== undefined) {
     throw usageError("standard output is for the file: it cannot hold a result as JSON as well");
   }
   return out;

@@ -6,13 +6,12 @@
 import type { Command } from "commander";
 import { type CiphertextInfo, inspect, inspectNative } from "../../crypto/envelope/inspect.ts";
 import { claimsNative, NATIVE_HEADER_BYTES_MAX } from "../../crypto/native/format.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { openToRead } from "../files/file-streams.ts";
 import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../input/ciphertexts.ts";
 import { isPipe } from "../io.ts";
 import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 const HELP = `
 Needs no vault and no key. The ids are those of the data key and of the KEKs
@@ -36,7 +35,7 @@ export function addInspect(parent: Command, execute: Execute): void {
 }
 
 async function inspectCiphertext(
-  _session: Session,
+  _run: CommandRun,
   options: ReadOptions,
   given: string | undefined,
 ): Promise<Result> {

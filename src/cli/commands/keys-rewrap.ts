@@ -4,10 +4,9 @@
  * @module
  */
 import type { Command } from "commander";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 const HELP = `
 rewrap: the same data keys and the same contexts, wrapped under the newest
@@ -34,19 +33,19 @@ export function addRewrapStored(parent: Command, execute: Execute): void {
   bind(command, execute, rewrap);
 }
 
-async function rewrap(session: Session): Promise<Result> {
-  const vault = await session.open();
+async function rewrap(run: CommandRun): Promise<Result> {
+  const vault = await run.open();
   let interrupted = "nothing was done yet";
   const onProgress = (done: number, total: number): void => {
     interrupted = `${done} of ${total} values were done`;
-    session.progress(`${done} of ${total} values`);
+    run.progress(`${done} of ${total} values`);
   };
-  const report = await vault.rewrapKv({ signal: session.signal, onProgress }).finally(async () => {
-    await session.progress();
-    if (session.signal.aborted) await session.note(`${interrupted}: run it again to go on`);
+  const report = await vault.rewrapKv({ signal: run.signal, onProgress }).finally(async () => {
+    await run.progress();
+    if (run.signal.aborted) await run.note(`${interrupted}: run it again to go on`);
   });
   if (report.skipped > 0) {
-    await session.note(`${report.skipped} values were left as they are: their KEK is disabled or destroyed`);
+    await run.note(`${report.skipped} values were left as they are: their KEK is disabled or destroyed`);
   }
   return {
     view: record([

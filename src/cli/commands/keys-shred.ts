@@ -5,12 +5,11 @@
  */
 import type { Command } from "commander";
 import type { ShredReport } from "../../keks/index.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { durationParser, kekOf } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 import { KEK_ARGUMENT, KEK_HELP, kekVersion, VERSION_OPTION } from "./keys-states.ts";
 
 interface Options {
@@ -51,12 +50,12 @@ export function addShred(parent: Command, execute: Execute): void {
   bind(command, execute, shred);
 }
 
-async function shred(session: Session, options: Options, given: string | undefined): Promise<Result> {
+async function shred(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
   const selector = { ...kekOf(given!), version: options.version };
   const dryRun = options.dryRun === true;
   const mustAsk = !dryRun && options.yes !== true;
   if (mustAsk) checkConfirmable(false);
-  const vault = await session.open();
+  const vault = await run.open();
   if (mustAsk) {
     const foreseen = await vault.keks.shred(selector, { dryRun: true });
     await confirm(shredView(foreseen, "destroys"), `${foreseen.name}=${foreseen.value}`);

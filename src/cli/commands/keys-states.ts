@@ -5,11 +5,10 @@
  */
 import type { Command } from "commander";
 import { KEKS_PAGE_MAX, type KekInfo } from "../../keks/index.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { countParser, kekOf } from "../input/arguments.ts";
 import { bind } from "../options.ts";
 import { type Result, record, table } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 interface VersionOptions {
   readonly version?: number;
@@ -43,9 +42,9 @@ Examples:
   bind(command, execute, list);
 }
 
-async function list(session: Session, _options: unknown, given: string | undefined): Promise<Result> {
+async function list(run: CommandRun, _options: unknown, given: string | undefined): Promise<Result> {
   const selector = given === undefined ? undefined : kekOf(given);
-  const vault = await session.open();
+  const vault = await run.open();
   if (selector !== undefined) {
     const kek = await vault.keks.get(selector);
     return { view: kekView(kek), data: () => ({ data: [kek] }) };
@@ -87,9 +86,9 @@ Examples:
   $ coffer keys rewrap --vault vault.db
 `,
     );
-  bind(command, execute, async (session: Session, _options: unknown, given) => {
+  bind(command, execute, async (run: CommandRun, _options: unknown, given) => {
     const selector = kekOf(given!);
-    return kekResult(await (await session.open()).keks.rotate(selector));
+    return kekResult(await (await run.open()).keks.rotate(selector));
   });
 }
 
@@ -111,9 +110,9 @@ Examples:
   $ coffer keys disable organization_id=org_1 --vault vault.db
 `,
     );
-  bind(command, execute, async (session: Session, { version }: VersionOptions, given) => {
+  bind(command, execute, async (run: CommandRun, { version }: VersionOptions, given) => {
     const selector = { ...kekOf(given!), version };
-    return kekResult(await (await session.open()).keks.disable(selector));
+    return kekResult(await (await run.open()).keks.disable(selector));
   });
 }
 
@@ -133,9 +132,9 @@ Examples:
   $ coffer keys enable organization_id=org_1 --vault vault.db
 `,
     );
-  bind(command, execute, async (session: Session, { version }: VersionOptions, given) => {
+  bind(command, execute, async (run: CommandRun, { version }: VersionOptions, given) => {
     const selector = { ...kekOf(given!), version };
-    return kekResult(await (await session.open()).keks.enable(selector));
+    return kekResult(await (await run.open()).keks.enable(selector));
   });
 }
 

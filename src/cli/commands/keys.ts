@@ -4,8 +4,8 @@
  * @module
  */
 import type { Command } from "commander";
+import type { Execute } from "../command-run.ts";
 import { addCommonOptions } from "../options.ts";
-import type { Execute } from "../run.ts";
 import { addRewrapStored } from "./keys-rewrap.ts";
 import { addShred } from "./keys-shred.ts";
 import { addDisable, addEnable, addListKeks, addRotate } from "./keys-states.ts";

@@ -8,12 +8,11 @@ import type { Command } from "commander";
 import { VaultError } from "../../errors.ts";
 import type { Vault } from "../../facade/vault.ts";
 import { checkName } from "../../kv/rules.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { ambiguous, checkNamed, type ObjectOptions, withName } from "../input/find-object.ts";
 import { bind } from "../options.ts";
 import { type Result, record, visible } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 interface Options extends ObjectOptions {
   readonly version?: string;
@@ -43,12 +42,12 @@ export function addDestroy(parent: Command, execute: Execute): void {
   bind(command, execute, destroy);
 }
 
-async function destroy(session: Session, options: Options, name: string | undefined): Promise<Result> {
+async function destroy(run: CommandRun, options: Options, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
   if (name !== undefined) checkName(name);
   checkConfirmable(options.yes === true);
-  const vault = await session.open();
-  const { signal } = session;
+  const vault = await run.open();
+  const { signal } = run;
   const id = options.id ?? (await anyId(vault, name!, signal));
   if (options.yes !== true) {
     const what =

@@ -11,6 +11,7 @@ import { isVaultError } from "../../errors.ts";
 import type { Vault } from "../../facade/vault.ts";
 import type { KvMetadata, KvObjectWithoutValue } from "../../kv/kv-service.ts";
 import { checkName } from "../../kv/rules.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { CliError, usageError } from "../errors.ts";
 import { findLive } from "../input/find-object.ts";
 import {
@@ -22,8 +23,6 @@ import {
 } from "../input/values.ts";
 import { addContextOptions, bind, type ContextOptions, contextFrom } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 interface Options extends ContextOptions, SecretOptions {
   readonly createOnly?: boolean;
@@ -72,7 +71,7 @@ interface Put {
 }
 
 async function put(
-  session: Session,
+  run: CommandRun,
   options: Options,
   name: string | undefined,
   given: string | undefined,
@@ -84,8 +83,8 @@ async function put(
   const request = { name: name!, value: await readKvValue(given, options), context, versionCheck };
   // Without a context nothing can be made: not a vault, either.
   const create = context !== undefined && versionCheck === undefined;
-  const vault = await session.open({ create });
-  const { signal } = session;
+  const vault = await run.open({ create });
+  const { signal } = run;
   if (createOnly === true) return created(request, await createKv(vault, request, context!, signal));
   for (let attempt = 1; ; attempt++) {
     try {

@@ -6,12 +6,11 @@
 import { type Command, Option } from "commander";
 import type { KvPage, KvSummary } from "../../kv/kv-service.ts";
 import { checkName, KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { choiceParser, countParser } from "../input/arguments.ts";
 import { checkNamed, findLive, liveId, type ObjectOptions } from "../input/find-object.ts";
 import { bind } from "../options.ts";
 import { type Result, record, table, valueView } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 interface GetOptions extends ObjectOptions {
   readonly version?: string;
@@ -46,11 +45,11 @@ Examples:
   bind(command, execute, get);
 }
 
-async function get(session: Session, options: GetOptions, name: string | undefined): Promise<Result> {
+async function get(run: CommandRun, options: GetOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
   if (name !== undefined) checkName(name);
-  const vault = await session.open();
-  const { signal } = session;
+  const vault = await run.open();
+  const { signal } = run;
   const object =
     name !== undefined && options.version === undefined
       ? await vault.getName({ name }, { signal })
@@ -92,11 +91,11 @@ Examples:
   bind(command, execute, list);
 }
 
-async function list(session: Session, options: ListOptions): Promise<Result> {
+async function list(run: CommandRun, options: ListOptions): Promise<Result> {
   const { after, search, deleted, order } = options;
-  const vault = await session.open();
+  const vault = await run.open();
   const limit = options.all === true ? KV_LIST_LIMIT_MAX : options.limit;
-  const listing = vault.listKv({ after, search, deleted, order, limit }, { signal: session.signal });
+  const listing = vault.listKv({ after, search, deleted, order, limit }, { signal: run.signal });
   let page: KvPage<KvSummary>;
   if (options.all === true) {
     const data: KvSummary[] = [];
@@ -107,8 +106,8 @@ async function list(session: Session, options: ListOptions): Promise<Result> {
   }
   const next = page.listMetadata.after;
   // A script that takes a page for the whole list would miss objects silently.
-  if (next !== null && session.format === "table" && session.flags.field === undefined) {
-    await session.note(`there are more: go on with --after ${next}, or use --all`);
+  if (next !== null && run.format === "table" && run.flags.field === undefined) {
+    await run.note(`there are more: go on with --after ${next}, or use --all`);
   }
   return {
     view: table(
@@ -130,11 +129,11 @@ export function addVersions(parent: Command, execute: Execute): void {
   bind(command, execute, versions);
 }
 
-async function versions(session: Session, options: ObjectOptions, name: string | undefined): Promise<Result> {
+async function versions(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
   if (name !== undefined) checkName(name);
-  const vault = await session.open();
-  const { signal } = session;
+  const vault = await run.open();
+  const { signal } = run;
   const id = await liveId(vault, name, options, signal);
   const page = await vault.listKvVersions({ id }, { signal });
   return {
@@ -171,11 +170,11 @@ Examples:
   bind(command, execute, metadata);
 }
 
-async function metadata(session: Session, options: ObjectOptions, name: string | undefined): Promise<Result> {
+async function metadata(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
   if (name !== undefined) checkName(name);
-  const vault = await session.open();
-  const { signal } = session;
+  const vault = await run.open();
+  const { signal } = run;
   const object =
     name === undefined
       ? await vault.listKvMetadata({ id: options.id! }, { signal })

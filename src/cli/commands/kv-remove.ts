@@ -8,11 +8,10 @@ import type { Command } from "commander";
 import { VaultError } from "../../errors.ts";
 import type { Vault } from "../../facade/vault.ts";
 import { checkName } from "../../kv/rules.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { ambiguous, checkNamed, liveId, type ObjectOptions, withName } from "../input/find-object.ts";
 import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 interface DeleteOptions extends ObjectOptions {
   readonly versionCheck?: string;
@@ -42,14 +41,14 @@ Examples:
 }
 
 async function deleteObject(
-  session: Session,
+  run: CommandRun,
   options: DeleteOptions,
   name: string | undefined,
 ): Promise<Result> {
   checkNamed(name, options);
   if (name !== undefined) checkName(name);
-  const vault = await session.open();
-  const { signal } = session;
+  const vault = await run.open();
+  const { signal } = run;
   const id = await liveId(vault, name, options, signal);
   const deleted = await vault.deleteKv({ id, versionCheck: options.versionCheck }, { signal });
   return {
@@ -79,11 +78,11 @@ Examples:
   bind(command, execute, undelete);
 }
 
-async function undelete(session: Session, options: ObjectOptions, name: string | undefined): Promise<Result> {
+async function undelete(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
   if (name !== undefined) checkName(name);
-  const vault = await session.open();
-  const { signal } = session;
+  const vault = await run.open();
+  const { signal } = run;
   const id = options.id ?? (await deletedId(vault, name!, signal));
   const object = await vault.undeleteKv({ id }, { signal });
   return {

@@ -4,8 +4,8 @@
  * @module
  */
 import type { Command } from "commander";
+import type { Execute } from "../command-run.ts";
 import { addCommonOptions } from "../options.ts";
-import type { Execute } from "../run.ts";
 import { addDestroy } from "./kv-destroy.ts";
 import { addPut } from "./kv-put.ts";
 import { addGet, addList, addMetadata, addVersions } from "./kv-read.ts";

@@ -11,6 +11,7 @@ import {
   NATIVE_HEADER_BYTES_MAX,
   parseNativeHeader,
 } from "../../crypto/native/format.ts";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { type OpenFile, openOutput, openToRead, STANDARD } from "../files/file-streams.ts";
 import { checkHeaderWhole, finishRekey, replaceHeader } from "../files/rekey-in-place.ts";
@@ -18,8 +19,6 @@ import { readAt } from "../files/rekey-journal.ts";
 import { addContextOptions, bind, type ContextOptions, requiredContext } from "../options.ts";
 import type { Result } from "../output/format.ts";
 import { Progress } from "../output/progress.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 import { checkNotAt, hintingAtTexts } from "./files.ts";
 
 interface Options extends ContextOptions {
@@ -60,7 +59,7 @@ export function addRekeyFile(parent: Command, execute: Execute): void {
   bind(command, execute, rekeyFile);
 }
 
-async function rekeyFile(session: Session, options: Options, given: string | undefined): Promise<Result> {
+async function rekeyFile(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
   if (given === undefined || given === "" || given === STANDARD || options.out === STANDARD) {
     throw usageError("rekey-file needs a file: standard input and output cannot be changed in place");
   }
@@ -75,18 +74,18 @@ async function rekeyFile(session: Session, options: Options, given: string | und
       throw usageError("rekey-file needs a plain file: a pipe or a device has no header");
     // What a link points to is changed, not the link.
     const path = isCopy ? given : realpathSync(given);
-    if (!isCopy) await endInterrupted(session, path, file);
+    if (!isCopy) await endInterrupted(run, path, file);
     const old = await hintingAtTexts(async () => readHeader(file));
-    const vault = await session.open();
+    const vault = await run.open();
     using key = await vault.createRekey(
       { context, encryptedKeys: encodeBase64(old.keyBlob) },
-      { signal: session.signal },
+      { signal: run.signal },
     );
     const header = encodeNativeHeader(decodeBase64(key.encryptedKeys)!);
     const isInPlace = !isCopy && header.length === old.header.length;
     if (isInPlace) replaceHeader(path, file.fd, old.header, header);
     else
-      await copyWithHeader(session, file, {
+      await copyWithHeader(run, file, {
         header,
         bodyAt: old.header.length,
         out: options.out ?? path,
@@ -98,10 +97,10 @@ async function rekeyFile(session: Session, options: Options, given: string | und
   }
 }
 
-async function endInterrupted(session: Session, path: string, file: OpenFile): Promise<void> {
+async function endInterrupted(run: CommandRun, path: string, file: OpenFile): Promise<void> {
   const found = finishRekey(path, file.fd);
   const note = INTERRUPTED[found];
-  if (note !== undefined) await session.note(note);
+  if (note !== undefined) await run.note(note);
 }
 
 const INTERRUPTED: Partial<Readonly<Record<ReturnType<typeof finishRekey>, string>>> = {
@@ -118,13 +117,13 @@ function readHeader(file: OpenFile): { readonly header: Uint8Array; readonly key
 }
 
 async function copyWithHeader(
-  session: Session,
+  run: CommandRun,
   file: OpenFile,
   to: { header: Uint8Array; bodyAt: number; out: string; options: Options },
 ): Promise<void> {
   const { size } = file.stats;
-  const progress = new Progress((line) => void session.progress(line), size);
-  await session.tellLeftFiles(to.out);
+  const progress = new Progress((line) => void run.progress(line), size);
+  await run.tellLeftFiles(to.out);
   // Without --out the file itself is replaced: owner and permissions stay.
   const isReplaced = to.options.out === undefined;
   const output = openOutput(to.out, {
@@ -136,7 +135,7 @@ async function copyWithHeader(
     const piece = new Uint8Array(COPY_BYTES);
     let at = to.bodyAt;
     for (;;) {
-      session.signal.throwIfAborted();
+      run.signal.throwIfAborted();
       const { bytesRead } = await file.read(piece, 0, piece.length, at);
       if (bytesRead === 0) break;
       await output.write(piece.subarray(0, bytesRead));
@@ -147,6 +146,6 @@ async function copyWithHeader(
     await output.commit();
   } finally {
     output.discard();
-    await session.progress();
+    await run.progress();
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
+import type { CommandRun, Execute } from "../command-run.ts";
 import {
   addCiphertextArgument,
   ciphertextResult,
@@ -13,8 +14,6 @@ import {
 } from "../input/ciphertexts.ts";
 import { addContextOptions, bind, type ContextOptions, requiredContext } from "../options.ts";
 import type { Result } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 interface RekeyOptions extends ContextOptions, ReadOptions {}
 
@@ -66,17 +65,17 @@ export function addRewrap(parent: Command, execute: Execute): void {
   bind(command, execute, rewrap);
 }
 
-async function rekey(session: Session, options: RekeyOptions, given: string | undefined): Promise<Result> {
+async function rekey(run: CommandRun, options: RekeyOptions, given: string | undefined): Promise<Result> {
   const flags = readFlags(options);
   const context = await requiredContext(options);
   const ciphertext = await readAndParse(given, flags);
-  const vault = await session.open();
-  return ciphertextResult(await vault.rekey(ciphertext, context, { ...flags, signal: session.signal }));
+  const vault = await run.open();
+  return ciphertextResult(await vault.rekey(ciphertext, context, { ...flags, signal: run.signal }));
 }
 
-async function rewrap(session: Session, options: ReadOptions, given: string | undefined): Promise<Result> {
+async function rewrap(run: CommandRun, options: ReadOptions, given: string | undefined): Promise<Result> {
   const flags = readFlags(options);
   const ciphertext = await readAndParse(given, flags);
-  const vault = await session.open();
-  return ciphertextResult(await vault.rewrap(ciphertext, { ...flags, signal: session.signal }));
+  const vault = await run.open();
+  return ciphertextResult(await vault.rewrap(ciphertext, { ...flags, signal: run.signal }));
 }

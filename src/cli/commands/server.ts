@@ -4,14 +4,13 @@
  * @module
  */
 import { type Command, Option } from "commander";
+import type { CommandRun, Execute } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { choiceParser, countParser } from "../input/arguments.ts";
 import { writeErr, writeOut } from "../io.ts";
 import { bind } from "../options.ts";
 import { EXIT_DONE, EXIT_SERVICE } from "../output/exit-codes.ts";
 import type { Result } from "../output/format.ts";
-import type { Execute } from "../run.ts";
-import type { Session } from "../session.ts";
 
 interface ServerOptions {
   readonly port?: number;
@@ -84,15 +83,15 @@ function portParser(text: string): number {
   return text === "0" ? 0 : countParser("port", PORT_MAX)(text);
 }
 
-async function serve(session: Session, options: ServerOptions): Promise<Result> {
+async function serve(run: CommandRun, options: ServerOptions): Promise<Result> {
   const { createApp, listen, STOP_MS_MAX, stopServer, WebhookWorker } = await import("../../server/index.ts");
   const isDev = options.dev === true;
-  if (isDev && (session.flags.vault !== undefined || session.flags.database !== undefined)) {
+  if (isDev && (run.flags.vault !== undefined || run.flags.database !== undefined)) {
     throw usageError("--dev uses a vault in memory: give no other");
   }
   const host = isDev
     ? await openDev()
-    : await session.openHost({ create: options.create === true, listen: options.listen });
+    : await run.openHost({ create: options.create === true, listen: options.listen });
   const log = (options.log ?? (isDev ? "none" : "json")) === "json";
   const app = createApp({
     host,
@@ -109,10 +108,10 @@ async function serve(session: Session, options: ServerOptions): Promise<Result> 
   }, HOUSEKEEPING_MS);
   housekeeping.unref();
   const ended = Promise.withResolvers<void>();
-  session.onInterrupt = async () => {
+  run.onInterrupt = async () => {
     clearInterval(housekeeping);
     const isWhole = await stopServer({ listening, worker, close: () => host.close() });
-    if (!isWhole) await session.note(`what was still under way after ${STOP_MS_MAX / 1_000} s was cut off`);
+    if (!isWhole) await run.note(`what was still under way after ${STOP_MS_MAX / 1_000} s was cut off`);
     ended.resolve();
     return isWhole ? EXIT_DONE : EXIT_SERVICE;
   };

@@ -1,7 +1,7 @@
 /**
  * How far a long command has come: bytes, rate, time left.
  *
- * Owns the arithmetic and the line; whether there is a terminal to show it on, the session knows.
+ * Owns the arithmetic and the line; whether there is a terminal to show it on, the run knows.
  *
  * @module
  */

@@ -12,7 +12,7 @@ import type { VaultHost } from "../vault/index.ts";
 import { STANDARD } from "./files/file-streams.ts";
 import { isStderrTerminal, writeErr } from "./io.ts";
 import { openCliHost, openCliVault, type VaultFlags } from "./open.ts";
-import { type Format, visible } from "./output/format.ts";
+import { type Format, type Result, visible } from "./output/format.ts";
 import { bytesText } from "./output/progress.ts";
 
 /** Options that every command has. */
@@ -21,7 +21,11 @@ export interface CommonFlags extends VaultFlags {
   readonly field?: string | undefined;
 }
 
-export class Session {
+/** Runs what a command does, and writes its result. */
+export type Execute = (flags: CommonFlags, work: (run: CommandRun) => Promise<Result>) => Promise<void>;
+
+/** One run of one command. */
+export class CommandRun {
   readonly flags: CommonFlags;
   readonly signal: AbortSignal;
   /** Ends a command that runs until it is told to: the exit code is its own then. */
