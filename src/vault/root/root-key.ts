@@ -99,9 +99,11 @@ export function findRootKey(request: RootKeyRequest): FoundRootKey {
   if (file === undefined) {
     throw missing(`neither an argument nor a file nor ${ROOT_KEY_VARIABLE} gives it`);
   }
+  // Looked at before it is read: another process may make it in between.
+  const isThere = isTaken(file.path);
   const read = readKeyFile(file);
   if (read !== undefined) return read;
-  if (isTaken(file.path)) throw missing(`${file.what} is a symbolic link that leads nowhere`);
+  if (isThere) throw missing(`${file.what} is a symbolic link that leads nowhere`);
   if (!request.create) throw missing(`${file.what} does not exist and ${ROOT_KEY_VARIABLE} is not set`);
   if (createKeyFile(file.path)) {
     const notice = `created the root key in ${file.what}: keep a copy of it elsewhere, nothing can be read without it`;
