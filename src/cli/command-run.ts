@@ -12,7 +12,7 @@ import type { VaultHost } from "../vault/index.ts";
 import { STANDARD } from "./files/file-streams.ts";
 import { isStderrTerminal, writeErr } from "./io.ts";
 import { openCliHost, openCliVault, type VaultFlags } from "./open.ts";
-import { type Format, type Result, visible } from "./output/format.ts";
+import { type Format, visible } from "./output/format.ts";
 import { bytesText } from "./output/progress.ts";
 
 /** Options that every command has. */
@@ -21,10 +21,7 @@ export interface CommonFlags extends VaultFlags {
   readonly field?: string | undefined;
 }
 
-/** Runs what a command does, and writes its result. */
-export type Execute = (flags: CommonFlags, work: (run: CommandRun) => Promise<Result>) => Promise<void>;
-
-/** One run of one command. */
+/** One run of one verb. */
 export class CommandRun {
   readonly flags: CommonFlags;
   readonly signal: AbortSignal;

@@ -7,19 +7,27 @@
  */
 import { Command, type OutputConfiguration } from "commander";
 import manifest from "../../package.json" with { type: "json" };
-import type { Execute } from "./command-run.ts";
-import { addApiKeys, addEnvironments, addMigrate, addStatus } from "./commands/administration.ts";
-import { addBackup } from "./commands/backup.ts";
-import { addDecrypt } from "./commands/decrypt.ts";
-import { addEncrypt } from "./commands/encrypt.ts";
-import { addFiles } from "./commands/files.ts";
-import { addInspect } from "./commands/inspect.ts";
-import { addKeys } from "./commands/keys.ts";
-import { addKv } from "./commands/kv.ts";
-import { addRekey, addRewrap } from "./commands/rekey.ts";
-import { addRekeyFile } from "./commands/rekey-file.ts";
-import { addServer } from "./commands/server.ts";
-import { addCommonOptions } from "./options.ts";
+import { addAll, addCommonOptions, type Execute } from "./bind.ts";
+import type { Group, Verb } from "./command.ts";
+import { API_KEYS, ENVIRONMENTS, MIGRATE, STATUS } from "./commands/administration.ts";
+import { BACKUP, RESTORE } from "./commands/backup.ts";
+import { DECRYPT } from "./commands/decrypt.ts";
+import { ENCRYPT } from "./commands/encrypt.ts";
+import { CAT, DECRYPT_FILE, ENCRYPT_FILE } from "./commands/files.ts";
+import { INSPECT } from "./commands/inspect.ts";
+import { KEYS } from "./commands/keys.ts";
+import { KV } from "./commands/kv.ts";
+import { REKEY, REWRAP } from "./commands/rekey.ts";
+import { REKEY_FILE } from "./commands/rekey-file.ts";
+import { SERVER } from "./commands/server.ts";
+
+/** Every command, by the headings of the help. */
+const COMMANDS: readonly (readonly [heading: string, commands: readonly (Verb | Group)[]])[] = [
+  ["Ciphertexts:", [ENCRYPT, DECRYPT, INSPECT, REKEY, REWRAP]],
+  ["Files:", [ENCRYPT_FILE, DECRYPT_FILE, CAT, REKEY_FILE]],
+  ["The vault:", [KV, KEYS]],
+  ["The service:", [SERVER, ENVIRONMENTS, API_KEYS, BACKUP, RESTORE, MIGRATE, STATUS]],
+];
 
 const HELP = `
 A value is given as the text itself, as @FILE, or as - for standard input, which
@@ -54,7 +62,7 @@ Examples:
   $ coffer kv get db-password
 `;
 
-/** @param output - where help texts go */
+/** The tree, for one parse. @param output - where help texts go */
 export function createProgram(
   execute: Execute,
   output: Pick<OutputConfiguration, "writeOut" | "writeErr">,
@@ -73,25 +81,10 @@ export function createProgram(
     .helpCommand("help [command]", "show help for a command")
     .version(manifest.version, "--version", "print the version")
     .addHelpText("after", HELP);
-  addCommonOptions(program, { isHidden: true });
-  program.commandsGroup("Ciphertexts:");
-  addEncrypt(program, execute);
-  addDecrypt(program, execute);
-  addInspect(program, execute);
-  addRekey(program, execute);
-  addRewrap(program, execute);
-  program.commandsGroup("Files:");
-  addFiles(program, execute);
-  addRekeyFile(program, execute);
-  program.commandsGroup("The vault:");
-  addKv(program, execute);
-  addKeys(program, execute);
-  program.commandsGroup("The service:");
-  addServer(program, execute);
-  addEnvironments(program, execute);
-  addApiKeys(program, execute);
-  addBackup(program, execute);
-  addMigrate(program, execute);
-  addStatus(program, execute);
+  addCommonOptions(program, "hidden");
+  for (const [heading, commands] of COMMANDS) {
+    program.commandsGroup(heading);
+    addAll(program, commands, execute);
+  }
   return program;
 }

@@ -8,7 +8,8 @@
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
-import { CommandRun, type Execute } from "./command-run.ts";
+import type { Execute } from "./bind.ts";
+import { CommandRun } from "./command-run.ts";
 import { type CliError, usageError } from "./errors.ts";
 import { isStdoutTerminal, writeErr, writeOut } from "./io.ts";
 import { EXIT_LOCAL, EXIT_SIGNAL } from "./output/exit-codes.ts";
@@ -53,36 +54,40 @@ class Interrupted extends Error {
 export async function run(argv: readonly string[]): Promise<number> {
   const abort = new AbortController();
   const interrupted = onSignals(abort);
-  let run: CommandRun | undefined;
+  let current: CommandRun | undefined;
   const execute: Execute = async (flags, work) => {
-    run = new CommandRun(flags, abort.signal);
-    const result = await work(run).finally(() => run?.close());
-    const { format, flags: given } = run;
+    current = new CommandRun(flags, abort.signal);
+    const result = await work(current).finally(() => current?.close());
+    const { format, flags: given } = current;
     await writeOut(render(result, { format, field: given.field, isTerminal: isStdoutTerminal() }));
   };
   try {
     await Promise.race([parseAndExecute(argv, execute), interrupted]);
     return 0;
   } catch (error) {
-    if (error instanceof Interrupted && run?.onInterrupt !== undefined) {
-      const exitCode = await run.onInterrupt().catch((failure) => fail(failure, argv, run));
-      await Promise.race([run.close().catch(() => {}), sleep(CLOSE_MS)]);
+    if (error instanceof Interrupted && current?.onInterrupt !== undefined) {
+      const exitCode = await current.onInterrupt().catch((failure) => fail(failure, argv, current));
+      await Promise.race([current.close().catch(() => {}), sleep(CLOSE_MS)]);
       return exitCode;
     }
     if (error instanceof Interrupted) {
-      await Promise.race([run?.close().catch(() => {}), sleep(CLOSE_MS)]);
+      await Promise.race([current?.close().catch(() => {}), sleep(CLOSE_MS)]);
       return error.exitCode;
     }
     if (error instanceof HelpShown) return error.exitCode;
-    return fail(error, argv, run);
+    return fail(error, argv, current);
   }
 }
 
 /** Reports what went wrong. @returns the exit code */
-async function fail(error: unknown, argv: readonly string[], run: CommandRun | undefined): Promise<number> {
+async function fail(
+  error: unknown,
+  argv: readonly string[],
+  current: CommandRun | undefined,
+): Promise<number> {
   const program = createProgram(async () => {}, { writeOut: () => {}, writeErr: () => {} });
   const report = describe(error, commandIn(program, argv));
-  await writeErr(reportText(report, run?.format ?? formatIn(argv)));
+  await writeErr(reportText(report, current?.format ?? formatIn(argv)));
   return report.exitCode;
 }
 

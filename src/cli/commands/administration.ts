@@ -3,66 +3,59 @@
  *
  * @module
  */
-import { type Command, Option } from "commander";
+import { Option } from "commander";
 import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import { canonicalEntries, contextObject } from "../../crypto/keys/key-context.ts";
 import type { ApiKeyInfo, Permission } from "../../vault/index.ts";
 import { VERSION } from "../../version.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { type Group, option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { entryParser } from "../input/arguments.ts";
 import { databaseUrl, environmentName, openTransport, SERVER_VARIABLE } from "../open.ts";
-import { addCommonOptions, bind } from "../options.ts";
 import { type Result, record, table } from "../output/format.ts";
 
-const HOST = { needsHost: true } as const;
+/** `coffer environments list`. */
+export const ENVIRONMENTS_LIST: Verb = {
+  name: "list",
+  summary: "list environments",
+  description: "Lists the environments of the vault.",
+  needs: "host",
+  run: async (run: CommandRun) => {
+    const environments = await (await run.openHost()).listEnvironments();
+    const rows = environments.map(({ name, id, createdAt }) => [name, id, createdAt]);
+    return { view: table(["NAME", "ID", "CREATED"], rows), data: () => ({ data: environments }) };
+  },
+};
 
-export function addEnvironments(parent: Command, execute: Execute): void {
-  const group = parent
-    .command("environments")
-    .summary("list and create environments")
-    .description(
-      "Environments are tenants of one vault: keys, values and API keys of one are unknown to the others.",
-    )
-    .enablePositionalOptions()
-    .helpCommand("help [command]", "show help for a command");
-  addCommonOptions(group, { isHidden: true });
-  const list = group
-    .command("list")
-    .summary("list environments")
-    .description("Lists the environments of the vault.");
-  bind(
-    list,
-    execute,
-    async (run: CommandRun) => {
-      const environments = await (await run.openHost()).listEnvironments();
-      const rows = environments.map(({ name, id, createdAt }) => [name, id, createdAt]);
-      return { view: table(["NAME", "ID", "CREATED"], rows), data: () => ({ data: environments }) };
-    },
-    HOST,
-  );
-  const create = group
-    .command("create")
-    .summary("make an environment")
-    .description("Makes an environment; one that exists stays as it is.")
-    .argument("<name>", "1 to 64 of a-z, 0-9, - and _");
-  bind(
-    create,
-    execute,
-    async (run: CommandRun, _options: unknown, name) => {
-      const environment = await (await run.openHost({ create: true })).environment(name!);
-      return {
-        view: record([
-          ["name", environment.name],
-          ["id", environment.id],
-          ["created", environment.createdAt],
-        ]),
-        data: () => environment,
-      };
-    },
-    HOST,
-  );
-}
+/** `coffer environments create`. */
+export const ENVIRONMENTS_CREATE: Verb = {
+  name: "create",
+  summary: "make an environment",
+  description: "Makes an environment; one that exists stays as it is.",
+  arguments: [["<name>", "1 to 64 of a-z, 0-9, - and _"]],
+  needs: "host",
+  run: async (run: CommandRun, _options: unknown, name) => {
+    const environment = await (await run.openHost({ create: true })).environment(name!);
+    return {
+      view: record([
+        ["name", environment.name],
+        ["id", environment.id],
+        ["created", environment.createdAt],
+      ]),
+      data: () => environment,
+    };
+  },
+};
+
+/** The group of these verbs. */
+export const ENVIRONMENTS: Group = {
+  name: "environments",
+  summary: "list and create environments",
+  description:
+    "Environments are tenants of one vault: keys, values and API keys of one are unknown to the others.",
+  verbs: [ENVIRONMENTS_LIST, ENVIRONMENTS_CREATE],
+};
 
 const API_KEYS_HELP = `
 Permissions, as many as needed; nothing is allowed that is not listed:
@@ -82,72 +75,72 @@ Examples:
   $ coffer api-keys revoke key_0123456789ABCDEF0123456789ABCDEF --vault vault.db
 `;
 
-export function addApiKeys(parent: Command, execute: Execute): void {
-  const group = parent
-    .command("api-keys")
-    .summary("create, list and revoke API keys")
-    .description("API keys say who may ask a server for what, within one environment.")
-    .enablePositionalOptions()
-    .helpCommand("help [command]", "show help for a command")
-    .addHelpText("after", API_KEYS_HELP);
-  addCommonOptions(group, { isHidden: true });
-  const create = group
-    .command("create")
-    .summary("make an API key, which is shown once")
-    .description("Makes an API key. It is shown now and never again; only its hash is stored.")
-    .argument("<name>", "what it is for, 1 to 100 characters")
-    .addOption(
-      new Option("--permission <permission>", "what it may do; repeat it for more").argParser(
-        (text: string, previous: Permission[] | undefined) => [...(previous ?? []), text as Permission],
-      ),
-    )
-    .option(
+/** `coffer api-keys create`. */
+export const API_KEYS_CREATE: Verb = {
+  name: "create",
+  summary: "make an API key, which is shown once",
+  description: "Makes an API key. It is shown now and never again; only its hash is stored.",
+  arguments: [["<name>", "what it is for, 1 to 100 characters"]],
+  options: [
+    new Option("--permission <permission>", "what it may do; repeat it for more").argParser(
+      (text: string, previous: Permission[] | undefined) => [...(previous ?? []), text as Permission],
+    ),
+    option(
       "--constraint <name=value>",
       "an entry that contexts must have; repeat it for more",
       entryParser("constraint"),
-    )
-    .addHelpText("after", API_KEYS_HELP);
-  bind(create, execute, createApiKey, HOST);
-  const list = group
-    .command("list")
-    .summary("list API keys")
-    .description("Lists the API keys of the environment, revoked ones too.");
-  bind(
-    list,
-    execute,
-    async (run: CommandRun) => {
-      const host = await run.openHost();
-      const environment = await host.environment(environmentName(run.flags));
-      const keys = await host.apiKeys.list(environment.id);
-      const rows = keys.map((key) => [
-        key.id,
-        key.name,
-        key.permissions.join(" "),
-        constraintsText(key),
-        key.createdAt,
-        key.revokedAt ?? "",
-      ]);
-      return {
-        view: table(["ID", "NAME", "PERMISSIONS", "CONSTRAINTS", "CREATED", "REVOKED"], rows),
-        data: () => ({ data: keys }),
-      };
-    },
-    HOST,
-  );
-  const revoke = group
-    .command("revoke")
-    .summary("revoke an API key for good")
-    .description("Revokes an API key: every server refuses it within a second.")
-    .argument("<id>", "the key's id, key_…");
-  bind(
-    revoke,
-    execute,
-    async (run: CommandRun, _options: unknown, id) => {
-      return apiKeyResult(await (await run.openHost()).apiKeys.revoke(id!));
-    },
-    HOST,
-  );
-}
+    ),
+  ],
+  help: API_KEYS_HELP,
+  needs: "host",
+  run: createApiKey,
+};
+
+/** `coffer api-keys list`. */
+export const API_KEYS_LIST: Verb = {
+  name: "list",
+  summary: "list API keys",
+  description: "Lists the API keys of the environment, revoked ones too.",
+  needs: "host",
+  run: async (run: CommandRun) => {
+    const host = await run.openHost();
+    const environment = await host.environment(environmentName(run.flags));
+    const keys = await host.apiKeys.list(environment.id);
+    const rows = keys.map((key) => [
+      key.id,
+      key.name,
+      key.permissions.join(" "),
+      constraintsText(key),
+      key.createdAt,
+      key.revokedAt ?? "",
+    ]);
+    return {
+      view: table(["ID", "NAME", "PERMISSIONS", "CONSTRAINTS", "CREATED", "REVOKED"], rows),
+      data: () => ({ data: keys }),
+    };
+  },
+};
+
+/** `coffer api-keys revoke`. */
+export const API_KEYS_REVOKE: Verb = {
+  name: "revoke",
+  summary: "revoke an API key for good",
+  description: "Revokes an API key: every server refuses it within a second.",
+  arguments: [["<id>", "the key's id, key_…"]],
+  needs: "host",
+  run: async (run: CommandRun, _options: unknown, id) => {
+    return apiKeyResult(await (await run.openHost()).apiKeys.revoke(id!));
+  },
+};
+
+/** The group of these verbs. */
+export const API_KEYS: Group = {
+  name: "api-keys",
+  summary: "create, list and revoke API keys",
+  description: "API keys say who may ask a server for what, within one environment.",
+  help: API_KEYS_HELP,
+  verbs: [API_KEYS_CREATE, API_KEYS_LIST, API_KEYS_REVOKE],
+};
 
 interface CreateOptions {
   readonly permission?: readonly Permission[];
@@ -200,84 +193,71 @@ function constraintsText(key: ApiKeyInfo): string {
     .join(" ");
 }
 
-export function addMigrate(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("migrate")
-    .summary("prepare a PostgreSQL database")
-    .description(
-      "Brings a PostgreSQL database's tables to the version of this coffer. A vault's file needs no such thing.",
-    )
-    .addHelpText(
-      "after",
-      `
+/** `coffer migrate`. */
+export const MIGRATE: Verb = {
+  name: "migrate",
+  summary: "prepare a PostgreSQL database",
+  description:
+    "Brings a PostgreSQL database's tables to the version of this coffer. A vault's file needs no such thing.",
+  help: `
 Run it before the servers of a new release. Several at once take turns.
 
 Example:
   $ coffer migrate --database postgres://coffer@db/coffer
 `,
-    );
-  bind(
-    command,
-    execute,
-    async (run: CommandRun) => {
-      const url = databaseUrl(run.flags);
-      if (url === undefined)
-        throw usageError("no database was given", "name it with --database URL or COFFER_DATABASE");
-      const { migratePostgres } = await import("../../vault/index.ts");
-      const { from, to } = await migratePostgres({ url });
-      return {
-        view:
-          from === to
-            ? `the database has version ${to} already`
-            : `the database went from version ${from} to ${to}`,
-        data: () => ({ from, to }),
-      };
-    },
-    HOST,
-  );
-}
+  needs: "host",
+  run: async (run: CommandRun) => {
+    const url = databaseUrl(run.flags);
+    if (url === undefined)
+      throw usageError("no database was given", "name it with --database URL or COFFER_DATABASE");
+    const { migratePostgres } = await import("../../vault/index.ts");
+    const { from, to } = await migratePostgres({ url });
+    return {
+      view:
+        from === to
+          ? `the database has version ${to} already`
+          : `the database went from version ${from} to ${to}`,
+      data: () => ({ from, to }),
+    };
+  },
+};
 
-export function addStatus(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("status")
-    .summary("tell how a vault or a server is")
-    .description("Tells whether a vault can be opened, or a server reached and with which permissions.");
-  bind(
-    command,
-    execute,
-    async (run: CommandRun) => {
-      const server =
-        run.flags.server ??
-        (run.flags.vault || run.flags.database ? undefined : process.env[SERVER_VARIABLE]);
-      if (server) {
-        const transport = await openTransport(server);
-        const status = (await transport.send({ method: "GET", path: ["coffer", "v1", "status"] })) as {
-          version: string;
-          environment_id: string;
-          api_key: { id: string; name: string; permissions: string[] };
-        };
-        return {
-          view: record([
-            ["server", `coffer ${status.version}`],
-            ["environment", status.environment_id],
-            ["API key", `${status.api_key.name} (${status.api_key.id})`],
-            ["permissions", status.api_key.permissions.join(" ")],
-          ]),
-          data: () => status,
-        };
-      }
-      const host = await run.openHost();
-      await host.check();
-      const environments = await host.listEnvironments();
+/** `coffer status`. */
+export const STATUS: Verb = {
+  name: "status",
+  summary: "tell how a vault or a server is",
+  description: "Tells whether a vault can be opened, or a server reached and with which permissions.",
+  needs: "host",
+  run: async (run: CommandRun) => {
+    const server =
+      run.flags.server ?? (run.flags.vault || run.flags.database ? undefined : process.env[SERVER_VARIABLE]);
+    if (server) {
+      const transport = await openTransport(server);
+      const status = (await transport.send({ method: "GET", path: ["coffer", "v1", "status"] })) as {
+        version: string;
+        environment_id: string;
+        api_key: { id: string; name: string; permissions: string[] };
+      };
       return {
         view: record([
-          ["coffer", VERSION],
-          ["vault", host.vaultId],
-          ["environments", environments.map(({ name }) => name).join(" ")],
+          ["server", `coffer ${status.version}`],
+          ["environment", status.environment_id],
+          ["API key", `${status.api_key.name} (${status.api_key.id})`],
+          ["permissions", status.api_key.permissions.join(" ")],
         ]),
-        data: () => ({ version: VERSION, vaultId: host.vaultId, environments }),
+        data: () => status,
       };
-    },
-    HOST,
-  );
-}
+    }
+    const host = await run.openHost();
+    await host.check();
+    const environments = await host.listEnvironments();
+    return {
+      view: record([
+        ["coffer", VERSION],
+        ["vault", host.vaultId],
+        ["environments", environments.map(({ name }) => name).join(" ")],
+      ]),
+      data: () => ({ version: VERSION, vaultId: host.vaultId, environments }),
+    };
+  },
+};

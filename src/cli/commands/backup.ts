@@ -3,15 +3,15 @@
  *
  * @module
  */
-import type { Command } from "commander";
+
 import type { BackupReport } from "../../vault/files/backup.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { STANDARD } from "../files/file-streams.ts";
 import { checkNoKey } from "../input/paths.ts";
 import { isStdoutTerminal, writeOut } from "../io.ts";
 import { checkVaultPath, databaseUrl, rootKeyPath, VAULT_VARIABLE } from "../open.ts";
-import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
 import { bytesText, Progress } from "../output/progress.ts";
 
@@ -51,28 +51,32 @@ interface RestoreFlags extends BackupFlags {
   readonly check?: boolean;
 }
 
-const HOST = { needsHost: true } as const;
+/** `coffer backup`. */
+export const BACKUP: Verb = {
+  name: "backup",
+  summary: "copy a vault while it is in use",
+  description: "Copies a vault's file while it is in use.",
+  arguments: [["[out]", "the backup's file, or - for standard output"]],
+  options: [option("--force", "let the backup replace a file")],
+  help: BACKUP_HELP,
+  needs: "host",
+  run: backUp,
+};
 
-export function addBackup(parent: Command, execute: Execute): void {
-  const backup = parent
-    .command("backup")
-    .summary("copy a vault while it is in use")
-    .description("Copies a vault's file while it is in use.")
-    .argument("[out]", "the backup's file, or - for standard output")
-    .option("--force", "let the backup replace a file")
-    .addHelpText("after", BACKUP_HELP);
-  bind(backup, execute, backUp, HOST);
-
-  const restore = parent
-    .command("restore")
-    .summary("check a backup, or put it in place")
-    .description("Proves a backup, and puts it in the place of a vault's file.")
-    .argument("<backup>", "the backup's file")
-    .option("--check", "prove it only: change nothing")
-    .option("--force", "put it in the place of a vault that is there; that one is kept under another name")
-    .addHelpText("after", RESTORE_HELP);
-  bind(restore, execute, restoreBackup, HOST);
-}
+/** `coffer restore`. */
+export const RESTORE: Verb = {
+  name: "restore",
+  summary: "check a backup, or put it in place",
+  description: "Proves a backup, and puts it in the place of a vault's file.",
+  arguments: [["<backup>", "the backup's file"]],
+  options: [
+    option("--check", "prove it only: change nothing"),
+    option("--force", "put it in the place of a vault that is there; that one is kept under another name"),
+  ],
+  help: RESTORE_HELP,
+  needs: "host",
+  run: restoreBackup,
+};
 
 async function backUp(run: CommandRun, { force }: BackupFlags, out: string | undefined): Promise<Result> {
   const url = databaseUrl(run.flags);

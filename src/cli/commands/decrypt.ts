@@ -3,15 +3,21 @@
  *
  * @module
  */
-import type { Command } from "commander";
+
 import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
 import type { ContextEntry } from "../../crypto/keys/key-context.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { AAD_OPTION, option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { contextOf, entryParser } from "../input/arguments.ts";
-import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../input/ciphertexts.ts";
+import {
+  CIPHERTEXT_ARGUMENT,
+  CIPHERTEXT_OPTIONS,
+  type ReadOptions,
+  readAndParse,
+  readFlags,
+} from "../input/ciphertexts.ts";
 import { readAssociatedData } from "../input/values.ts";
-import { AAD_OPTION, bind } from "../options.ts";
 import type { Result } from "../output/format.ts";
 import { checkOutFile, writeOutFile } from "../output/out-file.ts";
 
@@ -34,24 +40,27 @@ Examples:
   $ coffer decrypt @secret.txt --vault vault.db --expect-context organization_id=org_1
 `;
 
-export function addDecrypt(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("decrypt")
-    .summary("decrypt a ciphertext")
-    .description("Decrypts a ciphertext of any layout.")
-    .addHelpText("after", HELP);
-  addCiphertextArgument(command)
-    .option(AAD_OPTION, "associated data, as text or @FILE: exactly what was given to encrypt")
-    .option(
+/** `coffer decrypt`. */
+export const DECRYPT: Verb = {
+  name: "decrypt",
+  summary: "decrypt a ciphertext",
+  description: "Decrypts a ciphertext of any layout.",
+  arguments: [CIPHERTEXT_ARGUMENT],
+  options: [
+    ...CIPHERTEXT_OPTIONS,
+    option(AAD_OPTION, "associated data, as text or @FILE: exactly what was given to encrypt"),
+    option(
       "--expect-context <name=value>",
       "fail unless the ciphertext's context is exactly this; repeat it for more entries",
       entryParser("expect-context"),
-    )
-    .option("--expect-context-json <text>", "the same as a JSON object or @FILE")
-    .option("--out <file>", "write to a new file that only you can read, instead of standard output")
-    .option("--force", "let --out replace a file");
-  bind(command, execute, decrypt);
-}
+    ),
+    option("--expect-context-json <text>", "the same as a JSON object or @FILE"),
+    option("--out <file>", "write to a new file that only you can read, instead of standard output"),
+    option("--force", "let --out replace a file"),
+  ],
+  help: HELP,
+  run: decrypt,
+};
 
 async function decrypt(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
   const { out } = options;

@@ -3,9 +3,18 @@
  *
  * @module
  */
-import type { Command } from "commander";
+
 import { LAYOUTS, type WritableLayout } from "../../crypto/envelope/envelope.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import {
+  AAD_HELP,
+  AAD_OPTION,
+  CONTEXT_OPTIONS,
+  type ContextOptions,
+  option,
+  requiredContext,
+  type Verb,
+} from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { choiceParser } from "../input/arguments.ts";
 import { ciphertextResult } from "../input/ciphertexts.ts";
 import {
@@ -16,14 +25,6 @@ import {
   type SecretOptions,
   VALUE_SYNTAX,
 } from "../input/values.ts";
-import {
-  AAD_HELP,
-  AAD_OPTION,
-  addContextOptions,
-  bind,
-  type ContextOptions,
-  requiredContext,
-} from "../options.ts";
 import type { Result } from "../output/format.ts";
 
 interface Options extends ContextOptions, SecretOptions {
@@ -44,24 +45,25 @@ Examples:
   $ coffer encrypt @photo.jpg --vault vault.db --context user=42 --aad user:42 > photo.txt
 `;
 
-export function addEncrypt(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("encrypt")
-    .summary("encrypt a value")
-    .description("Encrypts a value, text or any bytes, under a new data key of a key context.")
-    .argument("[value]", VALUE_SYNTAX)
-    .addHelpText("after", HELP);
-  addContextOptions(command);
-  command
-    .option(AAD_OPTION, AAD_HELP)
-    .option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP)
-    .option(
+/** `coffer encrypt`. */
+export const ENCRYPT: Verb = {
+  name: "encrypt",
+  summary: "encrypt a value",
+  description: "Encrypts a value, text or any bytes, under a new data key of a key context.",
+  arguments: [["[value]", VALUE_SYNTAX]],
+  options: [
+    ...CONTEXT_OPTIONS,
+    option(AAD_OPTION, AAD_HELP),
+    option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP),
+    option(
       "--layout <name>",
       `layout to write (${WRITABLE.join(", ")}; default iv12)`,
       choiceParser("layout", WRITABLE),
-    );
-  bind(command, execute, encrypt);
-}
+    ),
+  ],
+  help: HELP,
+  run: encrypt,
+};
 
 async function encrypt(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
   const context = await requiredContext(options);

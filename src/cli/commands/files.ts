@@ -3,14 +3,24 @@
  *
  * @module
  */
+
 import { existsSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Command } from "commander";
+import type { Option } from "commander";
 import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import type { NativeReader } from "../../crypto/native/range.ts";
 import { isVaultError } from "../../errors.ts";
 import { fetchSource } from "../../http/fetch-source.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import {
+  AAD_HELP,
+  AAD_OPTION,
+  CONTEXT_OPTIONS,
+  type ContextOptions,
+  option,
+  requiredContext,
+  type Verb,
+} from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { CliError, usageError } from "../errors.ts";
 import { openInput, openOutput, openToRead, pump, STANDARD } from "../files/file-streams.ts";
 import { checkHeaderWhole } from "../files/rekey-in-place.ts";
@@ -18,14 +28,6 @@ import { contextOf, entryParser } from "../input/arguments.ts";
 import { checkNoKey } from "../input/paths.ts";
 import { ALLOW_EMPTY_OPTION, emptyValue, readAssociatedData } from "../input/values.ts";
 import { isStdinTerminal, isStdoutTerminal } from "../io.ts";
-import {
-  AAD_HELP,
-  AAD_OPTION,
-  addContextOptions,
-  bind,
-  type ContextOptions,
-  requiredContext,
-} from "../options.ts";
 import type { Result } from "../output/format.ts";
 import { Hinted } from "../output/hints.ts";
 import { Progress } from "../output/progress.ts";
@@ -99,55 +101,63 @@ Examples:
   $ coffer cat video.mp4.coffer --range 1048576- > rest.mp4
 `;
 
-export function addFiles(parent: Command, execute: Execute): void {
-  const encrypt = parent
-    .command("encrypt-file")
-    .summary("encrypt a file of any size")
-    .description("Encrypts a file of any size under a new data key of a key context.")
-    .argument("<in>", "the file, or - for standard input")
-    .addHelpText("after", ENCRYPT_HELP);
-  addContextOptions(encrypt);
-  encrypt
-    .option(AAD_OPTION, AAD_HELP)
-    .option(ALLOW_EMPTY_OPTION, "take an empty pipe, which is refused as a mistake otherwise");
-  addOutOptions(encrypt, `where to; default the file's name with ${SUFFIX} added`);
-  bind(encrypt, execute, encryptFile);
+/** How an encrypted file is read. */
+const READ_OPTIONS: readonly Option[] = [
+  option(AAD_OPTION, "associated data, as text or @FILE: exactly what was given to encrypt"),
+  option(
+    "--expect-context <name=value>",
+    "fail unless the file's context is exactly this; repeat it for more entries",
+    entryParser("expect-context"),
+  ),
+  option("--expect-context-json <text>", "the same as a JSON object or @FILE"),
+];
 
-  const decrypt = parent
-    .command("decrypt-file")
-    .summary("decrypt a file of any size")
-    .description("Decrypts a file that encrypt-file has written.")
-    .argument("<in>", "the file, or - for standard input")
-    .addHelpText("after", DECRYPT_HELP);
-  addReadOptions(decrypt);
-  addOutOptions(decrypt, `where to; default the file's name without ${SUFFIX}`);
-  bind(decrypt, execute, decryptFile);
+/** Where a result goes. */
+const outOptions = (help: string): readonly Option[] => [
+  option("--out <file>", help),
+  option("--force", "let the result replace a file"),
+];
 
-  const cat = parent
-    .command("cat")
-    .summary("decrypt a range of a file")
-    .description("Writes a range of an encrypted file to standard output, decrypted.")
-    .argument("<in>", "the file, or a https:// address")
-    .option("--range <a-b>", "bytes of the plaintext, both ends included; default all", parseRange)
-    .addHelpText("after", CAT_HELP);
-  addReadOptions(cat);
-  bind(cat, execute, catFile);
-}
+/** `coffer encrypt-file`. */
+export const ENCRYPT_FILE: Verb = {
+  name: "encrypt-file",
+  summary: "encrypt a file of any size",
+  description: "Encrypts a file of any size under a new data key of a key context.",
+  arguments: [["<in>", "the file, or - for standard input"]],
+  options: [
+    ...CONTEXT_OPTIONS,
+    option(AAD_OPTION, AAD_HELP),
+    option(ALLOW_EMPTY_OPTION, "take an empty pipe, which is refused as a mistake otherwise"),
+    ...outOptions(`where to; default the file's name with ${SUFFIX} added`),
+  ],
+  help: ENCRYPT_HELP,
+  run: encryptFile,
+};
 
-function addOutOptions(command: Command, help: string): void {
-  command.option("--out <file>", help).option("--force", "let the result replace a file");
-}
+/** `coffer decrypt-file`. */
+export const DECRYPT_FILE: Verb = {
+  name: "decrypt-file",
+  summary: "decrypt a file of any size",
+  description: "Decrypts a file that encrypt-file has written.",
+  arguments: [["<in>", "the file, or - for standard input"]],
+  options: [...READ_OPTIONS, ...outOptions(`where to; default the file's name without ${SUFFIX}`)],
+  help: DECRYPT_HELP,
+  run: decryptFile,
+};
 
-function addReadOptions(command: Command): void {
-  command
-    .option(AAD_OPTION, "associated data, as text or @FILE: exactly what was given to encrypt")
-    .option(
-      "--expect-context <name=value>",
-      "fail unless the file's context is exactly this; repeat it for more entries",
-      entryParser("expect-context"),
-    )
-    .option("--expect-context-json <text>", "the same as a JSON object or @FILE");
-}
+/** `coffer cat`. */
+export const CAT: Verb = {
+  name: "cat",
+  summary: "decrypt a range of a file",
+  description: "Writes a range of an encrypted file to standard output, decrypted.",
+  arguments: [["<in>", "the file, or a https:// address"]],
+  options: [
+    option("--range <a-b>", "bytes of the plaintext, both ends included; default all", parseRange),
+    ...READ_OPTIONS,
+  ],
+  help: CAT_HELP,
+  run: catFile,
+};
 
 async function encryptFile(
   run: CommandRun,

@@ -3,14 +3,20 @@
  *
  * @module
  */
-import type { Command } from "commander";
+
 import { type CiphertextInfo, inspect, inspectNative } from "../../crypto/envelope/inspect.ts";
 import { claimsNative, NATIVE_HEADER_BYTES_MAX } from "../../crypto/native/format.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import type { Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { openToRead } from "../files/file-streams.ts";
-import { addCiphertextArgument, type ReadOptions, readAndParse, readFlags } from "../input/ciphertexts.ts";
+import {
+  CIPHERTEXT_ARGUMENT,
+  CIPHERTEXT_OPTIONS,
+  type ReadOptions,
+  readAndParse,
+  readFlags,
+} from "../input/ciphertexts.ts";
 import { isPipe } from "../io.ts";
-import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
 
 const HELP = `
@@ -24,15 +30,17 @@ Examples:
   $ coffer inspect @backup.tar.coffer
 `;
 
-export function addInspect(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("inspect")
-    .summary("tell layout, key ids and sizes of a ciphertext")
-    .description("Tells layout, key ids and sizes of a ciphertext, without any key.")
-    .addHelpText("after", HELP);
-  addCiphertextArgument(command);
-  bind(command, execute, inspectCiphertext, { needsVault: false });
-}
+/** `coffer inspect`. */
+export const INSPECT: Verb = {
+  name: "inspect",
+  summary: "tell layout, key ids and sizes of a ciphertext",
+  description: "Tells layout, key ids and sizes of a ciphertext, without any key.",
+  arguments: [CIPHERTEXT_ARGUMENT],
+  options: [...CIPHERTEXT_OPTIONS],
+  help: HELP,
+  needs: "nothing",
+  run: inspectCiphertext,
+};
 
 async function inspectCiphertext(
   _run: CommandRun,

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import type { Command } from "commander";
-import type { CommandRun, Execute } from "../command-run.ts";
-import { bind } from "../options.ts";
+import type { Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { type Result, record } from "../output/format.ts";
 
 const HELP = `
@@ -24,14 +23,14 @@ Examples:
   $ coffer keys rewrap --vault vault.db
 `;
 
-export function addRewrapStored(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("rewrap")
-    .summary("wrap the data keys of all stored values under the newest KEK versions")
-    .description("Wraps the data keys of all stored values under the newest KEK versions.")
-    .addHelpText("after", HELP);
-  bind(command, execute, rewrap);
-}
+/** `coffer keys rewrap`. */
+export const KEYS_REWRAP: Verb = {
+  name: "rewrap",
+  summary: "wrap the data keys of all stored values under the newest KEK versions",
+  description: "Wraps the data keys of all stored values under the newest KEK versions.",
+  help: HELP,
+  run: rewrap,
+};
 
 async function rewrap(run: CommandRun): Promise<Result> {
   const vault = await run.open();

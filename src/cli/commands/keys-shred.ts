@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { Command } from "commander";
+
 import type { ShredReport } from "../../keks/index.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { durationParser, kekOf } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
-import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
 import { KEK_ARGUMENT, KEK_HELP, kekVersion, VERSION_OPTION } from "./keys-states.ts";
 
@@ -36,19 +36,21 @@ Examples:
   $ coffer keys shred organization_id=org_1 --vault vault.db --version 1 --yes
 `;
 
-export function addShred(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("shred")
-    .summary("destroy a KEK and with it everything under it")
-    .description("Destroys a KEK, or one version of it, and makes everything under it unreadable for good.")
-    .argument(KEK_ARGUMENT, KEK_HELP)
-    .option(VERSION_OPTION, "only this version", kekVersion)
-    .option("--after <duration>", "destroy it after 90s, 15m, 36h, 7d, ...", durationParser("after"))
-    .option("--dry-run", "only tell what would be lost; change nothing")
-    .option("--yes", "do not ask")
-    .addHelpText("after", HELP);
-  bind(command, execute, shred);
-}
+/** `coffer keys shred`. */
+export const KEYS_SHRED: Verb = {
+  name: "shred",
+  summary: "destroy a KEK and with it everything under it",
+  description: "Destroys a KEK, or one version of it, and makes everything under it unreadable for good.",
+  arguments: [[KEK_ARGUMENT, KEK_HELP]],
+  options: [
+    option(VERSION_OPTION, "only this version", kekVersion),
+    option("--after <duration>", "destroy it after 90s, 15m, 36h, 7d, ...", durationParser("after")),
+    option("--dry-run", "only tell what would be lost; change nothing"),
+    option("--yes", "do not ask"),
+  ],
+  help: HELP,
+  run: shred,
+};
 
 async function shred(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
   const selector = { ...kekOf(given!), version: options.version };

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Command } from "commander";
+
 import { KEKS_PAGE_MAX, type KekInfo } from "../../keks/index.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { countParser, kekOf } from "../input/arguments.ts";
-import { bind } from "../options.ts";
 import { type Result, record, table } from "../output/format.ts";
 
 interface VersionOptions {
@@ -22,15 +22,13 @@ export const VERSION_OPTION = "--version <n>";
 const VERSION_MAX = 2 ** 32 - 1;
 export const kekVersion = countParser("version", VERSION_MAX);
 
-export function addListKeks(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("list")
-    .summary("list KEKs, or the versions of one")
-    .description("Lists the KEKs of the environment, or the versions of one KEK.")
-    .argument("[kek]", KEK_HELP)
-    .addHelpText(
-      "after",
-      `
+/** `coffer keys list`. */
+export const KEYS_LIST: Verb = {
+  name: "list",
+  summary: "list KEKs, or the versions of one",
+  description: "Lists the KEKs of the environment, or the versions of one KEK.",
+  arguments: [["[kek]", KEK_HELP]],
+  help: `
 VALUES counts the stored versions of KV values that need the KEK, or the KEK
 version; ciphertexts that are kept elsewhere are not known to the vault.
 
@@ -38,9 +36,8 @@ Examples:
   $ coffer keys list --vault vault.db
   $ coffer keys list organization_id=org_1 --vault vault.db
 `,
-    );
-  bind(command, execute, list);
-}
+  run: list,
+};
 
 async function list(run: CommandRun, _options: unknown, given: string | undefined): Promise<Result> {
   const selector = given === undefined ? undefined : kekOf(given);
@@ -63,15 +60,13 @@ async function list(run: CommandRun, _options: unknown, given: string | undefine
   return { view: table(["NAME", "VALUE", "STATE", "VERSION", "VALUES", "ID"], rows), data };
 }
 
-export function addRotate(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("rotate")
-    .summary("make a new KEK version")
-    .description("Makes a new version of a KEK, for data keys wrapped from now on.")
-    .argument(KEK_ARGUMENT, KEK_HELP)
-    .addHelpText(
-      "after",
-      `
+/** `coffer keys rotate`. */
+export const KEYS_ROTATE: Verb = {
+  name: "rotate",
+  summary: "make a new KEK version",
+  description: "Makes a new version of a KEK, for data keys wrapped from now on.",
+  arguments: [[KEK_ARGUMENT, KEK_HELP]],
+  help: `
 rotate: a new KEK version, for future wraps. Nothing that exists changes: what
 is under older versions stays there and can still be decrypted, until it is
 rewrapped and the old version is shredded. The contexts and the data keys stay
@@ -85,23 +80,20 @@ Examples:
   $ coffer keys rotate organization_id=org_1 --vault vault.db
   $ coffer keys rewrap --vault vault.db
 `,
-    );
-  bind(command, execute, async (run: CommandRun, _options: unknown, given) => {
+  run: async (run: CommandRun, _options: unknown, given) => {
     const selector = kekOf(given!);
     return kekResult(await (await run.open()).keks.rotate(selector));
-  });
-}
+  },
+};
 
-export function addDisable(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("disable")
-    .summary("put a KEK out of use")
-    .description("Puts a KEK, or one version of it, out of use until it is enabled again.")
-    .argument(KEK_ARGUMENT, KEK_HELP)
-    .option(VERSION_OPTION, "only this version", kekVersion)
-    .addHelpText(
-      "after",
-      `
+/** `coffer keys disable`. */
+export const KEYS_DISABLE: Verb = {
+  name: "disable",
+  summary: "put a KEK out of use",
+  description: "Puts a KEK, or one version of it, out of use until it is enabled again.",
+  arguments: [[KEK_ARGUMENT, KEK_HELP]],
+  options: [option(VERSION_OPTION, "only this version", kekVersion)],
+  help: `
 Nothing under it can be decrypted, and nothing new can be encrypted under its
 context, by any process that holds the vault, from now on. Nothing is lost:
 coffer keys enable takes it back.
@@ -109,34 +101,30 @@ coffer keys enable takes it back.
 Examples:
   $ coffer keys disable organization_id=org_1 --vault vault.db
 `,
-    );
-  bind(command, execute, async (run: CommandRun, { version }: VersionOptions, given) => {
+  run: async (run: CommandRun, { version }: VersionOptions, given) => {
     const selector = { ...kekOf(given!), version };
     return kekResult(await (await run.open()).keks.disable(selector));
-  });
-}
+  },
+};
 
-export function addEnable(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("enable")
-    .summary("put a KEK back into use")
-    .description("Puts a disabled KEK, or one version of it, back into use.")
-    .argument(KEK_ARGUMENT, KEK_HELP)
-    .option(VERSION_OPTION, "only this version", kekVersion)
-    .addHelpText(
-      "after",
-      `
+/** `coffer keys enable`. */
+export const KEYS_ENABLE: Verb = {
+  name: "enable",
+  summary: "put a KEK back into use",
+  description: "Puts a disabled KEK, or one version of it, back into use.",
+  arguments: [[KEK_ARGUMENT, KEK_HELP]],
+  options: [option(VERSION_OPTION, "only this version", kekVersion)],
+  help: `
 Also takes back a shred that was put off with --after, as long as it is not due.
 
 Examples:
   $ coffer keys enable organization_id=org_1 --vault vault.db
 `,
-    );
-  bind(command, execute, async (run: CommandRun, { version }: VersionOptions, given) => {
+  run: async (run: CommandRun, { version }: VersionOptions, given) => {
     const selector = { ...kekOf(given!), version };
     return kekResult(await (await run.open()).keks.enable(selector));
-  });
-}
+  },
+};
 
 function kekResult(kek: KekInfo): Result {
   return { view: kekView(kek), data: () => kek };

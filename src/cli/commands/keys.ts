@@ -3,12 +3,10 @@
  *
  * @module
  */
-import type { Command } from "commander";
-import type { Execute } from "../command-run.ts";
-import { addCommonOptions } from "../options.ts";
-import { addRewrapStored } from "./keys-rewrap.ts";
-import { addShred } from "./keys-shred.ts";
-import { addDisable, addEnable, addListKeks, addRotate } from "./keys-states.ts";
+import type { Group } from "../command.ts";
+import { KEYS_REWRAP } from "./keys-rewrap.ts";
+import { KEYS_SHRED } from "./keys-shred.ts";
+import { KEYS_DISABLE, KEYS_ENABLE, KEYS_LIST, KEYS_ROTATE } from "./keys-states.ts";
 
 const HELP = `
 A KEK (key-encrypting key) stands for one entry of a key context, such as
@@ -29,19 +27,11 @@ Examples:
   $ coffer keys shred organization_id=org_1 --vault vault.db --dry-run
 `;
 
-export function addKeys(parent: Command, execute: Execute): void {
-  const group = parent
-    .command("keys")
-    .summary("look after the vault's KEKs")
-    .description("Lists, rotates, disables and shreds the KEKs of the vault.")
-    .enablePositionalOptions()
-    .helpCommand("help [command]", "show help for a command")
-    .addHelpText("after", HELP);
-  addCommonOptions(group, { isHidden: true });
-  addListKeks(group, execute);
-  addRotate(group, execute);
-  addRewrapStored(group, execute);
-  addDisable(group, execute);
-  addEnable(group, execute);
-  addShred(group, execute);
-}
+/** The group. */
+export const KEYS: Group = {
+  name: "keys",
+  summary: "look after the vault's KEKs",
+  description: "Lists, rotates, disables and shreds the KEKs of the vault.",
+  help: HELP,
+  verbs: [KEYS_LIST, KEYS_ROTATE, KEYS_REWRAP, KEYS_DISABLE, KEYS_ENABLE, KEYS_SHRED],
+};

@@ -4,14 +4,13 @@
  * @module
  */
 
-import type { Command } from "commander";
 import { VaultError } from "../../errors.ts";
 import type { Vault } from "../../facade/vault.ts";
 import { checkName } from "../../kv/rules.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { ambiguous, checkNamed, type ObjectOptions, withName } from "../input/find-object.ts";
-import { bind } from "../options.ts";
 import { type Result, record, visible } from "../output/format.ts";
 
 interface Options extends ObjectOptions {
@@ -29,18 +28,20 @@ Examples:
   $ coffer kv destroy db-password --vault vault.db --version VERSION-ID --yes
 `;
 
-export function addDestroy(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("destroy")
-    .summary("erase an object's values for good")
-    .description("Erases the values of an object, live or deleted, for good.")
-    .argument("[name]", "the object's name, if only one object, live or deleted, has it")
-    .option("--id <id>", "the object's id, in place of its name")
-    .option("--version <id>", "only this version")
-    .option("--yes", "do not ask")
-    .addHelpText("after", HELP);
-  bind(command, execute, destroy);
-}
+/** `coffer kv destroy`. */
+export const KV_DESTROY: Verb = {
+  name: "destroy",
+  summary: "erase an object's values for good",
+  description: "Erases the values of an object, live or deleted, for good.",
+  arguments: [["[name]", "the object's name, if only one object, live or deleted, has it"]],
+  options: [
+    option("--id <id>", "the object's id, in place of its name"),
+    option("--version <id>", "only this version"),
+    option("--yes", "do not ask"),
+  ],
+  help: HELP,
+  run: destroy,
+};
 
 async function destroy(run: CommandRun, options: Options, name: string | undefined): Promise<Result> {
   checkNamed(name, options);

@@ -4,14 +4,15 @@
  * @module
  */
 
-import { type Command, Option } from "commander";
+import { Option } from "commander";
 import { equalBytes } from "../../base/bytes.ts";
 import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { isVaultError } from "../../errors.ts";
 import type { Vault } from "../../facade/vault.ts";
 import type { KvMetadata, KvObjectWithoutValue } from "../../kv/kv-service.ts";
 import { checkName } from "../../kv/rules.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { CONTEXT_OPTIONS, type ContextOptions, contextFrom, option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { CliError, usageError } from "../errors.ts";
 import { findLive } from "../input/find-object.ts";
 import {
@@ -21,7 +22,6 @@ import {
   type SecretOptions,
   VALUE_SYNTAX,
 } from "../input/values.ts";
-import { addContextOptions, bind, type ContextOptions, contextFrom } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
 
 interface Options extends ContextOptions, SecretOptions {
@@ -43,25 +43,24 @@ Examples:
   $ echo -n new | coffer kv put db-password --vault vault.db --version-check VERSION-ID
 `;
 
-export function addPut(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("put")
-    .summary("store a value")
-    .description("Stores a value: makes an object, or writes a new version of it.")
-    .argument("<name>", "the object's name")
-    .argument("[value]", `UTF-8 text of at most 64 KiB: ${VALUE_SYNTAX}`)
-    .addHelpText("after", HELP);
-  addContextOptions(command);
-  command
-    .option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP)
-    .option("--version-check <id>", "write only if this version is the current one")
-    .addOption(
-      new Option("--create-only", "fail if there is an object of this name already").conflicts(
-        "versionCheck",
-      ),
-    );
-  bind(command, execute, put);
-}
+/** `coffer kv put`. */
+export const KV_PUT: Verb = {
+  name: "put",
+  summary: "store a value",
+  description: "Stores a value: makes an object, or writes a new version of it.",
+  arguments: [
+    ["<name>", "the object's name"],
+    ["[value]", `UTF-8 text of at most 64 KiB: ${VALUE_SYNTAX}`],
+  ],
+  options: [
+    ...CONTEXT_OPTIONS,
+    option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP),
+    option("--version-check <id>", "write only if this version is the current one"),
+    new Option("--create-only", "fail if there is an object of this name already").conflicts("versionCheck"),
+  ],
+  help: HELP,
+  run: put,
+};
 
 interface Put {
   readonly name: string;

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type Command, Option } from "commander";
+import { Option } from "commander";
 import type { KvPage, KvSummary } from "../../kv/kv-service.ts";
 import { checkName, KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { choiceParser, countParser } from "../input/arguments.ts";
 import { checkNamed, findLive, liveId, type ObjectOptions } from "../input/find-object.ts";
-import { bind } from "../options.ts";
 import { type Result, record, table, valueView } from "../output/format.ts";
 
 interface GetOptions extends ObjectOptions {
@@ -25,25 +25,24 @@ interface ListOptions {
   readonly order?: "asc" | "desc";
 }
 
-export function addGet(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("get")
-    .summary("print a value")
-    .description("Prints a stored value, exactly as it was given; on a terminal a line break follows.")
-    .argument("[name]", "the object's name")
-    .option("--id <id>", "the object's id, in place of its name")
-    .option("--version <id>", "an old version (see coffer kv versions)")
-    .addHelpText(
-      "after",
-      `
+/** `coffer kv get`. */
+export const KV_GET: Verb = {
+  name: "get",
+  summary: "print a value",
+  description: "Prints a stored value, exactly as it was given; on a terminal a line break follows.",
+  arguments: [["[name]", "the object's name"]],
+  options: [
+    option("--id <id>", "the object's id, in place of its name"),
+    option("--version <id>", "an old version (see coffer kv versions)"),
+  ],
+  help: `
 Examples:
   $ coffer kv get db-password --vault vault.db
   $ coffer kv get db-password --vault vault.db --version VERSION-ID
   $ coffer kv get db-password --vault vault.db --format json
 `,
-    );
-  bind(command, execute, get);
-}
+  run: get,
+};
 
 async function get(run: CommandRun, options: GetOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
@@ -60,36 +59,35 @@ async function get(run: CommandRun, options: GetOptions, name: string | undefine
   return { view: valueView(object.value), data: () => object };
 }
 
-export function addList(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("list")
-    .summary("list objects")
-    .description("Lists objects by name and id, the newest first; values are not read.")
-    .option(
+/** `coffer kv list`. */
+export const KV_LIST: Verb = {
+  name: "list",
+  summary: "list objects",
+  description: "Lists objects by name and id, the newest first; values are not read.",
+  options: [
+    option(
       "--limit <n>",
       `objects on a page: 1 to ${KV_LIST_LIMIT_MAX}, default ${KV_LIST_LIMIT_DEFAULT}`,
       countParser("limit", KV_LIST_LIMIT_MAX),
-    )
-    .option("--after <id>", "go on after this object, the last one of the page before")
-    .option("--search <text>", "only names that hold this text")
-    .option("--deleted", "list deleted objects instead of live ones")
-    .addOption(new Option("--all", "every page").conflicts("limit"))
-    .option(
+    ),
+    option("--after <id>", "go on after this object, the last one of the page before"),
+    option("--search <text>", "only names that hold this text"),
+    option("--deleted", "list deleted objects instead of live ones"),
+    new Option("--all", "every page").conflicts("limit"),
+    option(
       "--order <order>",
       "by creation: asc or desc (the default)",
       choiceParser("order", ["asc", "desc"]),
-    )
-    .addHelpText(
-      "after",
-      `
+    ),
+  ],
+  help: `
 Examples:
   $ coffer kv list --vault vault.db --limit 50
   $ coffer kv list --vault vault.db --search password --all --format json
   $ coffer kv list --vault vault.db --deleted
 `,
-    );
-  bind(command, execute, list);
-}
+  run: list,
+};
 
 async function list(run: CommandRun, options: ListOptions): Promise<Result> {
   const { after, search, deleted, order } = options;
@@ -118,16 +116,16 @@ async function list(run: CommandRun, options: ListOptions): Promise<Result> {
   };
 }
 
-export function addVersions(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("versions")
-    .summary("list the versions of an object")
-    .description("Lists the versions of an object, the newest first. Sizes are of what is stored, encrypted.")
-    .argument("[name]", "the object's name")
-    .option("--id <id>", "the object's id, in place of its name")
-    .addHelpText("after", "\nExamples:\n  $ coffer kv versions db-password --vault vault.db\n");
-  bind(command, execute, versions);
-}
+/** `coffer kv versions`. */
+export const KV_VERSIONS: Verb = {
+  name: "versions",
+  summary: "list the versions of an object",
+  description: "Lists the versions of an object, the newest first. Sizes are of what is stored, encrypted.",
+  arguments: [["[name]", "the object's name"]],
+  options: [option("--id <id>", "the object's id, in place of its name")],
+  help: "\nExamples:\n  $ coffer kv versions db-password --vault vault.db\n",
+  run: versions,
+};
 
 async function versions(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
@@ -152,23 +150,20 @@ async function versions(run: CommandRun, options: ObjectOptions, name: string | 
   };
 }
 
-export function addMetadata(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("metadata")
-    .summary("show an object without its value")
-    .description("Shows an object without its value, which is not printed.")
-    .argument("[name]", "the object's name")
-    .option("--id <id>", "the object's id, in place of its name")
-    .addHelpText(
-      "after",
-      `
+/** `coffer kv metadata`. */
+export const KV_METADATA: Verb = {
+  name: "metadata",
+  summary: "show an object without its value",
+  description: "Shows an object without its value, which is not printed.",
+  arguments: [["[name]", "the object's name"]],
+  options: [option("--id <id>", "the object's id, in place of its name")],
+  help: `
 Examples:
   $ coffer kv metadata db-password --vault vault.db
   $ coffer kv metadata db-password --vault vault.db --field metadata.versionId
 `,
-    );
-  bind(command, execute, metadata);
-}
+  run: metadata,
+};
 
 async function metadata(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);

@@ -4,41 +4,37 @@
  * @module
  */
 
-import type { Command } from "commander";
 import { VaultError } from "../../errors.ts";
 import type { Vault } from "../../facade/vault.ts";
 import { checkName } from "../../kv/rules.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { ambiguous, checkNamed, liveId, type ObjectOptions, withName } from "../input/find-object.ts";
-import { bind } from "../options.ts";
 import { type Result, record } from "../output/format.ts";
 
 interface DeleteOptions extends ObjectOptions {
   readonly versionCheck?: string;
 }
 
-export function addDelete(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("delete")
-    .summary("hide an object and free its name")
-    .description(
-      "Hides an object and frees its name. Its versions stay in the vault until they are destroyed.",
-    )
-    .argument("[name]", "the object's name")
-    .option("--id <id>", "the object's id, in place of its name")
-    .option("--version-check <id>", "delete only if this version is the current one")
-    .addHelpText(
-      "after",
-      `
+/** `coffer kv delete`. */
+export const KV_DELETE: Verb = {
+  name: "delete",
+  summary: "hide an object and free its name",
+  description: "Hides an object and frees its name. Its versions stay in the vault until they are destroyed.",
+  arguments: [["[name]", "the object's name"]],
+  options: [
+    option("--id <id>", "the object's id, in place of its name"),
+    option("--version-check <id>", "delete only if this version is the current one"),
+  ],
+  help: `
 See also: coffer kv undelete, which brings the object back; coffer kv destroy,
 which erases its values.
 
 Examples:
   $ coffer kv delete db-password --vault vault.db
 `,
-    );
-  bind(command, execute, deleteObject);
-}
+  run: deleteObject,
+};
 
 async function deleteObject(
   run: CommandRun,
@@ -60,23 +56,20 @@ async function deleteObject(
   };
 }
 
-export function addUndelete(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("undelete")
-    .summary("bring a deleted object back")
-    .description("Brings a deleted object back, with all its versions.")
-    .argument("[name]", "the object's name, if only one object of this name has been deleted")
-    .option("--id <id>", "the object's id, in place of its name")
-    .addHelpText(
-      "after",
-      `
+/** `coffer kv undelete`. */
+export const KV_UNDELETE: Verb = {
+  name: "undelete",
+  summary: "bring a deleted object back",
+  description: "Brings a deleted object back, with all its versions.",
+  arguments: [["[name]", "the object's name, if only one object of this name has been deleted"]],
+  options: [option("--id <id>", "the object's id, in place of its name")],
+  help: `
 Examples:
   $ coffer kv undelete db-password --vault vault.db
   $ coffer kv list --vault vault.db --deleted
 `,
-    );
-  bind(command, execute, undelete);
-}
+  run: undelete,
+};
 
 async function undelete(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);

@@ -3,13 +3,11 @@
  *
  * @module
  */
-import type { Command } from "commander";
-import type { Execute } from "../command-run.ts";
-import { addCommonOptions } from "../options.ts";
-import { addDestroy } from "./kv-destroy.ts";
-import { addPut } from "./kv-put.ts";
-import { addGet, addList, addMetadata, addVersions } from "./kv-read.ts";
-import { addDelete, addUndelete } from "./kv-remove.ts";
+import type { Group } from "../command.ts";
+import { KV_DESTROY } from "./kv-destroy.ts";
+import { KV_PUT } from "./kv-put.ts";
+import { KV_GET, KV_LIST, KV_METADATA, KV_VERSIONS } from "./kv-read.ts";
+import { KV_DELETE, KV_UNDELETE } from "./kv-remove.ts";
 
 const HELP = `
 Every put makes a new version; old ones stay until they are destroyed. An
@@ -23,21 +21,11 @@ Examples:
   $ coffer kv list --vault vault.db
 `;
 
-export function addKv(parent: Command, execute: Execute): void {
-  const group = parent
-    .command("kv")
-    .summary("keep small secrets in the vault")
-    .description("Keeps small secrets, each under a name, with all their versions, in the vault.")
-    .enablePositionalOptions()
-    .helpCommand("help [command]", "show help for a command")
-    .addHelpText("after", HELP);
-  addCommonOptions(group, { isHidden: true });
-  addPut(group, execute);
-  addGet(group, execute);
-  addList(group, execute);
-  addDelete(group, execute);
-  addUndelete(group, execute);
-  addDestroy(group, execute);
-  addVersions(group, execute);
-  addMetadata(group, execute);
-}
+/** The group. */
+export const KV: Group = {
+  name: "kv",
+  summary: "keep small secrets in the vault",
+  description: "Keeps small secrets, each under a name, with all their versions, in the vault.",
+  help: HELP,
+  verbs: [KV_PUT, KV_GET, KV_LIST, KV_DELETE, KV_UNDELETE, KV_DESTROY, KV_VERSIONS, KV_METADATA],
+};

@@ -3,20 +3,20 @@
  *
  * @module
  */
+
 import { realpathSync } from "node:fs";
-import type { Command } from "commander";
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
 import {
   encodeNativeHeader,
   NATIVE_HEADER_BYTES_MAX,
   parseNativeHeader,
 } from "../../crypto/native/format.ts";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { CONTEXT_OPTIONS, type ContextOptions, option, requiredContext, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { type OpenFile, openOutput, openToRead, STANDARD } from "../files/file-streams.ts";
 import { checkHeaderWhole, finishRekey, replaceHeader } from "../files/rekey-in-place.ts";
 import { readAt } from "../files/rekey-journal.ts";
-import { addContextOptions, bind, type ContextOptions, requiredContext } from "../options.ts";
 import type { Result } from "../output/format.ts";
 import { Progress } from "../output/progress.ts";
 import { checkNotAt, hintingAtTexts } from "./files.ts";
@@ -45,19 +45,20 @@ Examples:
   $ coffer rekey-file backup.tar.coffer --out moved.coffer --context organization_id=org_2
 `;
 
-export function addRekeyFile(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("rekey-file")
-    .summary("move an encrypted file to another key context")
-    .description("Moves an encrypted file to another key context without touching its data.")
-    .argument("<file>", "the file, which is changed where it is")
-    .addHelpText("after", HELP);
-  addContextOptions(command);
-  command
-    .option("--out <file>", "leave the file as it is and write a new one")
-    .option("--force", "let --out replace a file");
-  bind(command, execute, rekeyFile);
-}
+/** `coffer rekey-file`. */
+export const REKEY_FILE: Verb = {
+  name: "rekey-file",
+  summary: "move an encrypted file to another key context",
+  description: "Moves an encrypted file to another key context without touching its data.",
+  arguments: [["<file>", "the file, which is changed where it is"]],
+  options: [
+    ...CONTEXT_OPTIONS,
+    option("--out <file>", "leave the file as it is and write a new one"),
+    option("--force", "let --out replace a file"),
+  ],
+  help: HELP,
+  run: rekeyFile,
+};
 
 async function rekeyFile(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
   if (given === undefined || given === "" || given === STANDARD || options.out === STANDARD) {

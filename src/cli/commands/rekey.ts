@@ -3,16 +3,16 @@
  *
  * @module
  */
-import type { Command } from "commander";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { CONTEXT_OPTIONS, type ContextOptions, requiredContext, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import {
-  addCiphertextArgument,
+  CIPHERTEXT_ARGUMENT,
+  CIPHERTEXT_OPTIONS,
   ciphertextResult,
   type ReadOptions,
   readAndParse,
   readFlags,
 } from "../input/ciphertexts.ts";
-import { addContextOptions, bind, type ContextOptions, requiredContext } from "../options.ts";
 import type { Result } from "../output/format.ts";
 
 interface RekeyOptions extends ContextOptions, ReadOptions {}
@@ -45,25 +45,27 @@ Examples:
   $ coffer rewrap @secret.txt --vault vault.db > newer.txt
 `;
 
-export function addRekey(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("rekey")
-    .summary("move a ciphertext to another key context")
-    .description("Moves a ciphertext to another key context without touching its data.")
-    .addHelpText("after", REKEY_HELP);
-  addContextOptions(addCiphertextArgument(command));
-  bind(command, execute, rekey);
-}
+/** `coffer rekey`. */
+export const REKEY: Verb = {
+  name: "rekey",
+  summary: "move a ciphertext to another key context",
+  description: "Moves a ciphertext to another key context without touching its data.",
+  arguments: [CIPHERTEXT_ARGUMENT],
+  options: [...CIPHERTEXT_OPTIONS, ...CONTEXT_OPTIONS],
+  help: REKEY_HELP,
+  run: rekey,
+};
 
-export function addRewrap(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("rewrap")
-    .summary("wrap a ciphertext's data key under the newest KEK versions")
-    .description("Wraps a ciphertext's data key under the newest KEK versions without touching its data.")
-    .addHelpText("after", REWRAP_HELP);
-  addCiphertextArgument(command);
-  bind(command, execute, rewrap);
-}
+/** `coffer rewrap`. */
+export const REWRAP: Verb = {
+  name: "rewrap",
+  summary: "wrap a ciphertext's data key under the newest KEK versions",
+  description: "Wraps a ciphertext's data key under the newest KEK versions without touching its data.",
+  arguments: [CIPHERTEXT_ARGUMENT],
+  options: [...CIPHERTEXT_OPTIONS],
+  help: REWRAP_HELP,
+  run: rewrap,
+};
 
 async function rekey(run: CommandRun, options: RekeyOptions, given: string | undefined): Promise<Result> {
   const flags = readFlags(options);

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { type Command, Option } from "commander";
-import type { CommandRun, Execute } from "../command-run.ts";
+import { Option } from "commander";
+import { option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { choiceParser, countParser } from "../input/arguments.ts";
 import { writeErr, writeOut } from "../io.ts";
-import { bind } from "../options.ts";
 import { EXIT_DONE, EXIT_SERVICE } from "../output/exit-codes.ts";
 import type { Result } from "../output/format.ts";
 
@@ -49,35 +49,32 @@ const HOUSEKEEPING_MS = 60_000;
 const PORT_MAX = 65_535;
 const RATE_MAX = 10_000_000;
 
-export function addServer(parent: Command, execute: Execute): void {
-  const command = parent
-    .command("server")
-    .summary("serve the Vault API over HTTP")
-    .description("Serves the Vault API over HTTP, until it is interrupted.")
-    .addOption(new Option("--port <n>", "port, 0 for any (default 8200)").argParser(portParser))
-    .option("--host <address>", "address to listen on (default 127.0.0.1)")
-    .option("--create", "make the vault if there is none, instead of refusing to start")
-    .option("--dev", "a throw-away vault in memory, with an API key that is printed")
-    .addOption(
-      new Option("--log <how>", "json or none (default json; none with --dev)").argParser(
-        choiceParser("log", ["json", "none"] as const),
-      ),
-    )
-    .addOption(
-      new Option("--events <which>", "record all events, or those of changes only")
-        .default("all")
-        .argParser(choiceParser("events", ["all", "changes"] as const)),
-    )
-    .addOption(
-      new Option("--rate-limit <n>", "requests per minute and API key that this server takes").argParser(
-        countParser("rate-limit", RATE_MAX),
-      ),
-    )
-    .option("--webhook-allow <network...>", "networks that webhooks may reach although they are not public")
-    .option("--no-listen", "do not use LISTEN: for a connection pooler in transaction mode")
-    .addHelpText("after", HELP);
-  bind(command, execute, serve, { needsHost: true });
-}
+/** `coffer server`. */
+export const SERVER: Verb = {
+  name: "server",
+  summary: "serve the Vault API over HTTP",
+  description: "Serves the Vault API over HTTP, until it is interrupted.",
+  options: [
+    new Option("--port <n>", "port, 0 for any (default 8200)").argParser(portParser),
+    option("--host <address>", "address to listen on (default 127.0.0.1)"),
+    option("--create", "make the vault if there is none, instead of refusing to start"),
+    option("--dev", "a throw-away vault in memory, with an API key that is printed"),
+    new Option("--log <how>", "json or none (default json; none with --dev)").argParser(
+      choiceParser("log", ["json", "none"] as const),
+    ),
+    new Option("--events <which>", "record all events, or those of changes only")
+      .default("all")
+      .argParser(choiceParser("events", ["all", "changes"] as const)),
+    new Option("--rate-limit <n>", "requests per minute and API key that this server takes").argParser(
+      countParser("rate-limit", RATE_MAX),
+    ),
+    option("--webhook-allow <network...>", "networks that webhooks may reach although they are not public"),
+    option("--no-listen", "do not use LISTEN: for a connection pooler in transaction mode"),
+  ],
+  help: HELP,
+  needs: "host",
+  run: serve,
+};
 
 function portParser(text: string): number {
   return text === "0" ? 0 : countParser("port", PORT_MAX)(text);

@@ -6,7 +6,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import type { Command } from "commander";
+import { Option } from "commander";
 import { LAYOUTS, type Layout, parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import { inspect } from "../../crypto/envelope/inspect.ts";
 import { isVaultError, type VaultError } from "../../errors.ts";
@@ -27,17 +27,22 @@ export interface ReadFlags {
   readonly lenient: boolean | undefined;
 }
 
-export function addCiphertextArgument(command: Command): Command {
-  return command
-    .argument("[ciphertext]", "the text itself, @FILE, or - for standard input")
-    .option(
-      "--layout <name>",
-      `accept only this layout; repeat it for more (${LAYOUTS.join(", ")}; default all)`,
-      choicesParser("layout", LAYOUTS),
-    )
-    .option("--lenient", "accept what lenient peers write: base64 with white space, without padding");
-}
+/** The argument that is a ciphertext. */
+export const CIPHERTEXT_ARGUMENT = [
+  "[ciphertext]",
+  "the text itself, @FILE, or - for standard input",
+] as const;
 
+/** How it is read: {@link ReadOptions}. */
+export const CIPHERTEXT_OPTIONS: readonly Option[] = [
+  new Option(
+    "--layout <name>",
+    `accept only this layout; repeat it for more (${LAYOUTS.join(", ")}; default all)`,
+  ).argParser(choicesParser("layout", LAYOUTS)),
+  new Option("--lenient", "accept what lenient peers write: base64 with white space, without padding"),
+];
+
+/** The library's options for the command's. */
 export const readFlags = ({ layout, lenient }: ReadOptions): ReadFlags => ({ layouts: layout, lenient });
 
 /** Reads a ciphertext and looks whether it is one: no vault is needed for that. @throws as `parseEnvelope` */
