@@ -19,13 +19,13 @@ import { clearExpiredAnswers, IdempotentWrites } from "./access/idempotency.ts";
 import { type EventActor, EventLog, type EventMode } from "./events/events.ts";
 import { Webhooks } from "./events/webhooks.ts";
 import { newId } from "./ids.ts";
-import { RootKeys } from "./keks/kek.ts";
 import { EmbeddedKeyService } from "./keks/key-service.ts";
 import { Keyring } from "./keks/keyring.ts";
 import { destroyDueKeks, KekLifecycle } from "./keks/lifecycle.ts";
 import { EmbeddedKvStore } from "./kv/store.ts";
 import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
 import { findRootKey, type RootKeyRequest } from "./root/root-key.ts";
+import { RootKeys } from "./root/root-keys.ts";
 import type { Database, WaitOptions } from "./storage/database.ts";
 
 /** An environment: a tenant of a host. */

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
-import { RootKeys } from "../../src/vault/keks/kek.ts";
+import { RootKeys } from "../../src/vault/root/root-keys.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { base64, fromBase64, toHexText, utf8Bytes } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";

@@ -10,8 +10,8 @@
 import { equalBytes, fromUtf8, utf8 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
-import type { RootKeys } from "../keks/kek.ts";
 import { EXPIRED_ANSWERS_PER_WRITE, IDEMPOTENT_ANSWER_MS } from "../limits.ts";
+import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Sql } from "../storage/database.ts";
 
 /** A request by which it is known when it is repeated. Nothing of it is in clear. */

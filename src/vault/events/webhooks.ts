@@ -11,7 +11,6 @@ import { fromUtf8, toHex, utf8 } from "../../base/bytes.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { invalidRange, VaultError } from "../../errors.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
-import type { RootKeys } from "../keks/kek.ts";
 import {
   DELIVERIES_PAGE_MAX,
   DELIVERY_ATTEMPTS_MAX,
@@ -24,6 +23,7 @@ import {
   WEBHOOK_SECRET_BYTES,
   WEBHOOK_SECRET_PREFIX,
 } from "../limits.ts";
+import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Row } from "../storage/database.ts";
 import { EVENT_KINDS, type EventKind, toEvent, type VaultEvent } from "./events.ts";
 

@@ -31,8 +31,8 @@ import { decryptFailed, isVaultError, VaultError } from "../../errors.ts";
 import type { KekState } from "../../keks/kek-service.ts";
 import type { EventSink } from "../events/events.ts";
 import { CONTEXT_CACHE_MAX } from "../limits.ts";
+import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Row, Sql, WaitOptions } from "../storage/database.ts";
-import type { RootKeys } from "./kek.ts";
 import { damagedKek, insertKekVersion, kekName, storedText } from "./rows.ts";
 
 /** A data key that was made or unwrapped; the key is the caller's to zero. */

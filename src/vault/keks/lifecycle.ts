@@ -24,8 +24,8 @@ import type { CallOptions } from "../../keys/key-service.ts";
 import type { Access } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import type { EventSink } from "../events/events.ts";
+import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Sql } from "../storage/database.ts";
-import type { RootKeys } from "./kek.ts";
 import {
   findKek,
   insertKekVersion,

@@ -14,8 +14,8 @@ import {
 } from "../../crypto/keys/key-context.ts";
 import { VaultError } from "../../errors.ts";
 import type { KekInfo, KekSelector, KekState } from "../../keks/kek-service.ts";
+import type { KekIdentity, RootKeys } from "../root/root-keys.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
-import type { KekIdentity, RootKeys } from "./kek.ts";
 
 /** A KEK as it is stored. */
 export interface KekRow {
