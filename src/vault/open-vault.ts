@@ -25,6 +25,7 @@ import { openPostgres } from "./storage/postgres/open.ts";
 import { POSTGRES_OPTIONS, type PostgresOptions } from "./storage/postgres/options.ts";
 import { IN_MEMORY } from "./storage/sqlite/open.ts";
 
+/** How to open a vault in a file. */
 export interface OpenVaultOptions {
   /** The vault's file, or `:memory:`. Its directory is made if need be, both closed to other users. */
   readonly path: string;

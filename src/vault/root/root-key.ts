@@ -30,7 +30,7 @@ import { fileError } from "../storage/sqlite/errors.ts";
 /** The environment variable that may hold the root key, as base64. */
 export const ROOT_KEY_VARIABLE = "COFFER_ROOT_KEY";
 
-/** Mode of the file: nobody else may read it. */
+/** Mode of the file: its owner alone may read it. */
 const FILE_MODE = 0o600;
 const OTHERS_MASK = 0o077;
 
@@ -66,6 +66,7 @@ export function rootKeyFile(
   return { path, what: `the file beside the vault (its path with ${ROOT_KEY_SUFFIX} added)` };
 }
 
+/** Where the root key may come from. */
 export interface RootKeyRequest {
   /** The key itself: 32 bytes, or their base64. */
   readonly argument: Uint8Array | string | undefined;

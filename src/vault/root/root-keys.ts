@@ -1,8 +1,8 @@
 /**
- * KEKs at rest: how the root key wraps them (docs/spec/keyring.md section 2).
+ * All that is derived from the root key (docs/spec/keyring.md section 2).
  *
- * Owns the derivations from the root key, the associated data of a wrapped KEK, and the check by which a wrong
- * root key is known at once. Must not know storage or data keys.
+ * Owns the derivations, the associated data of a wrapped KEK, and the check by which a wrong root key is known at once. Must
+ * not know storage or data keys.
  *
  * @module
  */
