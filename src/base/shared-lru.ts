@@ -122,7 +122,6 @@ export class SharedLru<T extends { dispose(): void }> {
   drop(entry: SharedEntry<T>): void {
     // Another entry may have taken its place.
     if (this.#entries.get(entry.id) === entry) this.#entries.delete(entry.id);
-    if (this.#newest === entry) this.#newest = undefined;
     entry.isDropped = true;
     disposeIfUnused(entry);
   }

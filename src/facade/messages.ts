@@ -105,7 +105,9 @@ export class VaultMessages {
         }
       }
       const context = checkedContext(keyContext);
-      const plaintext = copyBytes(plaintextBytes(data));
+      const bytes = plaintextBytes(data);
+      // The bytes of a text are this call's own.
+      const plaintext = typeof data === "string" ? bytes : copyBytes(bytes);
       try {
         const made = await this.#keys.createDataKey({ context }, options);
         return await lend(made, (key) => encryptEnvelope(plaintext, key, aad, layout));

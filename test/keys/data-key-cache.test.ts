@@ -463,3 +463,31 @@ test("[KEY-46] the cache shows no key", async () => {
   expectNoTrace(cache, [fromBase64(dataKey)]);
   expect(inspect(cache, { showHidden: true, depth: 10 })).not.toContain(keys);
 });
+
+describe("guessing the key of a ciphertext", () => {
+  /** A text that differs from others where the cache looks. */
+  const ciphertext = (n: number): string => "A".repeat(228) + String.fromCharCode(65 + n).repeat(100);
+
+  test("counts as a use of the key", async () => {
+    const cache = new DataKeyCache({ now, maxEntries: 2 });
+    const [a, b, c] = [await wrapped(), await wrapped(), await wrapped()];
+    await cache.use(service, a.keys, dataKeyOf);
+    await cache.use(service, b.keys, dataKeyOf);
+    cache.noteCiphertext(service, ciphertext(0), a.keys);
+    expect(cache.guessKey(service, ciphertext(0))?.dataKey).toBe(a.dataKey);
+    await cache.use(service, c.keys, dataKeyOf);
+    await settle();
+    expect(disposed()).toEqual([false, true, false]);
+  });
+
+  test("goes by a bounded number of notes", async () => {
+    const cache = new DataKeyCache({ now, maxEntries: 1 });
+    const { keys } = await wrapped();
+    await cache.use(service, keys, dataKeyOf);
+    for (let n = 0; n < 5; n++) cache.noteCiphertext(service, ciphertext(n), keys);
+    expect(cache.guessKey(service, ciphertext(0))).toBeDefined();
+    cache.noteCiphertext(service, ciphertext(5), keys);
+    expect(cache.guessKey(service, ciphertext(0))).toBeUndefined();
+    expect(cache.guessKey(service, ciphertext(5))).toBeDefined();
+  });
+});
