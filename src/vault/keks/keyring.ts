@@ -2,7 +2,7 @@
  * The keyring: data keys under all KEKs of their context (docs/spec/keyring.md section 3).
  *
  * Owns the way from a context to its KEKs and from those to the wrapping key, and what of it is kept in memory:
- * wrapping keys, for as long as no process has changed a KEK. Must not know states' changes (kek-lifecycle.ts) or
+ * wrapping keys, for as long as no process has changed a KEK. Must not know changes of states (lifecycle.ts) or
  * the store.
  *
  * @module
