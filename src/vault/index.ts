@@ -17,15 +17,6 @@ export { SHRED_DELAY_MS_MAX } from "../keks/limits.ts";
 export type { RewrapReport } from "../kv/kv-service.ts";
 export { type ApiKeyInfo, type ApiKeys, PERMISSIONS, type Permission } from "./access/api-keys.ts";
 export {
-  EVENT_KINDS,
-  type EventActor,
-  type EventData,
-  type EventKind,
-  type EventMode,
-  type VaultEvent,
-} from "./events/events.ts";
-export type { DeadDelivery, Delivery, WebhookInfo, Webhooks } from "./events/webhooks.ts";
-export {
   BACKUP_SAMPLE,
   type BackupOptions,
   type BackupReport,
@@ -35,7 +26,16 @@ export {
   type RestoreOptions,
   restoreVault,
   streamBackup,
-} from "./files/backup.ts";
+} from "./backup.ts";
+export {
+  EVENT_KINDS,
+  type EventActor,
+  type EventData,
+  type EventKind,
+  type EventMode,
+  type VaultEvent,
+} from "./events/events.ts";
+export type { DeadDelivery, Delivery, WebhookInfo, Webhooks } from "./events/webhooks.ts";
 export { ROOT_KEY_SUFFIX } from "./files/vault-path.ts";
 export type { EnvironmentInfo, HostSession, Principal, VaultHost } from "./host.ts";
 export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";

@@ -14,6 +14,11 @@ export interface Room {
   readonly files?: readonly string[];
   /** Runs in browsers and on edge runtimes as well: no `node:` module and no Node global at run time. */
   readonly portable: boolean;
+  /**
+   * Folders and files of the room from low to high, by path relative to the room: each may import itself and those before
+   * it. A file that no row holds is above them all. Without it the room has no inner order.
+   */
+  readonly order?: readonly string[];
   /** External packages that the room may import. */
   readonly packages: readonly AllowedPackage[];
 }
@@ -33,6 +38,16 @@ export const ROOMS: readonly Room[] = [
   {
     name: "crypto",
     portable: true,
+    order: [
+      "limits.ts",
+      "associated-data.ts",
+      "primitives",
+      "aead",
+      "keys",
+      "native",
+      "envelope",
+      "envelope/fast",
+    ],
     packages: [
       { name: "@noble/ciphers", files: NOBLE_FILES },
       { name: "@noble/hashes", files: NOBLE_FILES },
@@ -50,14 +65,51 @@ export const ROOMS: readonly Room[] = [
   {
     name: "vault",
     portable: false,
+    order: [
+      "limits.ts",
+      "needed-runtime.ts",
+      "ids.ts",
+      "root/key-text.ts",
+      "files/atomic-file.ts",
+      "files/vault-path.ts",
+      "storage",
+      "files",
+      "root",
+      "events",
+      "access",
+      "events/webhooks.ts",
+      "keks",
+      "kv",
+      "host.ts",
+      "open-vault.ts",
+    ],
     packages: [{ name: "pg", files: /^vault\/storage\/postgres\/(options|connection)\.ts$/ }],
   },
   {
     name: "server",
     portable: false,
+    order: ["limits.ts", "core", "operations", "app.ts", "webhooks", "node"],
     packages: [{ name: "zod" }],
   },
-  { name: "cli", portable: false, packages: [{ name: "commander" }] },
+  {
+    name: "cli",
+    portable: false,
+    order: [
+      "errors.ts",
+      "io.ts",
+      "output",
+      "input",
+      "files",
+      "open.ts",
+      "command-run.ts",
+      "command.ts",
+      "commands",
+      "bind.ts",
+      "program.ts",
+      "run.ts",
+    ],
+    packages: [{ name: "commander" }],
+  },
 ];
 
 /** The room that the file belongs to, by its path relative to `src/`; undefined if the house has none for it. */
@@ -68,6 +120,29 @@ export function roomOf(path: string): Room | undefined {
   return ROOMS.find((room) => room.files === undefined && room.name === directory);
 }
 
+/**
+ * Where in its room's order a file stands; the longest row that holds it counts.
+ *
+ * @param path - relative to `src/`
+ * @returns its place from 0, one behind the last for a file that no row holds; undefined if the room has no order
+ */
+export function placeInRoom(room: Room, path: string): { place: number; row: string } | undefined {
+  const { order } = room;
+  if (order === undefined) return undefined;
+  const inside = path.slice(room.name.length + 1);
+  let found = { place: order.length, row: inside };
+  let length = -1;
+  for (const [place, row] of order.entries()) {
+    const holds = row === inside || inside.startsWith(`${row}/`);
+    if (holds && row.length > length) {
+      found = { place, row };
+      length = row.length;
+    }
+  }
+  return found;
+}
+
+/** Whether a room lies above another. */
 export const isAbove = (room: Room, other: Room): boolean => ROOMS.indexOf(room) > ROOMS.indexOf(other);
 
 /** The files that may name a cipher implementation: `@noble/*`, `node:crypto`, Web Crypto. */

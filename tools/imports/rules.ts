@@ -13,6 +13,7 @@ import {
   isAbove,
   NODE_GLOBALS,
   PROVIDER_FILES,
+  placeInRoom,
   ROOMS,
   type Room,
   RUNTIME_FILE,
@@ -24,6 +25,7 @@ import { type Import, type SourceFacts, scanFiles } from "./scan.ts";
 export type Rule =
   | "unknown-room"
   | "layer"
+  | "inner-layer"
   | "cycle"
   | "outside-src"
   | "unresolved"
@@ -121,7 +123,7 @@ class FileCheck {
     }
   }
 
-  #relative(room: Room, specifier: string, { line, typeOnly }: Import): void {
+  #relative(room: Room, specifier: string, { line }: Import): void {
     const target = resolve(dirname(this.#path), specifier);
     const to = relative(this.#src, target);
     if (to.startsWith("..")) {
@@ -140,7 +142,15 @@ class FileCheck {
       const message = `${room.name} may not import ${other.name}, which lies above it: "${specifier}"`;
       this.#report(line, "layer", message);
     }
-    if (other === room && !typeOnly) this.#edges.push({ from: this.#name, to, line });
+    if (other !== room) return;
+    // Types count: what a file must not know it must not name either.
+    this.#edges.push({ from: this.#name, to, line });
+    const own = placeInRoom(room, this.#name);
+    const its = placeInRoom(room, to);
+    if (own !== undefined && its !== undefined && its.place > own.place) {
+      const message = `${room.name}/${own.row} may not import ${room.name}/${its.row}, which lies above it: "${specifier}"`;
+      this.#report(line, "inner-layer", message);
+    }
   }
 
   #builtin(room: Room, specifier: string, { line, typeOnly }: Import): void {

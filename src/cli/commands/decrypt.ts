@@ -9,6 +9,7 @@ import { fromUtf8 } from "../../base/bytes.ts";
 import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import { AAD_OPTION, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
+import { checkOutFile, writeOutFile } from "../files/out-file.ts";
 import { contextOf, entryParser } from "../input/arguments.ts";
 import {
   CIPHERTEXT_ARGUMENT,
@@ -19,7 +20,6 @@ import {
 } from "../input/ciphertexts.ts";
 import { readAssociatedData } from "../input/values.ts";
 import type { Result } from "../output/format.ts";
-import { checkOutFile, writeOutFile } from "../output/out-file.ts";
 
 interface Options extends ReadOptions {
   readonly aad?: string;

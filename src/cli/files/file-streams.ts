@@ -13,7 +13,7 @@ import type { AtomicFileOptions } from "../../vault/files/atomic-file.ts";
 import { CliError, systemReason } from "../errors.ts";
 import { checkNoKey } from "../input/paths.ts";
 import { isPipe, openPipe, writeOut } from "../io.ts";
-import { OutFile } from "../output/out-file.ts";
+import { OutFile } from "./out-file.ts";
 
 /** The name that stands for standard input or output. */
 export const STANDARD = "-";

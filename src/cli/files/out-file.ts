@@ -10,7 +10,7 @@
 import { lstatSync } from "node:fs";
 import { AtomicFile, type AtomicFileOptions } from "../../vault/files/atomic-file.ts";
 import { CliError, systemReason } from "../errors.ts";
-import { dropJournal } from "../files/rekey-journal.ts";
+import { dropJournal } from "./rekey-journal.ts";
 
 /** Looks early whether the file may be written, before any work is done for it. @throws as {@link OutFile} */
 export function checkOutFile(path: string, force: boolean): void {

@@ -19,17 +19,17 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { checkOptions, optionNames } from "../../base/options.ts";
-import { isVaultError, VaultError } from "../../errors.ts";
-import type { VaultHost } from "../host.ts";
-import { LOCK_WAIT_MS_DEFAULT } from "../limits.ts";
-import { openFileHost } from "../open-vault.ts";
-import { ROOT_KEY_VARIABLE } from "../root/root-key.ts";
-import { APPLICATION_ID } from "../storage/sqlite/database.ts";
-import { fileError, sqliteError } from "../storage/sqlite/errors.ts";
-import { loadSqlite } from "../storage/sqlite/open.ts";
-import { AtomicFile, syncDirectory } from "./atomic-file.ts";
-import { checkFilePath, isTaken, realPathOf, rootKeyBeside } from "./vault-path.ts";
+import { checkOptions, optionNames } from "../base/options.ts";
+import { isVaultError, VaultError } from "../errors.ts";
+import { AtomicFile, syncDirectory } from "./files/atomic-file.ts";
+import { checkFilePath, isTaken, realPathOf, rootKeyBeside } from "./files/vault-path.ts";
+import type { VaultHost } from "./host.ts";
+import { LOCK_WAIT_MS_DEFAULT } from "./limits.ts";
+import { openFileHost } from "./open-vault.ts";
+import { ROOT_KEY_VARIABLE } from "./root/root-key.ts";
+import { APPLICATION_ID } from "./storage/sqlite/database.ts";
+import { fileError, sqliteError } from "./storage/sqlite/errors.ts";
+import { loadSqlite } from "./storage/sqlite/open.ts";
 
 /** Milliseconds between two looks at how far a copy has come. Ours. */
 const PROGRESS_MS = 100;
