@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { checkBundles } from "./imports/bundle.ts";
 import { checkEngines } from "./imports/engines.ts";
 import { checkSources, formatViolation } from "./imports/rules.ts";
+import { checkDocstrings } from "./repository/docstrings.ts";
 import { checkLinks } from "./repository/links.ts";
 import { listFiles } from "./repository/list-files.ts";
 import { checkDependencyRanges, checkImportTable, type PackageManifest } from "./repository/package.ts";
@@ -54,6 +55,10 @@ export const CHECK_STEPS: readonly Step[] = [
       const readme = readFileSync(join(ROOT, "README.md"), "utf8");
       return [...checkImportTable(manifest, readme), ...checkDependencyRanges(manifest)];
     },
+  },
+  {
+    name: "sources: every exported name has a docstring",
+    run: () => checkDocstrings(ROOT, listFiles(ROOT)),
   },
   { name: "documents: links resolve", run: () => checkLinks(ROOT, listFiles(ROOT)) },
   { name: "files: no registry hosts, no absolute paths", run: () => checkTexts(ROOT, listFiles(ROOT)) },

@@ -9,6 +9,7 @@
 
 /** The types of the Web Crypto API; a type needs no runtime. */
 export type WebCrypto = import("node:crypto").webcrypto.Crypto;
+/** The part of Web Crypto that encrypts. */
 export type WebCryptoSubtle = import("node:crypto").webcrypto.SubtleCrypto;
 
 /** What coffer uses of `WebAssembly`, whose types belong to no library that is loaded here. */

@@ -25,6 +25,7 @@ export const CLI_ERROR_CODES = [
   "ERR_INTERNAL",
 ] as const;
 
+/** Codes of the command's own errors. */
 export type CliErrorCode = (typeof CLI_ERROR_CODES)[number];
 
 /** Something that the command, not the library, has found wrong. */
@@ -41,6 +42,7 @@ export class CliError extends Error {
   }
 }
 
+/** An error of usage: exit code 1. */
 export function usageError(message: string, ...hints: readonly string[]): CliError {
   return new CliError("ERR_USAGE", message, ...hints);
 }

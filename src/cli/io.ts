@@ -15,8 +15,11 @@ import { CliError, systemReason } from "./errors.ts";
 const STDIN = 0;
 const STDOUT = 1;
 
+/** Whether a person types. */
 export const isStdinTerminal = (): boolean => process.stdin.isTTY === true;
+/** Whether a person reads the result. */
 export const isStdoutTerminal = (): boolean => process.stdout.isTTY === true;
+/** Whether a person reads messages and progress. */
 export const isStderrTerminal = (): boolean => process.stderr.isTTY === true;
 
 /** Whether something was given on standard input: a pipe or a file, not a terminal and not `/dev/null`. */
@@ -28,6 +31,7 @@ export function isStdinGiven(): boolean {
   }
 }
 
+/** Whether standard input is a pipe or a file: something was given. */
 export function isStdinPipe(): boolean {
   return fstatSync(STDIN).isFIFO();
 }
@@ -153,6 +157,7 @@ export async function writeErr(text: string): Promise<void> {
   await writeStream(process.stderr, new TextEncoder().encode(text)).catch(() => {});
 }
 
+/** Writes all bytes, however often the system takes a part only. */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }

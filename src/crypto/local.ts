@@ -44,6 +44,7 @@ export const DEFAULT_LAYOUT = "iv12" satisfies WritableLayout;
 
 export { type AssociatedData, associatedDataBytes };
 
+/** How a message is encrypted. */
 export interface LocalEncryptOptions {
   /** Layout to write; default `iv12`, or `native` with `requireCommitment`. */
   readonly layout?: WritableLayout | undefined;
@@ -60,6 +61,7 @@ export const LOCAL_ENCRYPT_OPTIONS = optionNames<LocalEncryptOptions>({
   provider: true,
 });
 
+/** How a message is decrypted. */
 export interface LocalDecryptOptions extends ParseOptions {
   /** What to return: `"text"` (default) or `"bytes"`. */
   readonly as?: "text" | "bytes" | undefined;

@@ -40,6 +40,7 @@ export const BACKUP_SAMPLE = 100;
 /** What SQLite keeps beside a database (sqlite.org/tempfiles.html, section 2). */
 const JOURNALS = ["-wal", "-shm", "-journal"];
 
+/** How a backup is made. */
 export interface BackupOptions {
   /** Let the backup replace a file; default false. */
   readonly force?: boolean | undefined;
@@ -120,6 +121,7 @@ export interface BackupReport {
   readonly sample?: { readonly decrypted: number; readonly outOfUse: number } | undefined;
 }
 
+/** How a backup is proved. */
 export interface CheckOptions {
   /** The root key: 32 bytes or their base64. Default COFFER_ROOT_KEY, else the file at `rootKeyPath`. */
   readonly rootKey?: Uint8Array | string | undefined;
@@ -171,6 +173,7 @@ export async function checkBackup(backup: string, options: CheckOptions = {}): P
   }
 }
 
+/** How a backup is put in place. */
 export interface RestoreOptions extends CheckOptions {
   /** Put it in the place of a vault that is there; that one is kept under another name. Default false. */
   readonly force?: boolean | undefined;

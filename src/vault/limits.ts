@@ -18,8 +18,10 @@ export const CLOSE_FLUSH_MS_MAX = 5_000;
 /** Stored versions that one transaction of a rewrap takes: others get their turn between two. Ours. */
 export const REWRAP_BATCH = 100;
 
-/** Stored versions that one part of a rewrap takes at most, and milliseconds after which it begins no further batch. Ours. */
+/** Stored versions that one part of a rewrap takes at most. Ours. */
 export const REWRAP_PART_MAX = 1_000;
+
+/** Milliseconds after which a part of a rewrap begins no further batch. Ours. */
 export const REWRAP_PART_MS_MAX = 2_000;
 
 /** Contexts and names that a dry run spells out; the counts are of all. Ours. */

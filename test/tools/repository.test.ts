@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
+import { checkDocstrings } from "../../tools/repository/docstrings.ts";
 import { checkLinks } from "../../tools/repository/links.ts";
 import { listFiles } from "../../tools/repository/list-files.ts";
 import { checkLockFile, checkTexts } from "../../tools/repository/texts.ts";
@@ -46,6 +47,37 @@ describe("links", () => {
 
   test("are read in the documents only", () => {
     expect(links({ "test/notes.md": "[a](gone.md)", "docs/x.txt": "[a](gone.md)" })).toEqual([]);
+  });
+});
+
+describe("docstrings", () => {
+  const check = (text: string): string[] => checkDocstrings(makeTree({ "src/a.ts": text }), ["src/a.ts"]);
+
+  test.each([
+    "/** Says it. */\nexport const a = 1;",
+    "/** Says it. */\nexport function f(a: string): void;\nexport function f(a: number): void;\nexport function f(): void {}",
+    "const a = 1;\nexport { a };",
+    "/** Says it. */\nexport default class A {}",
+  ])("%j passes", (text) => {
+    expect(check(text)).toEqual([]);
+  });
+
+  test.each([
+    ["export const a = 1, b = 2;", "a", "b"],
+    ["// Says it.\nexport function f() {}", "f"],
+    ["export interface A {}", "A"],
+    ["export type A = 1;", "A"],
+    ["export abstract class A {}", "A"],
+  ])("%j fails", (text, ...names) => {
+    const line = text.split("\n").length;
+    expect(check(text)).toEqual(
+      names.map((name) => `src/a.ts:${line}: ${name} is exported without a docstring [docstring]`),
+    );
+  });
+
+  test("are asked for in src/ only", () => {
+    const files = { "test/a.ts": "export const a = 1;", "src/a.d.ts": "export const a: 1;" };
+    expect(checkDocstrings(makeTree(files), Object.keys(files))).toEqual([]);
   });
 });
 

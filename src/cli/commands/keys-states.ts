@@ -14,12 +14,16 @@ interface VersionOptions {
   readonly version?: number;
 }
 
+/** The argument that names a KEK. */
 export const KEK_ARGUMENT = "<kek>";
+/** Its help. */
 export const KEK_HELP = "NAME=VALUE of a context entry, or the KEK's id";
+/** The option that names one version. */
 export const VERSION_OPTION = "--version <n>";
 
 /** More than any vault can have, and still a whole number. */
 const VERSION_MAX = 2 ** 32 - 1;
+/** Reads a version. */
 export const kekVersion = countParser("version", VERSION_MAX);
 
 /** `coffer keys list`. */

@@ -92,6 +92,7 @@ function isFileName(given: string | undefined): boolean {
   return given !== undefined && !given.startsWith("@") && given !== "-" && existsSync(given);
 }
 
+/** A ciphertext as the result of a verb. */
 export function ciphertextResult(ciphertext: string): Result {
   return {
     view: ciphertext,

@@ -32,12 +32,15 @@ interface ValueKind {
   readonly isSecret: boolean;
 }
 
+/** How a value is taken. */
 export interface SecretOptions {
   /** Take an empty value for what was meant. */
   readonly allowEmpty?: boolean | undefined;
 }
 
+/** The option that lets an empty value in. */
 export const ALLOW_EMPTY_OPTION = "--allow-empty";
+/** Its help. */
 export const ALLOW_EMPTY_HELP = "take an empty value, which is refused as a mistake otherwise";
 
 const PLAINTEXT: ValueKind = {

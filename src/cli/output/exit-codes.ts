@@ -19,7 +19,9 @@ export const EXIT_INTEGRITY = 3;
 /** Ended by a signal, as shells count: this and the signal's number, so 130 for SIGINT and 143 for SIGTERM. */
 export const EXIT_SIGNAL = 128;
 
+/** A code of the library or of the command. */
 export type ErrorCode = VaultErrorCode | CliErrorCode;
+/** How a process ends that failed. */
 export type ErrorExitCode = typeof EXIT_LOCAL | typeof EXIT_SERVICE | typeof EXIT_INTEGRITY;
 
 const OF_VAULT: Readonly<Record<VaultErrorCode, ErrorExitCode>> = {
@@ -94,6 +96,7 @@ const OF_CLI: Readonly<Record<CliErrorCode, ErrorExitCode>> = {
 
 const ALL: Readonly<Record<ErrorCode, ErrorExitCode>> = { ...OF_VAULT, ...OF_CLI };
 
+/** The exit code of an error. */
 export function exitCodeOf(code: ErrorCode): ErrorExitCode {
   return ALL[code];
 }

@@ -9,7 +9,9 @@
 import { fromUtf8, utf8 } from "../../base/bytes.ts";
 import { CliError, usageError } from "../errors.ts";
 
+/** How a result is written. */
 export type Format = "table" | "json";
+/** The formats by name. */
 export const FORMATS: readonly Format[] = ["table", "json"];
 
 /** What a command answers. */
@@ -20,6 +22,7 @@ export interface Result {
   readonly data: () => unknown;
 }
 
+/** What decides how a result is written. */
 export interface RenderOptions {
   readonly format: Format;
   readonly field: string | undefined;

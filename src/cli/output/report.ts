@@ -13,6 +13,7 @@ import { type ErrorCode, type ErrorExitCode, exitCodeOf } from "./exit-codes.ts"
 import { type Format, jsonText, visible } from "./format.ts";
 import { fittingHints, Hinted } from "./hints.ts";
 
+/** What is told of an error. */
 export interface ErrorReport {
   readonly code: ErrorCode;
   readonly message: string;
@@ -22,6 +23,7 @@ export interface ErrorReport {
   readonly hints: readonly string[];
 }
 
+/** What a user can do, by the code of the error. */
 export const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>> = {
   ERR_ENVELOPE_MALFORMED: ["the text may have been cut off or changed on its way"],
   ERR_DECRYPT_FAILED: [

@@ -12,11 +12,14 @@ import { VaultError } from "../../errors.ts";
 import { CONTEXT_ENTRIES_MAX } from "../limits.ts";
 import { UUID_BYTES, uuidFromText, uuidToText } from "../primitives/uuid.ts";
 
+/** Whose key blob it is. */
 export type KeyBlobFormat = "coffer" | "workos";
 
 /** The first 11 bytes of a blob tell whose it is. Both are as long, so that envelopes are told apart alike. */
 export const COFFER_MAGIC: Uint8Array = ascii("CFR.EKM.v1\0");
+/** The first 11 bytes of WorkOS's blob. */
 export const WORKOS_MAGIC: Uint8Array = ascii("WOS.EKM.v1\0");
+/** Bytes of either magic. */
 export const MAGIC_BYTES = 11;
 
 /** A KEK as a blob names it. */

@@ -37,6 +37,7 @@ import {
   shapeOfPlaintext,
 } from "./format.ts";
 
+/** How a message is encrypted or decrypted. */
 export interface NativeOptions {
   /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;

@@ -30,6 +30,7 @@ import {
 import { type ByteSource, type RangeSource, readExactly, toByteSource } from "./source.ts";
 import type { FindDataKey } from "./stream.ts";
 
+/** How an envelope at rest is opened. */
 export interface NativeSourceOptions {
   /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;

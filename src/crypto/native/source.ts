@@ -40,6 +40,7 @@ export interface FileHandleLike {
   ): Promise<{ readonly bytesRead: number }>;
 }
 
+/** Whatever ranges can be read from. */
 export type RangeSource = Uint8Array | BlobLike | FileHandleLike | ByteSource;
 
 /**

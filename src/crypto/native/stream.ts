@@ -57,6 +57,7 @@ export type FindDataKey = <T>(encryptedKeys: string, use: (key: DataKeyInput) =>
 /** Makes a data key when a stream begins, and lends it as {@link FindDataKey} does. */
 export type MakeDataKey = <T>(use: (key: WrappedDataKeyInput) => T) => T | Promise<T>;
 
+/** How a stream is encrypted or decrypted. */
 export interface NativeStreamOptions {
   /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;

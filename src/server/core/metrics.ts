@@ -17,6 +17,7 @@ interface Series {
   sumSeconds: number;
 }
 
+/** Counts and times of requests since the start. */
 export class Metrics {
   readonly #series = new Map<string, Series>();
   readonly #startedAtSeconds = Date.now() / 1000;

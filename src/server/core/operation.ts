@@ -22,6 +22,7 @@ export interface Call<Path = unknown, Query = unknown, Body = unknown> extends C
   readonly idempotency: Idempotency | undefined;
 }
 
+/** An operation of the API. */
 export interface Operation {
   readonly id: string;
   readonly method: "GET" | "POST" | "PUT" | "DELETE";

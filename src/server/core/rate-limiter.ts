@@ -17,6 +17,7 @@ interface Bucket {
   at: number;
 }
 
+/** The buckets of all API keys. */
 export class RateLimiter {
   readonly #perMinute: number;
   readonly #now: () => number;

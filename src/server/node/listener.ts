@@ -33,6 +33,7 @@ import {
 import { Connections } from "./connections.ts";
 import { NodeAsked, send } from "./exchange.ts";
 
+/** How to listen. */
 export interface ListenOptions {
   /** Default 127.0.0.1: nobody else's machine. */
   readonly host?: string | undefined;
@@ -55,6 +56,7 @@ export interface Listening {
 
 /** The port unless told otherwise. Ours. */
 export const PORT_DEFAULT = 8200;
+/** Where it listens unless told otherwise: this machine only. */
 export const HOST_DEFAULT = "127.0.0.1";
 
 /** A path segment that means "this" or "up", written in any way that a URL parser would collapse. */

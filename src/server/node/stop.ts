@@ -7,6 +7,7 @@
  */
 import { STOP_MS_MAX } from "../limits.ts";
 
+/** What is ended together. */
 export interface Stopped {
   /** Takes no more requests, and waits for those under way. */
   readonly listening: { close(): Promise<void> };

@@ -8,22 +8,28 @@
 import { z } from "zod";
 import { KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
 
+/** A key context. */
 export const context = z
   .record(z.string(), z.string())
   .describe("Key context: 1 to 10 names (1 to 120 characters) with values (1 to 500 characters)");
 
+/** A wrapped data key. */
 export const encryptedKeys = z.string().describe("A wrapped data key, base64");
 
+/** A data key. */
 export const dataKey = z.string().describe("Base64 of the 32 bytes of a data key");
 
+/** A moment. */
 export const time = z.string().describe("RFC 3339");
 
+/** A path that names one thing. */
 export const idPath = z.object({ id: z.string() });
 
 /** A query holds text. Only digits are a number: `0x2` and `1e0` are refused, as they are in a body. */
 export const wholeNumber = (text: unknown): unknown =>
   typeof text === "string" && /^\d{1,10}$/.test(text) ? Number(text) : text;
 
+/** How many items a page has. */
 export const limit = z
   .preprocess(wholeNumber, z.int().min(1).max(KV_LIST_LIMIT_MAX))
   .optional()

@@ -22,6 +22,7 @@ import { WEBHOOK_POLL_MS, WEBHOOK_TIMEOUT_MS } from "../limits.ts";
 import { Lookups } from "./lookup.ts";
 import { DeliveryTurns } from "./turns.ts";
 
+/** How deliveries are made. */
 export interface WebhookWorkerOptions {
   readonly webhooks: Webhooks;
   /** Networks that may be reached although they are not public, as `address/prefix`. */

@@ -38,6 +38,7 @@ export const EVENT_KINDS = [
   "vault.byok_key.deleted",
 ] as const;
 
+/** The kind of an event. */
 export type EventKind = (typeof EVENT_KINDS)[number];
 
 /** What of an event depends on its kind, in the names of the wire. */

@@ -27,6 +27,7 @@ import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Row } from "../storage/database.ts";
 import { EVENT_KINDS, type EventKind, toEvent, type VaultEvent } from "./events.ts";
 
+/** A webhook without its secret. */
 export interface WebhookInfo {
   readonly id: string;
   readonly url: string;

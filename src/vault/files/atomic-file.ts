@@ -51,6 +51,7 @@ const LEFT_AFTER_MS = 3_600_000;
 /** Entries of a directory that are looked at for left files. */
 const LOOKED_AT_MAX = 100_000;
 
+/** How a file comes to be. */
 export interface AtomicFileOptions {
   /** Take the place of a file of this name; without it, a name that is taken is EEXIST. */
   readonly replace: boolean;

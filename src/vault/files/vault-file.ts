@@ -12,6 +12,7 @@ import type { Database } from "../storage/database.ts";
 import { IN_MEMORY, openSqlite, type SqliteOptions } from "../storage/sqlite/open.ts";
 import { isTaken, realPathOf, rootKeyBeside } from "./vault-path.ts";
 
+/** How a vault's file is opened. */
 export interface VaultFileOptions extends SqliteOptions {
   /** The root key's file, where another one than that beside the vault is named. */
   readonly rootKeyPath?: string | undefined;

@@ -21,6 +21,7 @@ export const REVOKED_RETRIES_MAX = 10;
 /** What is read of an object and one of its versions. */
 export const OBJECT_COLUMNS = `o.id, o.name, o.environment_id, o.current_version, o.updated_at, o.deleted_at, c.canonical,
   v.id AS version_id, v.key_id, v.key_blob, v.sealed, v.created_at AS version_created_at, v.created_by_id, v.created_by_name`;
+/** The tables that an object is read from. */
 export const OBJECT_TABLES =
   "kv_objects o JOIN contexts c ON c.id = o.context_id JOIN kv_versions v ON v.object_id = o.id";
 
@@ -121,6 +122,7 @@ export async function isUnrevoked(sql: Sql, database: Database, revocations: num
   return (await sql.get(counter))!.value === revocations;
 }
 
+/** Notes which KEK versions a stored version needs. */
 export async function insertVersionKeks(
   sql: Sql,
   versionId: string,
@@ -141,18 +143,22 @@ export function kekText(kek: { readonly id: Uint8Array; readonly version: number
   return { id: uuidToText(kek.id), version: kek.version };
 }
 
+/** KEKs were revoked each time before a write could end. */
 export function revokedTooFast(): VaultError {
   return new VaultError("ERR_STORAGE_BUSY", "keys are being revoked faster than values can be written");
 }
 
+/** Of an object that is not there, or not within scope. */
 export function notFound(): VaultError {
   return new VaultError("ERR_KV_NOT_FOUND", "there is no such object");
 }
 
+/** Of a version that is not the current one. */
 export function conflict(): VaultError {
   return new VaultError("ERR_KV_VERSION_CONFLICT", "the object has another current version than expected");
 }
 
+/** Milliseconds since 1970 as RFC 3339. */
 export function iso(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }

@@ -52,6 +52,7 @@ const VALUE_LABEL = ascii("coffer/v1/kv-value");
 /** Bytes of the fingerprint in an etag: half a SHA-256, as long as S3's. */
 const ETAG_BYTES = 16;
 
+/** The store of one environment. */
 export class EmbeddedKvStore implements KvService {
   readonly #database: Database;
   readonly #keyring: Keyring;

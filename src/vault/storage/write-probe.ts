@@ -11,6 +11,7 @@ import { untilAborted } from "../../base/concurrency.ts";
 /** Milliseconds for which a write that was made says that others can be. Ours. */
 export const WRITABLE_AGE_MS_MAX = 1_000;
 
+/** The answer of the last write, and a small write where that is old. */
 export class WriteProbe {
   readonly #write: () => Promise<unknown>;
   #wroteAt = Number.NEGATIVE_INFINITY;

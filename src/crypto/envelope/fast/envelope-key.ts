@@ -244,6 +244,7 @@ export function envelopeKeyOf(key: DataKey): EnvelopeKey {
   return made;
 }
 
+/** Puts a frame into the module's memory, and notes whose it is. */
 export function placeFrame(engine: WasmEngine, frame: EnvelopeFrame): void {
   engine.memory.set(frame.bytes, WRITE_AT);
   engine.headerOwner = frame;

@@ -134,6 +134,7 @@ function cancelOnServer(client: Client, sockets: Set<Socket>): void {
   });
 }
 
+/** The bounds of all waits of a connection. */
 export interface ConnectionLimits {
   /** Milliseconds to wait for a connection. */
   readonly connectTimeoutMs: number;

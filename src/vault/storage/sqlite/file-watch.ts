@@ -19,6 +19,7 @@ interface Identity {
   readonly file: bigint;
 }
 
+/** Files, as they were when a vault was opened. */
 export class FileWatch {
   readonly #files: readonly Identity[];
   #lookedAt = performance.now();

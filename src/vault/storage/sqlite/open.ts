@@ -22,6 +22,7 @@ const DIRECTORY_MODE = 0o700;
 /** Path that means "in memory", as SQLite has it. */
 export const IN_MEMORY = ":memory:";
 
+/** How a vault's file is opened. */
 export interface SqliteOptions {
   /** Make the file if there is none. */
   readonly create: boolean;
