@@ -68,12 +68,6 @@ export interface App {
 
   /** The same for a web-standard request. */
   fetch(request: Request, refusal?: Problem): Promise<Response>;
-
-  /**
-   * Runs `work`, which begins to answer requests that have all come already: what they have to look at together is looked at
-   * once.
-   */
-  atOnce(work: () => void): void;
 }
 
 /** What is known of a request while it is answered. */
@@ -227,7 +221,6 @@ export function createApp(options: AppOptions): App {
   return {
     answer,
     fetch: async (request, refusal) => responseOf(await answer(askedOf(request), refusal), request.method),
-    atOnce: (work) => host.atOnce(work),
   };
 }
 

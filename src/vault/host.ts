@@ -137,11 +137,6 @@ export class VaultHost {
     });
   }
 
-  /** Runs `work` as `Database.atOnce` does. */
-  atOnce<T>(work: () => T): T {
-    return this.#database.atOnce(work);
-  }
-
   /** All environments by name. */
   listEnvironments(): Promise<EnvironmentInfo[]> {
     return this.#database.read(async (sql) => {

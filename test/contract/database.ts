@@ -271,40 +271,6 @@ export function databaseContract(
         expect(other.changes().revocations).toBe(before.revocations + 2);
         await other.close();
       });
-
-      testWithOthers(
-        "[KEY-41] are looked at afresh for what goes on after a run at once, and for the next one",
-        async () => {
-          const other = await subject.another!();
-          const before = database.changes();
-          const goesOn = Promise.withResolvers<void>();
-          const started = database.atOnce(() => {
-            expect(database.changes()).toEqual(before);
-            return (async () => {
-              await goesOn.promise;
-              return database.changes();
-            })();
-          });
-          await other.write(raise);
-          if (isServer) await database.lookAfresh();
-          goesOn.resolve();
-          expect((await started).revocations).toBe(before.revocations + 1);
-          await other.write(raise);
-          if (isServer) await database.lookAfresh();
-          expect(database.atOnce(() => database.changes()).revocations).toBe(before.revocations + 2);
-          // Whatever comes of the work, the next look is one.
-          const error = await rejectionOf(async () =>
-            database.atOnce(() => {
-              database.changes();
-              throw new Error("no");
-            }),
-          );
-          expect(error.message).toBe("no");
-          await database.write(raise);
-          expect(database.changes().revocations).toBe(before.revocations + 3);
-          await other.close();
-        },
-      );
     });
 
     describe("signals", () => {

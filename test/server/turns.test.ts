@@ -4,9 +4,8 @@
  */
 import { connect, type Socket } from "node:net";
 import { expect, test, vi } from "vitest";
-import { Callers } from "../../src/vault/access/callers.ts";
 import { startServer, type TestServer } from "../support/server.ts";
-import { freshPath, openTestHost, tamper } from "../support/vaults.ts";
+import { freshPath, openTestHost } from "../support/vaults.ts";
 
 // Short, so that a test can wait for it.
 vi.mock("../../src/server/limits.ts", async (original) => ({ ...(await original<object>()), DRAIN_MS: 100 }));
@@ -75,32 +74,6 @@ test("[API-4] after a revocation by another server, no request of a burst is ans
     await one.host.apiKeys.revoke(keys.find((info) => info.name === "test" && info.revokedAt === null)!.id);
     expect(await burst(two, key)).toEqual(new Set([401]));
   }
-});
-
-test("the requests of a burst share one look, and the next burst has its own", async () => {
-  const path = freshPath();
-  const server = await startServer({ host: await openTestHost({ path }) });
-  expect(await burst(server, server.key)).toEqual(new Set([200]));
-  const { recall } = Callers.prototype;
-  let recalled = 0;
-  const spy = vi.spyOn(Callers.prototype, "recall").mockImplementation(function (
-    this: Callers<unknown>,
-    key,
-  ) {
-    recalled += 1;
-    // In the midst of the burst another process revokes the key: a second look would see it.
-    if (recalled === BURST / 2)
-      tamper(path, (database) =>
-        database.exec(
-          "UPDATE api_keys SET revoked_at = 1; UPDATE counters SET value = value + 1 WHERE name = 'api_keys'",
-        ),
-      );
-    return recall.call(this, key);
-  });
-  expect(await burst(server, server.key)).toEqual(new Set([200]));
-  expect(recalled).toBe(BURST);
-  expect(await burst(server, server.key)).toEqual(new Set([401]));
-  spy.mockRestore();
 });
 
 test("[KEY-41] a request whose body comes after a disable gets no data key", async () => {

@@ -292,7 +292,6 @@ describe("races with a shred", () => {
         return database.write(work, options);
       },
       changes: () => database.changes(),
-      atOnce: (work) => database.atOnce(work),
       lookAfresh: () => database.lookAfresh(),
       scrub: () => database.scrub(),
       writable: (options) => database.writable(options),

@@ -75,7 +75,7 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
   const hostless = invalidRequest("The request has no Host header.");
   const unexpected = invalidRequest("Of expectations only 100-continue is met.", 417);
   const connections = new Connections(connectionsMax());
-  const begin = inTurns(app.atOnce);
+  const begin = inTurns();
   const answer = (request: IncomingMessage, response: ServerResponse, found?: Problem): void => {
     const asked = new NodeAsked(request, response, connections.bodies);
     // A URL parser turns these into other paths: what was asked for must be refused as it was asked.
@@ -189,14 +189,12 @@ function hangUp(socket: Socket, text: string): void {
 /**
  * Begins together what has come in one turn of the event loop: behind its reading of sockets, so that whole bodies are there.
  */
-function inTurns(atOnce: (work: () => void) => void): (begin: () => void) => void {
+function inTurns(): (begin: () => void) => void {
   let waiting: (() => void)[] = [];
   const run = (): void => {
     const turn = waiting;
     waiting = [];
-    atOnce(() => {
-      for (const begin of turn) begin();
-    });
+    for (const begin of turn) begin();
   };
   return (begin) => {
     if (waiting.push(begin) === 1) setImmediate(run);

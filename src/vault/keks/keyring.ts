@@ -116,22 +116,19 @@ export class Keyring {
   }
 
   /** The same for something that is to be stored in this vault. */
-  createStoredDataKey(
+  async createStoredDataKey(
     context: CanonicalContext,
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<StoredDataKey> {
-    // The counter and the KEKs that are kept are looked at at once.
-    return this.#database.atOnce(async () => {
-      const seen = this.#database.changes().revocations;
-      const revocations = Number.isNaN(seen) ? await this.#storedRevocations(options) : seen;
-      return this.#withNewestRing(context, events, options, (ring) => ({
-        ...makeDataKey(ring),
-        contextId: ring.contextId as string,
-        keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
-        revocations,
-      }));
-    });
+    const seen = this.#database.changes().revocations;
+    const revocations = Number.isNaN(seen) ? await this.#storedRevocations(options) : seen;
+    return this.#withNewestRing(context, events, options, (ring) => ({
+      ...makeDataKey(ring),
+      contextId: ring.contextId as string,
+      keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
+      revocations,
+    }));
   }
 
   /** The counter of revocations; what is wrapped after it was read and stored while it stays the same is good. */

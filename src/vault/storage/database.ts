@@ -77,13 +77,6 @@ export interface Database {
    */
   changes(): Changes;
 
-  /**
-   * Runs `work`, in which `changes()` looks no more than once: for several calls that have all begun already and are carried
-   * on without a break. What each of them uses was then good at a moment after its beginning. What `work` only starts and what
-   * goes on later looks again.
-   */
-  atOnce<T>(work: () => T): T;
-
   /** Makes `changes` tell what other processes have committed by now, where it may lag behind. */
   lookAfresh(): Promise<void>;
 

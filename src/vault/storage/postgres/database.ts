@@ -142,10 +142,6 @@ export class PostgresDatabase implements Database {
     return performance.now() - this.#changesSeenAt <= COUNTERS_AGE_MS_MAX ? this.#changes : UNKNOWN;
   }
 
-  atOnce<T>(work: () => T): T {
-    return work(); // Looking asks nobody.
-  }
-
   async lookAfresh(): Promise<void> {
     await this.#refresh(true);
   }

@@ -66,8 +66,6 @@ export class SqliteDatabase implements Database {
   #queue: Promise<unknown> = Promise.resolve();
   #changes: Changes = { keks: 0, revocations: 0, apiKeys: 0 };
   #changesAt: number | undefined;
-  /** Within `atOnce`: whether to look once, or whether that was done. */
-  #lookedAt: "once" | "now" | undefined;
   #isInTransaction = false;
   #isWriting = false;
   #isOpen = true;
@@ -171,21 +169,8 @@ export class SqliteDatabase implements Database {
     this.#checkUsable();
     // Nobody else can commit now, and what could be read is not committed.
     if (this.#isWriting) return this.#changes;
-    if (this.#lookedAt !== "now") {
-      this.#look();
-      if (this.#lookedAt === "once") this.#lookedAt = "now";
-    }
+    this.#look();
     return this.#changes;
-  }
-
-  atOnce<T>(work: () => T): T {
-    if (this.#lookedAt !== undefined) return work(); // Part of a larger one.
-    this.#lookedAt = "once";
-    try {
-      return work();
-    } finally {
-      this.#lookedAt = undefined;
-    }
   }
 
   #look(): void {
