@@ -41,6 +41,8 @@ export type { EnvironmentInfo, HostSession, Principal, VaultHost } from "./host.
 export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 export {
   EmbeddedVault,
+  type OpenDatabaseOptions,
+  type OpenFileOptions,
   type OpenVaultOptions,
   openFileHost,
   openPostgresHost,

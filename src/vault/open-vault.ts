@@ -1,5 +1,5 @@
 /**
- * openVault: key service and store embedded in one file.
+ * openVault: key service and store embedded in one file, or in a PostgreSQL database.
  *
  * Owns the opening of a vault (storage, root key, environment) and the composition of its parts. Must not know how
  * any of them works.
@@ -10,7 +10,7 @@
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { WritableLayout } from "../crypto/envelope/envelope.ts";
 import { checkLayout } from "../crypto/local.ts";
-import { invalidRange } from "../errors.ts";
+import { invalidRange, invalidType } from "../errors.ts";
 import type { VaultBehaviour } from "../facade/options.ts";
 import { Vault } from "../facade/vault.ts";
 import { checkCacheOptions, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
@@ -21,20 +21,19 @@ import { checkFilePath } from "./files/vault-path.ts";
 import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from "./host.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 import { checkRootKey, ROOT_KEY_VARIABLE, rootKeyFile } from "./root/root-key.ts";
+import { preparePostgres } from "./storage/postgres/migrate.ts";
 import { openPostgres } from "./storage/postgres/open.ts";
 import { POSTGRES_OPTIONS, type PostgresOptions } from "./storage/postgres/options.ts";
 import { IN_MEMORY } from "./storage/sqlite/open.ts";
 
-/** How to open a vault in a file. */
-export interface OpenVaultOptions {
-  /** The vault's file, or `:memory:`. Its directory is made if need be, both closed to other users. */
-  readonly path: string;
+/** How to open a vault, wherever it is. */
+interface OpenOptions {
   /**
    * The root key: 32 bytes or their base64. Default: the environment variable COFFER_ROOT_KEY, else the file at
    * `rootKeyPath`, which is made (mode 0600) for a new vault.
    */
   readonly rootKey?: Uint8Array | string | undefined;
-  /** File of the root key; default the vault's path with `.root-key` added. */
+  /** File of the root key; default, for a vault in a file, its path with `.root-key` added. */
   readonly rootKeyPath?: string | undefined;
   /** Environment to work in, made on first use: 1 to 64 of a-z, 0-9, `-`, `_`; default `default`. */
   readonly environment?: string | undefined;
@@ -43,8 +42,6 @@ export interface OpenVaultOptions {
    * it was lost and not yet to be made: it is refused with ERR_VAULT_LOST, whatever this says.
    */
   readonly create?: boolean | undefined;
-  /** Milliseconds to wait for a lock that another process holds: 0 to 600,000, default 5,000. */
-  readonly lockWaitMs?: number | undefined;
   /** Layout that `encrypt` writes; default `iv12`, or `native` with `requireCommitment`. */
   readonly layout?: WritableLayout | undefined;
   /** Refuse to write and to read layouts that do not commit to their key; default false. */
@@ -61,9 +58,29 @@ export interface OpenVaultOptions {
   readonly now?: (() => number) | undefined;
 }
 
-/** Names of {@link OpenVaultOptions}. */
-const OPEN_OPTIONS = optionNames<OpenVaultOptions>({
+/** How to open a vault in a file. */
+export interface OpenFileOptions extends OpenOptions {
+  /** The vault's file, or `:memory:`. Its directory is made if need be, both closed to other users. */
+  readonly path: string;
+  /** Milliseconds to wait for a lock that another process holds: 0 to 600,000, default 5,000. */
+  readonly lockWaitMs?: number | undefined;
+  readonly database?: undefined;
+}
+
+/** How to open a vault in a PostgreSQL database. */
+export interface OpenDatabaseOptions extends OpenOptions, Omit<PostgresOptions, "url" | "onNotice"> {
+  /** `postgres://user:password@host:port/database?sslmode=…`, as `PostgresOptions.url`. */
+  readonly database: string;
+  readonly path?: undefined;
+}
+
+/** How to open a vault: in a file by `path`, or in a PostgreSQL database by `database`. */
+export type OpenVaultOptions = OpenFileOptions | OpenDatabaseOptions;
+
+/** Names of {@link OpenFileOptions}. */
+const OPEN_OPTIONS = optionNames<OpenFileOptions>({
   path: true,
+  database: true,
   rootKey: true,
   rootKeyPath: true,
   environment: true,
@@ -81,7 +98,10 @@ const OPEN_OPTIONS = optionNames<OpenVaultOptions>({
 /** Names the writer of KV versions where the caller does not. */
 const ACTOR_DEFAULT: KvActor = { id: "embedded", name: "embedded vault" };
 
-/** A vault whose key service and store live in one file. Made by {@link openVault}. */
+/** Begins the URL of a PostgreSQL database (PostgreSQL's manual, section 34.1.1.2). */
+const POSTGRES_URL = /^postgres(?:ql)?:\/\//i;
+
+/** A vault whose key service and store live in one file or one database. Made by {@link openVault}. */
 export class EmbeddedVault extends Vault {
   /** Id of the environment that this object works in. */
   readonly environmentId: string;
@@ -111,22 +131,26 @@ export class EmbeddedVault extends Vault {
 }
 
 /**
- * Opens the vault in a file, and makes it if there is none. Several processes may hold the same file.
+ * Opens the vault in a file or in a PostgreSQL database, and makes it if there is none. Several processes may hold the same
+ * one. A database that an older coffer prepared is brought up to date by `migratePostgres`, not here.
  *
- * @param options - the path, or options with it
+ * @param options - the file's path or the database's URL, or options with either
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_ROOT_KEY_WRONG, ERR_ROOT_KEY_MISSING,
  *   ERR_ROOT_KEY_INVALID, ERR_VAULT_NOT_FOUND (with `create: false`), ERR_VAULT_LOST, ERR_ENVIRONMENT_INVALID, ERR_STORAGE_CORRUPT,
  *   ERR_STORAGE_SCHEMA, ERR_STORAGE_BUSY, ERR_STORAGE_FULL, ERR_STORAGE_READ_ONLY, ERR_STORAGE_UNAVAILABLE
  */
 export async function openVault(options: string | OpenVaultOptions): Promise<EmbeddedVault> {
-  if (typeof options !== "string") checkOptions(options, OPEN_OPTIONS, "openVault");
-  const given: OpenVaultOptions = typeof options === "string" ? { path: options } : ownOptions(options);
+  const place = typeof options === "string" ? placeOf(options) : options;
+  const isDatabase = (place as OpenVaultOptions | null | undefined)?.database !== undefined;
+  checkOptions(place, isDatabase ? OPEN_DATABASE_OPTIONS : OPEN_OPTIONS, "openVault");
+  if (isDatabase && place.path !== undefined) throw invalidType("give either path or database");
+  const given = ownOptions(place);
   const environmentName = given.environment ?? ENVIRONMENT_DEFAULT;
   checkEnvironmentName(environmentName);
   // Refuses bad options before anything is made.
   checkLayout(given.layout, given.requireCommitment === true);
   checkCacheOptions(given.cache);
-  const host = await openFileHost(given);
+  const host = given.database === undefined ? await openFileHost(given) : await openDatabase(given);
   try {
     const environment = await host.environment(environmentName);
     const actor = { ...(given.actor ?? ACTOR_DEFAULT), source: "api" as const };
@@ -136,6 +160,21 @@ export async function openVault(options: string | OpenVaultOptions): Promise<Emb
     await host.close();
     throw error;
   }
+}
+
+/** Where a vault is: a URL of PostgreSQL, or a path. */
+function placeOf(place: string): OpenVaultOptions {
+  return POSTGRES_URL.test(place) ? { database: place } : { path: place };
+}
+
+/** The host of a vault in a database, whose tables are made if it has none. */
+async function openDatabase(options: OpenDatabaseOptions): Promise<VaultHost> {
+  const { database, path, environment, layout, requireCommitment, cache, actor, events, ...rest } = options;
+  const own = { ...rest, url: database };
+  const { create, rootKey, rootKeyPath, now, ...postgres } = own;
+  if (rootKey !== undefined) checkRootKey(rootKey);
+  if (create !== false) await preparePostgres(postgres);
+  return openPostgresHost(own);
 }
 
 /** How to open the host of a vault in PostgreSQL. */
@@ -157,6 +196,12 @@ const POSTGRES_HOST_OPTIONS = optionNames<Omit<PostgresHostOptions, keyof Postgr
   { rootKey: true, rootKeyPath: true, create: true, now: true },
   POSTGRES_OPTIONS,
 );
+
+/** Names of {@link OpenDatabaseOptions}. */
+const OPEN_DATABASE_OPTIONS = new Set([
+  ...[...OPEN_OPTIONS].filter((name) => name !== "lockWaitMs"),
+  ...[...POSTGRES_OPTIONS].filter((name) => name !== "url"),
+]);
 
 /**
  * Opens the host of a vault in a PostgreSQL database that `migratePostgres` has prepared. Several servers may hold the
@@ -183,7 +228,7 @@ export async function openPostgresHost(options: PostgresHostOptions): Promise<Va
 /** Opens the host of a vault in a file, from which sessions of any environment are opened. @throws as `openVault` */
 export async function openFileHost(
   options: Pick<
-    OpenVaultOptions,
+    OpenFileOptions,
     "path" | "rootKey" | "rootKeyPath" | "create" | "lockWaitMs" | "onNotice" | "now"
   >,
 ): Promise<VaultHost> {

@@ -13,7 +13,7 @@ import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll } from "vitest";
 import type { HostSession, VaultHost } from "../../src/vault/host.ts";
-import { type EmbeddedVault, type OpenVaultOptions, openVault } from "../../src/vault/index.ts";
+import { type EmbeddedVault, type OpenFileOptions, openVault } from "../../src/vault/index.ts";
 import { openFileHost } from "../../src/vault/open-vault.ts";
 
 /** 32 bytes, 01 02 03 … 20, in base64. */
@@ -44,7 +44,7 @@ export function freshPath(fast = false): string {
 }
 
 /** Opens a vault with the tests' root key, in memory unless a path is given. */
-export async function openTestVault(options: Partial<OpenVaultOptions> = {}): Promise<EmbeddedVault> {
+export async function openTestVault(options: Partial<OpenFileOptions> = {}): Promise<EmbeddedVault> {
   const vault = await openVault({ path: ":memory:", rootKey: ROOT_KEY, onNotice: () => {}, ...options });
   opened.push(vault);
   return vault;
@@ -98,7 +98,7 @@ export async function eventually(isSo: () => boolean | Promise<boolean>, what: s
 }
 
 /** Opens a vault's host with the tests' root key, in memory unless a path is given; the test closes it. */
-export function openTestHost(options: Partial<OpenVaultOptions> = {}): Promise<VaultHost> {
+export function openTestHost(options: Partial<OpenFileOptions> = {}): Promise<VaultHost> {
   return openFileHost({ path: ":memory:", rootKey: ROOT_KEY, onNotice: () => {}, ...options });
 }
 

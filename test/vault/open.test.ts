@@ -16,7 +16,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
-import { type OpenVaultOptions, openVault } from "../../src/vault/index.ts";
+import { type OpenFileOptions, type OpenVaultOptions, openVault } from "../../src/vault/index.ts";
 import { base64, fromBase64, toHexText, utf8Bytes } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { listKeks } from "../support/keks.ts";
@@ -296,7 +296,7 @@ describe("the root key", () => {
     const text = await first.encrypt("x", CONTEXT);
     await first.close();
     const right = readFileSync(`${path}.root-key`, "utf8").trim();
-    const opens = async (options: Partial<OpenVaultOptions>): Promise<string> => {
+    const opens = async (options: Partial<OpenFileOptions>): Promise<string> => {
       const vault = await openVault({ path, ...options });
       const plain = await vault.decrypt(text);
       await vault.close();

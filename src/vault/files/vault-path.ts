@@ -38,7 +38,11 @@ export function checkFilePath(path: unknown, what: string): asserts path is stri
       `${what} is a key, not the path of a file (a path that looks so is written with ./ before it)`,
     );
   }
-  if (looksLikeUrl(path)) throw invalidRange(`${what} is a URL, not the path of a file`);
+  if (looksLikeUrl(path)) {
+    throw invalidRange(
+      `${what} is a URL, not the path of a file (a PostgreSQL database is given as database: "postgres://…")`,
+    );
+  }
   if (path.includes("\0")) throw invalidRange(`${what} holds a NUL character`);
   if (/[/\\]$/.test(path) && !(process.platform !== "win32" && path.endsWith("\\"))) {
     throw invalidRange(`${what} ends with a slash: it names a directory, not a file`);

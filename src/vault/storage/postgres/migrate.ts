@@ -37,18 +37,36 @@ const POSTGRES_TYPES: SchemaTypes = {
  */
 export async function migratePostgres(options: PostgresOptions): Promise<{ from: number; to: number }> {
   checkOptions(options, POSTGRES_OPTIONS, "migratePostgres");
+  return migrate(options, false);
+}
+
+/** Makes the tables of a database that has none; what another version has made stays. @throws as `migratePostgres` */
+export async function preparePostgres(options: PostgresOptions): Promise<void> {
+  await migrate(options, true);
+}
+
+async function migrate(options: PostgresOptions, isForNew: boolean): Promise<{ from: number; to: number }> {
   const pg = await loadPg();
   const limits = { ...limitsOf(options), answerTimeoutMs: MIGRATION_STATEMENT_MS_MAX };
   const connections = new Connections(pg, await settledConfig(pg, options, limits), limits);
   let isCommitting = false;
   try {
     return await connections.use(async (connection) => {
+      if (isForNew) {
+        const { rows } = await connection.query("SELECT to_regclass('coffer_schema') AS found");
+        if (rows[0].found !== null) return { from: SCHEMA_VERSION, to: SCHEMA_VERSION };
+      }
       await connection.query("BEGIN", [], limits.connectTimeoutMs);
       await connection.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
       await connection.query("CREATE TABLE IF NOT EXISTS coffer_schema (version BIGINT NOT NULL)");
       const { rows } = await connection.query("SELECT version FROM coffer_schema");
       const from = (rows[0]?.version as number | undefined) ?? 0;
       checkVersion(from, true);
+      if (isForNew && from > 0) {
+        // Another process has made them in the same moment.
+        await connection.query("ROLLBACK");
+        return { from, to: from };
+      }
       for (const statements of migrations(POSTGRES_TYPES).slice(from)) await connection.query(statements);
       await connection.query("DELETE FROM coffer_schema");
       await connection.query("INSERT INTO coffer_schema (version) VALUES ($1)", [SCHEMA_VERSION]);
