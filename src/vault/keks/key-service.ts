@@ -13,7 +13,9 @@ import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context
 import type { CallOptions, KeyService } from "../../keys/key-service.ts";
 import { type Access, inScope, isInScope } from "../access/access.ts";
 import type { Database } from "../storage/database.ts";
-import { type Keyring, type RingDataKey, unknownKek } from "./keyring.ts";
+import type { Keyring } from "./keyring.ts";
+import type { RingDataKey } from "./ring.ts";
+import { unknownKek } from "./ring-rows.ts";
 
 /** Data keys of one environment, for one caller. */
 export class EmbeddedKeyService implements KeyService {

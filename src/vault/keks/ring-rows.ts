@@ -1,0 +1,185 @@
+/**
+ * Rows of a context's KEKs: loaded for a ring, and made where they are missing.
+ *
+ * Owns the statements, and which states may be used for what. Must not know how a wrapping key is derived.
+ *
+ * @module
+ */
+import { utf8 } from "../../base/bytes.ts";
+import type { CofferKeyBlob } from "../../crypto/keys/key-blob.ts";
+import { type CanonicalContext, type ContextEntry, canonicalEntries } from "../../crypto/keys/key-context.ts";
+import { uuidToText, uuidV4 } from "../../crypto/primitives/uuid.ts";
+import { decryptFailed, VaultError } from "../../errors.ts";
+import type { KekState } from "../../keks/kek-service.ts";
+import type { EventSink } from "../events/events.ts";
+import type { RootKeys } from "../root/root-keys.ts";
+import type { Row, Sql } from "../storage/database.ts";
+import type { KekRow, Loaded } from "./ring.ts";
+import { damagedKek, insertKekVersion, kekName, storedText } from "./rows.ts";
+
+/** The KEK versions that a blob names, in its order, which must be the canonical one. */
+export async function loadVersions(
+  sql: Sql,
+  environmentId: string,
+  keks: CofferKeyBlob["keks"],
+): Promise<Loaded> {
+  const found = [];
+  for (const kek of keks) {
+    const row = await sql.get(
+      `SELECT k.id, k.context_name, k.context_value, v.version, v.state, v.wrapped
+       FROM keks k JOIN kek_versions v ON v.kek_id = k.id
+       WHERE k.environment_id = ? AND k.id = ? AND v.version = ?`,
+      environmentId,
+      uuidToText(kek.id),
+      kek.version,
+    );
+    if (row === undefined) {
+      throw unknownKek(kek.id);
+    }
+    found.push(row);
+  }
+  // The form comes before any state: a blob that nobody wrote must not tell states of KEKs.
+  inOrder(found.map((row) => ({ name: storedText(row.context_name), value: storedText(row.context_value) })));
+  return { rows: usable(found, ["active", "decrypt-only"]) };
+}
+
+/** The newest version of each KEK of a context. @throws VaultError ERR_KEY_NOT_FOUND if one does not exist yet */
+export async function loadNewest(
+  sql: Sql,
+  environmentId: string,
+  context: CanonicalContext,
+): Promise<Loaded> {
+  const known = await contextRow(sql, environmentId, context);
+  if (known === undefined) throw missingKek();
+  const found = [];
+  for (const entry of context.entries) {
+    const row = await sql.get(
+      `SELECT k.id, k.context_name, k.context_value, v.version, v.state, v.wrapped
+       FROM keks k JOIN kek_versions v ON v.kek_id = k.id
+       WHERE k.environment_id = ? AND k.context_name = ? AND k.context_value = ?
+       ORDER BY v.version DESC LIMIT 1`,
+      environmentId,
+      utf8(entry.name, "context name"),
+      utf8(entry.value, "context value"),
+    );
+    if (row === undefined) throw missingKek();
+    found.push(row);
+  }
+  return { rows: usable(found, ["active"]), contextId: known.id as string };
+}
+
+/** The row of a context, if it was ever used. */
+export function contextRow(
+  sql: Sql,
+  environmentId: string,
+  context: CanonicalContext,
+): Promise<Row | undefined> {
+  return sql.get(
+    "SELECT id FROM contexts WHERE environment_id = ? AND canonical = ?",
+    environmentId,
+    context.bytes,
+  );
+}
+
+/** Makes what of a context's KEKs and records is not there; another process may do the same at the same time. */
+export async function createMissing(
+  sql: Sql,
+  { environmentId, rootKeys, now }: { environmentId: string; rootKeys: RootKeys; now: number },
+  context: CanonicalContext,
+  events: EventSink,
+): Promise<void> {
+  await sql.run(
+    `INSERT INTO contexts (id, environment_id, canonical, created_at) VALUES (?, ?, ?, ?)
+     ON CONFLICT (environment_id, canonical) DO NOTHING`,
+    uuidToText(uuidV4()),
+    environmentId,
+    context.bytes,
+    now,
+  );
+  const contextId = (await contextRow(sql, environmentId, context))!.id!;
+  for (const entry of context.entries) {
+    const id = uuidToText(uuidV4());
+    const name = utf8(entry.name, "context name");
+    const value = utf8(entry.value, "context value");
+    const inserted = await sql.run(
+      `INSERT INTO keks (id, environment_id, context_name, context_value, created_at) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (environment_id, context_name, context_value) DO NOTHING`,
+      id,
+      environmentId,
+      name,
+      value,
+      now,
+    );
+    if (inserted === 1) {
+      const identity = {
+        environmentId,
+        kekId: id,
+        version: 1,
+        contextName: entry.name,
+        contextValue: entry.value,
+      };
+      await insertKekVersion(sql, rootKeys, identity, now);
+      await events.append(sql, "vault.kek.created", { key_name: kekName(entry), key_id: id });
+    }
+    await sql.run(
+      `INSERT INTO context_keks (context_id, kek_id)
+       SELECT ?, id FROM keks WHERE environment_id = ? AND context_name = ? AND context_value = ?
+       ON CONFLICT (context_id, kek_id) DO NOTHING`,
+      contextId,
+      environmentId,
+      name,
+      value,
+    );
+  }
+}
+
+/** Rows whose KEKs may be used, in `states` only. A destroyed one is told before a disabled one: it is final. */
+function usable(rows: readonly Row[], states: readonly KekState[]): KekRow[] {
+  const inState = (...wanted: KekState[]): Row | undefined =>
+    rows.find((row) => wanted.includes(row.state as KekState));
+  const destroyed = inState("destroyed");
+  if (destroyed !== undefined) {
+    throw new VaultError(
+      "ERR_KEY_DESTROYED",
+      `the KEK ${destroyed.id} was destroyed: nothing under it can be read`,
+    );
+  }
+  const disabled = inState("disabled", "pending-destroy");
+  if (disabled !== undefined) {
+    throw new VaultError("ERR_KEY_DISABLED", `the KEK ${disabled.id} is disabled`);
+  }
+  return rows.map((row) => {
+    const id = row.id as string;
+    if (row.wrapped === null || !states.includes(row.state as KekState)) throw damagedKek(id);
+    return {
+      id,
+      version: row.version as number,
+      entry: { name: storedText(row.context_name), value: storedText(row.context_value) },
+      wrapped: row.wrapped as Uint8Array,
+    };
+  });
+}
+
+/** The context of KEKs that stand in a blob's order. @throws VaultError ERR_DECRYPT_FAILED unless that is the canonical one */
+export function inOrder(entries: readonly ContextEntry[]): CanonicalContext {
+  let canonical: CanonicalContext;
+  try {
+    canonical = canonicalEntries(entries);
+  } catch {
+    throw decryptFailed(); // The same KEK twice.
+  }
+  if (canonical.entries.some((entry, i) => entry.name !== entries[i]!.name)) throw decryptFailed();
+  return canonical;
+}
+
+function missingKek(): VaultError {
+  return new VaultError("ERR_KEY_NOT_FOUND", "a KEK of the context does not exist yet");
+}
+
+/** The one answer for a KEK that does not exist and for one that the caller may not know of. */
+export function unknownKek(id: Uint8Array): VaultError {
+  return new VaultError(
+    "ERR_KEY_NOT_FOUND",
+    `this vault's environment does not hold the KEK ${uuidToText(id)}`,
+  );
+}

@@ -1,0 +1,145 @@
+/**
+ * Rings: the KEK versions of one context as one wrapping key (docs/spec/keyring.md section 3).
+ *
+ * Owns the derivation of the wrapping key, what a wrap authenticates, and the wraps themselves. Must not know storage, nor
+ * how long a ring is kept.
+ *
+ * @module
+ */
+import { ascii, concatBytes, EMPTY, equalBytes, lengthPrefixed, u32, utf8 } from "../../base/bytes.ts";
+import { providers } from "../../crypto/aead/choose.ts";
+import { type CofferKeyBlob, encodeKeyBlob, WRAP_NONCE_BYTES } from "../../crypto/keys/key-blob.ts";
+import {
+  type CanonicalContext,
+  type ContextEntry,
+  canonicalEntries,
+  contextObject,
+  type KeyContext,
+} from "../../crypto/keys/key-context.ts";
+import { KEY_BYTES } from "../../crypto/limits.ts";
+import { hash } from "../../crypto/primitives/hash.ts";
+import { randomBytes } from "../../crypto/primitives/random.ts";
+import { uuidFromText, uuidToText, uuidV5 } from "../../crypto/primitives/uuid.ts";
+import { KcXaesKey } from "../../crypto/primitives/xaes.ts";
+import { decryptFailed, VaultError } from "../../errors.ts";
+import type { RootKeys } from "../root/root-keys.ts";
+
+/** A data key that was made or unwrapped; the key is the caller's to zero. */
+export interface RingDataKey {
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  /** UUID text. */
+  readonly id: string;
+  readonly blob: Uint8Array;
+  readonly context: CanonicalContext;
+  /** The same context as callers see it; frozen. */
+  readonly keyContext: KeyContext;
+}
+
+/** The KEK versions of one context, ready to wrap and unwrap. */
+export interface Ring {
+  readonly keks: CofferKeyBlob["keks"];
+  readonly context: CanonicalContext;
+  readonly keyContext: KeyContext;
+  readonly wrappingKey: KcXaesKey;
+  /** What all wraps under it authenticate: everything but the data key's id. */
+  readonly associatedData: Uint8Array;
+  /** The context's row; known only to rings of newest versions. */
+  readonly contextId: string | undefined;
+}
+
+/** What a ring is made of. */
+export interface Loaded {
+  readonly rows: readonly KekRow[];
+  readonly contextId?: string;
+}
+
+/** A KEK version as it is stored. */
+export interface KekRow {
+  readonly id: string;
+  readonly version: number;
+  readonly entry: ContextEntry;
+  readonly wrapped: Uint8Array;
+}
+
+const WRAPPING_KEY_INFO = ascii("coffer/v1/data-key-wrap");
+const WRAP_LABEL = ascii("coffer/v1/data-key");
+
+/** Derives the wrapping key from KEKs in canonical order. */
+export function assembleRing(rootKeys: RootKeys, environmentId: string, { rows, contextId }: Loaded): Ring {
+  const kekBytes = rows.map((row) =>
+    rootKeys.unwrap(row.wrapped, {
+      environmentId,
+      kekId: row.id,
+      version: row.version,
+      contextName: row.entry.name,
+      contextValue: row.entry.value,
+    }),
+  );
+  const input = concatBytes(...kekBytes);
+  const wrappingKey = hash.hkdf("sha256", input, EMPTY, WRAPPING_KEY_INFO, KEY_BYTES);
+  for (const secret of [input, ...kekBytes]) secret.fill(0);
+  const keks = rows.map((row) => ({ id: kekIdBytes(row.id), version: row.version }));
+  const context = canonicalEntries(rows.map((row) => row.entry));
+  const ring = {
+    keks,
+    context,
+    keyContext: contextObject(context),
+    wrappingKey: new KcXaesKey(providers.sync(undefined, KEY_BYTES), wrappingKey),
+    associatedData: concatBytes(
+      WRAP_LABEL,
+      lengthPrefixed(context.bytes),
+      lengthPrefixed(utf8(environmentId, "environment id")),
+      lengthPrefixed(referencesBytes(keks)),
+    ),
+    contextId,
+  };
+  wrappingKey.fill(0);
+  return ring;
+}
+
+/** A random data key, wrapped. Its bytes and the wrap's nonce come from one read of the kernel's, at this moment. */
+export function makeDataKey(ring: Ring): RingDataKey {
+  const random = randomBytes(KEY_BYTES + WRAP_NONCE_BYTES);
+  // Copies, because each has an owner of its own.
+  const key = random.slice(0, KEY_BYTES);
+  const nonce = random.slice(KEY_BYTES);
+  random.fill(0);
+  return wrap(ring, key, nonce);
+}
+
+/** Wraps a data key, which stays the caller's. */
+export function wrap(
+  ring: Ring,
+  key: Uint8Array,
+  nonce: Uint8Array = randomBytes(WRAP_NONCE_BYTES),
+): RingDataKey {
+  const dataKeyId = uuidV5(ring.keks[0]!.id, key);
+  const wrapped = ring.wrappingKey.seal(nonce, key, associatedData(ring, dataKeyId));
+  const blob = encodeKeyBlob({ dataKeyId, keks: ring.keks, nonce, wrapped });
+  return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext };
+}
+
+/** Unwraps a data key. @throws VaultError ERR_DECRYPT_FAILED */
+export function unwrap(ring: Ring, parts: CofferKeyBlob, blob: Uint8Array): RingDataKey {
+  const { dataKeyId, nonce, wrapped } = parts;
+  const key = ring.wrappingKey.open(nonce, wrapped, associatedData(ring, dataKeyId));
+  if (!equalBytes(uuidV5(ring.keks[0]!.id, key), dataKeyId)) throw decryptFailed();
+  return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext };
+}
+
+function associatedData(ring: Ring, dataKeyId: Uint8Array): Uint8Array {
+  return concatBytes(ring.associatedData, lengthPrefixed(dataKeyId));
+}
+
+function kekIdBytes(id: string): Uint8Array {
+  const bytes = uuidFromText(id);
+  if (bytes === undefined)
+    throw new VaultError("ERR_STORAGE_CORRUPT", "a KEK's id is damaged in the vault's file");
+  return bytes;
+}
+
+/** The bytes that name KEK versions, in order. */
+export function referencesBytes(keks: CofferKeyBlob["keks"]): Uint8Array {
+  return concatBytes(...keks.flatMap((kek) => [kek.id, u32(kek.version)]));
+}
