@@ -1,16 +1,12 @@
 /**
  * The embedded store: the KvService port over the keyring and the storage.
  *
- * Owns the rows of objects and versions, and how a value is sealed (docs/spec/keyring.md section 6): under a fresh
- * data key per version, bound to environment, object, version and name. Must not know KEKs' states or HTTP.
+ * Owns the order of looking, sealing and writing of each call. Must not know how a value is sealed, KEKs' states or HTTP.
  *
  * @module
  */
-import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, utf8 } from "../../base/bytes.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
-import { openDetachedSync, sealDetachedSync } from "../../crypto/native/one-shot.ts";
-import { hash } from "../../crypto/primitives/hash.ts";
-import { isVaultError, VaultError } from "../../errors.ts";
+import { VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type {
   KvListRequest,
@@ -27,30 +23,14 @@ import type {
 import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules.ts";
 import { type Access, inScope, scopeCondition } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
-import { hexOf, newOrderedId, orderedId } from "../ids.ts";
-import type { Keyring, StoredDataKey } from "../keks/keyring.ts";
+import { newOrderedId, orderedId } from "../ids.ts";
+import type { Keyring } from "../keks/keyring.ts";
 import { storedContext } from "../keks/rows.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
-import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
+import type { Database, Row, SqlValue } from "../storage/database.ts";
 import { type RewrapPart, rewrapPart, rewrapStored } from "./rewrap.ts";
-import {
-  conflict,
-  insertVersionKeks,
-  iso,
-  isUnrevoked,
-  KvRows,
-  notFound,
-  OBJECT_COLUMNS,
-  OBJECT_TABLES,
-  REVOKED_RETRIES_MAX,
-  revokedTooFast,
-  toObject,
-} from "./rows.ts";
-
-const VALUE_LABEL = ascii("coffer/v1/kv-value");
-
-/** Bytes of the fingerprint in an etag: half a SHA-256, as long as S3's. */
-const ETAG_BYTES = 16;
+import { conflict, iso, KvRows, notFound, OBJECT_COLUMNS, OBJECT_TABLES, toObject } from "./rows.ts";
+import { destroyed, KvValues } from "./values.ts";
 
 /** The store of one environment. */
 export class EmbeddedKvStore implements KvService {
@@ -61,6 +41,7 @@ export class EmbeddedKvStore implements KvService {
   readonly #scope: ReturnType<typeof scopeCondition>;
   readonly #rows: KvRows;
   readonly #writes: IdempotentWrites;
+  readonly #values: KvValues;
   readonly #now: () => number;
 
   constructor(
@@ -77,6 +58,7 @@ export class EmbeddedKvStore implements KvService {
     this.#scope = scopeCondition(access, "o.context_id");
     this.#rows = new KvRows(access);
     this.#writes = writes;
+    this.#values = new KvValues(database, keyring, access, writes);
     this.#now = now;
   }
 
@@ -93,7 +75,7 @@ export class EmbeddedKvStore implements KvService {
       const isTaken = await this.#database.read((sql) => this.#rows.isNameTaken(sql, name), options);
       if (isTaken) throw exists();
     }
-    return this.#withStoredKey(context, options, async (sql, key): Promise<KvMetadata> => {
+    return this.#values.withStoredKey(context, options, async (sql, key): Promise<KvMetadata> => {
       const id = newOrderedId(OBJECT_ID_PREFIX);
       const versionId = orderedId();
       const now = this.#now();
@@ -103,7 +85,7 @@ export class EmbeddedKvStore implements KvService {
         ...[id, this.#environmentId, name, key.contextId, versionId, now, now],
       );
       if (inserted === 0) throw exists();
-      await this.#insertVersion(sql, { objectId: id, name, versionId, number: 1, value, key, now });
+      await this.#values.insert(sql, { objectId: id, name, versionId, number: 1, value, key, now });
       await this.#access.events.append(sql, "vault.data.created", {
         kv_name: name,
         key_id: key.id,
@@ -174,7 +156,7 @@ export class EmbeddedKvStore implements KvService {
     if (check !== undefined && row.current_version !== check) throw conflict();
     const context = storedContext(row.canonical);
     const name = row.name as string;
-    return this.#withStoredKey(context, options, async (sql, key) => {
+    return this.#values.withStoredKey(context, options, async (sql, key) => {
       const versionId = orderedId();
       const clock = this.#now();
       // One conditional statement decides, whatever other processes do (the row above may be old by now). A clock that was
@@ -188,7 +170,7 @@ export class EmbeddedKvStore implements KvService {
       );
       const number = (last!.n as number) + 1;
       const now = last!.at as number;
-      await this.#insertVersion(sql, { objectId: id, name, versionId, number, value, key, now });
+      await this.#values.insert(sql, { objectId: id, name, versionId, number, value, key, now });
       await this.#access.events.append(sql, "vault.data.updated", {
         kv_name: name,
         key_id: key.id,
@@ -364,104 +346,10 @@ export class EmbeddedKvStore implements KvService {
     return rewrapPart(this.#database, this.#keyring, this.#access, options);
   }
 
-  /**
-   * Runs `work` in a write transaction with a fresh data key that is still good when the transaction begins: a KEK
-   * that another process destroyed in between would make the value unreadable from the start.
-   */
-  async #withStoredKey<T>(
-    context: ReturnType<typeof canonicalContext>,
-    options: WriteOptions,
-    work: (sql: Sql, key: StoredDataKey) => Promise<T>,
-  ): Promise<T> {
-    for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
-      const key = await this.#keyring.createStoredDataKey(context, this.#access.events, options);
-      try {
-        const result = await this.#database.write(async (sql) => {
-          if (!(await isUnrevoked(sql, this.#database, key.revocations))) return undefined;
-          return { value: await this.#writes.once(sql, options.idempotency, () => work(sql, key)) };
-        }, options);
-        if (result !== undefined) return result.value;
-      } finally {
-        key.key.fill(0);
-      }
-      await this.#database.lookAfresh();
-    }
-    throw revokedTooFast();
-  }
-
-  async #insertVersion(
-    sql: Sql,
-    version: {
-      objectId: string;
-      name: string;
-      versionId: string;
-      number: number;
-      value: Uint8Array;
-      key: StoredDataKey;
-      now: number;
-    },
-  ): Promise<void> {
-    const { objectId, name, versionId, key } = version;
-    const associatedData = this.#associatedData(objectId, versionId, name);
-    // The key blob has a column of its own: a rewrap changes that one only.
-    const sealed = sealDetachedSync(version.value, { dataKey: key.key }, associatedData);
-    await sql.run(
-      `INSERT INTO kv_versions
-         (id, object_id, number, key_id, key_blob, sealed, size, etag, created_at, created_by_id, created_by_name)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      versionId,
-      objectId,
-      version.number,
-      key.id,
-      key.blob,
-      sealed,
-      sealed.length + key.blob.length,
-      hexOf(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
-      version.now,
-      this.#access.actor.id,
-      this.#access.actor.name,
-    );
-    await insertVersionKeks(sql, versionId, key.keks);
-  }
-
   async #read(row: Row, options: CallOptions): Promise<KvObject> {
-    const object = { ...toObject(row), value: await this.#open(row, options) };
+    const object = { ...toObject(row), value: await this.#values.open(row, options) };
     this.#access.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
     return object;
-  }
-
-  async #open(row: Row, options: CallOptions): Promise<string> {
-    if (row.sealed === null) throw destroyed();
-    if (row.key_blob === null) throw damaged();
-    const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array, options);
-    // The object's context is shown, and the next version is encrypted for it: it must be the one of this version.
-    if (!equalBytes(context.bytes, row.canonical as Uint8Array)) {
-      key.fill(0);
-      throw damaged();
-    }
-    const associatedData = this.#associatedData(
-      row.id as string,
-      row.version_id as string,
-      row.name as string,
-    );
-    try {
-      const value = openDetachedSync(row.sealed as Uint8Array, { dataKey: key }, associatedData);
-      return fromUtf8(value) as string; // Only UTF-8 is ever sealed.
-    } catch (error) {
-      // What does not even look like a sealed value was not written by anybody who had a key.
-      throw isVaultError(error, "ERR_DECRYPT_FAILED") ? error : damaged();
-    } finally {
-      key.fill(0);
-    }
-  }
-
-  #associatedData(objectId: string, versionId: string, name: string): Uint8Array {
-    return concatBytes(
-      VALUE_LABEL,
-      ...[this.#environmentId, objectId, versionId, name].map((text) =>
-        lengthPrefixed(utf8(text, "stored text")),
-      ),
-    );
   }
 }
 
@@ -471,14 +359,6 @@ function checkVersionCheck(versionCheck: string | null | undefined): string | un
     : checkId(versionCheck, "versionCheck");
 }
 
-function destroyed(): VaultError {
-  return new VaultError("ERR_KV_VERSION_DESTROYED", "the value of this version was destroyed");
-}
-
 function exists(): VaultError {
   return new VaultError("ERR_KV_EXISTS", "an object with this name exists already");
-}
-
-function damaged(): VaultError {
-  return new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
 }

@@ -1,0 +1,145 @@
+/**
+ * Stored values: sealed under a fresh data key per version, and opened again (docs/spec/keyring.md section 6).
+ *
+ * Owns what a value is bound to (environment, object, version and name), and that its key is still good when it is stored.
+ * Must not know objects or names beyond that.
+ *
+ * @module
+ */
+import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, utf8 } from "../../base/bytes.ts";
+import type { CanonicalContext } from "../../crypto/keys/key-context.ts";
+import { openDetachedSync, sealDetachedSync } from "../../crypto/native/one-shot.ts";
+import { hash } from "../../crypto/primitives/hash.ts";
+import { isVaultError, VaultError } from "../../errors.ts";
+import type { CallOptions } from "../../keys/key-service.ts";
+import type { Access } from "../access/access.ts";
+import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
+import { hexOf } from "../ids.ts";
+import type { Keyring, StoredDataKey } from "../keks/keyring.ts";
+import type { Database, Row, Sql } from "../storage/database.ts";
+import { insertVersionKeks, isUnrevoked, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
+
+const VALUE_LABEL = ascii("coffer/v1/kv-value");
+
+/** Bytes of the fingerprint in an etag: half a SHA-256, as long as S3's. */
+const ETAG_BYTES = 16;
+
+/** The values of one environment. */
+export class KvValues {
+  readonly #database: Database;
+  readonly #keyring: Keyring;
+  readonly #access: Access;
+  readonly #writes: IdempotentWrites;
+
+  constructor(database: Database, keyring: Keyring, access: Access, writes: IdempotentWrites) {
+    this.#database = database;
+    this.#keyring = keyring;
+    this.#access = access;
+    this.#writes = writes;
+  }
+
+  /**
+   * Runs `work` in a write transaction with a fresh data key that is still good when the transaction begins: a KEK
+   * that another process destroyed in between would make the value unreadable from the start.
+   */
+  async withStoredKey<T>(
+    context: CanonicalContext,
+    options: WriteOptions,
+    work: (sql: Sql, key: StoredDataKey) => Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
+      const key = await this.#keyring.createStoredDataKey(context, this.#access.events, options);
+      try {
+        const result = await this.#database.write(async (sql) => {
+          if (!(await isUnrevoked(sql, this.#database, key.revocations))) return undefined;
+          return { value: await this.#writes.once(sql, options.idempotency, () => work(sql, key)) };
+        }, options);
+        if (result !== undefined) return result.value;
+      } finally {
+        key.key.fill(0);
+      }
+      await this.#database.lookAfresh();
+    }
+    throw revokedTooFast();
+  }
+
+  /** Seals a value and stores it as a version, within a write transaction. */
+  async insert(
+    sql: Sql,
+    version: {
+      objectId: string;
+      name: string;
+      versionId: string;
+      number: number;
+      value: Uint8Array;
+      key: StoredDataKey;
+      now: number;
+    },
+  ): Promise<void> {
+    const { objectId, name, versionId, key } = version;
+    const associatedData = this.#associatedData(objectId, versionId, name);
+    // The key blob has a column of its own: a rewrap changes that one only.
+    const sealed = sealDetachedSync(version.value, { dataKey: key.key }, associatedData);
+    await sql.run(
+      `INSERT INTO kv_versions
+         (id, object_id, number, key_id, key_blob, sealed, size, etag, created_at, created_by_id, created_by_name)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      versionId,
+      objectId,
+      version.number,
+      key.id,
+      key.blob,
+      sealed,
+      sealed.length + key.blob.length,
+      hexOf(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
+      version.now,
+      this.#access.actor.id,
+      this.#access.actor.name,
+    );
+    await insertVersionKeks(sql, versionId, key.keks);
+  }
+
+  /** Opens the value of a version's row. @throws VaultError ERR_KV_VERSION_DESTROYED, ERR_STORAGE_CORRUPT; as `Keyring.unwrap` */
+  async open(row: Row, options: CallOptions): Promise<string> {
+    if (row.sealed === null) throw destroyed();
+    if (row.key_blob === null) throw damaged();
+    const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array, options);
+    // The object's context is shown, and the next version is encrypted for it: it must be the one of this version.
+    if (!equalBytes(context.bytes, row.canonical as Uint8Array)) {
+      key.fill(0);
+      throw damaged();
+    }
+    const associatedData = this.#associatedData(
+      row.id as string,
+      row.version_id as string,
+      row.name as string,
+    );
+    try {
+      const value = openDetachedSync(row.sealed as Uint8Array, { dataKey: key }, associatedData);
+      return fromUtf8(value) as string; // Only UTF-8 is ever sealed.
+    } catch (error) {
+      // What does not even look like a sealed value was not written by anybody who had a key.
+      throw isVaultError(error, "ERR_DECRYPT_FAILED") ? error : damaged();
+    } finally {
+      key.fill(0);
+    }
+  }
+
+  #associatedData(objectId: string, versionId: string, name: string): Uint8Array {
+    return concatBytes(
+      VALUE_LABEL,
+      ...[this.#access.environmentId, objectId, versionId, name].map((text) =>
+        lengthPrefixed(utf8(text, "stored text")),
+      ),
+    );
+  }
+}
+
+/** Of a version without its value. */
+export function destroyed(): VaultError {
+  return new VaultError("ERR_KV_VERSION_DESTROYED", "the value of this version was destroyed");
+}
+
+function damaged(): VaultError {
+  return new VaultError("ERR_STORAGE_CORRUPT", "a stored value is damaged in the vault's file");
+}
