@@ -3,6 +3,7 @@
  *
  * Owns the journal (WAL, synchronous=FULL: durable before it answers), the locks with a bounded wait, transactions and
  * migrations. Several processes may hold the file. Must not know keys or what the tables mean, nor how the file was made.
+ * Longer than others: queue, transaction, journal and the end of a connection share one state, and each of them changes it.
  *
  * @module
  */
