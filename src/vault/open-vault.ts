@@ -6,7 +6,7 @@
  *
  * @module
  */
-
+import { ASYNC_DISPOSE, DISPOSE } from "../base/dispose.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { WritableLayout } from "../crypto/envelope/envelope.ts";
 import { checkLayout } from "../crypto/local.ts";
@@ -120,12 +120,12 @@ export class EmbeddedVault extends Vault {
     await this.#host.close();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async [ASYNC_DISPOSE](): Promise<void> {
     await this.close();
   }
 
   /** `using` cannot wait: the file is let go a moment later. Prefer `await using`. */
-  override [Symbol.dispose](): void {
+  override [DISPOSE](): void {
     void this.close();
   }
 }

@@ -89,7 +89,12 @@ function typescripts(): Kind[] {
   ] as const;
   const libraries = [
     ["DOM", { lib: ["ES2022", "DOM", "DOM.Iterable"], types: [] }, ["types.ts", "types-dom.ts", "workos.ts"]],
-    ["Node's types", { lib: ["ES2022"], types: ["node"] }, ["types.ts"]],
+    ["Node's types", { lib: ["ES2022"], types: ["node"] }, ["types.ts", "types-node.ts", "types-using.ts"]],
+    [
+      "DOM, esnext.disposable",
+      { lib: ["ES2022", "DOM", "ESNext.Disposable"], types: [] },
+      ["types.ts", "types-using.ts"],
+    ],
   ] as const;
   return COMPILERS.flatMap((version) =>
     ways.flatMap(([way, modules]) =>

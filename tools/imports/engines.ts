@@ -29,7 +29,6 @@ const UNKNOWN_TYPES = /'CodingBuffer'/;
 
 /** Used where they are there, and looked for before. */
 const OPTIONAL: readonly { readonly file: string; readonly what: string }[] = [
-  { file: "src/base/dispose.ts", what: "'dispose'" },
   // A transformer's `cancel` is called by some engines; the others end the stream all the same (docs/runtimes.md).
   { file: "src/crypto/native/stream.ts", what: "'cancel'" },
 ];
