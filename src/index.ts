@@ -5,6 +5,7 @@
  * @module
  */
 
+export type { Bytes } from "./base/bytes.ts";
 export type { ItemResult } from "./base/item-result.ts";
 export { useWasmModule, type WasmModule } from "./crypto/aead/choose.ts";
 export type { DecryptItem } from "./crypto/envelope/fast/envelope-batch.ts";

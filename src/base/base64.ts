@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Bytes } from "./bytes.ts";
 import { type CodingBuffer, codingBuffer } from "./coding-buffer.ts";
 import { runtime } from "./runtime.ts";
 
@@ -167,7 +168,7 @@ export const encodeBase64 = (bytes: Uint8Array): string => selected.encode(bytes
  *
  * @returns an array with memory of its own; undefined for anything else
  */
-export function decodeBase64(text: string, codec: Base64Codec = selected): Uint8Array | undefined {
+export function decodeBase64(text: string, codec: Base64Codec = selected): Bytes | undefined {
   if (text.length % 4 !== 0) return undefined;
   const bytes = new Uint8Array(decodedLength(text));
   return codec.decodeTo(text, bytes) ? bytes : undefined;
@@ -179,7 +180,7 @@ export function decodeBase64(text: string, codec: Base64Codec = selected): Uint8
  *
  * @returns undefined for anything else
  */
-export function decodeBase64Lenient(text: string): Uint8Array | undefined {
+export function decodeBase64Lenient(text: string): Bytes | undefined {
   const digits = text.replace(/[\t\n\f\r ]/g, "").replace(/={1,2}$/, "");
   const bytes = new Uint8Array(Math.floor((digits.length * 3) / 4));
   return decodeGroups(digits, false, bytes) ? bytes : undefined;

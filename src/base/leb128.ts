@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Bytes } from "./bytes.ts";
 /** Bytes of the longest LEB128 length that is read: 5 carry 32 bits (docs/spec/envelope.md section 2). */
 export const LEB128_BYTES_MAX = 5;
 
@@ -18,7 +19,7 @@ export interface Leb128 {
 }
 
 /** The shortest encoding of an integer from 0 to 2^32 - 1. */
-export function encodeLeb128(value: number): Uint8Array {
+export function encodeLeb128(value: number): Bytes {
   const out: number[] = [];
   let rest = value;
   // Division, not shifts: a shift would turn values from 2^31 on negative.

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Bytes } from "./bytes.ts";
 
 /** The types of the Web Crypto API; a type needs no runtime. */
 export type WebCrypto = import("node:crypto").webcrypto.Crypto;
@@ -14,9 +15,9 @@ export type WebCryptoSubtle = import("node:crypto").webcrypto.SubtleCrypto;
 
 /** What coffer uses of `WebAssembly`, whose types belong to no library that is loaded here. */
 export interface WebAssemblyApi {
-  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  readonly Module: new (bytes: Bytes) => object;
   readonly Instance: new (module: never) => { readonly exports: unknown };
-  validate(bytes: Uint8Array<ArrayBuffer>): boolean;
+  validate(bytes: Bytes): boolean;
 }
 
 /** The parts of the built-in modules that coffer uses, where the runtime has them. */

@@ -6,7 +6,7 @@
  * @module
  */
 import { decodedLength, decodeInto, selectBase64 } from "./base64.ts";
-import { fromUtf8 } from "./bytes.ts";
+import { type Bytes, fromUtf8 } from "./bytes.ts";
 import { type CodingBuffer, codingBuffer } from "./coding-buffer.ts";
 
 /** Coders over one memory. Positions and lengths are bytes and lie inside it. */
@@ -40,7 +40,7 @@ export function readText(buffer: CodingBuffer, start: number, end: number): stri
 }
 
 /** By the native `Buffer`. */
-export function bufferMemory(memory: Uint8Array<ArrayBuffer>, native: typeof Buffer): TextMemory {
+export function bufferMemory(memory: Bytes, native: typeof Buffer): TextMemory {
   const view = codingBuffer(native.from(memory.buffer, memory.byteOffset, memory.byteLength));
   return {
     write: (text, at, room) => view.utf8Write(text, at, room),
@@ -51,7 +51,7 @@ export function bufferMemory(memory: Uint8Array<ArrayBuffer>, native: typeof Buf
 }
 
 /** Without `Buffer`. */
-export function portableMemory(memory: Uint8Array<ArrayBuffer>): TextMemory {
+export function portableMemory(memory: Bytes): TextMemory {
   const codec = selectBase64(undefined);
   const encoder = new TextEncoder();
   return {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { EMPTY, toBytes } from "../base/bytes.ts";
+import { type Bytes, EMPTY, toBytes } from "../base/bytes.ts";
 import { invalidRange } from "../errors.ts";
 import { ASSOCIATED_DATA_BYTES_MAX } from "./limits.ts";
 
@@ -18,7 +18,7 @@ export type AssociatedData = string | Uint8Array | undefined;
  *
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT (over 1 MiB); VaultError ERR_TEXT_MALFORMED
  */
-export function associatedDataBytes(associatedData: AssociatedData): Uint8Array {
+export function associatedDataBytes(associatedData: AssociatedData): Bytes {
   if (associatedData === undefined) return EMPTY;
   // As for a plaintext: refuse before encoding.
   if (typeof associatedData === "string" && associatedData.length > ASSOCIATED_DATA_BYTES_MAX)

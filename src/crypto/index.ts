@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { Bytes } from "../base/bytes.ts";
 export type { AeadProviderName } from "./aead/aead.ts";
 export { useWasmModule, type WasmModule } from "./aead/choose.ts";
 export { LAYOUTS, type Layout, type ParseOptions, type WritableLayout } from "./envelope/envelope.ts";

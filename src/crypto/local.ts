@@ -8,7 +8,7 @@
  */
 
 import { encodeBase64 } from "../base/base64.ts";
-import { copyBytes, fromUtf8 } from "../base/bytes.ts";
+import { type Bytes, copyBytes, fromUtf8 } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { invalidType, VaultError } from "../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead/aead.ts";
@@ -163,7 +163,7 @@ export async function localDecrypt(
   key: DataKeyInput,
   associatedData: AssociatedData,
   options: LocalDecryptOptions & { readonly as: "bytes" },
-): Promise<Uint8Array>;
+): Promise<Bytes>;
 export async function localDecrypt(
   ciphertext: string,
   key: DataKeyInput,
@@ -175,7 +175,7 @@ export async function localDecrypt(
   key: DataKeyInput,
   associatedData?: AssociatedData,
   options: LocalDecryptOptions = {},
-): Promise<string | Uint8Array> {
+): Promise<string | Bytes> {
   checkOptions(options, LOCAL_DECRYPT_OPTIONS, "localDecrypt");
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
@@ -190,7 +190,7 @@ export function localDecryptSync(
   key: DataKeyInput,
   associatedData: AssociatedData,
   options: LocalDecryptOptions & { readonly as: "bytes" },
-): Uint8Array;
+): Bytes;
 export function localDecryptSync(
   ciphertext: string,
   key: DataKeyInput,
@@ -202,7 +202,7 @@ export function localDecryptSync(
   key: DataKeyInput,
   associatedData?: AssociatedData,
   options: LocalDecryptOptions = {},
-): string | Uint8Array {
+): string | Bytes {
   checkOptions(options, LOCAL_DECRYPT_OPTIONS, "localDecryptSync");
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
@@ -218,7 +218,7 @@ export async function decryptEnvelope(
   associatedData: Uint8Array,
   as: "text" | "bytes",
   providerName?: AeadProviderName,
-): Promise<string | Uint8Array> {
+): Promise<string | Bytes> {
   const { nonce, ciphertext, tag } = envelope;
   if (envelope.layout === "native") {
     const body = { salt: nonce, commitment: tag, chunks: ciphertext };
@@ -253,7 +253,7 @@ export function decryptEnvelopeSync(
   associatedData: Uint8Array,
   as: "text" | "bytes",
   providerName?: AeadProviderName,
-): string | Uint8Array {
+): string | Bytes {
   const { nonce, ciphertext, tag } = envelope;
   if (envelope.layout === "native") {
     const body = { salt: nonce, commitment: tag, chunks: ciphertext };
@@ -315,7 +315,7 @@ function openFast(
   as: "text" | "bytes",
   options: LocalDecryptOptions,
   canWait: boolean,
-): string | Uint8Array | undefined {
+): string | Bytes | undefined {
   const isPlain = options.layouts === undefined && options.requireCommitment !== true;
   // A key that was disposed of: reading comes first, and has its own errors.
   if (!isPlain || !(key instanceof DataKey) || key.isDisposed) return undefined;
@@ -379,17 +379,13 @@ export function checkResultType(as: "text" | "bytes" | undefined): "text" | "byt
   throw invalidType('as must be "text" or "bytes"');
 }
 
-function sealBy(provider: SyncAeadProvider, key: DataKeyInput, message: Message): Uint8Array;
-function sealBy(
-  provider: AeadProvider,
-  key: DataKeyInput,
-  message: Message,
-): Uint8Array | Promise<Uint8Array>;
+function sealBy(provider: SyncAeadProvider, key: DataKeyInput, message: Message): Bytes;
+function sealBy(provider: AeadProvider, key: DataKeyInput, message: Message): Bytes | Promise<Bytes>;
 function sealBy(
   provider: AeadProvider,
   key: DataKeyInput,
   { nonce, plaintext, associatedData }: Message,
-): Uint8Array | Promise<Uint8Array> {
+): Bytes | Promise<Bytes> {
   return withAeadKey(key, provider, (aead) => aead.seal(nonce, plaintext, associatedData));
 }
 
@@ -404,7 +400,7 @@ function finish(message: Message, sealed: Uint8Array): string {
   });
 }
 
-function result(plaintext: Uint8Array, as: "text" | "bytes"): string | Uint8Array {
+function result(plaintext: Bytes, as: "text" | "bytes"): string | Bytes {
   if (as === "bytes") return plaintext;
   const text = fromUtf8(plaintext);
   if (text === undefined) throw notText();

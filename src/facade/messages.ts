@@ -9,7 +9,7 @@
  */
 
 import { encodeBase64 } from "../base/base64.ts";
-import { copyBytes, equalBytes } from "../base/bytes.ts";
+import { type Bytes, copyBytes, equalBytes } from "../base/bytes.ts";
 import { lend } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { checkOptions } from "../base/options.ts";
@@ -146,7 +146,7 @@ export class VaultMessages {
     ciphertext: string,
     associatedData: AssociatedData,
     options: DecryptOptions = {},
-  ): Promise<string | Uint8Array> {
+  ): Promise<string | Bytes> {
     checkOptions(options, DECRYPT_OPTIONS, "decrypt");
     this.#calls.checkOpen();
     const as = checkResultType(options.as);
@@ -159,7 +159,7 @@ export class VaultMessages {
     items: readonly DecryptItem[],
     associatedData: AssociatedData,
     options: DecryptOptions = {},
-  ): Promise<ItemResult<string | Uint8Array>[]> {
+  ): Promise<ItemResult<string | Bytes>[]> {
     checkOptions(options, DECRYPT_OPTIONS, "decryptMany");
     return await this.#calls.during(async () => {
       options.signal?.throwIfAborted();
@@ -253,7 +253,7 @@ export class VaultMessages {
     associatedData: Uint8Array,
     as: "text" | "bytes",
     options: DecryptOptions,
-  ): Promise<string | Uint8Array> {
+  ): Promise<string | Bytes> {
     this.#calls.begin();
     try {
       const aad = copyBytes(associatedData);
@@ -283,7 +283,7 @@ export class VaultMessages {
     associatedData: Uint8Array,
     as: "text" | "bytes",
     options: DecryptOptions,
-  ): string | Uint8Array | undefined {
+  ): string | Bytes | undefined {
     const { context, layouts, signal, requireCommitment = this.#requireCommitment, provider } = options;
     const isPlain =
       context === undefined && layouts === undefined && signal === undefined && !requireCommitment;

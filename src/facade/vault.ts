@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { Bytes } from "../base/bytes.ts";
 import { DISPOSE, lend } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { checkOptions } from "../base/options.ts";
@@ -115,7 +116,7 @@ export class Vault extends VaultStore {
     ciphertext: string,
     associatedData: AssociatedData,
     options: DecryptOptions & { readonly as: "bytes" },
-  ): Promise<Uint8Array>;
+  ): Promise<Bytes>;
   decrypt(
     ciphertext: string,
     associatedData?: AssociatedData,
@@ -125,7 +126,7 @@ export class Vault extends VaultStore {
     ciphertext: string,
     associatedData?: AssociatedData,
     options?: DecryptOptions,
-  ): Promise<string | Uint8Array> {
+  ): Promise<string | Bytes> {
     return this.#messages.decrypt(ciphertext, associatedData, options);
   }
 
@@ -161,7 +162,7 @@ export class Vault extends VaultStore {
     items: readonly DecryptItem[],
     associatedData: AssociatedData,
     options: DecryptOptions & { readonly as: "bytes" },
-  ): Promise<ItemResult<Uint8Array>[]>;
+  ): Promise<ItemResult<Bytes>[]>;
   decryptMany(
     items: readonly DecryptItem[],
     associatedData?: AssociatedData,
@@ -171,7 +172,7 @@ export class Vault extends VaultStore {
     items: readonly DecryptItem[],
     associatedData?: AssociatedData,
     options?: DecryptOptions,
-  ): Promise<ItemResult<string | Uint8Array>[]> {
+  ): Promise<ItemResult<string | Bytes>[]> {
     return this.#messages.decryptMany(items, associatedData, options);
   }
 
@@ -269,7 +270,7 @@ export class Vault extends VaultStore {
     end?: number,
     associatedData?: AssociatedData,
     options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
-  ): Promise<Uint8Array> {
+  ): Promise<Bytes> {
     checkOptions(options, SOURCE_OPTIONS, "decryptRange");
     return await this.#calls.during(() =>
       decryptRange(source, this.#messages.keyFinder(options), start, end, associatedData, options),

@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { Bytes } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { ByteSource } from "../crypto/native/source.ts";
 import { invalidType, VaultError } from "../errors.ts";
@@ -146,7 +147,7 @@ async function readRange(response: Response, offset: number, length: number): Pr
 }
 
 /** Never more than was asked for, whatever the server goes on sending. */
-async function readBody(response: Response, length: number): Promise<Uint8Array> {
+async function readBody(response: Response, length: number): Promise<Bytes> {
   const out = new Uint8Array(length);
   let at = 0;
   // Not by for await, which not every browser has on streams.

@@ -6,7 +6,7 @@
  * @module
  */
 import { decodeBase64 } from "../base/base64.ts";
-import { equalBytes } from "../base/bytes.ts";
+import { type Bytes, equalBytes } from "../base/bytes.ts";
 import { DataKey, keyBlobFromText } from "../crypto/keys/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
@@ -157,7 +157,7 @@ function wrappedOnly(id: string, encryptedKeys: string, context: KeyContext): Da
 }
 
 /** The bytes of a wrapped key that the service answered. */
-function answeredBlob(encryptedKeys: string): Uint8Array {
+function answeredBlob(encryptedKeys: string): Bytes {
   try {
     return keyBlobFromText(encryptedKeys);
   } catch {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ascii, concatBytes, fromUtf8, toHex } from "../base/bytes.ts";
+import { ascii, type Bytes, concatBytes, fromUtf8, toHex } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { hash } from "../crypto/primitives/hash.ts";
 import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
@@ -285,7 +285,7 @@ function redirected(status: number): FailedAttempt {
   return new FailedAttempt(error, { isRetried: false, mayHaveActed: false });
 }
 
-async function readAll(response: Response): Promise<Uint8Array> {
+async function readAll(response: Response): Promise<Bytes> {
   if (response.body === null) return new Uint8Array(0);
   const parts: Uint8Array[] = [];
   let length = 0;

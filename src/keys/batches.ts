@@ -8,7 +8,7 @@
  */
 
 import { encodeBase64 } from "../base/base64.ts";
-import { copyBytes } from "../base/bytes.ts";
+import { type Bytes, copyBytes } from "../base/bytes.ts";
 import { forEachAtOnce } from "../base/concurrency.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
@@ -119,10 +119,10 @@ export async function decryptBatch(
   associatedData: AssociatedData,
   options: LocalDecryptOptions & CallOptions,
   check: (key: DataKey) => void,
-): Promise<ItemResult<string | Uint8Array>[]> {
+): Promise<ItemResult<string | Bytes>[]> {
   const as = checkResultType(options.as);
   const prepared = keepOwn(prepareOpens(items, associatedData));
-  const results = failuresOf(prepared) as ItemResult<string | Uint8Array>[];
+  const results = failuresOf(prepared) as ItemResult<string | Bytes>[];
   const envelopes = new Map<number, ParsedEnvelope>();
   const groups = new Map<string, number[]>();
   for (const [index, item] of prepared.entries()) {

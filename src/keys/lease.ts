@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Bytes } from "../base/bytes.ts";
 import { DISPOSE } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
@@ -113,7 +114,7 @@ export class Lease {
     ciphertext: string,
     associatedData: AssociatedData,
     options: LocalDecryptOptions & { readonly as: "bytes" },
-  ): Promise<Uint8Array>;
+  ): Promise<Bytes>;
   async decrypt(
     ciphertext: string,
     associatedData?: AssociatedData,
@@ -123,7 +124,7 @@ export class Lease {
     ciphertext: string,
     associatedData?: AssociatedData,
     options: LocalDecryptOptions = {},
-  ): Promise<string | Uint8Array> {
+  ): Promise<string | Bytes> {
     checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decrypt");
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
@@ -136,7 +137,7 @@ export class Lease {
     ciphertext: string,
     associatedData: AssociatedData,
     options: LocalDecryptOptions & { readonly as: "bytes" },
-  ): Uint8Array;
+  ): Bytes;
   decryptSync(
     ciphertext: string,
     associatedData?: AssociatedData,
@@ -146,7 +147,7 @@ export class Lease {
     ciphertext: string,
     associatedData?: AssociatedData,
     options: LocalDecryptOptions = {},
-  ): string | Uint8Array {
+  ): string | Bytes {
     checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decryptSync");
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
@@ -196,7 +197,7 @@ export class Lease {
     items: readonly DecryptItem[],
     associatedData: AssociatedData,
     options: LocalDecryptOptions & { readonly as: "bytes" },
-  ): Promise<ItemResult<Uint8Array>[]>;
+  ): Promise<ItemResult<Bytes>[]>;
   async decryptMany(
     items: readonly DecryptItem[],
     associatedData?: AssociatedData,
@@ -206,7 +207,7 @@ export class Lease {
     items: readonly DecryptItem[],
     associatedData?: AssociatedData,
     options: LocalDecryptOptions = {},
-  ): Promise<ItemResult<string | Uint8Array>[]> {
+  ): Promise<ItemResult<string | Bytes>[]> {
     checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decryptMany");
     const as = checkResultType(options.as);
     return this.#held.openBatch(prepareOpens(items, associatedData), as, options);
@@ -217,7 +218,7 @@ export class Lease {
     items: readonly DecryptItem[],
     associatedData: AssociatedData,
     options: LocalDecryptOptions & { readonly as: "bytes" },
-  ): ItemResult<Uint8Array>[];
+  ): ItemResult<Bytes>[];
   decryptManySync(
     items: readonly DecryptItem[],
     associatedData?: AssociatedData,
@@ -227,7 +228,7 @@ export class Lease {
     items: readonly DecryptItem[],
     associatedData?: AssociatedData,
     options: LocalDecryptOptions = {},
-  ): ItemResult<string | Uint8Array>[] {
+  ): ItemResult<string | Bytes>[] {
     checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decryptManySync");
     const as = checkResultType(options.as);
     return this.#held.openBatchSync(prepareOpens(items, associatedData), as, options);

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { equalBytes } from "../base/bytes.ts";
+import { type Bytes, equalBytes } from "../base/bytes.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { AeadProviderName } from "../crypto/aead/aead.ts";
@@ -211,7 +211,7 @@ export class LeasedKey {
     as: "text" | "bytes",
     options: LocalDecryptOptions,
     canWait: boolean,
-  ): string | Uint8Array | undefined {
+  ): string | Bytes | undefined {
     this.#lifetime.check();
     const { layout } = this.settings;
     if (layout === "native" || !isPlain(options)) return undefined;
@@ -229,7 +229,7 @@ export class LeasedKey {
     associatedData: Uint8Array,
     as: "text" | "bytes",
     options: LocalDecryptOptions,
-  ): Promise<string | Uint8Array> {
+  ): Promise<string | Bytes> {
     const now = this.openNow(ciphertext, associatedData, as, options, true);
     return now ?? this.openLater(ciphertext, associatedData, as, options);
   }
@@ -240,7 +240,7 @@ export class LeasedKey {
     associatedData: Uint8Array,
     as: "text" | "bytes",
     options: LocalDecryptOptions,
-  ): Promise<string | Uint8Array> {
+  ): Promise<string | Bytes> {
     const envelope = this.#parse(ciphertext, options);
     return decryptEnvelope(envelope, this.#key, associatedData, as, this.#providerOf(options));
   }
@@ -251,7 +251,7 @@ export class LeasedKey {
     associatedData: Uint8Array,
     as: "text" | "bytes",
     options: LocalDecryptOptions,
-  ): string | Uint8Array {
+  ): string | Bytes {
     const now = this.openNow(ciphertext, associatedData, as, options, false);
     if (now !== undefined) return now;
     const envelope = this.#parse(ciphertext, options);
@@ -263,8 +263,8 @@ export class LeasedKey {
     items: readonly OpenItem[],
     as: "text" | "bytes",
     options: LocalDecryptOptions,
-  ): Promise<ItemResult<string | Uint8Array>[]> {
-    const open = (item: Prepared<string>): Promise<ItemResult<string | Uint8Array>> =>
+  ): Promise<ItemResult<string | Bytes>[]> {
+    const open = (item: Prepared<string>): Promise<ItemResult<string | Bytes>> =>
       resultOfLater(this.open(item.data, item.associatedData, as, options));
     return Promise.all(withRest(this.#openMany(items, as, options), items, open));
   }
@@ -274,7 +274,7 @@ export class LeasedKey {
     items: readonly OpenItem[],
     as: "text" | "bytes",
     options: LocalDecryptOptions,
-  ): ItemResult<string | Uint8Array>[] {
+  ): ItemResult<string | Bytes>[] {
     return withRest(this.#openMany(items, as, options), items, (item) =>
       resultOf(() => this.openSync(item.data, item.associatedData, as, options)),
     );
@@ -295,7 +295,7 @@ export class LeasedKey {
     items: readonly OpenItem[],
     as: "text" | "bytes",
     options: LocalDecryptOptions,
-  ): (ItemResult<string | Uint8Array> | undefined)[] {
+  ): (ItemResult<string | Bytes> | undefined)[] {
     this.#lifetime.check();
     const { layout } = this.settings;
     if (layout === "native" || !isPlain(options)) return failuresOf(items);

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { typeName, utf8 } from "../base/bytes.ts";
+import { type Bytes, typeName, utf8 } from "../base/bytes.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { KvListRequest } from "./kv-service.ts";
 import { parseMoment } from "./moment.ts";
@@ -47,7 +47,7 @@ export function checkName(name: string): string {
  * @returns its UTF-8
  * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED, ERR_KV_VALUE_TOO_LARGE
  */
-export function checkValue(value: string): Uint8Array {
+export function checkValue(value: string): Bytes {
   if (typeof value !== "string") throw invalidType(`value must be a string, got ${typeName(value)}`);
   const tooLarge = (): VaultError =>
     new VaultError("ERR_KV_VALUE_TOO_LARGE", `value has more than ${KV_VALUE_BYTES_MAX} bytes`);

@@ -8,6 +8,7 @@
  */
 
 import { encodeBase64 } from "../base/base64.ts";
+import type { Bytes } from "../base/bytes.ts";
 import { EventLoopBreaks, forEachAtOnce, untilAborted } from "../base/concurrency.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { type OptionNames, optionNames } from "../base/options.ts";
@@ -159,7 +160,7 @@ async function moveMany(
   if (!Array.isArray(given)) throw invalidType("ciphertexts must be an array");
   const ciphertexts: readonly string[] = Array.from(given);
   const results = new Array<ItemResult<string>>(ciphertexts.length);
-  const wrapped = new Map<string, Promise<Uint8Array>>();
+  const wrapped = new Map<string, Promise<Bytes>>();
   const breaks = new EventLoopBreaks();
   let done = 0;
   await forEachAtOnce(ciphertexts, concurrency, async (ciphertext, index) => {
@@ -187,7 +188,7 @@ async function moveMany(
 }
 
 /** Only the wrapped form is wanted: the key itself goes at once. */
-async function wrappedForm(answer: Promise<DataKey>): Promise<Uint8Array> {
+async function wrappedForm(answer: Promise<DataKey>): Promise<Bytes> {
   const key = await answer;
   key.dispose();
   return key.keyBlob;

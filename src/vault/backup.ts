@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
+import type { Bytes } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import { AtomicFile, syncDirectory } from "./files/atomic-file.ts";
@@ -88,7 +89,7 @@ export async function backupVault(
 export async function* streamBackup(
   path: string,
   options: Omit<BackupOptions, "force"> = {},
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Bytes> {
   checkOptions(options, BACKUP_OPTIONS, "streamBackup");
   checkFilePath(path, "path");
   const directory = privateDirectory();
@@ -98,7 +99,7 @@ export async function* streamBackup(
       await copyInto(file, path, options);
       for await (const piece of createReadStream(file.temporaryPath)) {
         options.signal?.throwIfAborted();
-        yield piece as Uint8Array;
+        yield piece as Bytes;
       }
     } finally {
       file.discard();

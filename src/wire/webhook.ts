@@ -6,7 +6,16 @@
  * @module
  */
 
-import { ascii, concatBytes, equalBytes, fromHex, fromUtf8, toBytes, toHex } from "../base/bytes.ts";
+import {
+  ascii,
+  type Bytes,
+  concatBytes,
+  equalBytes,
+  fromHex,
+  fromUtf8,
+  toBytes,
+  toHex,
+} from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { hash } from "../crypto/primitives/hash.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
@@ -94,7 +103,7 @@ export function verifyWebhook(
   }
 }
 
-function mac(body: Uint8Array, secret: string, time: string): Uint8Array {
+function mac(body: Uint8Array, secret: string, time: string): Bytes {
   return hash.hmac("sha256", toBytes(secret, "secret"), concatBytes(ascii(`${time}.`), body));
 }
 

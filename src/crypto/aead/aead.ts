@@ -7,7 +7,7 @@
  * @module
  */
 
-import { typeName } from "../../base/bytes.ts";
+import { type Bytes, typeName } from "../../base/bytes.ts";
 import { invalidRange, invalidType } from "../../errors.ts";
 import { KEY_BYTES, LEGACY_NONCE_BYTES, NONCE_BYTES, TAG_BYTES } from "../limits.ts";
 
@@ -25,11 +25,7 @@ export interface AeadKey {
    * @returns a fresh array: ciphertext, then the 16-byte tag (NIST SP 800-38D section 7.1)
    * @throws RangeError ERR_INVALID_ARGUMENT for a nonce of another length
    */
-  seal(
-    nonce: Uint8Array,
-    plaintext: Uint8Array,
-    associatedData: Uint8Array,
-  ): Uint8Array | Promise<Uint8Array>;
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Bytes | Promise<Bytes>;
 
   /**
    * Checks and decrypts one message. No byte of plaintext is returned before the tag has been verified
@@ -45,7 +41,7 @@ export interface AeadKey {
     ciphertext: Uint8Array,
     tag: Uint8Array,
     associatedData: Uint8Array,
-  ): Uint8Array | Promise<Uint8Array>;
+  ): Bytes | Promise<Bytes>;
 
   /** Lets go of the key. Calls that are under way finish; later ones throw ERR_DISPOSED. */
   dispose(): void;
@@ -53,15 +49,15 @@ export interface AeadKey {
 
 /** A message that is being sealed: all its bytes go through `update`. After `final` there is a tag. */
 export interface Sealing {
-  update(bytes: Uint8Array): Uint8Array;
+  update(bytes: Uint8Array): Bytes;
   final(): unknown;
-  getAuthTag(): Uint8Array;
+  getAuthTag(): Bytes;
 }
 
 /** A message that is being opened. What `update` answers is not authenticated before `final` has returned. */
 export interface Opening {
   setAuthTag(tag: Uint8Array): unknown;
-  update(bytes: Uint8Array): Uint8Array;
+  update(bytes: Uint8Array): Bytes;
   /** @throws if the tag is wrong; the caller answers ERR_DECRYPT_FAILED without this cause */
   final(): unknown;
 }
@@ -77,7 +73,7 @@ export interface PiecewiseKey {
    *
    * @returns a function that answers a new array; it must not be kept
    */
-  blockCipher(): (blocks: Uint8Array) => Uint8Array;
+  blockCipher(): (blocks: Uint8Array) => Bytes;
 }
 
 /** An {@link AeadKey} that answers at once. */
@@ -85,8 +81,8 @@ export interface SyncAeadKey extends AeadKey {
   /** For what handles large messages piece by piece; undefined where the cipher takes whole messages only. */
   readonly pieces?: PiecewiseKey;
 
-  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array;
-  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array;
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Bytes;
+  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Bytes;
 
   /**
    * As `seal`, to a place of the caller's: for keys that would otherwise leave an array behind for each of many
@@ -116,7 +112,7 @@ export interface SyncAeadKey extends AeadKey {
 /** The bare AES-256 under a held key (FIPS 197). For CMAC-style derivations only, where the blocks are never a message. */
 export interface BlockCipher {
   /** Encrypts each block alone. @param blocks - a multiple of 16 bytes */
-  encrypt(blocks: Uint8Array): Uint8Array;
+  encrypt(blocks: Uint8Array): Bytes;
   /** Lets go of the key. Later calls throw ERR_DISPOSED. */
   dispose(): void;
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import { ecb, gcm } from "@noble/ciphers/aes.js";
-import { concatBytes } from "../../base/bytes.ts";
+import { type Bytes, concatBytes } from "../../base/bytes.ts";
 import { decryptFailed } from "../../errors.ts";
 import { SecretBytes } from "../primitives/secret-bytes.ts";
 import {
@@ -27,12 +27,12 @@ class NobleKey implements SyncAeadKey {
     this.#key = new SecretBytes(Uint8Array.from(rawKey));
   }
 
-  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Bytes {
     checkSealNonce(nonce);
     return gcm(this.#key.bytes, nonce, associatedData).encrypt(plaintext);
   }
 
-  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array {
+  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Bytes {
     checkOpen(nonce, tag);
     const cipher = gcm(this.#key.bytes, nonce, associatedData);
     try {

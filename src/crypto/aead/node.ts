@@ -7,7 +7,7 @@
  * @module
  */
 import type { CipherGCM, DecipherGCM, KeyObject } from "node:crypto";
-import { concatBytes, releaseMemory } from "../../base/bytes.ts";
+import { type Bytes, concatBytes, releaseMemory } from "../../base/bytes.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
 import { TAG_BYTES } from "../limits.ts";
@@ -38,7 +38,7 @@ class NodeKey implements SyncAeadKey, PiecewiseKey {
     return this;
   }
 
-  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Bytes {
     const cipher = this.sealing(nonce, associatedData);
     // GCM is a stream mode: final() adds no bytes.
     const ciphertext = cipher.update(plaintext);
@@ -53,7 +53,7 @@ class NodeKey implements SyncAeadKey, PiecewiseKey {
     return cipher;
   }
 
-  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array {
+  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Bytes {
     checkOpen(nonce, tag);
     const decipher = this.opening(nonce, associatedData);
     decipher.setAuthTag(tag);
@@ -74,7 +74,7 @@ class NodeKey implements SyncAeadKey, PiecewiseKey {
     return decipher;
   }
 
-  blockCipher(): (blocks: Uint8Array) => Uint8Array {
+  blockCipher(): (blocks: Uint8Array) => Bytes {
     const cipher = this.#crypto.createCipheriv("aes-256-ecb", this.#held(), null).setAutoPadding(false);
     return (blocks) => cipher.update(blocks);
   }
@@ -132,10 +132,7 @@ export function nodeProvider(crypto: NonNullable<Runtime["crypto"]>): SyncAeadPr
     blockCipher(rawKey) {
       checkKey(rawKey);
       // The cipher holds the key, so it is let go of itself.
-      let encipher: ((blocks: Uint8Array) => Uint8Array) | undefined = new NodeKey(
-        crypto,
-        rawKey,
-      ).blockCipher();
+      let encipher: ((blocks: Uint8Array) => Bytes) | undefined = new NodeKey(crypto, rawKey).blockCipher();
       return {
         encrypt: (blocks) => {
           if (encipher === undefined) throw disposed();

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { Bytes } from "../../base/bytes.ts";
 import { decryptFailed } from "../../errors.ts";
 import { checkKey, checkOpen, checkSealNonce, type SyncAeadKey, type SyncAeadProvider } from "./aead.ts";
 import type { HeldKey, WasmEngine } from "./wasm/engine.ts";
@@ -32,12 +33,12 @@ export class WasmKey implements SyncAeadKey {
     return this.#engine.slotOf(this.#held);
   }
 
-  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Bytes {
     checkSealNonce(nonce);
     return this.#engine.seal(this.#held, nonce, plaintext, associatedData);
   }
 
-  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array {
+  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Bytes {
     checkOpen(nonce, tag);
     const plaintext = this.#engine.open(this.#held, nonce, ciphertext, tag, associatedData);
     if (plaintext === undefined) throw decryptFailed();

@@ -7,7 +7,7 @@
  * @module
  */
 import type { webcrypto } from "node:crypto";
-import { concatBytes } from "../../base/bytes.ts";
+import { type Bytes, concatBytes } from "../../base/bytes.ts";
 import type { WebCryptoSubtle } from "../../base/runtime.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
 import { TAG_BYTES } from "../limits.ts";
@@ -15,9 +15,6 @@ import { type AeadKey, type AeadProvider, checkKey, checkOpen, checkSealNonce } 
 
 const ALGORITHM = "AES-GCM";
 const BITS_PER_BYTE = 8;
-
-/** Web Crypto's types exclude arrays over shared memory, which its calls refuse at run time as well. */
-type Bytes = Uint8Array<ArrayBuffer>;
 
 class WebCryptoKey implements AeadKey {
   readonly #subtle: WebCryptoSubtle;
@@ -35,7 +32,7 @@ class WebCryptoKey implements AeadKey {
     this.#key = key;
   }
 
-  async seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Promise<Uint8Array> {
+  async seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Promise<Bytes> {
     checkSealNonce(nonce);
     const key = await this.#held();
     return new Uint8Array(
@@ -48,7 +45,7 @@ class WebCryptoKey implements AeadKey {
     ciphertext: Uint8Array,
     tag: Uint8Array,
     associatedData: Uint8Array,
-  ): Promise<Uint8Array> {
+  ): Promise<Bytes> {
     checkOpen(nonce, tag);
     const key = await this.#held();
     const sealed = concatBytes(ciphertext, tag) as Bytes;

@@ -9,7 +9,7 @@
  */
 
 import { decodeBase64, decodeBase64Lenient, encodeBase64 } from "../../base/base64.ts";
-import { ascii, concatBytes, fromUtf8, startsWithAt, typeName } from "../../base/bytes.ts";
+import { ascii, type Bytes, concatBytes, fromUtf8, startsWithAt, typeName } from "../../base/bytes.ts";
 import { decodeLeb128, encodeLeb128, LEB128_BYTES_MAX } from "../../base/leb128.ts";
 import { optionNames } from "../../base/options.ts";
 import { invalidType, VaultError } from "../../errors.ts";
@@ -172,7 +172,7 @@ export function serializeEnvelope(envelope: Envelope): string {
 }
 
 /** The bytes of an envelope's parts: what {@link serializeEnvelope} encodes. */
-export function serializeEnvelopeBytes(envelope: Envelope): Uint8Array {
+export function serializeEnvelopeBytes(envelope: Envelope): Bytes {
   if (envelope.layout === "native") {
     const { keyBlob, nonce, tag, ciphertext } = envelope;
     return concatBytes(encodeNativeHeader(keyBlob), nonce, tag, ciphertext);

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { ownBytes, typeName, utf8 } from "../../base/bytes.ts";
+import { type Bytes, ownBytes, typeName, utf8 } from "../../base/bytes.ts";
 import { invalidType, VaultError } from "../../errors.ts";
 import { PLAINTEXT_BYTES_MAX } from "../limits.ts";
 
@@ -22,7 +22,7 @@ export interface Budget {
  * @returns the text, or the bytes as `ownBytes` gives them
  * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED (lone surrogate), ERR_PLAINTEXT_TOO_LARGE
  */
-export function checkPlaintext(data: string | Uint8Array): string | Uint8Array {
+export function checkPlaintext(data: string | Uint8Array): string | Bytes {
   if (typeof data === "string") {
     // A text never has more UTF-16 units than UTF-8 bytes.
     if (data.length > PLAINTEXT_BYTES_MAX) throw tooLarge();

@@ -9,7 +9,7 @@
  */
 
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
-import { ownBytes, typeName } from "../../base/bytes.ts";
+import { type Bytes, ownBytes, typeName } from "../../base/bytes.ts";
 import { DISPOSE } from "../../base/dispose.ts";
 import { invalidRange, invalidType, VaultError } from "../../errors.ts";
 import {
@@ -45,7 +45,7 @@ export class DataKey {
   readonly id: string;
   /** The wrapped data key, base64: not secret, needed to get the key back. */
   readonly encryptedKeys: string;
-  #keyBlob: Uint8Array | undefined;
+  #keyBlob: Bytes | undefined;
   readonly #context: KeyContext | undefined;
   readonly #secret: SecretBytes;
   readonly #imported = new Map<AeadProvider, AeadKey>();
@@ -61,7 +61,7 @@ export class DataKey {
     } catch {}
     this.id = parts.id;
     this.encryptedKeys = parts.encryptedKeys;
-    this.#keyBlob = parts.keyBlob;
+    this.#keyBlob = parts.keyBlob === undefined ? undefined : ownBytes(parts.keyBlob, "keyBlob");
     this.#context = parts.context;
     this.#secret = new SecretBytes(Uint8Array.from(key));
   }
@@ -71,7 +71,7 @@ export class DataKey {
    *
    * @throws VaultError ERR_KEY_BLOB_MALFORMED for a key that was made without its wrapped form
    */
-  get keyBlob(): Uint8Array {
+  get keyBlob(): Bytes {
     this.#keyBlob ??= keyBlobFromText(this.encryptedKeys);
     return this.#keyBlob;
   }
@@ -111,7 +111,7 @@ export class DataKey {
    *
    * @throws VaultError ERR_DISPOSED
    */
-  expand(info: Uint8Array, length: number): Uint8Array {
+  expand(info: Uint8Array, length: number): Bytes {
     return expandSha512(hash, this.#secret.bytes, info, length);
   }
 
@@ -148,7 +148,7 @@ export type WrappedDataKeyInput =
  *
  * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_BLOB_MALFORMED
  */
-export function keyBlobOf(key: WrappedDataKeyInput): Uint8Array {
+export function keyBlobOf(key: WrappedDataKeyInput): Bytes {
   if (key instanceof DataKey) return key.keyBlob;
   return keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
 }
@@ -183,7 +183,7 @@ export function withAeadKey<K extends AeadKey, T>(
  * @returns a new array, as secret as the key
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes; VaultError ERR_DISPOSED
  */
-export function expandDataKey(input: DataKeyInput, info: Uint8Array, length: number): Uint8Array {
+export function expandDataKey(input: DataKeyInput, info: Uint8Array, length: number): Bytes {
   if (input instanceof DataKey) return input.expand(info, length);
   const raw = rawDataKey(input);
   try {
@@ -211,7 +211,7 @@ export function holdDataKey(input: DataKeyInput): {
   return { key: { dataKey }, release: () => dataKey.fill(0) };
 }
 
-function rawDataKey(input: Exclude<DataKeyInput, DataKey>): { bytes: Uint8Array; isOurs: boolean } {
+function rawDataKey(input: Exclude<DataKeyInput, DataKey>): { bytes: Bytes; isOurs: boolean } {
   const key: unknown = (input as { dataKey?: unknown } | null | undefined)?.dataKey;
   if (key instanceof Uint8Array) return { bytes: ownBytes(key, "dataKey"), isOurs: false };
   if (typeof key !== "string")
@@ -227,7 +227,7 @@ function rawDataKey(input: Exclude<DataKeyInput, DataKey>): { bytes: Uint8Array;
  * @param encryptedKeys - base64 of at most 64 KiB that begin with a known magic
  * @throws TypeError ERR_INVALID_ARGUMENT unless it is text; VaultError ERR_KEY_BLOB_MALFORMED
  */
-export function keyBlobFromText(encryptedKeys: string): Uint8Array {
+export function keyBlobFromText(encryptedKeys: string): Bytes {
   if (typeof encryptedKeys !== "string") {
     throw invalidType(`encryptedKeys must be base64 text, got ${typeName(encryptedKeys)}`);
   }

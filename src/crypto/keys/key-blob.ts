@@ -7,7 +7,7 @@
  * @module
  */
 
-import { ascii, concatBytes, fromUtf8, readU32, startsWithAt, u32 } from "../../base/bytes.ts";
+import { ascii, type Bytes, concatBytes, fromUtf8, readU32, startsWithAt, u32 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import { CONTEXT_ENTRIES_MAX } from "../limits.ts";
 import { UUID_BYTES, uuidFromText, uuidToText } from "../primitives/uuid.ts";
@@ -67,7 +67,7 @@ export function keyBlobFormatAt(bytes: Uint8Array, offset: number): KeyBlobForma
 }
 
 /** Puts a coffer blob together; the caller keeps the lengths that {@link CofferKeyBlob} states. */
-export function encodeKeyBlob(blob: CofferKeyBlob): Uint8Array {
+export function encodeKeyBlob(blob: CofferKeyBlob): Bytes {
   return concatBytes(
     COFFER_MAGIC,
     blob.dataKeyId,

@@ -9,6 +9,7 @@
 
 import {
   ascii,
+  type Bytes,
   compareBytes,
   concatBytes,
   fromUtf8,
@@ -40,7 +41,7 @@ export interface CanonicalContext {
   /** Sorted by the UTF-8 bytes of the name. */
   readonly entries: readonly ContextEntry[];
   /** The canonical form of docs/spec/key-context.md section 3. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Bytes;
 }
 
 /** Begins every canonical form, so that a later form can differ. */
@@ -199,7 +200,7 @@ export function parseKeyContext(json: string): KeyContext {
   return contextObject(canonical);
 }
 
-function checkText(text: unknown, what: string, charsMax: number): Uint8Array {
+function checkText(text: unknown, what: string, charsMax: number): Bytes {
   if (typeof text !== "string") throw invalid(`${what} must be a string, got ${typeName(text)}`);
   if (text === "") throw invalid(`${what} must not be empty`);
   // A string has at most twice as many UTF-16 units as characters: the cheap test first.

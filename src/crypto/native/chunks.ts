@@ -7,7 +7,7 @@
  * @module
  */
 
-import { ascii, concatBytes, EMPTY, equalBytes } from "../../base/bytes.ts";
+import { ascii, type Bytes, concatBytes, EMPTY, equalBytes } from "../../base/bytes.ts";
 import { decryptFailed } from "../../errors.ts";
 import type { AeadKey, AeadProvider, SyncAeadKey } from "../aead/aead.ts";
 import { type DataKeyInput, expandDataKey } from "../keys/data-key.ts";
@@ -47,7 +47,7 @@ export interface Derived<K extends AeadKey = AeadKey> {
 }
 
 /** The context of the derivation for associated data: the key blob is no part of it, so that a rekey is a splice. */
-export function nativeContext(associatedData: Uint8Array): Uint8Array {
+export function nativeContext(associatedData: Uint8Array): Bytes {
   return concatBytes(FIXED_HEADER, associatedData);
 }
 
@@ -186,7 +186,7 @@ export async function openRun(
 }
 
 /** The nonce of chunk `index`: the base nonce XOR the number, big-endian. */
-export function chunkNonce(baseNonce: Uint8Array, index: number): Uint8Array {
+export function chunkNonce(baseNonce: Uint8Array, index: number): Bytes {
   const nonce = Uint8Array.from(baseNonce);
   // Division, not shifts: numbers have up to 38 bits.
   let rest = index;

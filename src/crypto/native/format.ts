@@ -6,7 +6,7 @@
  * @module
  */
 
-import { ascii, concatBytes } from "../../base/bytes.ts";
+import { ascii, type Bytes, concatBytes } from "../../base/bytes.ts";
 import { decodeLeb128, encodeLeb128 } from "../../base/leb128.ts";
 import { VaultError } from "../../errors.ts";
 import { keyBlobFormatAt, MAGIC_BYTES } from "../keys/key-blob.ts";
@@ -57,7 +57,7 @@ export interface NativeHeader {
 }
 
 /** The header of an envelope with this key blob, which the caller has checked. */
-export function encodeNativeHeader(keyBlob: Uint8Array): Uint8Array {
+export function encodeNativeHeader(keyBlob: Uint8Array): Bytes {
   return concatBytes(FIXED_HEADER, encodeLeb128(keyBlob.length), keyBlob);
 }
 

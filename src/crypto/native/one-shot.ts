@@ -7,7 +7,7 @@
  * @module
  */
 
-import { copyBytes, ownBytes, toBytes, typeName } from "../../base/bytes.ts";
+import { type Bytes, copyBytes, ownBytes, toBytes, typeName } from "../../base/bytes.ts";
 import { invalidType } from "../../errors.ts";
 import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "../aead/aead.ts";
 import { providers } from "../aead/choose.ts";
@@ -58,7 +58,7 @@ export async function nativeEncrypt(
   key: WrappedDataKeyInput,
   associatedData?: AssociatedData,
   options: NativeOptions = {},
-): Promise<Uint8Array> {
+): Promise<Bytes> {
   return sealNative(toBytes(data, "data"), key, associatedDataBytes(associatedData), options.provider);
 }
 
@@ -68,7 +68,7 @@ export function nativeEncryptSync(
   key: WrappedDataKeyInput,
   associatedData?: AssociatedData,
   options: NativeOptions = {},
-): Uint8Array {
+): Bytes {
   return sealNativeSync(toBytes(data, "data"), key, associatedDataBytes(associatedData), options.provider);
 }
 
@@ -78,7 +78,7 @@ export async function sealNative(
   key: WrappedDataKeyInput,
   associatedData: Uint8Array,
   providerName?: AeadProviderName,
-): Promise<Uint8Array> {
+): Promise<Bytes> {
   const message = prepare(given, key, associatedData);
   const now = providers.atOnce(providerName);
   if (now !== undefined) return sealSync(now, key, message);
@@ -105,7 +105,7 @@ export function sealNativeSync(
   key: WrappedDataKeyInput,
   associatedData: Uint8Array,
   providerName?: AeadProviderName,
-): Uint8Array {
+): Bytes {
   const message = prepare(plaintext, key, associatedData);
   return sealSync(providers.sync(providerName), key, message);
 }
@@ -126,7 +126,7 @@ export async function nativeDecrypt(
   key: DataKeyInput,
   associatedData?: AssociatedData,
   options: NativeOptions = {},
-): Promise<Uint8Array> {
+): Promise<Bytes> {
   const aad = associatedDataBytes(associatedData);
   const body = splitNative(envelope);
   if (providers.atOnce(options.provider) !== undefined)
@@ -145,7 +145,7 @@ export function nativeDecryptSync(
   key: DataKeyInput,
   associatedData?: AssociatedData,
   options: NativeOptions = {},
-): Uint8Array {
+): Bytes {
   const aad = associatedDataBytes(associatedData);
   return openNativeSync(splitNative(envelope), key, aad, options.provider);
 }
@@ -160,7 +160,7 @@ export function sealDetachedSync(
   plaintext: Uint8Array,
   key: DataKeyInput,
   associatedData: Uint8Array,
-): Uint8Array {
+): Bytes {
   const message = {
     header: FIXED_HEADER,
     plaintext,
@@ -176,11 +176,7 @@ export function sealDetachedSync(
  * @throws VaultError ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_UNSUPPORTED or ERR_NOT_CIPHERTEXT for another fixed header or
  *   an impossible length, before the key is used; ERR_DECRYPT_FAILED
  */
-export function openDetachedSync(
-  envelope: Uint8Array,
-  key: DataKeyInput,
-  associatedData: Uint8Array,
-): Uint8Array {
+export function openDetachedSync(envelope: Uint8Array, key: DataKeyInput, associatedData: Uint8Array): Bytes {
   checkFixedHeader(envelope);
   return openNativeSync(splitNativeBody(envelope.subarray(FIXED_HEADER.length)), key, associatedData);
 }
@@ -201,7 +197,7 @@ export async function openNative(
   key: DataKeyInput,
   associatedData: Uint8Array,
   providerName?: AeadProviderName,
-): Promise<Uint8Array> {
+): Promise<Bytes> {
   if (providers.atOnce(providerName) !== undefined)
     return openNativeSync(body, key, associatedData, providerName);
   const { plaintextBytes } = shapeOfChunks(body.chunks.length);
@@ -228,7 +224,7 @@ export function openNativeSync(
   key: DataKeyInput,
   associatedData: Uint8Array,
   providerName?: AeadProviderName,
-): Uint8Array {
+): Bytes {
   const { plaintextBytes } = shapeOfChunks(body.chunks.length);
   const message = recoverMessageKey(providers.sync(providerName), key, body, nativeContext(associatedData));
   try {
@@ -282,7 +278,7 @@ function begin<K extends AeadKey>(
   provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
   key: DataKeyInput,
   message: Message,
-): { derived: Derived<K>; out: Uint8Array; chunksAt: number } {
+): { derived: Derived<K>; out: Bytes; chunksAt: number } {
   const salt = randomBytes(NATIVE_SALT_BYTES);
   const derived = deriveMessageKey(provider, key, salt, nativeContext(message.associatedData));
   const chunksAt = message.header.length + NATIVE_PREFIX_BYTES;
@@ -293,7 +289,7 @@ function begin<K extends AeadKey>(
   return { derived, out, chunksAt };
 }
 
-function sealSync(provider: SyncAeadProvider, key: DataKeyInput, message: Message): Uint8Array {
+function sealSync(provider: SyncAeadProvider, key: DataKeyInput, message: Message): Bytes {
   const { derived, out, chunksAt } = begin(provider, key, message);
   try {
     sealRunSync(derived.key, 0, message.plaintext, true, out, chunksAt);

@@ -8,6 +8,7 @@
  */
 
 import { encodeBase64 } from "../../base/base64.ts";
+import type { Bytes } from "../../base/bytes.ts";
 import { DISPOSE } from "../../base/dispose.ts";
 import { optionNames } from "../../base/options.ts";
 import { invalidRange, VaultError } from "../../errors.ts";
@@ -118,7 +119,7 @@ export async function decryptRange(
   end?: number,
   associatedData?: AssociatedData,
   options: NativeSourceOptions = {},
-): Promise<Uint8Array> {
+): Promise<Bytes> {
   checkOffsets(start, end ?? start);
   const { signal } = options;
   const reader = await openNativeSource(source, key, associatedData, options);
@@ -176,7 +177,7 @@ export class NativeReader {
     start = 0,
     end: number = this.size,
     options: Pick<NativeSourceOptions, "signal"> = {},
-  ): Promise<Uint8Array> {
+  ): Promise<Bytes> {
     this.#checkRange(start, end);
     const out = new Uint8Array(end - start);
     let at = 0;
@@ -196,10 +197,10 @@ export class NativeReader {
     start = 0,
     end: number = this.size,
     options: Pick<NativeSourceOptions, "signal"> = {},
-  ): ReadableStream<Uint8Array> {
+  ): ReadableStream<Bytes> {
     this.#checkRange(start, end);
     const pieces = this.#pieces(start, end, options.signal);
-    return new ReadableStream<Uint8Array>(
+    return new ReadableStream<Bytes>(
       {
         async pull(controller) {
           const { value, done } = await pieces.next();
@@ -222,7 +223,7 @@ export class NativeReader {
     this.dispose();
   }
 
-  async *#pieces(start: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  async *#pieces(start: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Bytes> {
     let at = start;
     while (at < end) {
       const first = Math.floor(at / NATIVE_CHUNK_BYTES);
@@ -235,7 +236,7 @@ export class NativeReader {
   }
 
   /** Reads, checks and decrypts the chunks from `first` up to `behind`, which is not included. */
-  async #openChunks(first: number, behind: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async #openChunks(first: number, behind: number, signal: AbortSignal | undefined): Promise<Bytes> {
     if (this.#isDisposed) throw new VaultError("ERR_DISPOSED", "this reader has been disposed of");
     const { fullChunks, sealedBytes, plaintextBytes } = this.#shape;
     const offset = first * SEALED_CHUNK_BYTES;

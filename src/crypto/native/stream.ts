@@ -8,7 +8,7 @@
  */
 
 import { encodeBase64 } from "../../base/base64.ts";
-import { concatBytes, ownBytes, typeName } from "../../base/bytes.ts";
+import { type Bytes, concatBytes, ownBytes, typeName } from "../../base/bytes.ts";
 import { optionNames } from "../../base/options.ts";
 import { invalidType } from "../../errors.ts";
 import type { AeadProviderName } from "../aead/aead.ts";
@@ -44,7 +44,7 @@ import {
 } from "./format.ts";
 
 /** Bytes in, bytes out. */
-export type ByteTransform = TransformStream<Uint8Array, Uint8Array>;
+export type ByteTransform = TransformStream<Uint8Array, Bytes>;
 
 /**
  * Finds the data key of an envelope whose header has been read, and lends it: `use` answers at once and keeps nothing
@@ -98,11 +98,11 @@ export function encryptStream(
     keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
   const held = typeof key === "function" ? undefined : holdWrapped(key);
   let writer: ChunkWriter | undefined;
-  return new TransformStream<Uint8Array, Uint8Array>({
+  return new TransformStream<Uint8Array, Bytes>({
     async start(controller) {
       const provider = await providers.async(options.provider);
       const salt = randomBytes(NATIVE_SALT_BYTES);
-      const begin = (dataKey: WrappedDataKeyInput): Uint8Array => {
+      const begin = (dataKey: WrappedDataKeyInput): Bytes => {
         const header = encodeNativeHeader(keyBlobFromText(dataKey.encryptedKeys));
         const { key: message, commitment } = deriveMessageKey(provider, dataKey, salt, context);
         writer = new ChunkWriter(message, (bytes) => controller.enqueue(bytes));
@@ -142,7 +142,7 @@ export function decryptStream(
   const { provider: providerName } = options;
   const head = new HeadReader();
   let reader: ChunkReader | undefined;
-  return new TransformStream<Uint8Array, Uint8Array>({
+  return new TransformStream<Uint8Array, Bytes>({
     async transform(given, controller) {
       let bytes = checkBytes(given);
       if (reader === undefined) {
@@ -181,7 +181,7 @@ function holdWrapped(key: WrappedDataKeyInput): { key: WrappedDataKeyInput; rele
   return { key: held instanceof DataKey ? held : { dataKey: held.dataKey, encryptedKeys }, release };
 }
 
-type HandOn = (bytes: Uint8Array) => void;
+type HandOn = (bytes: Bytes) => void;
 
 /** Gathers bytes into pieces of a fixed size and works on runs of them. */
 abstract class Cutter {
@@ -297,7 +297,7 @@ class HeadReader {
   #header: NativeHeader | undefined;
 
   /** @returns what is left of `bytes` behind the head; undefined as long as the head goes on */
-  take(bytes: Uint8Array): Uint8Array | undefined {
+  take(bytes: Bytes): Bytes | undefined {
     const before = this.#held;
     this.#append(bytes.subarray(0, HEAD_BYTES_MAX - before));
     this.#header ??= readNativeHeader(this.#bytes.subarray(0, this.#held));
@@ -307,7 +307,7 @@ class HeadReader {
   }
 
   /** The parts of a head that is complete. */
-  parts(): { encryptedKeys: string; salt: Uint8Array; commitment: Uint8Array } {
+  parts(): { encryptedKeys: string; salt: Bytes; commitment: Bytes } {
     const { keyBlob, bytes: saltAt } = this.#header!;
     const commitmentAt = saltAt + NATIVE_SALT_BYTES;
     return {
@@ -335,7 +335,7 @@ class HeadReader {
   }
 }
 
-function checkBytes(bytes: unknown): Uint8Array {
+function checkBytes(bytes: unknown): Bytes {
   if (bytes instanceof Uint8Array) return ownBytes(bytes, "a chunk");
   throw invalidType(`a stream of bytes takes Uint8Arrays, got ${typeName(bytes)}`);
 }

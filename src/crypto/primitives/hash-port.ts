@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Bytes } from "../../base/bytes.ts";
 
 /** Hashes that HMAC and HKDF are run with. */
 export type HashName = "sha256" | "sha512";
@@ -12,15 +13,15 @@ export type HashName = "sha256" | "sha512";
 /** One implementation. */
 export interface HashProvider {
   /** FIPS 180-4. Only for UUIDv5 ids, where no collision resistance is needed. */
-  sha1(bytes: Uint8Array): Uint8Array;
+  sha1(bytes: Uint8Array): Bytes;
   /** FIPS 180-4. */
-  sha256(bytes: Uint8Array): Uint8Array;
+  sha256(bytes: Uint8Array): Bytes;
   /** FIPS 198-1. */
-  hmac(hash: HashName, key: Uint8Array, bytes: Uint8Array): Uint8Array;
+  hmac(hash: HashName, key: Uint8Array, bytes: Uint8Array): Bytes;
   /**
    * RFC 5869, extract and expand.
    *
    * @param length - bytes to derive, at most 255 times the hash's size (RFC 5869 section 2.3)
    */
-  hkdf(hash: HashName, inputKey: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Uint8Array;
+  hkdf(hash: HashName, inputKey: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Bytes;
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { concatBytes } from "../../base/bytes.ts";
+import { type Bytes, concatBytes } from "../../base/bytes.ts";
 import { type Runtime, runtime } from "../../base/runtime.ts";
 import { nobleHash } from "./hash-noble.ts";
 import { nodeHash } from "./hash-node.ts";
@@ -31,7 +31,7 @@ export function expandSha512(
   key: Uint8Array,
   info: Uint8Array,
   length: number,
-): Uint8Array {
+): Bytes {
   const out = new Uint8Array(length);
   let block: Uint8Array = new Uint8Array(0);
   for (let at = 0, counter = 1; at < length; at += block.length, counter++) {

@@ -12,6 +12,7 @@
  * @module
  */
 
+import type { Bytes } from "../../base/bytes.ts";
 import { type Runtime, runtime, type WebCrypto } from "../../base/runtime.ts";
 import { VaultError } from "../../errors.ts";
 import { KERNEL_DEVICE, KernelDevice } from "./kernel-device.ts";
@@ -116,7 +117,7 @@ export function readyRandom(): void {
  * @returns a new array that nothing else refers to
  * @throws VaultError ERR_RANDOM_UNAVAILABLE
  */
-export function randomBytes(length: number): Uint8Array {
+export function randomBytes(length: number): Bytes {
   const out = new Uint8Array(length);
   fillRandom(out, 0, length);
   return out;

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { concatBytes, fromHex, toHex } from "../../base/bytes.ts";
+import { type Bytes, concatBytes, fromHex, toHex } from "../../base/bytes.ts";
 import { hash } from "./hash.ts";
 import type { HashProvider } from "./hash-port.ts";
 import { randomBytes } from "./random.ts";
@@ -26,12 +26,12 @@ export function uuidToText(bytes: Uint8Array): string {
  *
  * @returns undefined unless it is 36 characters of lowercase hexadecimal and hyphens
  */
-export function uuidFromText(text: string): Uint8Array | undefined {
+export function uuidFromText(text: string): Bytes | undefined {
   return UUID_TEXT.test(text) ? fromHex(text.replaceAll("-", "")) : undefined;
 }
 
 /** A random UUID (RFC 9562 section 5.4), its 122 bits from the kernel. */
-export function uuidV4(): Uint8Array {
+export function uuidV4(): Bytes {
   return stamp(randomBytes(UUID_BYTES), 4);
 }
 
@@ -41,7 +41,7 @@ export function uuidV4(): Uint8Array {
  * @param namespace - 16 bytes
  * @param name - any bytes; coffer and WorkOS give the 32 raw bytes of a data key
  */
-export function uuidV5(namespace: Uint8Array, name: Uint8Array, provider: HashProvider = hash): Uint8Array {
+export function uuidV5(namespace: Uint8Array, name: Uint8Array, provider: HashProvider = hash): Bytes {
   const input = concatBytes(namespace, name);
   const digest = provider.sha1(input);
   input.fill(0); // It held the name, which may be a key.
@@ -49,7 +49,7 @@ export function uuidV5(namespace: Uint8Array, name: Uint8Array, provider: HashPr
 }
 
 /** Sets version and variant (RFC 9562 sections 4.1 and 4.2). */
-function stamp(bytes: Uint8Array, version: number): Uint8Array {
+function stamp(bytes: Bytes, version: number): Bytes {
   bytes[6] = (bytes[6]! & 0x0f) | (version << 4);
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return bytes;

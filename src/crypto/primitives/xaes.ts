@@ -8,7 +8,7 @@
  * @module
  */
 
-import { ascii, concatBytes, equalBytes } from "../../base/bytes.ts";
+import { ascii, type Bytes, concatBytes, equalBytes } from "../../base/bytes.ts";
 import { decryptFailed, invalidRange } from "../../errors.ts";
 import { BLOCK_BYTES, TAG_BYTES } from "../limits.ts";
 
@@ -27,14 +27,14 @@ const COMMITMENT_SUFFIXES = [Uint8Array.of(0, 1, 0, 1), Uint8Array.of(0, 1, 0, 2
 
 /** The bare AES-256 under one key. */
 interface BlockCipher {
-  encrypt(blocks: Uint8Array): Uint8Array;
+  encrypt(blocks: Uint8Array): Bytes;
   dispose(): void;
 }
 
 /** AES-256-GCM under one key, in the terms of the AEAD port. */
 interface Gcm {
-  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array;
-  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Uint8Array;
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Bytes;
+  open(nonce: Uint8Array, ciphertext: Uint8Array, tag: Uint8Array, associatedData: Uint8Array): Bytes;
   dispose(): void;
 }
 
@@ -73,7 +73,7 @@ export class KcXaesKey {
    * @returns ciphertext ‖ 16-byte tag ‖ 32-byte commitment
    * @throws RangeError ERR_INVALID_ARGUMENT for a nonce of another length
    */
-  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
+  seal(nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Bytes {
     const derived = this.#derive(nonce);
     try {
       const sealed = withGcm(this.#ciphers, derived.key, (gcm) =>
@@ -90,7 +90,7 @@ export class KcXaesKey {
    *
    * @throws VaultError ERR_DECRYPT_FAILED, also where `sealed` is too short; RangeError as `seal`
    */
-  open(nonce: Uint8Array, sealed: Uint8Array, associatedData: Uint8Array): Uint8Array {
+  open(nonce: Uint8Array, sealed: Uint8Array, associatedData: Uint8Array): Bytes {
     const commitmentAt = sealed.length - COMMITMENT_BYTES;
     const tagAt = commitmentAt - TAG_BYTES;
     if (tagAt < 0) throw decryptFailed();
@@ -116,7 +116,7 @@ export class KcXaesKey {
     this.#k1.fill(0);
   }
 
-  #derive(nonce: Uint8Array): { readonly key: Uint8Array; readonly commitment: Uint8Array } {
+  #derive(nonce: Uint8Array): { readonly key: Bytes; readonly commitment: Bytes } {
     if (nonce.length !== XAES_NONCE_BYTES) {
       throw invalidRange(`nonce must have ${XAES_NONCE_BYTES} bytes, got ${nonce.length}`);
     }
@@ -149,7 +149,7 @@ export function kcXaesSeal(
   nonce: Uint8Array,
   plaintext: Uint8Array,
   associatedData: Uint8Array,
-): Uint8Array {
+): Bytes {
   return withXaes(ciphers, key, (held) => held.seal(nonce, plaintext, associatedData));
 }
 
@@ -160,12 +160,12 @@ export function kcXaesOpen(
   nonce: Uint8Array,
   sealed: Uint8Array,
   associatedData: Uint8Array,
-): Uint8Array {
+): Bytes {
   return withXaes(ciphers, key, (held) => held.open(nonce, sealed, associatedData));
 }
 
 /** Multiplication by x in GF(2^128), branch-free (NIST SP 800-38B section 6.1: subkey K1). */
-function double(block: Uint8Array): Uint8Array {
+function double(block: Uint8Array): Bytes {
   const out = new Uint8Array(BLOCK_BYTES);
   for (let i = 0; i < BLOCK_BYTES; i++) out[i] = (block[i]! << 1) | ((block[i + 1] ?? 0) >> 7);
   out[BLOCK_BYTES - 1]! ^= -(block[0]! >> 7) & 0x87;

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { concatBytes } from "../../base/bytes.ts";
+import { type Bytes, concatBytes } from "../../base/bytes.ts";
 import { BUSY_RETRY_AFTER_S } from "../limits.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
@@ -33,7 +33,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** As bytes where many answers share one. */
-  readonly body: string | Uint8Array<ArrayBuffer>;
+  readonly body: string | Bytes;
 }
 
 /** @returns the refusal of a body that is too long */

@@ -8,7 +8,7 @@
  * @module
  */
 import { decodeBase64 } from "../../../base/base64.ts";
-import { equalBytes, fromHex } from "../../../base/bytes.ts";
+import { type Bytes, equalBytes, fromHex } from "../../../base/bytes.ts";
 import type { WebAssemblyApi } from "../../../base/runtime.ts";
 import { KEY_BYTES, TAG_BYTES } from "../../limits.ts";
 import { SecretBytes } from "../../primitives/secret-bytes.ts";
@@ -117,7 +117,7 @@ export class HeldKey {
 export class WasmEngine {
   readonly exports: Exports;
   /** The whole linear memory; it never grows, so this view never detaches. */
-  readonly memory: Uint8Array<ArrayBuffer>;
+  readonly memory: Bytes;
   /** Whether relaxed SIMD is used. */
   readonly isRelaxed: boolean;
   /**
@@ -148,7 +148,7 @@ export class WasmEngine {
    */
   static create(wasm: WebAssemblyApi | undefined): WasmEngine | undefined {
     if (wasm === undefined) return undefined;
-    const plain = decodeBase64(MODULE_BASE64) as Uint8Array<ArrayBuffer>;
+    const plain = decodeBase64(MODULE_BASE64) as Bytes;
     for (const isRelaxed of [true, false]) {
       try {
         const bytes = isRelaxed ? withRelaxedSwizzle(plain) : plain;
@@ -209,7 +209,7 @@ export class WasmEngine {
   }
 
   /** Seals: returns ciphertext ‖ tag in a new array. Any lengths; the caller has checked the nonce's (12). */
-  seal(key: HeldKey, nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Uint8Array {
+  seal(key: HeldKey, nonce: Uint8Array, plaintext: Uint8Array, associatedData: Uint8Array): Bytes {
     const { exports, memory } = this;
     const slot = this.slotOf(key);
     this.headerOwner = undefined;
@@ -258,7 +258,7 @@ export class WasmEngine {
     ciphertext: Uint8Array,
     tag: Uint8Array,
     associatedData: Uint8Array,
-  ): Uint8Array | undefined {
+  ): Bytes | undefined {
     const { exports, memory } = this;
     const slot = this.slotOf(key);
     this.headerOwner = undefined;
@@ -299,7 +299,7 @@ export class WasmEngine {
   }
 
   /** The bare block cipher on each 16-byte block. */
-  encipher(key: HeldKey, blocks: Uint8Array): Uint8Array {
+  encipher(key: HeldKey, blocks: Uint8Array): Bytes {
     const slot = this.slotOf(key);
     const out = new Uint8Array(blocks.length);
     for (let at = 0; at < blocks.length; at += 16) {
@@ -316,7 +316,7 @@ export class WasmEngine {
   }
 
   /** Copies bytes out and wipes them. */
-  #takeOut(at: number, length: number): Uint8Array {
+  #takeOut(at: number, length: number): Bytes {
     const out = this.memory.slice(at, at + length);
     this.memory.fill(0, at, at + length);
     return out;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Bytes } from "../../../base/bytes.ts";
 
 /** The swizzle of SIMD (opcode 0x0e) as the generator writes it: with as many bytes as the other one needs. */
 const SWIZZLE = [0xfd, 0x8e, 0x00] as const;
@@ -13,7 +14,7 @@ const SWIZZLE = [0xfd, 0x8e, 0x00] as const;
 const RELAXED_SWIZZLE = [0xfd, 0x80, 0x02] as const;
 
 /** The module with relaxed SIMD's swizzle. Its indices are nibbles or have their top bit set: there both agree. */
-export function withRelaxedSwizzle(module: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+export function withRelaxedSwizzle(module: Bytes): Bytes {
   const bytes = module.slice();
   const [prefix, opcode, end] = SWIZZLE;
   // A plain loop: this runs once, before anything is optimised, where calls for each candidate took 2 ms.

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { typeName } from "../../../base/bytes.ts";
+import { type Bytes, typeName } from "../../../base/bytes.ts";
 import { type ItemResult, resultOf } from "../../../base/item-result.ts";
 import { invalidType } from "../../../errors.ts";
 import type { AeadProviderName } from "../../aead/aead.ts";
@@ -77,7 +77,7 @@ interface Placed {
 export function prepareSeals(
   items: readonly EncryptItem[],
   shared: AssociatedData,
-): ItemResult<Prepared<string | Uint8Array>>[] {
+): ItemResult<Prepared<string | Bytes>>[] {
   const common = associatedDataBytes(shared);
   return Array.from(checkItems(items), (item) =>
     resultOf(() => {
@@ -217,10 +217,10 @@ export function openMany(
   layout: FrameLayout,
   as: "text" | "bytes",
   provider: AeadProviderName | undefined,
-): (ItemResult<string | Uint8Array> | undefined)[] {
+): (ItemResult<string | Bytes> | undefined)[] {
   const means = key.batch(layout, provider);
   if (means === undefined) return failuresOf(items);
-  const results = new Array<ItemResult<string | Uint8Array> | undefined>(items.length).fill(undefined);
+  const results = new Array<ItemResult<string | Bytes> | undefined>(items.length).fill(undefined);
   const { engine, frame, texts, slot } = means;
   const { exports, memory } = engine;
   const frameBytes = frame.bytes.length;

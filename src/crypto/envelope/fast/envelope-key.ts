@@ -11,6 +11,7 @@
  */
 
 import { decodedLength } from "../../../base/base64.ts";
+import type { Bytes } from "../../../base/bytes.ts";
 import { runtime } from "../../../base/runtime.ts";
 import { bufferMemory, portableMemory, type TextMemory } from "../../../base/text-memory.ts";
 import type { AeadProviderName, PiecewiseKey } from "../../aead/aead.ts";
@@ -145,7 +146,7 @@ export class EnvelopeKey {
     as: "text" | "bytes",
     provider: AeadProviderName | undefined,
     canWait = false,
-  ): string | Uint8Array | undefined {
+  ): string | Bytes | undefined {
     if (typeof text !== "string" || text.length % 4 !== 0) return undefined;
     const frame = this.#frameIfAny(layout);
     if (frame === undefined) return undefined;
@@ -292,7 +293,7 @@ function openSmall(
   text: string,
   associatedData: Uint8Array,
   as: "text" | "bytes",
-): string | Uint8Array | undefined {
+): string | Bytes | undefined {
   const { engine } = provider;
   const { exports, memory } = engine;
   const slot = key.slot();

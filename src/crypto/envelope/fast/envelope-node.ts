@@ -9,7 +9,7 @@
  */
 
 import { decodedLength, decodeInto } from "../../../base/base64.ts";
-import { releaseMemory } from "../../../base/bytes.ts";
+import { type Bytes, releaseMemory } from "../../../base/bytes.ts";
 import { type CodingBuffer, codingBuffer } from "../../../base/coding-buffer.ts";
 import { readText } from "../../../base/text-memory.ts";
 import type { Opening, PiecewiseKey, Sealing } from "../../aead/aead.ts";
@@ -211,7 +211,7 @@ export function openByNode(
   text: string,
   associatedData: Uint8Array,
   as: "text" | "bytes",
-): string | Uint8Array | undefined {
+): string | Bytes | undefined {
   scratch ??= new Scratch(native);
   const { envelope, nonce } = scratch;
   const isShort = text.length <= PIECE_DIGITS;
@@ -242,7 +242,8 @@ export function openByNode(
     plaintext.fill(0);
     return undefined;
   }
-  if (as === "bytes") return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength);
+  if (as === "bytes")
+    return new Uint8Array(plaintext.buffer as ArrayBuffer, plaintext.byteOffset, plaintext.byteLength);
   const result = readText(codingBuffer(plaintext), 0, plaintext.length);
   if (result === undefined) throw notText();
   return result;
