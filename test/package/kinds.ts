@@ -95,11 +95,18 @@ function typescripts(): Kind[] {
       { lib: ["ES2022", "DOM", "ESNext.Disposable"], types: [] },
       ["types.ts", "types-using.ts"],
     ],
+    [
+      "DOM and Node's types",
+      { lib: ["ES2022", "DOM", "DOM.Iterable"], types: ["node"] },
+      ["types.ts", "types-dom.ts", "types-node.ts", "workos.ts"],
+    ],
+    // Without either there is no AbortSignal and no stream: a project for such a platform has types of its own.
+    ["neither, libraries not checked", { lib: ["ES2022"], types: [], skipLibCheck: true }, ["types.ts"]],
   ] as const;
   return COMPILERS.flatMap((version) =>
     ways.flatMap(([way, modules]) =>
       libraries.map(([library, libraryOptions, include]) => ({
-        name: `TypeScript ${version}, ${way}, ${library}, libraries checked`,
+        name: `TypeScript ${version}, ${way}, ${library}`,
         isSlow: !(way === "nodenext" || version === "5.9"),
         files: {
           "package.json": ESM_MANIFEST,
@@ -121,6 +128,85 @@ function typescripts(): Kind[] {
       })),
     ),
   );
+}
+
+/**
+ * TypeScript that writes CommonJS: by the old way to resolve modules, by `nodenext`, which knows that Node's `require`
+ * takes ES modules, and by `import()`, which every version takes.
+ */
+function commonJs(): Kind[] {
+  const compiled = (
+    name: string,
+    version: string,
+    file: string,
+    options: object,
+    program: string,
+    isSlow: boolean,
+  ): Kind => ({
+    name: `TypeScript ${version}, CommonJS, ${name}`,
+    isSlow,
+    files: {
+      "package.json": JSON.stringify({ private: true }),
+      [file]: program,
+      "tsconfig.json": JSON.stringify({
+        compilerOptions: {
+          target: "ES2022",
+          lib: ["ES2022"],
+          types: ["node"],
+          strict: true,
+          skipLibCheck: false,
+          outDir: "out",
+          ...options,
+        },
+        files: [file],
+      }),
+    },
+    commands: ({ tool }) => [
+      node([tool(`typescript-${version}/bin/tsc`), "-p", "."]),
+      node([`out/${file.replace("ts", "js")}`]),
+    ],
+  });
+  const imports = [
+    'import { Vault } from "coffer";',
+    'import { localDecrypt } from "coffer/crypto";',
+    'import { isVaultError } from "coffer/errors";',
+    'import type { KekService } from "coffer/keks";',
+    'import type { KeyService } from "coffer/keys";',
+    'import type { KvService } from "coffer/kv";',
+    'import { rekeyMany } from "coffer/rekey";',
+    'import { createApp } from "coffer/server";',
+    'import { openVault } from "coffer/vault";',
+    'import { WorkOS } from "coffer/workos";',
+    "export type Ports = [KekService, KeyService, KvService];",
+    "for (const it of [Vault, localDecrypt, isVaultError, rekeyMany, createApp, WorkOS]) it.name.at(0);",
+  ];
+  const use = [
+    '  const vault = await openVault({ path: ":memory:", onNotice: () => {} });',
+    '  const text: string = await vault.encrypt("s3cret", { organization_id: "org_1" });',
+    '  if ((await vault.decrypt(text)) === "s3cret") console.log("smoke: ok");',
+    "  await vault.close();",
+    "}",
+    "void main();",
+  ];
+  const statics = [...imports, "async function main(): Promise<void> {", ...use].join("\n");
+  const dynamic = [
+    "async function main(): Promise<void> {",
+    '  const { openVault } = await import("coffer/vault");',
+    ...use,
+  ].join("\n");
+  const node10 = { module: "commonjs", moduleResolution: "node10" };
+  return [
+    ...(["5.2", "5.6", "5.7", "5.9"] as const).map((version) =>
+      compiled("node10", version, "main.ts", node10, statics, version !== "5.9"),
+    ),
+    compiled("node10", "6", "main.ts", { ...node10, ignoreDeprecations: "6.0" }, statics, true),
+    ...(["5.9", "6", "7"] as const).map((version) =>
+      compiled("nodenext", version, "main.cts", { module: "nodenext" }, statics, version !== "6"),
+    ),
+    ...COMPILERS.map((version) =>
+      compiled("node16, import()", version, "main.cts", { module: "node16" }, dynamic, version !== "5.2"),
+    ),
+  ];
 }
 
 /** Bundlers, for browsers; the bundle is run. */
@@ -505,6 +591,7 @@ function checkers(): Kind[] {
 export const KINDS: readonly Kind[] = [
   ...nodes(),
   ...typescripts(),
+  ...commonJs(),
   ...bundlers(),
   ...runtimes(),
   ...frameworks(),
