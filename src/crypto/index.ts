@@ -6,8 +6,9 @@
 export type { Bytes } from "../base/bytes.ts";
 export type { AeadProviderName } from "./aead/aead.ts";
 export { useWasmModule, type WasmModule } from "./aead/choose.ts";
-export { LAYOUTS, type Layout, type ParseOptions, type WritableLayout } from "./envelope/envelope.ts";
+export type { ParseOptions } from "./envelope/envelope.ts";
 export { type CiphertextInfo, inspect, inspectNative, isCiphertext, splice } from "./envelope/inspect.ts";
+export { LAYOUTS, type Layout, type WritableLayout } from "./envelope/layouts.ts";
 export { DataKey, type DataKeyInput, type DataKeyParts, type WrappedDataKeyInput } from "./keys/data-key.ts";
 export type { KekReference, KeyBlobFormat, KeyBlobInfo } from "./keys/key-blob.ts";
 export {

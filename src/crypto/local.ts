@@ -10,22 +10,26 @@
 import { encodeBase64 } from "../base/base64.ts";
 import { type Bytes, copyBytes, fromUtf8 } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
-import { invalidType, VaultError } from "../errors.ts";
+import { invalidType } from "../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead/aead.ts";
 import { providers } from "./aead/choose.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import {
-  checkCommitment,
   type Envelope,
-  LAYOUTS,
-  type Layout,
   PARSE_OPTIONS,
   type ParseOptions,
   parseEnvelope,
   serializeEnvelope,
-  type WritableLayout,
 } from "./envelope/envelope.ts";
-import { envelopeKeyOf, type FrameLayout } from "./envelope/fast/envelope-key.ts";
+import { envelopeKeyOf } from "./envelope/fast/envelope-key.ts";
+import {
+  checkWritable,
+  type FrameLayout,
+  isFrameLayout,
+  type Layout,
+  layoutRow,
+  type WritableLayout,
+} from "./envelope/layouts.ts";
 import { drawNonce } from "./envelope/nonce.ts";
 import { type Budget, bytesOfPlaintext, checkPlaintext, notText } from "./envelope/plaintext.ts";
 import {
@@ -143,7 +147,7 @@ export function encryptEnvelopeSync(
   const fast = sealFast(plaintext, key, associatedData, layout, providerName, false);
   if (fast !== undefined) return fast;
   const bytes = bytesOfPlaintext(plaintext);
-  if (layout === "native") return encodeBase64(sealNativeSync(bytes, key, associatedData, providerName));
+  if (!isFrameLayout(layout)) return encodeBase64(sealNativeSync(bytes, key, associatedData, providerName));
   const message = prepare(bytes, key, associatedData, layout);
   return finish(message, sealBy(providers.sync(providerName, bytes.length), key, message));
 }
@@ -211,7 +215,7 @@ export function localDecryptSync(
   return decryptEnvelopeSync(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
 }
 
-/** Decrypts an envelope that has been parsed, whose bytes are nobody else's; arguments as checked by the functions above. */
+/** Decrypts an envelope that has been parsed, whose bytes are its own; arguments as checked by the functions above. */
 export async function decryptEnvelope(
   envelope: Envelope,
   key: DataKeyInput,
@@ -220,7 +224,7 @@ export async function decryptEnvelope(
   providerName?: AeadProviderName,
 ): Promise<string | Bytes> {
   const { nonce, ciphertext, tag } = envelope;
-  if (envelope.layout === "native") {
+  if (layoutRow(envelope.layout).isChunked) {
     const body = { salt: nonce, commitment: tag, chunks: ciphertext };
     return result(await openNative(body, key, associatedData, providerName), as);
   }
@@ -255,7 +259,7 @@ export function decryptEnvelopeSync(
   providerName?: AeadProviderName,
 ): string | Bytes {
   const { nonce, ciphertext, tag } = envelope;
-  if (envelope.layout === "native") {
+  if (layoutRow(envelope.layout).isChunked) {
     const body = { salt: nonce, commitment: tag, chunks: ciphertext };
     return result(openNativeSync(body, key, associatedData, providerName), as);
   }
@@ -278,7 +282,7 @@ function sealFast(
   provider: AeadProviderName | undefined,
   canWait: boolean,
 ): string | undefined {
-  if (layout === "native" || !(key instanceof DataKey)) return undefined;
+  if (!isFrameLayout(layout) || !(key instanceof DataKey)) return undefined;
   return envelopeKeyOf(key).seal(plaintext, associatedData, layout, provider, NO_BUDGET, canWait);
 }
 
@@ -291,7 +295,7 @@ async function sealSlow(
   providerName: AeadProviderName | undefined,
 ): Promise<string> {
   const bytes = bytesOfPlaintext(given);
-  if (layout === "native") return encodeBase64(await sealNative(bytes, key, associatedData, providerName));
+  if (!isFrameLayout(layout)) return encodeBase64(await sealNative(bytes, key, associatedData, providerName));
   const message = prepare(bytes, key, associatedData, layout);
   const size = bytes.length;
   const now = providers.atOnce(providerName, size);
@@ -339,7 +343,7 @@ function prepare(
 ): Message {
   const keyBlob = keyBlobOf(key);
   const nonce = new Uint8Array(NONCE_BYTES);
-  drawNonce(nonce, 0, layout !== "leb-first");
+  drawNonce(nonce, 0, layoutRow(layout).beginsWithNonce);
   return { layout, keyBlob, nonce, plaintext, associatedData };
 }
 
@@ -352,24 +356,7 @@ function prepare(
  */
 export function checkLayout(layout: Layout | undefined, requireCommitment = false): WritableLayout {
   if (layout === undefined) return requireCommitment ? "native" : DEFAULT_LAYOUT;
-  if (!LAYOUTS.includes(layout)) throw invalidType(`layout must be one of ${LAYOUTS.join(", ")}`);
-  if (layout === "iv32") {
-    throw new VaultError(
-      "ERR_LAYOUT_NOT_ALLOWED",
-      "the layout iv32 is read only: its 32-byte nonces are not written",
-    );
-  }
-  if (requireCommitment) checkCommitment(layout);
-  return layout;
-}
-
-/**
- * The bytes of a plaintext.
- *
- * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED, ERR_PLAINTEXT_TOO_LARGE (over 64 MiB)
- */
-export function plaintextBytes(data: string | Uint8Array): Uint8Array {
-  return bytesOfPlaintext(checkPlaintext(data));
+  return checkWritable(layout, requireCommitment);
 }
 
 /** @throws TypeError ERR_INVALID_ARGUMENT unless `as` is a result type */

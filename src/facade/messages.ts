@@ -14,10 +14,11 @@ import { lend } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { checkOptions } from "../base/options.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
-import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
+import { type ParsedEnvelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
 import type { DecryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
 import { envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
-import { checkPlaintext, roomFor } from "../crypto/envelope/plaintext.ts";
+import type { WritableLayout } from "../crypto/envelope/layouts.ts";
+import { checkPlaintext, plaintextBytes, roomFor } from "../crypto/envelope/plaintext.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import {
   canonicalContext,
@@ -32,7 +33,6 @@ import {
   DEFAULT_LAYOUT,
   decryptEnvelope,
   encryptEnvelope,
-  plaintextBytes,
 } from "../crypto/local.ts";
 import type { FindDataKey } from "../crypto/native/stream.ts";
 import { decryptFailed, VaultError } from "../errors.ts";

@@ -7,7 +7,7 @@
  */
 
 import { type OptionNames, optionNames } from "../base/options.ts";
-import type { WritableLayout } from "../crypto/envelope/envelope.ts";
+import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { LOCAL_DECRYPT_OPTIONS, type LocalDecryptOptions } from "../crypto/local.ts";
 import { NATIVE_SOURCE_OPTIONS } from "../crypto/native/range.ts";

@@ -12,7 +12,7 @@ import { type Bytes, copyBytes } from "../base/bytes.ts";
 import { forEachAtOnce } from "../base/concurrency.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
-import { type ParsedEnvelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
+import { type ParsedEnvelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
 import {
   type DecryptItem,
   type EncryptItem,
@@ -23,6 +23,7 @@ import {
   prepareSeals,
 } from "../crypto/envelope/fast/envelope-batch.ts";
 import { envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
+import { isFrameLayout, type WritableLayout } from "../crypto/envelope/layouts.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { checkResultType, decryptEnvelope, type LocalDecryptOptions } from "../crypto/local.ts";
@@ -146,10 +147,9 @@ export async function decryptBatch(
           check(key);
           const { layout } = envelopes.get(indexes[0]!)!;
           const subset = indexes.map((index) => prepared[index]!);
-          const fast =
-            layout === "native" || layout === "iv32"
-              ? failuresOf(subset)
-              : openMany(envelopeKeyOf(key), subset, layout, as, options.provider);
+          const fast = isFrameLayout(layout)
+            ? openMany(envelopeKeyOf(key), subset, layout, as, options.provider)
+            : failuresOf(subset);
           for (const [n, index] of indexes.entries()) {
             const { associatedData: aad } = (prepared[index] as { value: Prepared<string> }).value;
             results[index] =

@@ -11,13 +11,13 @@ import { DISPOSE } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { type AssociatedData, associatedDataBytes } from "../crypto/associated-data.ts";
-import type { WritableLayout } from "../crypto/envelope/envelope.ts";
 import {
   type DecryptItem,
   type EncryptItem,
   prepareOpens,
   prepareSeals,
 } from "../crypto/envelope/fast/envelope-batch.ts";
+import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import { checkPlaintext } from "../crypto/envelope/plaintext.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";

@@ -11,9 +11,10 @@ import { type Bytes, equalBytes } from "../base/bytes.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { AeadProviderName } from "../crypto/aead/aead.ts";
-import { type Envelope, parseEnvelope, type WritableLayout } from "../crypto/envelope/envelope.ts";
+import { type Envelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
 import { failuresOf, openMany, type Prepared, sealMany } from "../crypto/envelope/fast/envelope-batch.ts";
 import { type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
+import { isFrameLayout, type WritableLayout } from "../crypto/envelope/layouts.ts";
 import { bytesOfPlaintext } from "../crypto/envelope/plaintext.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
@@ -156,7 +157,7 @@ export class LeasedKey {
     canWait: boolean,
   ): string | undefined {
     this.#lifetime.check();
-    if (layout === "native") return undefined;
+    if (!isFrameLayout(layout)) return undefined;
     const { provider } = this.settings;
     return this.#envelopes.seal(plaintext, associatedData, layout, provider, this.budget, canWait);
   }
@@ -214,7 +215,7 @@ export class LeasedKey {
   ): string | Bytes | undefined {
     this.#lifetime.check();
     const { layout } = this.settings;
-    if (layout === "native" || !isPlain(options)) return undefined;
+    if (!isFrameLayout(layout) || !isPlain(options)) return undefined;
     return this.#envelopes.open(ciphertext, associatedData, layout, as, this.#providerOf(options), canWait);
   }
 
@@ -287,7 +288,7 @@ export class LeasedKey {
 
   #sealMany(items: readonly SealItem[], layout: WritableLayout): (ItemResult<string> | undefined)[] {
     this.#lifetime.check();
-    if (layout === "native") return failuresOf(items);
+    if (!isFrameLayout(layout)) return failuresOf(items);
     return sealMany(this.#envelopes, items, layout, this.settings.provider, this.budget);
   }
 
@@ -298,7 +299,7 @@ export class LeasedKey {
   ): (ItemResult<string | Bytes> | undefined)[] {
     this.#lifetime.check();
     const { layout } = this.settings;
-    if (layout === "native" || !isPlain(options)) return failuresOf(items);
+    if (!isFrameLayout(layout) || !isPlain(options)) return failuresOf(items);
     return openMany(this.#envelopes, items, layout, as, this.#providerOf(options));
   }
 

@@ -2,7 +2,8 @@
  * Backups of a vault's file, and their way back.
  *
  * Owns the copy (docs/spec/keyring.md [KEY-58]), the proof that a backup is good, and its exchange with what stands in its place
- * ([KEY-59]). Must not know keys: what a backup decrypts, a host tells.
+ * ([KEY-59]). Must not know keys: what a backup decrypts, a host tells. Longer than 400 lines: copy, proof and exchange use the
+ * same files, in one order.
  *
  * @module
  */

@@ -8,7 +8,7 @@
  */
 import { ASYNC_DISPOSE, DISPOSE } from "../base/dispose.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
-import type { WritableLayout } from "../crypto/envelope/envelope.ts";
+import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import { checkLayout } from "../crypto/local.ts";
 import { invalidRange, invalidType } from "../errors.ts";
 import type { VaultBehaviour } from "../facade/options.ts";

@@ -10,15 +10,11 @@ import { bufferMemory, portableMemory } from "../../src/base/text-memory.ts";
 import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
 import { AeadProviders } from "../../src/crypto/aead/choose.ts";
 import { AREA_BYTES } from "../../src/crypto/aead/wasm/layout.ts";
-import { envelopeFrame, parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope/envelope.ts";
+import { parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope/envelope.ts";
 import { prepareSeals, sealMany } from "../../src/crypto/envelope/fast/envelope-batch.ts";
-import {
-  EnvelopeKey,
-  envelopeKeyOf,
-  type FrameLayout,
-  Means,
-} from "../../src/crypto/envelope/fast/envelope-key.ts";
+import { EnvelopeKey, envelopeKeyOf, Means } from "../../src/crypto/envelope/fast/envelope-key.ts";
 import { PIECE_CHARS, PIECE_DIGITS } from "../../src/crypto/envelope/fast/envelope-node.ts";
+import { type FrameLayout, layoutRow } from "../../src/crypto/envelope/layouts.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
 import { seededStream } from "../support/bytes.ts";
@@ -106,7 +102,7 @@ describe.each(FRAME_LAYOUTS)("%s", (layout) => {
 
   test("the frame is the envelope without its message", () => {
     const keyBlob = Buffer.from(SAMPLE_1.encryptedKeys, "base64");
-    const frame = envelopeFrame(layout, keyBlob);
+    const frame = layoutRow(layout).frame!(keyBlob);
     const nonce = new Uint8Array(12).fill(1);
     const tag = new Uint8Array(16).fill(2);
     const ciphertext = new Uint8Array(5).fill(3);

@@ -4,17 +4,14 @@ import { describe, expect, test } from "vitest";
 import { concatBytes } from "../../src/base/bytes.ts";
 import { encodeLeb128 } from "../../src/base/leb128.ts";
 import {
-  detectLayout,
   type Envelope,
-  LAYOUTS,
-  type Layout,
   type ParsedEnvelope,
   type ParseOptions,
   parseEnvelope,
   serializeEnvelope,
   serializeEnvelopeBytes,
-  type WorkosLayout,
 } from "../../src/crypto/envelope/envelope.ts";
+import { detectLayout, LAYOUTS, type Layout, type WorkosLayout } from "../../src/crypto/envelope/layouts.ts";
 import { ENVELOPE_BYTES_MAX, KEY_BLOB_BYTES_MAX, PLAINTEXT_BYTES_MAX } from "../../src/crypto/limits.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { anyLayout, keyBlob } from "../support/arbitraries.ts";

@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes } from "../../src/base/bytes.ts";
-import { parseEnvelope, serializeEnvelope, type WorkosLayout } from "../../src/crypto/envelope/envelope.ts";
+import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { inspect, isCiphertext, splice } from "../../src/crypto/envelope/inspect.ts";
+import type { WorkosLayout } from "../../src/crypto/envelope/layouts.ts";
 import { encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { localDecryptSync } from "../../src/crypto/local.ts";
 import { anyLayout, keyBlob } from "../support/arbitraries.ts";

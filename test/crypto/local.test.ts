@@ -6,6 +6,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
 import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { splice } from "../../src/crypto/envelope/inspect.ts";
+import { plaintextBytes } from "../../src/crypto/envelope/plaintext.ts";
 import {
   ASSOCIATED_DATA_BYTES_MAX,
   ENVELOPE_BYTES_MAX,
@@ -19,7 +20,6 @@ import {
   localDecryptSync,
   localEncrypt,
   localEncryptSync,
-  plaintextBytes,
 } from "../../src/crypto/local.ts";
 import {
   anyAssociatedData,

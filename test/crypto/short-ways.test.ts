@@ -1,12 +1,8 @@
 /** The short ways answer what the long way answers, for every text; and no writer makes what a reader takes for something else. */
 import { createCipheriv } from "node:crypto";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import {
-  claimsEarlierLayout,
-  detectLayout,
-  LAYOUTS,
-  parseEnvelope,
-} from "../../src/crypto/envelope/envelope.ts";
+import { claimsEarlierLayout, parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
+import { detectLayout, LAYOUTS } from "../../src/crypto/envelope/layouts.ts";
 import { DataKey, localDecryptSync, localEncrypt, localEncryptSync, splice } from "../../src/crypto/index.ts";
 import { Vault } from "../../src/facade/vault.ts";
 import { Lease } from "../../src/keys/index.ts";

@@ -3,7 +3,8 @@
  * envelope does not authenticate (docs/spec/envelope.md section 8: the inside of the key blob).
  */
 import { describe, expect, test } from "vitest";
-import { parseEnvelope, serializeEnvelope, type WorkosLayout } from "../../src/crypto/envelope/envelope.ts";
+import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope/envelope.ts";
+import type { WorkosLayout } from "../../src/crypto/envelope/layouts.ts";
 import { localDecrypt, localDecryptSync } from "../../src/crypto/local.ts";
 import { base64, flipBit, fromBase64 } from "../support/bytes.ts";
 import { type CodedError, errorOf, rejectionOf } from "../support/errors.ts";

@@ -5,7 +5,7 @@
 
 import { describe, expect, test } from "vitest";
 import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
-import type { WritableLayout } from "../../src/crypto/envelope/envelope.ts";
+import type { WritableLayout } from "../../src/crypto/envelope/layouts.ts";
 import {
   decryptRange,
   decryptStream,

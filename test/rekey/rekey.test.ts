@@ -1,12 +1,8 @@
 /** Rekey and rewrap: another wrapped key in the same envelope, for one ciphertext and for many. */
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import {
-  type ParsedEnvelope,
-  parseEnvelope,
-  serializeEnvelope,
-  type WritableLayout,
-} from "../../src/crypto/envelope/envelope.ts";
+import { type ParsedEnvelope, parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope/envelope.ts";
+import type { WritableLayout } from "../../src/crypto/envelope/layouts.ts";
 import { localDecrypt, localEncrypt } from "../../src/crypto/local.ts";
 import type { KeyService } from "../../src/keys/key-service.ts";
 import {

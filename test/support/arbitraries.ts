@@ -7,7 +7,7 @@
  */
 import fc from "fast-check";
 import { ascii, concatBytes } from "../../src/base/bytes.ts";
-import type { Layout, WritableLayout } from "../../src/crypto/envelope/envelope.ts";
+import type { Layout, WritableLayout } from "../../src/crypto/envelope/layouts.ts";
 
 /** Any string of Unicode scalar values, often with a byte order mark in front or inside. */
 export const wellFormedText: fc.Arbitrary<string> = fc

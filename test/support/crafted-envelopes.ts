@@ -6,8 +6,8 @@
  * @module
  */
 import { createCipheriv } from "node:crypto";
-import type { WorkosLayout } from "../../src/crypto/envelope/envelope.ts";
 import { serializeEnvelopeBytes } from "../../src/crypto/envelope/envelope.ts";
+import type { WorkosLayout } from "../../src/crypto/envelope/layouts.ts";
 
 /** A stream of numbers below 2^32, the same for the same seed (mulberry32). */
 export function numbers(seed: number): (below: number) => number {

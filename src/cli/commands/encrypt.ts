@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LAYOUTS, type WritableLayout } from "../../crypto/envelope/envelope.ts";
+import { LAYOUTS, layoutRow, type WritableLayout } from "../../crypto/envelope/layouts.ts";
 import {
   AAD_HELP,
   AAD_OPTION,
@@ -33,7 +33,7 @@ interface Options extends ContextOptions, SecretOptions {
 }
 
 /** `iv32` is only read. */
-const WRITABLE = LAYOUTS.filter((layout): layout is WritableLayout => layout !== "iv32");
+const WRITABLE = LAYOUTS.filter((layout): layout is WritableLayout => layoutRow(layout).isWritable);
 
 const HELP = `
 The result is base64 text on one line. The vault is made if there is none; so

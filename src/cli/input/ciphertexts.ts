@@ -7,8 +7,9 @@
  */
 import { existsSync } from "node:fs";
 import { Option } from "commander";
-import { LAYOUTS, type Layout, parseEnvelope } from "../../crypto/envelope/envelope.ts";
+import { parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import { inspect } from "../../crypto/envelope/inspect.ts";
+import { LAYOUTS, type Layout } from "../../crypto/envelope/layouts.ts";
 import { isVaultError, type VaultError } from "../../errors.ts";
 import type { Result } from "../output/format.ts";
 import { Hinted } from "../output/hints.ts";

@@ -13,13 +13,8 @@ import { keyBlobFromText } from "../keys/data-key.ts";
 import { inspectKeyBlob, type KeyBlobInfo } from "../keys/key-blob.ts";
 import { NATIVE_SALT_BYTES } from "../limits.ts";
 import { NATIVE_PREFIX_BYTES, parseNativeHeader, shapeOfChunks } from "../native/format.ts";
-import {
-  type Envelope,
-  type Layout,
-  type ParseOptions,
-  parseEnvelope,
-  serializeEnvelope,
-} from "./envelope.ts";
+import { type Envelope, type ParseOptions, parseEnvelope, serializeEnvelope } from "./envelope.ts";
+import { type Layout, layoutRow } from "./layouts.ts";
 
 /** What an envelope tells without a key. */
 export interface CiphertextInfo {
@@ -48,10 +43,7 @@ export function inspect(ciphertext: string, options: ParseOptions = {}): Ciphert
     keyBlob: inspectKeyBlob(envelope.keyBlob),
     encryptedKeys: encodeBase64(envelope.keyBlob),
     nonceBytes: envelope.nonce.length,
-    plaintextBytes:
-      envelope.layout === "native"
-        ? shapeOfChunks(envelope.ciphertext.length).plaintextBytes
-        : envelope.ciphertext.length,
+    plaintextBytes: layoutRow(envelope.layout).plaintextBytes(envelope),
   };
 }
 

@@ -49,6 +49,15 @@ export function bytesOfPlaintext(plaintext: string | Uint8Array): Uint8Array {
   return bytes;
 }
 
+/**
+ * The bytes of a plaintext.
+ *
+ * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_TEXT_MALFORMED, ERR_PLAINTEXT_TOO_LARGE (over 64 MiB)
+ */
+export function plaintextBytes(data: string | Uint8Array): Uint8Array {
+  return bytesOfPlaintext(checkPlaintext(data));
+}
+
 /** Bytes that a plaintext may take. */
 export const roomFor = (plaintext: string | Uint8Array): number =>
   typeof plaintext === "string" ? 3 * plaintext.length : plaintext.length;

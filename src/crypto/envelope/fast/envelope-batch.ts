@@ -19,15 +19,10 @@ import { AREA_BYTES, READ_AT, WRITE_AT } from "../../aead/wasm/layout.ts";
 import { type AssociatedData, associatedDataBytes } from "../../associated-data.ts";
 import { NONCE_BYTES } from "../../limits.ts";
 import { claimsEarlierLayout } from "../envelope.ts";
+import type { FrameLayout } from "../layouts.ts";
 import { drawNonce } from "../nonce.ts";
 import { type Budget, checkPlaintext, notText, roomFor } from "../plaintext.ts";
-import {
-  ASSOCIATED_BYTES_FAST,
-  type BatchMeans,
-  type EnvelopeKey,
-  type FrameLayout,
-  placeFrame,
-} from "./envelope-key.ts";
+import { ASSOCIATED_BYTES_FAST, type BatchMeans, type EnvelopeKey, placeFrame } from "./envelope-key.ts";
 
 /** A message of a batch: alone, or with associated data of its own. */
 export type EncryptItem =

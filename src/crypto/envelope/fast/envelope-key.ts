@@ -21,13 +21,12 @@ import { AREA_BYTES, READ_AT, WRITE_AT } from "../../aead/wasm/layout.ts";
 import type { WasmKey, WasmProvider } from "../../aead/wasm.ts";
 import type { DataKey } from "../../keys/data-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "../../limits.ts";
-import { claimsEarlierLayout, type EnvelopeFrame, envelopeFrame, type WritableLayout } from "../envelope.ts";
+import { claimsEarlierLayout } from "../envelope.ts";
+import { type FrameLayout, layoutRow } from "../layouts.ts";
 import { drawNonce } from "../nonce.ts";
+import type { EnvelopeFrame } from "../parts.ts";
 import { type Budget, notText, roomFor } from "../plaintext.ts";
 import { FRAME_BYTES_MAX, openByNode, sealByNode } from "./envelope-node.ts";
-
-/** Layouts of the fast way: those of WorkOS that are written. */
-export type FrameLayout = Exclude<WritableLayout, "native">;
 
 /** Bytes of associated data on the fast way; more is rare, and then its own cost decides. */
 export const ASSOCIATED_BYTES_FAST = 4096;
@@ -224,7 +223,7 @@ export class EnvelopeKey {
     if (layout === this.#frameLayout) return this.#frameNow as EnvelopeFrame;
     let frame = this.#frames.get(layout);
     if (frame === undefined) {
-      frame = envelopeFrame(layout, this.#key.keyBlob);
+      frame = layoutRow(layout).frame!(this.#key.keyBlob);
       this.#frames.set(layout, frame);
     }
     this.#frameLayout = layout;

@@ -14,8 +14,9 @@ import { type CodingBuffer, codingBuffer } from "../../../base/coding-buffer.ts"
 import { readText } from "../../../base/text-memory.ts";
 import type { Opening, PiecewiseKey, Sealing } from "../../aead/aead.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "../../limits.ts";
-import { claimsEarlierLayout, type EnvelopeFrame } from "../envelope.ts";
+import { claimsEarlierLayout } from "../envelope.ts";
 import { drawNonce } from "../nonce.ts";
+import type { EnvelopeFrame } from "../parts.ts";
 import { type Budget, notText, tooLarge } from "../plaintext.ts";
 
 /** Bytes of a frame that is dealt with here: WorkOS's has 238. */
