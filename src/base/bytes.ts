@@ -144,23 +144,39 @@ export function fromUtf8(bytes: Uint8Array): string | undefined {
  */
 export function toBytes(value: string | Uint8Array, what: string): Bytes {
   if (typeof value === "string") return utf8(value, what);
-  if (value instanceof Uint8Array) return ownBytes(value, what);
+  if (isUint8Array(value)) return ownBytes(value, what);
   throw invalidType(`${what} must be a string or a Uint8Array, got ${typeName(value)}`);
 }
 
-// Not everywhere: browsers have it only on isolated pages.
-const Shared = globalThis.SharedArrayBuffer as typeof SharedArrayBuffer | undefined;
-
-/** What an array really is; its own properties and its class may say something else, or run code. */
-function intrinsic<K extends "buffer" | "byteOffset" | "length">(
-  name: K,
-): (bytes: Uint8Array) => Uint8Array[K] {
-  const get = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name)?.get;
-  return (bytes) => Reflect.apply(get as () => Uint8Array[K], bytes, []);
+/** A getter of a built-in prototype: it tells what a value really is, in whichever realm it was made, and runs no code. */
+function intrinsic<T>(prototype: object, name: PropertyKey): (value: unknown) => T {
+  const get = Object.getOwnPropertyDescriptor(prototype, name)?.get;
+  return (value) => Reflect.apply(get as () => T, value, []);
 }
-const bufferOf = intrinsic("buffer");
-const offsetOf = intrinsic("byteOffset");
-const lengthOf = intrinsic("length");
+const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const tagOf = intrinsic<string | undefined>(TYPED_ARRAY, Symbol.toStringTag);
+const bufferOf = intrinsic<ArrayBufferLike>(TYPED_ARRAY, "buffer");
+const offsetOf = intrinsic<number>(TYPED_ARRAY, "byteOffset");
+const lengthOf = intrinsic<number>(TYPED_ARRAY, "length");
+const sizeOf = intrinsic<number>(ArrayBuffer.prototype, "byteLength");
+
+/**
+ * Whether something is a `Uint8Array` or of a class that extends it. Those of another realm (a frame, a context of `node:vm`,
+ * a test runner's page) are; what only inherits from one, or stands before one (a proxy), is not.
+ */
+export function isUint8Array(value: unknown): value is Uint8Array {
+  return tagOf(value) === "Uint8Array";
+}
+
+/** Whether something is an `ArrayBuffer` of any realm; memory that threads share is none. */
+export function isArrayBuffer(value: unknown): value is ArrayBuffer {
+  try {
+    sizeOf(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * The bytes of an argument as an array of the class `Uint8Array` itself, which runs no code of the caller's while it
@@ -175,10 +191,9 @@ const lengthOf = intrinsic("length");
 export function ownBytes(bytes: Uint8Array, what: string): Bytes {
   try {
     const buffer = bufferOf(bytes);
-    const isShared = Shared !== undefined && buffer instanceof Shared;
     // The constructor refuses arrays outside of their memory, and transferred memory.
-    if (isShared || (buffer as ArrayBuffer).resizable) return new Uint8Array(bytes);
-    return new Uint8Array(buffer as ArrayBuffer, offsetOf(bytes), lengthOf(bytes));
+    if (!isArrayBuffer(buffer) || buffer.resizable) return new Uint8Array(bytes);
+    return new Uint8Array(buffer, offsetOf(bytes), lengthOf(bytes));
   } catch {
     throw invalidType(`${what} is no Uint8Array, or lies in memory that was transferred elsewhere or shrank`);
   }

@@ -8,7 +8,7 @@
  */
 
 import { encodeBase64 } from "../base/base64.ts";
-import { type Bytes, copyBytes } from "../base/bytes.ts";
+import { type Bytes, copyBytes, isUint8Array } from "../base/bytes.ts";
 import { forEachAtOnce } from "../base/concurrency.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
@@ -200,7 +200,7 @@ function keepOwn<T extends string | Uint8Array>(
 }
 
 function ownContext(item: VaultEncryptItem): KeyContext | undefined {
-  return typeof item === "string" || item instanceof Uint8Array ? undefined : item.context;
+  return typeof item === "string" || isUint8Array(item) ? undefined : item.context;
 }
 
 const isExhausted = (result: ItemResult<unknown>): boolean =>

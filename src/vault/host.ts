@@ -7,6 +7,7 @@
  * @module
  */
 
+import { isUint8Array } from "../base/bytes.ts";
 import { untilAborted } from "../base/concurrency.ts";
 import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
@@ -301,7 +302,7 @@ async function readIdentity(database: Database): Promise<Identity | undefined> {
   const check = value("root_check");
   // A vault that is only about to be made has no KEKs.
   if (vaultId === undefined && check === undefined && kek === undefined) return undefined;
-  if (!(vaultId instanceof Uint8Array && vaultId.length === UUID_BYTES && check instanceof Uint8Array)) {
+  if (!(isUint8Array(vaultId) && vaultId.length === UUID_BYTES && isUint8Array(check))) {
     throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged in its file");
   }
   return { vaultId, check };

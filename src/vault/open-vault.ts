@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { isUint8Array } from "../base/bytes.ts";
 import { ASYNC_DISPOSE, DISPOSE } from "../base/dispose.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { WritableLayout } from "../crypto/envelope/layouts.ts";
@@ -266,7 +267,7 @@ function ownOptions<T extends Pick<OpenVaultOptions, "rootKey"> & { readonly act
   const { rootKey, actor } = options;
   return {
     ...options,
-    ...(rootKey instanceof Uint8Array ? { rootKey: Uint8Array.from(rootKey) } : {}),
+    ...(isUint8Array(rootKey) ? { rootKey: Uint8Array.from(rootKey) } : {}),
     ...(actor === undefined ? {} : { actor: { ...actor } }),
   };
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { isArrayBuffer, isUint8Array } from "../base/bytes.ts";
 import { isVaultError } from "../errors.ts";
 import { TOLERANCE_MS_DEFAULT, verifyWebhook, type WebhookEvent } from "../wire/webhook.ts";
 import { type Event, eventOf } from "./events.ts";
@@ -58,6 +59,6 @@ function verified({
 }
 
 function bodyOf(payload: WebhookPayload): string | Uint8Array {
-  if (typeof payload === "string" || payload instanceof Uint8Array) return payload;
-  return payload instanceof ArrayBuffer ? new Uint8Array(payload) : JSON.stringify(payload);
+  if (typeof payload === "string" || isUint8Array(payload)) return payload;
+  return isArrayBuffer(payload) ? new Uint8Array(payload) : JSON.stringify(payload);
 }

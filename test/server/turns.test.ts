@@ -138,3 +138,13 @@ function received(socket: Socket): Promise<string> {
     socket.once("close", () => resolve(text));
   });
 }
+
+test("are begun under faked timers: a turn of the event loop is no time", async () => {
+  const server = await startServer();
+  vi.useFakeTimers({ toFake: ["setImmediate"] });
+  try {
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { fromUtf8, utf8 } from "../../base/bytes.ts";
+import { fromUtf8, isUint8Array, utf8 } from "../../base/bytes.ts";
 import { CliError, usageError } from "../errors.ts";
 
 /** How a result is written. */
@@ -33,7 +33,7 @@ export interface RenderOptions {
 export function render(result: Result, { format, field, isTerminal }: RenderOptions): string | Uint8Array {
   if (field !== undefined) return exactly(fieldText(result.data(), field), isTerminal);
   if (format === "json") return `${jsonText(result.data())}\n`;
-  if (result.view instanceof Uint8Array) return exactly(result.view, isTerminal);
+  if (isUint8Array(result.view)) return exactly(result.view, isTerminal);
   return result.view === "" ? "" : `${result.view}\n`;
 }
 

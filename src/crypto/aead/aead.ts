@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Bytes, typeName } from "../../base/bytes.ts";
+import { type Bytes, isUint8Array, typeName } from "../../base/bytes.ts";
 import { invalidRange, invalidType } from "../../errors.ts";
 import { KEY_BYTES, LEGACY_NONCE_BYTES, NONCE_BYTES, TAG_BYTES } from "../limits.ts";
 
@@ -151,8 +151,7 @@ export function checkOpen(nonce: Uint8Array, tag: Uint8Array): void {
 }
 
 function checkLength(bytes: Uint8Array, length: number, what: string): void {
-  if (!(bytes instanceof Uint8Array))
-    throw invalidType(`${what} must be a Uint8Array, got ${typeName(bytes)}`);
+  if (!isUint8Array(bytes)) throw invalidType(`${what} must be a Uint8Array, got ${typeName(bytes)}`);
   if (bytes.length !== length) {
     throw invalidRange(`${what} must have ${length} bytes, got ${bytes.length}`);
   }

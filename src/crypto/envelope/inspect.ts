@@ -7,7 +7,7 @@
  */
 
 import { encodeBase64 } from "../../base/base64.ts";
-import { ownBytes } from "../../base/bytes.ts";
+import { isUint8Array, ownBytes } from "../../base/bytes.ts";
 import { invalidType, isVaultError } from "../../errors.ts";
 import { keyBlobFromText } from "../keys/data-key.ts";
 import { inspectKeyBlob, type KeyBlobInfo } from "../keys/key-blob.ts";
@@ -56,7 +56,7 @@ export function inspect(ciphertext: string, options: ParseOptions = {}): Ciphert
  *   ERR_ENVELOPE_MALFORMED (also if `head` does not hold the header), ERR_ENVELOPE_TOO_LARGE, ERR_KEY_BLOB_MALFORMED
  */
 export function inspectNative(head: Uint8Array, size?: number): CiphertextInfo {
-  if (!(head instanceof Uint8Array)) throw invalidType("head must be a Uint8Array");
+  if (!isUint8Array(head)) throw invalidType("head must be a Uint8Array");
   const own = ownBytes(head, "head");
   const { keyBlob, bytes } = parseNativeHeader(own);
   return {

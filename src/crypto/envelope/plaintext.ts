@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Bytes, ownBytes, typeName, utf8 } from "../../base/bytes.ts";
+import { type Bytes, isUint8Array, ownBytes, typeName, utf8 } from "../../base/bytes.ts";
 import { invalidType, VaultError } from "../../errors.ts";
 import { PLAINTEXT_BYTES_MAX } from "../limits.ts";
 
@@ -29,7 +29,7 @@ export function checkPlaintext(data: string | Uint8Array): string | Bytes {
     if (!data.isWellFormed()) utf8(data, "data");
     return data;
   }
-  if (!(data instanceof Uint8Array)) {
+  if (!isUint8Array(data)) {
     throw invalidType(`data must be a string or a Uint8Array, got ${typeName(data)}`);
   }
   const bytes = ownBytes(data, "data");

@@ -9,7 +9,7 @@
  */
 
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
-import { type Bytes, ownBytes, typeName } from "../../base/bytes.ts";
+import { type Bytes, isUint8Array, ownBytes, typeName } from "../../base/bytes.ts";
 import { DISPOSE } from "../../base/dispose.ts";
 import { invalidRange, invalidType, VaultError } from "../../errors.ts";
 import {
@@ -52,7 +52,7 @@ export class DataKey {
 
   /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes */
   constructor(parts: DataKeyParts) {
-    const key = parts.key instanceof Uint8Array ? ownBytes(parts.key, "data key") : parts.key;
+    const key = isUint8Array(parts.key) ? ownBytes(parts.key, "data key") : parts.key;
     checkKey(key);
     // Before connections use up the files that a process may open. A key that only decrypts needs no randomness: what
     // encrypts says what is missing.
@@ -213,7 +213,7 @@ export function holdDataKey(input: DataKeyInput): {
 
 function rawDataKey(input: Exclude<DataKeyInput, DataKey>): { bytes: Bytes; isOurs: boolean } {
   const key: unknown = (input as { dataKey?: unknown } | null | undefined)?.dataKey;
-  if (key instanceof Uint8Array) return { bytes: ownBytes(key, "dataKey"), isOurs: false };
+  if (isUint8Array(key)) return { bytes: ownBytes(key, "dataKey"), isOurs: false };
   if (typeof key !== "string")
     throw invalidType(`dataKey must be base64 text or bytes, got ${typeName(key)}`);
   const bytes = decodeBase64(key);

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Bytes, copyBytes, ownBytes, toBytes, typeName } from "../../base/bytes.ts";
+import { type Bytes, copyBytes, isUint8Array, ownBytes, toBytes, typeName } from "../../base/bytes.ts";
 import { invalidType } from "../../errors.ts";
 import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "../aead/aead.ts";
 import { providers } from "../aead/choose.ts";
@@ -242,7 +242,7 @@ export function openNativeSync(
  * @throws as {@link nativeDecrypt} before the key is used
  */
 export function splitNative(envelope: Uint8Array): NativeBody {
-  if (!(envelope instanceof Uint8Array)) {
+  if (!isUint8Array(envelope)) {
     throw invalidType(`envelope must be a Uint8Array, got ${typeName(envelope)}`);
   }
   const own = ownBytes(envelope, "envelope");

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { ownBytes, typeName } from "../../base/bytes.ts";
+import { isUint8Array, ownBytes, typeName } from "../../base/bytes.ts";
 import { invalidType } from "../../errors.ts";
 import { cutOff } from "./format.ts";
 
@@ -49,7 +49,7 @@ export type RangeSource = Uint8Array | BlobLike | FileHandleLike | ByteSource;
  * @throws TypeError ERR_INVALID_ARGUMENT for anything else
  */
 export async function toByteSource(source: RangeSource): Promise<ByteSource> {
-  if (source instanceof Uint8Array) {
+  if (isUint8Array(source)) {
     const bytes = ownBytes(source, "source");
     return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
   }
@@ -78,7 +78,7 @@ export async function readExactly(
   signal?.throwIfAborted();
   const bytes = await source.read(offset, length, signal);
   signal?.throwIfAborted();
-  if (!(bytes instanceof Uint8Array) || bytes.length > length) {
+  if (!isUint8Array(bytes) || bytes.length > length) {
     throw invalidType("the source must answer a Uint8Array of no more bytes than it was asked for");
   }
   if (bytes.length < length) throw cutOff();

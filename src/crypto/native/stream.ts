@@ -8,7 +8,7 @@
  */
 
 import { encodeBase64 } from "../../base/base64.ts";
-import { type Bytes, concatBytes, ownBytes, typeName } from "../../base/bytes.ts";
+import { type Bytes, concatBytes, isUint8Array, ownBytes, typeName } from "../../base/bytes.ts";
 import { optionNames } from "../../base/options.ts";
 import { invalidType } from "../../errors.ts";
 import type { AeadProviderName } from "../aead/aead.ts";
@@ -336,6 +336,6 @@ class HeadReader {
 }
 
 function checkBytes(bytes: unknown): Bytes {
-  if (bytes instanceof Uint8Array) return ownBytes(bytes, "a chunk");
+  if (isUint8Array(bytes)) return ownBytes(bytes, "a chunk");
   throw invalidType(`a stream of bytes takes Uint8Arrays, got ${typeName(bytes)}`);
 }

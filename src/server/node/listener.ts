@@ -14,6 +14,8 @@ import {
   STATUS_CODES,
 } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+// The module's own: tests that fake the global timers do not mean a turn of the event loop.
+import { setImmediate } from "node:timers";
 import { checkOptions, optionNames } from "../../base/options.ts";
 import { VaultError } from "../../errors.ts";
 import { type App, JSON_HEADERS, newRequestId } from "../app.ts";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { fromUtf8, utf8 } from "../../base/bytes.ts";
+import { fromUtf8, isUint8Array, utf8 } from "../../base/bytes.ts";
 import {
   type CanonicalContext,
   type ContextEntry,
@@ -194,7 +194,7 @@ export function kekName(entry: ContextEntry): string {
 
 /** Text of a context that is stored as bytes. @throws VaultError ERR_STORAGE_CORRUPT */
 export function storedText(bytes: SqlValue | undefined): string {
-  const text = bytes instanceof Uint8Array ? fromUtf8(bytes) : undefined;
+  const text = isUint8Array(bytes) ? fromUtf8(bytes) : undefined;
   if (text === undefined)
     throw new VaultError("ERR_STORAGE_CORRUPT", "a context is damaged in the vault's file");
   return text;

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { type Bytes, typeName } from "../../../base/bytes.ts";
+import { type Bytes, isUint8Array, typeName } from "../../../base/bytes.ts";
 import { type ItemResult, resultOf } from "../../../base/item-result.ts";
 import { invalidType } from "../../../errors.ts";
 import type { AeadProviderName } from "../../aead/aead.ts";
@@ -76,7 +76,7 @@ export function prepareSeals(
   const common = associatedDataBytes(shared);
   return Array.from(checkItems(items), (item) =>
     resultOf(() => {
-      if (typeof item === "string" || item instanceof Uint8Array) {
+      if (typeof item === "string" || isUint8Array(item)) {
         return { data: checkPlaintext(item), associatedData: common };
       }
       const { data, associatedData } = checkItem(item);

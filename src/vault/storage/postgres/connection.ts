@@ -8,6 +8,8 @@
  * @module
  */
 import { connect as connectSocket, Socket } from "node:net";
+// The module's own: tests that fake the global timers do not mean a turn of the event loop.
+import { setImmediate } from "node:timers";
 import { connect as connectTls } from "node:tls";
 import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from "pg";
 import { isVaultError } from "../../../errors.ts";

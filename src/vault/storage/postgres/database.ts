@@ -8,6 +8,7 @@
  * @module
  */
 
+import { isUint8Array } from "../../../base/bytes.ts";
 import { invalidRange, VaultError } from "../../../errors.ts";
 import {
   type Changes,
@@ -263,7 +264,7 @@ export class PostgresDatabase implements Database {
     const query = (statement: string, parameters: readonly SqlValue[]) => {
       // pg sends a Uint8Array as JSON; a Buffer over the same memory as bytes.
       const values = parameters.map((value) => {
-        if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+        if (isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
         if (typeof value !== "string" || !value.includes("\0")) return value;
         if (statement.startsWith("INSERT")) throw invalidRange("text must not hold a NUL character");
         return NO_STORED_TEXT;

@@ -9,6 +9,8 @@
  */
 import { realpathSync } from "node:fs";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+// The module's own: tests that fake the global timers do not mean a turn of the event loop.
+import { setImmediate } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { untilAborted } from "../../../base/concurrency.ts";
 import { isVaultError, VaultError } from "../../../errors.ts";

@@ -5,7 +5,9 @@
  *
  * @module
  */
+
 import type { DatabaseSync } from "node:sqlite";
+import { isUint8Array } from "../../../base/bytes.ts";
 import type { Row } from "../database.ts";
 import type { SchemaTypes } from "../schema.ts";
 import { damaged } from "./errors.ts";
@@ -60,7 +62,7 @@ export class ColumnTypes {
 function typeOf(value: unknown, name: string): string {
   if (value === null) return "NULL";
   if (typeof value === "string") return SQLITE_TYPES.text;
-  if (value instanceof Uint8Array) return SQLITE_TYPES.bytes;
+  if (isUint8Array(value)) return SQLITE_TYPES.bytes;
   const max = name.endsWith("_at") ? DATE_MS_MAX : Number.MAX_SAFE_INTEGER;
   return Number.isInteger(value) && Math.abs(value as number) <= max ? SQLITE_TYPES.integer : "none";
 }
