@@ -190,13 +190,20 @@ export function isArrayBuffer(value: unknown): value is ArrayBuffer {
  */
 export function ownBytes(bytes: Uint8Array, what: string): Bytes {
   try {
-    const buffer = bufferOf(bytes);
+    const buffer = bufferOf(bytes) as ArrayBuffer;
+    sizeOf(buffer); // Throws for memory that threads share.
     // The constructor refuses arrays outside of their memory, and transferred memory.
-    if (!isArrayBuffer(buffer) || buffer.resizable) return new Uint8Array(bytes);
-    return new Uint8Array(buffer, offsetOf(bytes), lengthOf(bytes));
-  } catch {
-    throw invalidType(`${what} is no Uint8Array, or lies in memory that was transferred elsewhere or shrank`);
-  }
+    if (!buffer.resizable) return new Uint8Array(buffer, offsetOf(bytes), lengthOf(bytes));
+  } catch {}
+  return copyOfUnsteady(bytes, what);
+}
+
+/** A copy of memory that is shared or resizable; the way for what is none, too, which is refused. */
+function copyOfUnsteady(bytes: Uint8Array, what: string): Bytes {
+  try {
+    if (isUint8Array(bytes)) return new Uint8Array(bytes);
+  } catch {}
+  throw invalidType(`${what} is no Uint8Array, or lies in memory that was transferred elsewhere or shrank`);
 }
 
 /** A copy of bytes for a call that waits: what a caller passed is read before the call returns ([ENV-36]). */
