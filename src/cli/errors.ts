@@ -16,7 +16,6 @@ export const CLI_ERROR_CODES = [
   "ERR_OUTPUT_BINARY",
   "ERR_NOT_CONFIRMED",
   "ERR_KV_AMBIGUOUS",
-  "ERR_KV_CONTEXT_DIFFERS",
   /** A library argument that the command should have checked itself. */
   "ERR_INVALID_ARGUMENT",
   /** The operating system refused a call. */

@@ -10,6 +10,7 @@ import { checkOptions } from "../base/options.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
 import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
+import { type PutKvRequest, type PutKvResult, putByName } from "../kv/by-name.ts";
 import {
   type KvListRequest,
   type KvMetadata,
@@ -74,6 +75,26 @@ export class VaultStore implements KvServiceFacade {
   ): Promise<KvObjectWithoutValue> {
     checkOptions(options, CALL_OPTIONS, "updateKv");
     return await this.#calls.during(() => this.#kv.updateKv(request, options));
+  }
+
+  /**
+   * Stores a value by name: makes an object of this name, or writes a new version of the live one. What others do to the
+   * same name meanwhile is tried again, up to 20 times.
+   *
+   * @param request.name - 1 to 200 characters
+   * @param request.value - text of at most 64 KiB as UTF-8
+   * @param request.keyContext - needed to make an object; one that is there must have the same
+   * @param request.versionCheck - the version that must be current, or nothing is written; null or absent: no check. With
+   *   it no object is made and nothing is tried again
+   * @returns the object without its value, and in `created` whether it was made
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KV_NAME_INVALID, ERR_KV_VALUE_TOO_LARGE,
+   *   ERR_TEXT_MALFORMED, ERR_KEY_CONTEXT_INVALID (all before any request); ERR_KV_NOT_FOUND if there is no such object and
+   *   no `keyContext` to make one, or a `versionCheck`; ERR_KV_VERSION_CONFLICT; ERR_KV_CONTEXT_DIFFERS; ERR_KV_EXISTS if the
+   *   name is taken by an object that the caller may not see; and the service's codes
+   */
+  async putKv(request: PutKvRequest, options: CallOptions = {}): Promise<PutKvResult> {
+    checkOptions(options, CALL_OPTIONS, "putKv");
+    return await this.#calls.during(() => putByName(this.#kv, request, options));
   }
 
   /** Hides an object and frees its name. @throws as `KvService.deleteKv` */

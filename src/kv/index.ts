@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { PutKvRequest, PutKvResult } from "./by-name.ts";
 export type {
   KvActor,
   KvListMetadata,

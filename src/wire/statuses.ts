@@ -45,6 +45,7 @@ export const WIRE_ERRORS: Readonly<Record<VaultErrorCode, WireError>> = {
   ERR_KV_EXISTS: { status: 409, text: "Item already exists" },
   ERR_KV_VERSION_CONFLICT: { status: 409, text: "Version mismatch." },
   ERR_KV_VERSION_DESTROYED: { status: 410 },
+  ERR_KV_CONTEXT_DIFFERS: { status: 409 },
   ERR_KV_NOT_DELETED: { status: 409 },
   ERR_CURSOR_INVALID: { status: 400 },
   ERR_ROOT_KEY_MISSING: { status: 500 },

@@ -60,6 +60,7 @@ async function calls(): Promise<Record<string, Call>> {
     getKv: () => vault.getKv({ id }, ODD),
     getName: () => vault.getName({ name: "a" }, ODD),
     updateKv: () => vault.updateKv({ id, value: "2" }, ODD),
+    putKv: () => vault.putKv({ name: "a", value: "2" }, ODD),
     deleteKv: () => vault.deleteKv({ id }, ODD),
     listKv: () => vault.listKv({}, ODD),
     listKvVersions: () => vault.listKvVersions({ id }, ODD),

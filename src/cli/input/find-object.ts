@@ -6,8 +6,8 @@
  * @module
  */
 
-import { isVaultError, type VaultErrorCode } from "../../errors.ts";
 import type { Vault } from "../../facade/vault.ts";
+import { liveByName } from "../../kv/by-name.ts";
 import type { KvObjectWithoutValue, KvSummary } from "../../kv/kv-service.ts";
 import { KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
 import { CliError, usageError } from "../errors.ts";
@@ -23,38 +23,13 @@ export function checkNamed(name: string | undefined, { id }: ObjectOptions): voi
   if ((name === undefined) === (id === undefined)) throw usageError("give either a name or --id");
 }
 
-/** Its value cannot be read, but it is there. */
-const UNREADABLE: ReadonlySet<VaultErrorCode> = new Set([
-  "ERR_KEY_NOT_FOUND",
-  "ERR_KEY_DISABLED",
-  "ERR_KEY_DESTROYED",
-  "ERR_KEY_BLOB_MALFORMED",
-  "ERR_KV_VERSION_DESTROYED",
-  "ERR_DECRYPT_FAILED",
-  "ERR_STORAGE_CORRUPT",
-]);
-
 /**
  * The live object of a name.
  *
  * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_NAME_INVALID
  */
-export async function findLive(
-  vault: Vault,
-  name: string,
-  signal: AbortSignal,
-): Promise<KvObjectWithoutValue> {
-  try {
-    const { id, metadata } = await vault.getName({ name }, { signal });
-    return { id, name, metadata };
-  } catch (error) {
-    if (!isVaultError(error) || !UNREADABLE.has(error.code)) throw error;
-    // The one call that goes by name reads the value, too. An object whose key is gone must still be found, or it
-    // could never be deleted.
-    const [summary] = await withName(vault, name, false, signal);
-    if (summary === undefined) throw error;
-    return vault.listKvMetadata({ id: summary.id }, { signal });
-  }
+export function findLive(vault: Vault, name: string, signal: AbortSignal): Promise<KvObjectWithoutValue> {
+  return liveByName(vault, name, { signal });
 }
 
 /** The live object's id of a name, or the id itself. */
