@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Command, type OutputConfiguration } from "commander";
+import type { Command, OutputConfiguration } from "commander";
 import manifest from "../../package.json" with { type: "json" };
 import { addAll, addCommonOptions, type Execute } from "./bind.ts";
 import type { Group, Verb } from "./command.ts";
@@ -20,6 +20,7 @@ import { KV } from "./commands/kv.ts";
 import { REKEY, REWRAP } from "./commands/rekey.ts";
 import { REKEY_FILE } from "./commands/rekey-file.ts";
 import { SERVER } from "./commands/server.ts";
+import { Parser } from "./parser.ts";
 
 /** Every command, by the headings of the help. */
 const COMMANDS: readonly (readonly [heading: string, commands: readonly (Verb | Group)[]])[] = [
@@ -62,12 +63,18 @@ Examples:
   $ coffer kv get db-password
 `;
 
-/** The tree, for one parse. @param output - where help texts go */
+/**
+ * The tree, for one parse.
+ *
+ * @param argv - the arguments that it will parse
+ * @param output - where help texts go
+ */
 export function createProgram(
+  argv: readonly string[],
   execute: Execute,
   output: Pick<OutputConfiguration, "writeOut" | "writeErr">,
 ): Command {
-  const program = new Command("coffer")
+  const program = new Parser(argv, "coffer")
     .description(
       "Encrypts secrets in this process with data keys from a vault that is one local file, and keeps small ones in it.",
     )

@@ -10,12 +10,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
 import type { Execute } from "./bind.ts";
 import { CommandRun } from "./command-run.ts";
-import { type CliError, usageError } from "./errors.ts";
+import { usageError } from "./errors.ts";
 import { isStdoutTerminal, writeErr, writeOut } from "./io.ts";
 import { EXIT_LOCAL, EXIT_SIGNAL } from "./output/exit-codes.ts";
 import { type Format, render } from "./output/format.ts";
 import { commandIn } from "./output/hints.ts";
 import { describe, reportText } from "./output/report.ts";
+import { UnknownOption } from "./parser.ts";
 import { createProgram } from "./program.ts";
 
 /**
@@ -85,7 +86,7 @@ async function fail(
   argv: readonly string[],
   current: CommandRun | undefined,
 ): Promise<number> {
-  const program = createProgram(async () => {}, { writeOut: () => {}, writeErr: () => {} });
+  const program = createProgram(argv, async () => {}, { writeOut: () => {}, writeErr: () => {} });
   const report = describe(error, commandIn(program, argv));
   await writeErr(reportText(report, current?.format ?? formatIn(argv)));
   return report.exitCode;
@@ -130,7 +131,7 @@ async function parseAndExecute(argv: readonly string[], execute: Execute): Promi
     );
   }
   const text = { out: "", err: "" };
-  const program = createProgram(execute, {
+  const program = createProgram(argv, execute, {
     writeOut: (part) => {
       text.out += part;
     },
@@ -141,47 +142,18 @@ async function parseAndExecute(argv: readonly string[], execute: Execute): Promi
   try {
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
+    // Not among the options, where -hunter2 would ask for help; but people type it.
+    if (error instanceof UnknownOption && error.typed === "-h")
+      return parseAndExecute(withHelp(argv), execute);
     if (!(error instanceof CommanderError)) throw error;
     await writeOut(text.out);
     await writeErr(text.err);
-    if (error.exitCode === 0) throw new HelpShown(0);
-    if (error.code === "commander.help") throw new HelpShown(EXIT_LOCAL);
-    // Not among the options, where -hunter2 would ask for help; but people type it.
-    if (unknownOption(error) === "-h") return parseAndExecute(withHelp(argv), execute);
-    throw ofParser(error, argv);
+    throw new HelpShown(error.exitCode === 0 ? 0 : EXIT_LOCAL);
   }
 }
 
 function withHelp(argv: readonly string[]): string[] {
   return argv.map((argument) => (argument === "-h" ? "--help" : argument));
-}
-
-function unknownOption(error: CommanderError): string | undefined {
-  if (error.code !== "commander.unknownOption") return undefined;
-  return /^error: unknown option '(.*)'(?:\n\(Did you mean .*)?$/s.exec(error.message)?.[1];
-}
-
-/** The parser's error in our words: its own repeat what was typed, which may be a secret in the wrong place. */
-function ofParser(error: CommanderError, argv: readonly string[]): CliError {
-  // Only our own names are ever suggested.
-  const meant = /\n\(Did you mean (?:one of )?([^?]*)\?\)$/.exec(error.message)?.[1];
-  const hints = meant === undefined ? [] : [`did you mean ${meant}?`];
-  const more = "`coffer --help` lists the commands, `coffer COMMAND --help` the options of one";
-  switch (error.code) {
-    case "commander.unknownOption": {
-      const at = argv.indexOf(unknownOption(error) ?? "");
-      const which = at < 0 ? "" : `: argument ${at + 1}`;
-      const dashes = "a value that begins with - goes after --, or is given on standard input";
-      return usageError(`unknown option${which}`, ...(hints.length > 0 ? hints : [dashes, more]));
-    }
-    case "commander.unknownCommand":
-      return usageError("unknown command", ...(hints.length > 0 ? hints : [more]));
-    case "commander.excessArguments":
-      return usageError("too many arguments", "quote values that hold spaces", more);
-    default:
-      // These name options and arguments of ours only.
-      return usageError(error.message.replace(/^error: /, ""), more);
-  }
 }
 
 /** The format that was asked for, where parsing did not come so far. */

@@ -151,7 +151,7 @@ export async function openVault(options: string | OpenVaultOptions): Promise<Emb
   // Refuses bad options before anything is made.
   checkLayout(given.layout, given.requireCommitment === true);
   checkCacheOptions(given.cache);
-  const host = given.database === undefined ? await openFileHost(given) : await openDatabase(given);
+  const host = given.database === undefined ? await fileHost(given) : await openDatabase(given);
   try {
     const environment = await host.environment(environmentName);
     const actor = { ...(given.actor ?? ACTOR_DEFAULT), source: "api" as const };
@@ -175,7 +175,7 @@ async function openDatabase(options: OpenDatabaseOptions): Promise<VaultHost> {
   const { create, rootKey, rootKeyPath, now, ...postgres } = own;
   if (rootKey !== undefined) checkRootKey(rootKey);
   if (create !== false) await preparePostgres(postgres);
-  return openPostgresHost(own);
+  return postgresHost(own);
 }
 
 /** How to open the host of a vault in PostgreSQL. */
@@ -212,28 +212,49 @@ const OPEN_DATABASE_OPTIONS = new Set([
  */
 export async function openPostgresHost(options: PostgresHostOptions): Promise<VaultHost> {
   checkOptions(options, POSTGRES_HOST_OPTIONS, "openPostgresHost");
-  const own = ownOptions(options);
+  return postgresHost(ownOptions(options));
+}
+
+/** The host of a vault in a prepared database; names of options as checked, options as they are the caller's no more. */
+async function postgresHost(own: PostgresHostOptions): Promise<VaultHost> {
   if (own.rootKeyPath !== undefined) checkFilePath(own.rootKeyPath, "rootKeyPath");
   const onNotice = own.onNotice ?? warn;
   return openHost(await openPostgres({ ...own, onNotice }), {
     argument: own.rootKey,
     variable: process.env[ROOT_KEY_VARIABLE],
-    file: rootKeyFile(options.rootKeyPath, undefined),
+    file: rootKeyFile(own.rootKeyPath, undefined),
     isEphemeral: false,
     create: own.create !== false,
     onNotice,
-    now: options.now ?? Date.now,
+    now: own.now ?? Date.now,
   });
 }
 
+/** How to open the host of a vault in a file. */
+export type FileHostOptions = Pick<
+  OpenFileOptions,
+  "path" | "rootKey" | "rootKeyPath" | "create" | "lockWaitMs" | "onNotice" | "now"
+>;
+
+/** Names of {@link FileHostOptions}. */
+const FILE_HOST_OPTIONS = optionNames<FileHostOptions>({
+  path: true,
+  rootKey: true,
+  rootKeyPath: true,
+  create: true,
+  lockWaitMs: true,
+  onNotice: true,
+  now: true,
+});
+
 /** Opens the host of a vault in a file, from which sessions of any environment are opened. @throws as `openVault` */
-export async function openFileHost(
-  options: Pick<
-    OpenFileOptions,
-    "path" | "rootKey" | "rootKeyPath" | "create" | "lockWaitMs" | "onNotice" | "now"
-  >,
-): Promise<VaultHost> {
-  checkOptions(options, OPEN_OPTIONS, "openFileHost");
+export async function openFileHost(options: FileHostOptions): Promise<VaultHost> {
+  checkOptions(options, FILE_HOST_OPTIONS, "openFileHost");
+  return fileHost(ownOptions(options));
+}
+
+/** The same; names of options as checked, options as they are the caller's no more. */
+async function fileHost(options: FileHostOptions): Promise<VaultHost> {
   const { path } = options;
   checkFilePath(path, "path");
   if (options.rootKeyPath !== undefined) checkFilePath(options.rootKeyPath, "rootKeyPath");

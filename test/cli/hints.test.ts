@@ -13,7 +13,7 @@ import { workplace } from "../support/cli.ts";
 const SOURCES = join(import.meta.dirname, "..", "..", "src", "cli");
 const ORG_1 = ["--context", "org=1"];
 
-const program = createProgram(async () => {}, { writeOut: () => {}, writeErr: () => {} });
+const program = createProgram([], async () => {}, { writeOut: () => {}, writeErr: () => {} });
 const leaves = (command: Command): Command[] =>
   command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
 const commands = leaves(program);

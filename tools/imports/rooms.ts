@@ -105,6 +105,7 @@ export const ROOMS: readonly Room[] = [
       "command.ts",
       "commands",
       "bind.ts",
+      "parser.ts",
       "program.ts",
       "run.ts",
     ],
