@@ -167,9 +167,12 @@ describe("bodies", () => {
     expect((await post(padded(256 * 1024))).status).toBe(200);
     expect(refused(await post(padded(256 * 1024 + 1)))).toEqual([413, "ERR_REQUEST_TOO_LARGE"]);
     // What just fits is read, and is only too large as a value.
-    const body = { name: "x", key_context: CONTEXT, value: "v".repeat(1024 * 1024 - 100) };
-    const fits = await server.call("POST", "/vault/v1/kv", body);
+    const body = JSON.stringify({ name: "x", key_context: CONTEXT, value: "" });
+    const valued = (bytes: number) => body.replace('""', `"${"v".repeat(bytes - body.length)}"`);
+    const fits = await post(valued(1024 * 1024), "/vault/v1/kv");
     expect(refused(fits)).toEqual([413, "ERR_KV_VALUE_TOO_LARGE"]);
+    const larger = await post(valued(1024 * 1024 + 1), "/vault/v1/kv");
+    expect(refused(larger)).toEqual([413, "ERR_REQUEST_TOO_LARGE"]);
     // A value of the largest size, escaped as far as JSON allows.
     const value = "\u0001".repeat(65_536);
     const escaped = await server.call("POST", "/vault/v1/kv", { name: "large", key_context: CONTEXT, value });
