@@ -13,7 +13,7 @@ import { randomBytes } from "../crypto/primitives/random.ts";
 import type { ApiKeyInfo } from "../vault/access/api-keys.ts";
 import type { EventMode } from "../vault/events/events.ts";
 import type { VaultHost } from "../vault/host.ts";
-import { type Answer, type Asked, askedOf, responseOf } from "./core/exchange.ts";
+import { type CoreRequest, type CoreResponse, coreRequestOf, webResponseOf } from "./core/exchange.ts";
 import { Metrics } from "./core/metrics.ts";
 import { openApiDocument } from "./core/openapi.ts";
 import type { Operation } from "./core/operation.ts";
@@ -64,7 +64,7 @@ export interface App {
    *
    * @param refusal - what a listener has found wrong with it already
    */
-  answer(asked: Asked, refusal?: Problem): Promise<Answer>;
+  answer(request: CoreRequest, refusal?: Problem): Promise<CoreResponse>;
 
   /** The same for a web-standard request. */
   fetch(request: Request, refusal?: Problem): Promise<Response>;
@@ -90,7 +90,7 @@ const NO_ROUTE = "(none)";
 const REQUEST_ID_BYTES = 12;
 
 /** Answers a request of one route; what it throws is refused. */
-type Handle = (asked: Asked, parameters: Parameters, trace: Trace) => Promise<Answer>;
+type Handle = (request: CoreRequest, parameters: Parameters, trace: Trace) => Promise<CoreResponse>;
 
 interface Route {
   /** The pattern, for log and metrics. */
@@ -110,8 +110,8 @@ export function createApp(options: AppOptions): App {
   const add = (method: string, path: string, handle: Handle): void =>
     router.add(method, path, { path, handle });
   for (const operation of OPERATIONS) {
-    add(operation.method, operation.path, async (asked, parameters, trace) => {
-      const answer = await run(operation, asked, parameters, trace);
+    add(operation.method, operation.path, async (request, parameters, trace) => {
+      const answer = await run(operation, request, parameters, trace);
       return json(operation.status, JSON.stringify(answer), trace);
     });
   }
@@ -131,11 +131,11 @@ export function createApp(options: AppOptions): App {
   /** Awaits only what is not there yet: what can be answered at once is carried out before this returns. */
   async function run(
     operation: Operation,
-    asked: Asked,
+    request: CoreRequest,
     parameters: Parameters,
     trace: Trace,
   ): Promise<unknown> {
-    const found = authenticate(callers, asked);
+    const found = authenticate(callers, request);
     const { apiKey, session } = found instanceof Promise ? await found : found;
     trace.apiKey = apiKey;
     limiter?.take(apiKey.id);
@@ -147,28 +147,28 @@ export function createApp(options: AppOptions): App {
     const query =
       operation.querySchema === undefined
         ? undefined
-        : validate(operation.querySchema, queryOf(asked.target, operation.isList === true), 400);
+        : validate(operation.querySchema, queryOf(request.target, operation.isList === true), 400);
     let bytes: Uint8Array | undefined;
     let body: unknown;
     if (operation.bodySchema !== undefined) {
-      const read = readBody(asked, operation.bodyBytesMax ?? BODY_BYTES_SMALL_MAX);
+      const read = readBody(request, operation.bodyBytesMax ?? BODY_BYTES_SMALL_MAX);
       bytes = read instanceof Promise ? await read : read;
       body = validate(operation.bodySchema, parseStrictJson(bytes), 422);
     }
     const idempotency = operation.isIdempotent
-      ? idempotencyOf(host, apiKey, operation.id, asked, bytes)
+      ? idempotencyOf(host, apiKey, operation.id, request, bytes)
       : undefined;
-    const { signal } = asked;
+    const { signal } = request;
     try {
       return await operation.run({ path, query, body, session, apiKey, host, signal, idempotency });
     } catch (error) {
       if (signal.aborted) throw new Problem(499, "ERR_REQUEST_ABORTED", "The client has gone.");
-      // What an error may tell depends on what was asked.
+      // What an error may tell depends on the operation.
       throw Object.assign(toProblem(error, operation.isKeyBlobCall === true), { thrown: error });
     }
   }
 
-  function refuse(error: unknown, trace: Trace): Answer {
+  function refuse(error: unknown, trace: Trace): CoreResponse {
     const problem = toProblem(error, false);
     const thrown = (error as { thrown?: unknown }).thrown ?? error;
     trace.code = problem.code;
@@ -176,30 +176,30 @@ export function createApp(options: AppOptions): App {
     return json(problem.status, problemBody(problem), trace, problem.headers);
   }
 
-  async function dispatch(asked: Asked, trace: Trace): Promise<Answer> {
-    const path = pathOf(asked.target);
-    const found = router.find(asked.method === "HEAD" ? "GET" : asked.method, path);
+  async function dispatch(request: CoreRequest, trace: Trace): Promise<CoreResponse> {
+    const path = pathOf(request.target);
+    const found = router.find(request.method === "HEAD" ? "GET" : request.method, path);
     if (found.target !== undefined) {
       trace.route = found.target.path;
-      return found.target.handle(asked, found.parameters, trace);
+      return found.target.handle(request, found.parameters, trace);
     }
     if (found.methods.length === 0) throw new Problem(404, "ERR_ROUTE_NOT_FOUND", "Not Found");
     const allow = found.methods.join(", ");
     throw new Problem(405, "ERR_METHOD_NOT_ALLOWED", "Method not allowed", { allow });
   }
 
-  async function answer(asked: Asked, refusal?: Problem): Promise<Answer> {
+  async function answer(request: CoreRequest, refusal?: Problem): Promise<CoreResponse> {
     const startedAt = metrics.begin();
     const trace: Trace = { requestId: newRequestId(), route: NO_ROUTE };
-    let answer: Answer;
+    let answer: CoreResponse;
     try {
-      const problem = refusal ?? problemOfTarget(asked.target);
+      const problem = refusal ?? problemOfTarget(request.target);
       if (problem !== undefined) throw problem;
-      answer = await dispatch(asked, trace);
+      answer = await dispatch(request, trace);
     } catch (error) {
       answer = refuse(error, trace);
     }
-    const method = KNOWN_METHODS.has(asked.method) ? asked.method : "OTHER";
+    const method = KNOWN_METHODS.has(request.method) ? request.method : "OTHER";
     const milliseconds = metrics.end(startedAt, method, trace.route, answer.status);
     options.log?.({
       level: answer.status >= 500 ? "error" : "info",
@@ -220,7 +220,8 @@ export function createApp(options: AppOptions): App {
 
   return {
     answer,
-    fetch: async (request, refusal) => responseOf(await answer(askedOf(request), refusal), request.method),
+    fetch: async (request, refusal) =>
+      webResponseOf(await answer(coreRequestOf(request), refusal), request.method),
   };
 }
 
@@ -244,10 +245,10 @@ function problemOfTarget(target: string): Problem | undefined {
 
 function json(
   status: number,
-  body: Answer["body"],
+  body: CoreResponse["body"],
   trace: Trace,
   headers: Readonly<Record<string, string>> = {},
-): Answer {
+): CoreResponse {
   return { status, headers: { ...JSON_HEADERS, ...headers, "x-request-id": trace.requestId }, body };
 }
 

@@ -27,7 +27,7 @@ export const JSON_VALUES_MAX = 2_000;
 /** Bytes of all request headers (Node's http default is the same). */
 export const HEADER_BYTES_MAX = 16 * 1024;
 
-/** Request headers. Ours. */
+/** Request headers; what stands behind them is refused or left out, as the version of Node does it. Ours. */
 export const HEADERS_MAX = 100;
 
 /** Characters of a request's path and query. Ours: a name of 200 characters, each 12 as percent-encoded UTF-8. */

@@ -27,7 +27,7 @@ test("[API-51] who has waited longest is let go first, and only as many as need 
   settled.release();
   settled.release();
   expect(budget.bytes).toBe(70);
-  budget.give(70);
+  budget.giveBack(70);
   expect(budget.bytes).toBe(0);
 });
 
@@ -60,7 +60,7 @@ test("[API-51] whatever is held, the bound is kept and the account is right", ()
           holding.release();
           held.delete(holding);
         } else if (what === "take" && budget.take(bytes)) taken.push(bytes);
-        else if (what === "give" && taken.length > 0) budget.give(taken.pop()!);
+        else if (what === "give" && taken.length > 0) budget.giveBack(taken.pop()!);
         const sum = [...held.values(), ...taken].reduce((total, one) => total + one, 0);
         expect(budget.bytes).toBe(sum);
         expect(sum).toBeLessThanOrEqual(100);

@@ -1,8 +1,7 @@
 /**
- * What the core is asked and what it answers, without sockets and without streams.
+ * Requests and responses as the core knows them, without sockets and without streams.
  *
- * Owns the two shapes between listeners and core, and how a web-standard `Request` becomes one and a `Response` the
- * other. Must not know routes.
+ * Owns their two shapes, and how they are made from a web-standard `Request` and into a `Response`. Must not know routes.
  *
  * @module
  */
@@ -11,7 +10,7 @@ import { BUSY_RETRY_AFTER_S } from "../limits.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
 /** A request, as a listener hands it on. */
-export interface Asked {
+export interface CoreRequest {
   readonly method: string;
   /** Path and query as they were sent, `/a/b?c=d`. */
   readonly target: string;
@@ -28,8 +27,8 @@ export interface Asked {
   body(bytesMax: number): Uint8Array | Promise<Uint8Array>;
 }
 
-/** An answer, ready to be sent. */
-export interface Answer {
+/** A response, ready to be sent. */
+export interface CoreResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** As bytes where many answers share one. */
@@ -53,7 +52,7 @@ export function serverBusy(): Problem {
 }
 
 /** A web-standard request as the core sees it. */
-export function askedOf(request: Request): Asked {
+export function coreRequestOf(request: Request): CoreRequest {
   const { url } = request;
   // A parsed URL always has a path, which begins at the first slash behind the authority.
   const pathAt = url.indexOf("/", url.indexOf("//") + 2);
@@ -69,10 +68,10 @@ export function askedOf(request: Request): Asked {
   };
 }
 
-/** An answer as a web-standard response. */
-export function responseOf(answer: Answer, method: string): Response {
-  const { status, headers } = answer;
-  return new Response(method === "HEAD" ? null : answer.body, { status, headers });
+/** A response of the core as a web-standard one. */
+export function webResponseOf(response: CoreResponse, method: string): Response {
+  const { status, headers } = response;
+  return new Response(method === "HEAD" ? null : response.body, { status, headers });
 }
 
 async function bodyOf(request: Request, bytesMax: number): Promise<Uint8Array> {

@@ -8,7 +8,7 @@
 import { invalidRange } from "../../errors.ts";
 import { Problem } from "./problems.ts";
 
-/** Keys that are remembered; a bucket that is forgotten was full or starts full. */
+/** API keys that are remembered; one that is forgotten begins with a full bucket. Ours. */
 const BUCKETS_MAX = 10_000;
 const MS_PER_MINUTE = 60_000;
 

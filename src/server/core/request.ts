@@ -13,7 +13,7 @@ import type { Callers } from "../../vault/access/callers.ts";
 import type { Idempotency } from "../../vault/access/idempotency.ts";
 import type { Caller, VaultHost } from "../../vault/host.ts";
 import { IDEMPOTENCY_KEY_CHARS_MAX } from "../limits.ts";
-import { type Asked, bodyTooLarge } from "./exchange.ts";
+import { bodyTooLarge, type CoreRequest } from "./exchange.ts";
 import { invalidRequest, Problem } from "./problems.ts";
 
 const JSON_CONTENT_TYPE = /^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
@@ -25,8 +25,8 @@ const BEARER = /^Bearer ([\x21-\x7e]{1,200})$/i;
  *
  * @throws Problem 401
  */
-export function authenticate(callers: Callers<Caller>, asked: Asked): Caller | Promise<Caller> {
-  const key = BEARER.exec(asked.header("authorization") ?? "")?.[1];
+export function authenticate(callers: Callers<Caller>, request: CoreRequest): Caller | Promise<Caller> {
+  const key = BEARER.exec(request.header("authorization") ?? "")?.[1];
   if (key === undefined) throw unauthenticated();
   return callers.recall(key) ?? lookUp(callers, key);
 }
@@ -64,12 +64,12 @@ export function queryOf(target: string, isList = false): Record<string, string> 
  * @param bytesMax - of the longest that the operation takes
  * @throws Problem 415, 413, 400
  */
-export function readBody(asked: Asked, bytesMax: number): Uint8Array | Promise<Uint8Array> {
-  if (!JSON_CONTENT_TYPE.test(asked.header("content-type") ?? "")) {
+export function readBody(request: CoreRequest, bytesMax: number): Uint8Array | Promise<Uint8Array> {
+  if (!JSON_CONTENT_TYPE.test(request.header("content-type") ?? "")) {
     throw new Problem(415, "ERR_CONTENT_TYPE", "The body must be application/json in UTF-8.");
   }
-  if (Number(asked.header("content-length") ?? Number.NaN) > bytesMax) throw bodyTooLarge(bytesMax);
-  return asked.body(bytesMax);
+  if (Number(request.header("content-length") ?? Number.NaN) > bytesMax) throw bodyTooLarge(bytesMax);
+  return request.body(bytesMax);
 }
 
 /**
@@ -92,14 +92,14 @@ export function idempotencyOf(
   host: VaultHost,
   apiKey: ApiKeyInfo,
   operationId: string,
-  asked: Asked,
+  request: CoreRequest,
   body: Uint8Array | undefined,
 ): Idempotency | undefined {
-  const key = asked.header("idempotency-key");
+  const key = request.header("idempotency-key");
   if (key === undefined) return undefined;
   if (key === "" || key.length > IDEMPOTENCY_KEY_CHARS_MAX) {
     throw invalidRequest(`An Idempotency-Key has 1 to ${IDEMPOTENCY_KEY_CHARS_MAX} characters.`);
   }
-  const request = concatBytes(utf8(`${operationId}\n${asked.target}\n`, "URL"), body ?? new Uint8Array(0));
-  return host.writes.identify(apiKey, key, request);
+  const whole = concatBytes(utf8(`${operationId}\n${request.target}\n`, "URL"), body ?? new Uint8Array(0));
+  return host.writes.identify(apiKey, key, whole);
 }

@@ -25,7 +25,7 @@ export class Budget {
   }
 
   /**
-   * Holds bytes that wait for nobody, until {@link give}.
+   * Holds bytes that wait for no caller, until {@link giveBack}.
    *
    * @returns whether there was room, or others could be let go; if not, nothing is held
    */
@@ -38,7 +38,7 @@ export class Budget {
   }
 
   /** Gives back what was taken. */
-  give(bytes: number): void {
+  giveBack(bytes: number): void {
     this.#bytes -= bytes;
   }
 
@@ -51,7 +51,7 @@ export class Budget {
     const holding: Holding = new Holding(
       {
         grow: (bytes) => this.#grow(holding, bytes),
-        give: (bytes) => this.give(bytes),
+        giveBack: (bytes) => this.giveBack(bytes),
         settle: () => this.#waiting.delete(holding),
       },
       letGo,
@@ -79,7 +79,7 @@ export class Budget {
 /** What a holding tells the account. */
 interface Account {
   grow(bytes: number): boolean;
-  give(bytes: number): void;
+  giveBack(bytes: number): void;
   settle(): void;
 }
 
@@ -121,6 +121,6 @@ export class Holding {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#account.settle();
-    this.#account.give(this.#bytes);
+    this.#account.giveBack(this.#bytes);
   }
 }

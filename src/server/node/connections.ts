@@ -68,7 +68,7 @@ export class Connections {
       this.#waitingCount -= connection.waiting.length;
       connection.waiting.length = 0;
     });
-    // Node goes on reading when a request has ended, whoever has told it to pause.
+    // Node goes on reading when a request has ended, even after it was told to pause.
     socket.on("resume", () => {
       if (connection.waiting.length > 0) socket.pause();
     });

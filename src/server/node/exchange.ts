@@ -1,13 +1,19 @@
 /**
- * Requests and answers of `node:http` as the core knows them, without the detour over web streams.
+ * Requests and responses of `node:http` as the core knows them, without the detour over web streams.
  *
- * Owns the reading of a body, the sending of an answer, and what becomes of a body that nobody wants. Must not know the
+ * Owns the reading of a body, the sending of an answer, and what becomes of a body that is not read. Must not know the
  * API, nor the listener.
  *
  * @module
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Answer, type Asked, bodyTooLarge, bodyUnreadable, serverBusy } from "../core/exchange.ts";
+import {
+  bodyTooLarge,
+  bodyUnreadable,
+  type CoreRequest,
+  type CoreResponse,
+  serverBusy,
+} from "../core/exchange.ts";
 import type { Problem } from "../core/problems.ts";
 import { DRAIN_MS } from "../limits.ts";
 import type { Budget, Holding } from "./budget.ts";
@@ -18,7 +24,7 @@ const ABSOLUTE = /^https?:\/\/[^/?]+/i;
 const NO_BODY = new Uint8Array(0);
 
 /** A request of `node:http`. */
-export class NodeAsked implements Asked {
+export class NodeRequest implements CoreRequest {
   readonly method: string;
   readonly target: string;
   readonly #request: IncomingMessage;
@@ -40,7 +46,7 @@ export class NodeAsked implements Asked {
     this.target = url.charCodeAt(0) === 0x2f ? url : url.replace(ABSOLUTE, "");
   }
 
-  /** Made when it is first asked for: most of what is asked never waits. */
+  /** Made when it is first read: most requests never wait. */
   get signal(): AbortSignal {
     if (this.#gone === undefined) {
       const gone = new AbortController();
@@ -77,7 +83,7 @@ export class NodeAsked implements Asked {
 
   /** The request is answered: its body is needed no more. */
   release(): void {
-    this.#bodies.give(this.#taken);
+    this.#bodies.giveBack(this.#taken);
     this.#taken = 0;
     this.#held?.release();
   }
@@ -113,7 +119,7 @@ export class NodeAsked implements Asked {
 }
 
 /** Sends an answer; to a client that has gone nothing is said. */
-export function send(answer: Answer, request: IncomingMessage, response: ServerResponse): void {
+export function send(answer: CoreResponse, request: IncomingMessage, response: ServerResponse): void {
   const { body } = answer;
   response.writeHead(answer.status, { ...answer.headers, "content-length": Buffer.byteLength(body) });
   response.end(body); // Node leaves it out where the method is HEAD.

@@ -33,11 +33,11 @@ import {
   SHUTDOWN_MS,
 } from "../limits.ts";
 import { Connections } from "./connections.ts";
-import { NodeAsked, send } from "./exchange.ts";
+import { NodeRequest, send } from "./exchange.ts";
 
 /** How to listen. */
 export interface ListenOptions {
-  /** Default 127.0.0.1: nobody else's machine. */
+  /** Default 127.0.0.1: this machine only. */
   readonly host?: string | undefined;
   /** 0 for any that is free; default 8200. */
   readonly port?: number | undefined;
@@ -77,16 +77,16 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
   const hostless = invalidRequest("The request has no Host header.");
   const unexpected = invalidRequest("Of expectations only 100-continue is met.", 417);
   const connections = new Connections(connectionsMax());
-  const begin = inTurns();
+  const begin = beginTogether();
   const answer = (request: IncomingMessage, response: ServerResponse, found?: Problem): void => {
-    const asked = new NodeAsked(request, response, connections.bodies);
+    const coreRequest = new NodeRequest(request, response, connections.bodies);
     // A URL parser turns these into other paths: what was asked for must be refused as it was asked.
-    const { target } = asked;
+    const { target } = coreRequest;
     const path = target.split("?", 1)[0] as string;
     const refusal = DOT_SEGMENT.test(path) || MISREAD.test(target) ? misleading : found;
-    app.answer(asked, refusal).then(
+    app.answer(coreRequest, refusal).then(
       (answer) => {
-        asked.release();
+        coreRequest.release();
         // A server that is shutting down says so in the last answer of a connection.
         if ((!server.listening && connections.last(request.socket) === response) || refusal === hostless)
           response.shouldKeepAlive = false;
@@ -94,7 +94,7 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
         connections.answered(request, response);
       },
       () => {
-        asked.release();
+        coreRequest.release();
         request.destroy();
       },
     );
@@ -191,7 +191,7 @@ function hangUp(socket: Socket, text: string): void {
 /**
  * Begins together what has come in one turn of the event loop: behind its reading of sockets, so that whole bodies are there.
  */
-function inTurns(): (begin: () => void) => void {
+function beginTogether(): (begin: () => void) => void {
   let waiting: (() => void)[] = [];
   const run = (): void => {
     const turn = waiting;

@@ -20,7 +20,7 @@ import { VERSION } from "../../version.ts";
 import { SIGNATURE_HEADER, signWebhook } from "../../wire/webhook.ts";
 import { WEBHOOK_POLL_MS, WEBHOOK_TIMEOUT_MS } from "../limits.ts";
 import { Lookups } from "./lookup.ts";
-import { DeliveryTurns } from "./turns.ts";
+import { DeliveryPlanner } from "./planner.ts";
 
 /** How deliveries are made. */
 export interface WebhookWorkerOptions {
@@ -79,7 +79,7 @@ export class WebhookWorker {
   readonly #webhooks: Webhooks;
   readonly #allowed: BlockList;
   readonly #pollMs: number;
-  readonly #turns = new DeliveryTurns();
+  readonly #planner = new DeliveryPlanner();
   readonly #lookups = new Lookups();
   readonly #underWay = new Set<Promise<void>>();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -136,11 +136,11 @@ export class WebhookWorker {
   async #look(): Promise<void> {
     while (this.#isLookWanted && !this.#isStopped) {
       this.#isLookWanted = false;
-      const wanted = this.#turns.plan(await this.#webhooks.owed());
+      const wanted = this.#planner.plan(await this.#webhooks.owed());
       if (wanted.size === 0) continue;
       const claimed = await this.#webhooks.claim(wanted);
       for (const delivery of claimed) {
-        this.#turns.began(delivery);
+        this.#planner.began(delivery);
         const done = this.#deliver(delivery).finally(() => this.#underWay.delete(done));
         this.#underWay.add(done);
       }
@@ -153,7 +153,7 @@ export class WebhookWorker {
     const failure = await this.#attempt(delivery);
     // What cannot be noted, because the storage is away, is claimed again after a while.
     await this.#webhooks.settle(delivery, failure).catch(() => {});
-    this.#turns.ended(delivery, failure !== undefined);
+    this.#planner.ended(delivery, failure !== undefined);
     await this.#begin().catch(() => {});
   }
 

@@ -1,5 +1,5 @@
 /**
- * Whose deliveries are begun next: independent per webhook, fair between environments, bounded in all.
+ * Which deliveries are begun next: independent per webhook, fair between environments, bounded in all.
  *
  * Owns the count of what is under way and the rule. Must not know storage, nor how a delivery is made.
  *
@@ -8,8 +8,8 @@
 import type { Delivery, OwedWebhook } from "../../vault/events/webhooks.ts";
 import { WEBHOOK_CONCURRENCY, WEBHOOK_CONCURRENCY_EACH } from "../limits.ts";
 
-/** The turns of one server's deliveries. */
-export class DeliveryTurns {
+/** Plans one server's deliveries. */
+export class DeliveryPlanner {
   readonly #byWebhook = new Map<string, number>();
   readonly #byEnvironment = new Map<string, number>();
   /** Webhooks whose last attempt failed: one delivery at a time finds out whether they work again. */

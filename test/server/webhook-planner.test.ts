@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 import { Lookups } from "../../src/server/webhooks/lookup.ts";
-import { DeliveryTurns } from "../../src/server/webhooks/turns.ts";
+import { DeliveryPlanner } from "../../src/server/webhooks/planner.ts";
 import { WebhookWorker } from "../../src/server/webhooks/worker.ts";
 import type { Delivery, OwedWebhook } from "../../src/vault/events/webhooks.ts";
 import type { VaultHost } from "../../src/vault/index.ts";
@@ -117,26 +117,26 @@ const owedBy = (environment: number, webhook: number, dueAt = 0): OwedWebhook =>
 });
 const deliveryOf = (webhook: OwedWebhook) => webhook as unknown as Delivery;
 
-test("[EVT-18] [EVT-19] whatever hangs, the turns are bounded, and some are left for the next environment", () => {
+test("[EVT-18] [EVT-19] whatever hangs, deliveries are bounded, and some places are left for the next environment", () => {
   const webhooks = fc.uniqueArray(
     fc.record({ environment: fc.nat(7), webhook: fc.nat(20), dueAt: fc.nat(100) }),
     { selector: ({ environment, webhook }) => `${environment}-${webhook}`, minLength: 1, maxLength: 120 },
   );
   fc.assert(
     fc.property(webhooks, (all) => {
-      const turns = new DeliveryTurns();
+      const planner = new DeliveryPlanner();
       const owed = all.map(({ environment, webhook, dueAt }) => owedBy(environment, webhook, dueAt));
       const byEnvironment = new Map<string, number>();
       let underWay = 0;
       // All are owed without end and none ends: the plan comes to rest.
       for (let round = 0; ; round++) {
         expect(round).toBeLessThan(100);
-        const plan = turns.plan(owed);
+        const plan = planner.plan(owed);
         if (plan.size === 0) break;
         for (const [id, count] of plan) {
           expect(count).toBeLessThanOrEqual(8);
           const webhook = owed.find(({ webhookId }) => webhookId === id)!;
-          for (let i = 0; i < count; i++) turns.began(deliveryOf(webhook));
+          for (let i = 0; i < count; i++) planner.began(deliveryOf(webhook));
           underWay += count;
           const { environmentId } = webhook;
           byEnvironment.set(environmentId, (byEnvironment.get(environmentId) ?? 0) + count);
@@ -145,33 +145,33 @@ test("[EVT-18] [EVT-19] whatever hangs, the turns are bounded, and some are left
       // Every environment is served, and a new one finds room.
       expect(byEnvironment.size).toBe(new Set(owed.map(({ environmentId }) => environmentId)).size);
       expect(underWay).toBeLessThan(64);
-      expect(turns.plan([...owed, owedBy(99, 0)]).get("w-99-0")).toBeGreaterThan(0);
+      expect(planner.plan([...owed, owedBy(99, 0)]).get("w-99-0")).toBeGreaterThan(0);
     }),
   );
 });
 
 test("[EVT-18] a webhook that fails is asked one at a time until it works again", () => {
-  const turns = new DeliveryTurns();
+  const planner = new DeliveryPlanner();
   const webhook = owedBy(1, 1);
-  expect(turns.plan([webhook]).get("w-1-1")).toBe(8);
-  turns.began(deliveryOf(webhook));
-  turns.ended(deliveryOf(webhook), true);
-  expect(turns.plan([webhook]).get("w-1-1")).toBe(1);
-  turns.began(deliveryOf(webhook));
-  expect(turns.plan([webhook]).size).toBe(0);
-  turns.ended(deliveryOf(webhook), false);
-  expect(turns.plan([webhook]).get("w-1-1")).toBe(8);
+  expect(planner.plan([webhook]).get("w-1-1")).toBe(8);
+  planner.began(deliveryOf(webhook));
+  planner.ended(deliveryOf(webhook), true);
+  expect(planner.plan([webhook]).get("w-1-1")).toBe(1);
+  planner.began(deliveryOf(webhook));
+  expect(planner.plan([webhook]).size).toBe(0);
+  planner.ended(deliveryOf(webhook), false);
+  expect(planner.plan([webhook]).get("w-1-1")).toBe(8);
 });
 
 test("[EVT-19] where all places are taken, the next goes to the webhook that has had none for longest", () => {
-  const turns = new DeliveryTurns();
+  const planner = new DeliveryPlanner();
   const crowd = Array.from({ length: 100 }, (_, i) => owedBy(i, 0));
-  const first = [...turns.plan(crowd).keys()];
+  const first = [...planner.plan(crowd).keys()];
   expect(first).toHaveLength(64);
-  for (const id of first) turns.began(deliveryOf(crowd.find(({ webhookId }) => webhookId === id)!));
-  expect(turns.plan(crowd).size).toBe(0);
-  turns.ended(deliveryOf(crowd.find(({ webhookId }) => webhookId === first[0])!), true);
-  const [next] = turns.plan(crowd).keys();
+  for (const id of first) planner.began(deliveryOf(crowd.find(({ webhookId }) => webhookId === id)!));
+  expect(planner.plan(crowd).size).toBe(0);
+  planner.ended(deliveryOf(crowd.find(({ webhookId }) => webhookId === first[0])!), true);
+  const [next] = planner.plan(crowd).keys();
   expect(first).not.toContain(next);
 });
 
