@@ -6,6 +6,8 @@
  * @module
  */
 import { invalidType, VaultError } from "../errors.ts";
+import { detach, isResizable, isWellFormed } from "./features.ts";
+import { type DecodeUtf8, utf8Decoder } from "./utf8-decoder.ts";
 
 /**
  * Bytes that coffer answers: a `Uint8Array` over memory that no other thread sees. The platform's own functions
@@ -18,8 +20,6 @@ export type Bytes = ReturnType<Uint8Array["slice"]>;
 export const EMPTY: Bytes = new Uint8Array(0);
 
 const encoder = new TextEncoder();
-// ignoreBOM keeps a leading U+FEFF in the text: what went in comes out. fatal refuses instead of repairing.
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Joins byte arrays into a new one. */
 export function concatBytes(...parts: readonly Uint8Array[]): Bytes {
@@ -51,7 +51,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
  * arrays would otherwise wait for. The array is empty afterwards. One that shares its memory is left alone.
  */
 export function releaseMemory(bytes: Uint8Array): void {
-  if (bytes.byteLength === bytes.buffer.byteLength) (bytes.buffer as ArrayBuffer).transfer(0);
+  if (bytes.byteLength === bytes.buffer.byteLength) detach(bytes.buffer as ArrayBuffer);
 }
 
 /** Orders byte arrays lexicographically, a prefix first. */
@@ -111,7 +111,7 @@ export function fromHex(hex: string): Bytes {
  * @throws VaultError ERR_TEXT_MALFORMED for a lone surrogate: every encoder would turn it into U+FFFD
  */
 export function utf8(text: string, what: string): Bytes {
-  if (!text.isWellFormed()) {
+  if (!isWellFormed(text)) {
     throw new VaultError("ERR_TEXT_MALFORMED", `${what} holds a lone surrogate and has no UTF-8 form`);
   }
   return encoder.encode(text);
@@ -127,13 +127,7 @@ export function ascii(text: string): Bytes {
  *
  * @returns undefined where the bytes are not UTF-8
  */
-export function fromUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
+export const fromUtf8: DecodeUtf8 = utf8Decoder(globalThis.TextDecoder);
 
 /**
  * Bytes of an argument that may be text or bytes.
@@ -193,7 +187,7 @@ export function ownBytes(bytes: Uint8Array, what: string): Bytes {
     const buffer = bufferOf(bytes) as ArrayBuffer;
     sizeOf(buffer); // Throws for memory that threads share.
     // The constructor refuses arrays outside of their memory, and transferred memory.
-    if (!buffer.resizable) return new Uint8Array(buffer, offsetOf(bytes), lengthOf(bytes));
+    if (!isResizable(buffer)) return new Uint8Array(buffer, offsetOf(bytes), lengthOf(bytes));
   } catch {}
   return copyOfUnsteady(bytes, what);
 }

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { settleable } from "./features.ts";
+
 /** Milliseconds that a batch works before it lets the event loop run. Ours: what all others wait at most. */
 export const BATCH_SLICE_MS = 10;
 
@@ -57,7 +59,7 @@ export async function forEachAtOnce<T>(
 export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
+  const aborted = settleable<never>();
   const onAbort = (): void => aborted.reject(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
   try {

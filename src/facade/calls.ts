@@ -6,13 +6,14 @@
  * @module
  */
 
+import { type Settleable, settleable } from "../base/features.ts";
 import { VaultError } from "../errors.ts";
 
 /** The calls of one vault. */
 export class VaultCalls {
   #isClosed = false;
   #underWay = 0;
-  #settled: PromiseWithResolvers<void> | undefined;
+  #settled: Settleable<void> | undefined;
 
   /** Runs a call, which {@link settled} waits for; its first part before this returns. @throws VaultError ERR_DISPOSED */
   async during<T>(work: () => Promise<T>): Promise<T> {
@@ -49,7 +50,7 @@ export class VaultCalls {
   /** Resolves when no call is under way. */
   async settled(): Promise<void> {
     if (this.#underWay === 0) return;
-    this.#settled ??= Promise.withResolvers();
+    this.#settled ??= settleable();
     await this.#settled.promise;
   }
 }

@@ -6,7 +6,9 @@
  *
  * @module
  */
+
 import { typeName } from "../base/bytes.ts";
+import { isWellFormed } from "../base/features.ts";
 import { invalidRange, invalidType } from "../errors.ts";
 
 /** What parsers agree on: a scheme, two slashes, an authority and a path, in visible ASCII. `\` is a slash to some of them. */
@@ -83,6 +85,6 @@ function encodeSegment(segment: string): string {
   if (segment === "" || segment === "." || segment === "..") {
     throw invalidRange('an id or name must not be empty, "." or ".."');
   }
-  if (!segment.isWellFormed()) throw invalidRange("an id or name must not hold a lone surrogate");
+  if (!isWellFormed(segment)) throw invalidRange("an id or name must not hold a lone surrogate");
   return encodeURIComponent(segment);
 }

@@ -8,6 +8,7 @@
  */
 
 import type { Bytes } from "../base/bytes.ts";
+import { parseUrl } from "../base/features.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { ByteSource } from "../crypto/native/source.ts";
 import { invalidType, VaultError } from "../errors.ts";
@@ -52,7 +53,7 @@ const CONTENT_RANGE = /^bytes (?:(\d{1,16})-(\d{1,16})|\*)\/(\d{1,16})$/;
  */
 export async function fetchSource(url: string | URL, options: FetchSourceOptions = {}): Promise<ByteSource> {
   checkOptions(options, FETCH_SOURCE_OPTIONS, "fetchSource");
-  const address = URL.parse(String(url))?.href;
+  const address = parseUrl(String(url))?.href;
   if (address === undefined) throw invalidType("url must be an absolute URL");
   const send = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   // The caller may go on with its object.
@@ -95,9 +96,9 @@ async function follow(
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
     const response = await send(url.href, { ...init, headers, redirect: "manual" });
     if (response.type !== "opaqueredirect" && !REDIRECTS.includes(response.status)) return response;
-    const next = URL.parse(response.headers.get("location") ?? "", url.href);
+    const next = parseUrl(response.headers.get("location") ?? "", url.href);
     await response.body?.cancel();
-    if (next === null || !/^https?:$/.test(next.protocol)) throw badRedirect(response.status);
+    if (next === undefined || !/^https?:$/.test(next.protocol)) throw badRedirect(response.status);
     if (next.origin !== url.origin) headers = without(headers, own);
     url = next;
   }

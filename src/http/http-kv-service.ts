@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { isWellFormed } from "../base/features.ts";
 import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
@@ -287,7 +288,7 @@ export class HttpKvService implements KvService {
 
 /** An id that was handed out. One that no URL can carry was not. */
 function idOf(id: string): string {
-  if (checkId(id, "id").isWellFormed()) return id;
+  if (isWellFormed(checkId(id, "id"))) return id;
   throw new VaultError("ERR_KV_NOT_FOUND", "there is no such object");
 }
 

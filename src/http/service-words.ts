@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { toWellFormed } from "../base/features.ts";
 import { WORDS_CHARS_MAX } from "./limits.ts";
 
 /** Control characters, line separators, and characters that are not seen or turn the direction of text. */
@@ -30,14 +31,14 @@ export function serviceWords(json: unknown, secrets: Iterable<string>): string |
   if (said === undefined) return undefined;
   const whole = said.replace(UNSEEN, " ").replace(/\s+/g, " ").trim();
   // By code points: half a surrogate pair is no text.
-  const characters = [...whole.slice(0, 2 * WORDS_CHARS_MAX + 2).toWellFormed()];
+  const characters = [...toWellFormed(whole.slice(0, 2 * WORDS_CHARS_MAX + 2))];
   const words =
     characters.length > WORDS_CHARS_MAX ? `${characters.slice(0, WORDS_CHARS_MAX - 1).join("")}…` : whole;
   if (words === "") return undefined;
   for (const secret of secrets) {
     if (repeats(words, secret)) return undefined;
   }
-  return words.toWellFormed();
+  return toWellFormed(words);
 }
 
 /** Every text in a request's body, as deep as it goes; names of members are no secrets. */
@@ -74,5 +75,5 @@ function isWordCharacter(character: string | undefined): boolean {
 }
 
 function encoded(text: string): string {
-  return encodeURIComponent(text.toWellFormed());
+  return encodeURIComponent(toWellFormed(text));
 }

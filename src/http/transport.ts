@@ -6,7 +6,9 @@
  *
  * @module
  */
+
 import { ascii, type Bytes, concatBytes, fromUtf8, toHex } from "../base/bytes.ts";
+import { deadlineOf } from "../base/features.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { hash } from "../crypto/primitives/hash.ts";
 import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
@@ -202,10 +204,9 @@ export class Transport {
   }
 
   async #attempt<T>(url: URL, init: RequestInit, request: HttpRequest<T>): Promise<T> {
-    const timeout = AbortSignal.timeout(this.#timeoutMs);
-    const signal = request.signal === undefined ? timeout : AbortSignal.any([request.signal, timeout]);
+    const deadline = deadlineOf(this.#timeoutMs, request.signal);
     try {
-      const response = await this.#fetch(url, { ...init, signal });
+      const response = await this.#fetch(url, { ...init, signal: deadline.signal });
       // Browsers show the type only, all others the status.
       if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
         await response.body?.cancel();
@@ -218,7 +219,7 @@ export class Transport {
     } catch (error) {
       if (error instanceof FailedAttempt || isVaultError(error)) throw error;
       request.signal?.throwIfAborted();
-      if (timeout.aborted) {
+      if (deadline.isOver()) {
         throw new FailedAttempt(
           new VaultError("ERR_SERVICE_TIMEOUT", `the service did not answer within ${this.#timeoutMs} ms`, {
             retryable: true,
@@ -233,6 +234,8 @@ export class Transport {
         }),
         { isRetried: true, mayHaveActed: !isNotSent(error) },
       );
+    } finally {
+      deadline.release();
     }
   }
 

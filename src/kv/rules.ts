@@ -5,7 +5,9 @@
  *
  * @module
  */
+
 import { type Bytes, typeName, utf8 } from "../base/bytes.ts";
+import { isWellFormed } from "../base/features.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { KvListRequest } from "./kv-service.ts";
 import { parseMoment } from "./moment.ts";
@@ -34,7 +36,7 @@ export function checkName(name: string): string {
   if (name.length > 2 * KV_NAME_CHARS_MAX || [...name].length > KV_NAME_CHARS_MAX) {
     throw refuse(`must have at most ${KV_NAME_CHARS_MAX} characters`);
   }
-  if (!name.isWellFormed()) throw refuse("holds a lone surrogate");
+  if (!isWellFormed(name)) throw refuse("holds a lone surrogate");
   // A URL path cannot carry the first two, and the third ends strings elsewhere.
   if (name === "." || name === "..") throw refuse('must not be "." or ".."');
   if (name.includes("\0")) throw refuse("must not hold a NUL character");

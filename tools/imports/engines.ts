@@ -7,7 +7,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { ROOT as OWN_ROOT } from "../root.ts";
@@ -15,11 +15,15 @@ import { ROOMS } from "./rooms.ts";
 import type { Violation } from "./rules.ts";
 
 /**
- * What Node 22.13, Bun, Deno, workerd, Chromium, Firefox ESR and WebKitGTK 2.50 all have: ECMAScript 2024, and of the web
- * platform what two of three browser engines have (lib.dom's own rule). Node's types are left out: they bring in the
+ * What the baseline of docs/runtimes.md has: ECMAScript 2022, and of the web platform what two of three browser engines
+ * have (lib.dom's own rule). What is newer is looked for in src/base. Node's types are left out: they bring in the
  * libraries of what is newer.
  */
-const LIBRARIES = ["ES2024", "DOM"];
+const LIBRARIES = ["ES2022", "DOM"];
+
+/** What lib.dom has and an engine of the baseline lacks: Hermes, or browsers of 2024. */
+const NEWER_PLATFORM =
+  /\bAbortSignal\.(?:any|timeout)\b|\bURL\.(?:canParse|parse)\b|\bnew TextDecoder\b|\bnew URLPattern\b|(?<!\.)\bstructuredClone\(/;
 
 /** What the compiler says of features: a property, a global or a syntax that these libraries do not know. */
 const FEATURE_CODES: ReadonlySet<string> = new Set(["2304", "2318", "2339", "2353", "2550", "2551", "2583"]);
@@ -44,7 +48,7 @@ export function checkEngines(root: string): Violation[] {
     const options = {
       noEmit: true,
       strict: true,
-      target: "ES2023",
+      target: "ES2022",
       lib: LIBRARIES,
       types: [],
       module: "NodeNext",
@@ -54,10 +58,34 @@ export function checkEngines(root: string): Violation[] {
     };
     const include = rooms.map((room) => join(root, "src", room));
     writeFileSync(config, JSON.stringify({ compilerOptions: options, include }));
-    return compile(config, root).flatMap((line) => violationOf(line, root));
+    const compiled = compile(config, root).flatMap((line) => violationOf(line, root));
+    return [...compiled, ...newerPlatform(include.flatMap(sourcesIn), root)];
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** The sources of a room, which is a folder or a file. */
+function sourcesIn(path: string): string[] {
+  if (!existsSync(path)) return [];
+  if (path.endsWith(".ts")) return [path];
+  return readdirSync(path, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(path, name));
+}
+
+/** What the compiler's libraries cannot tell apart, by its text. */
+function newerPlatform(paths: readonly string[], root: string): Violation[] {
+  return paths.flatMap((path) =>
+    readFileSync(path, "utf8")
+      .split("\n")
+      .flatMap((text, index) => {
+        const found = /^\s*(?:\*|\/[/*])/.test(text) ? null : NEWER_PLATFORM.exec(text);
+        if (found === null) return [];
+        const message = `a supported engine lacks it: ${found[0]}`;
+        return [{ file: relative(root, path), line: index + 1, rule: "engine-feature" as const, message }];
+      }),
+  );
 }
 
 /** It always complains: of Node's types, which it does not know. */

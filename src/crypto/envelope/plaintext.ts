@@ -7,6 +7,7 @@
  */
 
 import { type Bytes, isUint8Array, ownBytes, typeName, utf8 } from "../../base/bytes.ts";
+import { isWellFormed } from "../../base/features.ts";
 import { invalidType, VaultError } from "../../errors.ts";
 import { PLAINTEXT_BYTES_MAX } from "../limits.ts";
 
@@ -26,7 +27,7 @@ export function checkPlaintext(data: string | Uint8Array): string | Bytes {
   if (typeof data === "string") {
     // A text never has more UTF-16 units than UTF-8 bytes.
     if (data.length > PLAINTEXT_BYTES_MAX) throw tooLarge();
-    if (!data.isWellFormed()) utf8(data, "data");
+    if (!isWellFormed(data)) utf8(data, "data");
     return data;
   }
   if (!isUint8Array(data)) {

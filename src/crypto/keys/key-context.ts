@@ -19,6 +19,7 @@ import {
   u32,
   utf8,
 } from "../../base/bytes.ts";
+import { isWellFormed } from "../../base/features.ts";
 import { VaultError } from "../../errors.ts";
 import {
   CONTEXT_ENTRIES_MAX,
@@ -207,7 +208,7 @@ function checkText(text: unknown, what: string, charsMax: number): Bytes {
   if (text.length > 2 * charsMax || [...text].length > charsMax) {
     throw invalid(`${what} must have at most ${charsMax} characters`);
   }
-  if (!text.isWellFormed()) throw invalid(`${what} holds a lone surrogate`);
+  if (!isWellFormed(text)) throw invalid(`${what} holds a lone surrogate`);
   return utf8(text, what);
 }
 
