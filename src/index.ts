@@ -7,6 +7,7 @@
 
 export type { Bytes } from "./base/bytes.ts";
 export type { ItemResult } from "./base/item-result.ts";
+export type { SchemaResult, StandardSchema } from "./base/json.ts";
 export { useWasmModule, type WasmModule } from "./crypto/aead/choose.ts";
 export type { DecryptItem } from "./crypto/envelope/fast/envelope-batch.ts";
 export { type CiphertextInfo, inspect, isCiphertext, splice } from "./crypto/envelope/inspect.ts";
@@ -15,6 +16,12 @@ export type { NativeReader } from "./crypto/native/range.ts";
 export type { ByteSource, RangeSource } from "./crypto/native/source.ts";
 export type { ByteTransform } from "./crypto/native/stream.ts";
 export { isVaultError, VaultError, type VaultErrorCode } from "./errors.ts";
+export type {
+  DecryptJsonOptions,
+  GetKvJsonRequest,
+  KvJsonObject,
+  SchemaOption,
+} from "./facade/documents.ts";
 export type {
   DecryptOptions,
   EncryptOptions,
@@ -26,4 +33,5 @@ export { Vault } from "./facade/vault.ts";
 export { type FetchSourceOptions, fetchSource } from "./http/fetch-source.ts";
 export type { HttpOptions } from "./http/transport.ts";
 export type { VaultEncryptItem } from "./keys/batches.ts";
+export type { PutKvRequest, PutKvResult } from "./kv/by-name.ts";
 export { type VerifyOptions, verifyWebhook, type WebhookEvent } from "./wire/webhook.ts";

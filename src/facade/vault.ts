@@ -45,6 +45,7 @@ import {
   rewrapMany,
 } from "../rekey/rekey.ts";
 import { VaultCalls } from "./calls.ts";
+import { VaultDocuments } from "./documents.ts";
 import { VaultKeks } from "./keks.ts";
 import { VaultMessages } from "./messages.ts";
 import {
@@ -56,10 +57,9 @@ import {
   type VaultOptions,
 } from "./options.ts";
 import { portsOf } from "./ports.ts";
-import { VaultStore } from "./store.ts";
 
 /** Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. */
-export class Vault extends VaultStore {
+export class Vault extends VaultDocuments {
   /** The KEKs of the vault's environment. */
   readonly keks: VaultKeks;
   readonly #keys: KeyService;
@@ -76,11 +76,12 @@ export class Vault extends VaultStore {
     readyRandom();
     const { keys, kv, keks } = portsOf(options);
     const calls = new VaultCalls();
-    super(kv, calls);
+    const messages = new VaultMessages(keys, calls, options);
+    super(kv, calls, messages);
     this.keks = new VaultKeks(keks, calls);
     this.#keys = keys;
     this.#calls = calls;
-    this.#messages = new VaultMessages(keys, calls, options);
+    this.#messages = messages;
   }
 
   /**

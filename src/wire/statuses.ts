@@ -27,6 +27,7 @@ export const WIRE_ERRORS: Readonly<Record<VaultErrorCode, WireError>> = {
   ERR_KEY_BLOB_MALFORMED: { status: 400, text: INVALID_KEY },
   ERR_TEXT_MALFORMED: { status: 422 },
   ERR_PLAINTEXT_NOT_TEXT: { status: 422 },
+  ERR_JSON_INVALID: { status: 422 },
   ERR_PLAINTEXT_TOO_LARGE: { status: 413 },
   ERR_DECRYPT_FAILED: { status: 400, text: INVALID_KEY },
   ERR_KEY_CONTEXT_INVALID: { status: 422 },
