@@ -17,11 +17,15 @@ export type { ByteSource, RangeSource } from "./crypto/native/source.ts";
 export type { ByteTransform } from "./crypto/native/stream.ts";
 export { isVaultError, VaultError, type VaultErrorCode } from "./errors.ts";
 export type {
+  DecryptFieldsOptions,
   DecryptJsonOptions,
+  EncryptFieldsOptions,
+  FieldsOptions,
   GetKvJsonRequest,
   KvJsonObject,
   SchemaOption,
 } from "./facade/documents.ts";
+export type { FieldPath, MissingFields } from "./facade/fields.ts";
 export type {
   DecryptOptions,
   EncryptOptions,

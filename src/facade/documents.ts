@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { ItemResult } from "../base/item-result.ts";
 import { checkSchema, fromJsonText, type StandardSchema, throughSchema, toJsonText } from "../base/json.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
@@ -15,8 +16,17 @@ import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
 import { type PutKvRequest, type PutKvResult, putByName } from "../kv/by-name.ts";
 import type { KvObjectWithoutValue, KvService } from "../kv/kv-service.ts";
 import type { VaultCalls } from "./calls.ts";
+import {
+  type FieldPath,
+  fieldCiphertext,
+  fieldText,
+  fieldValue,
+  findFields,
+  type MissingFields,
+  withFields,
+} from "./fields.ts";
 import type { VaultMessages } from "./messages.ts";
-import { DECRYPT_OPTIONS, type DecryptOptions, type EncryptOptions } from "./options.ts";
+import { DECRYPT_OPTIONS, type DecryptOptions, ENCRYPT_OPTIONS, type EncryptOptions } from "./options.ts";
 import { VaultStore } from "./store.ts";
 
 /** What is read as JSON must fit this. */
@@ -38,8 +48,27 @@ export interface KvJsonObject<T> extends KvObjectWithoutValue {
   readonly value: T;
 }
 
+/** What a field is bound to, and what becomes of one that is missing. */
+export interface FieldsOptions {
+  /** Authenticated with every field besides its path; not stored. */
+  readonly associatedData?: AssociatedData;
+  /** What becomes of a path at which nothing stands, or undefined: default `"refuse"`. */
+  readonly missing?: MissingFields | undefined;
+}
+
+/** What `encryptFields` takes. */
+export interface EncryptFieldsOptions extends EncryptOptions, FieldsOptions {}
+
+/** What `decryptFields` takes. */
+export interface DecryptFieldsOptions extends Omit<DecryptOptions, "as">, FieldsOptions {}
+
 const SCHEMA_NAMES = optionNames<SchemaOption<unknown>>({ schema: true });
-const DECRYPT_JSON_OPTIONS = new Set([...DECRYPT_OPTIONS, ...SCHEMA_NAMES].filter((name) => name !== "as"));
+const FIELDS_NAMES = optionNames<FieldsOptions>({ associatedData: true, missing: true });
+/** Text is what JSON is made of. */
+const DECRYPT_TEXT_OPTIONS = [...DECRYPT_OPTIONS].filter((name) => name !== "as");
+const DECRYPT_JSON_OPTIONS = new Set([...DECRYPT_TEXT_OPTIONS, ...SCHEMA_NAMES]);
+const ENCRYPT_FIELDS_OPTIONS = new Set([...ENCRYPT_OPTIONS, ...FIELDS_NAMES]);
+const DECRYPT_FIELDS_OPTIONS = new Set([...DECRYPT_TEXT_OPTIONS, ...FIELDS_NAMES]);
 const GET_KV_JSON_OPTIONS = new Set([...CALL_OPTIONS, ...SCHEMA_NAMES]);
 
 /** What a {@link Vault} does with values. */
@@ -95,6 +124,71 @@ export class VaultDocuments extends VaultStore {
   }
 
   /**
+   * Encrypts some fields of an object, each bound to its path (docs/spec/fields.md). All share one data key.
+   *
+   * @param object - stays as it is; inherited properties are not seen
+   * @param paths - `"email"`, `"address.street"`, `"phones.0"`, or lists of segments where a name holds a `.`. At each must
+   *   be text, a finite number, a boolean or null; it is encrypted as JSON, so that it comes back with its type
+   * @param keyContext - as for `encrypt`
+   * @param options.associatedData - authenticated with every field besides its path: the row's id, for example
+   * @param options.missing - what becomes of a path at which nothing stands, or undefined: `"refuse"` (default) or `"skip"`
+   * @returns a copy with ciphertexts in these fields. It has the object's type, though numbers are texts until decrypted
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT for a wrong, repeated or missing path or another value (before any
+   *   request); as `encrypt`, and then nothing is returned
+   */
+  async encryptFields<T extends object>(
+    object: T,
+    paths: readonly FieldPath[],
+    keyContext: KeyContext,
+    options: EncryptFieldsOptions = {},
+  ): Promise<T> {
+    checkOptions(options, ENCRYPT_FIELDS_OPTIONS, "encryptFields");
+    const { associatedData, missing, ...encryptOptions } = options;
+    const fields = findFields(object, paths, associatedData, missing);
+    // Now, before the first wait: the caller may change the object afterwards.
+    const items = fields.map((field) => ({
+      data: fieldText(field),
+      associatedData: field.associatedData,
+    }));
+    const copy = withFields(object, fields, []);
+    const results = await this.#messages.encryptMany(items, keyContext, undefined, encryptOptions);
+    return withFields(copy, fields, results.map(answerOf));
+  }
+
+  /**
+   * Decrypts fields that `encryptFields` has encrypted.
+   *
+   * @param object - stays as it is
+   * @param paths - those of the encrypted fields; each must hold a ciphertext
+   * @param options.associatedData - exactly what was given to encrypt
+   * @param options.missing - as for `encryptFields`
+   * @returns a copy with the values in these fields
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT for a wrong, repeated or missing path or what is no text there;
+   *   VaultError ERR_DECRYPT_FAILED also for a ciphertext of another path; ERR_JSON_INVALID; as `decrypt`, and then nothing
+   *   is returned
+   */
+  async decryptFields<T extends object>(
+    object: T,
+    paths: readonly FieldPath[],
+    options: DecryptFieldsOptions = {},
+  ): Promise<T> {
+    checkOptions(options, DECRYPT_FIELDS_OPTIONS, "decryptFields");
+    const { associatedData, missing, ...decryptOptions } = options;
+    const fields = findFields(object, paths, associatedData, missing);
+    const items = fields.map((field) => ({
+      ciphertext: fieldCiphertext(field),
+      associatedData: field.associatedData,
+    }));
+    const copy = withFields(object, fields, []);
+    const results = await this.#messages.decryptMany(items, undefined, decryptOptions);
+    return withFields(
+      copy,
+      fields,
+      results.map((result) => fieldValue(answerOf(result) as string)),
+    );
+  }
+
+  /**
    * Stores a value as JSON, by name.
    *
    * @param request.value - what `JSON.stringify` can write, at most 64 KiB as text; the rest as for `putKv`
@@ -134,4 +228,9 @@ export class VaultDocuments extends VaultStore {
       value: schema === undefined ? (value as Output) : await throughSchema(schema, value),
     };
   }
+}
+
+function answerOf<T>(result: ItemResult<T>): T {
+  if (result.ok) return result.value;
+  throw result.error;
 }

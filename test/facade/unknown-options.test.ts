@@ -44,6 +44,8 @@ async function calls(): Promise<Record<string, Call>> {
     decryptMany: () => vault.decryptMany([text], "", ODD),
     encryptJson: () => vault.encryptJson({}, CONTEXT, "", ODD),
     decryptJson: () => vault.decryptJson(text, "", ODD),
+    encryptFields: () => vault.encryptFields({ a: 1 }, ["a"], CONTEXT, ODD),
+    decryptFields: () => vault.decryptFields({ a: text }, ["a"], ODD),
     putKvJson: () => vault.putKvJson({ name: "a", value: 1 }, ODD),
     getKvJson: () => vault.getKvJson({ name: "a" }, ODD),
     upgrade: () => vault.upgrade(text, "", ODD),
