@@ -40,7 +40,7 @@ export function isStdinPipe(): boolean {
 const LOOK_TURNS = 3;
 
 /**
- * Whether standard input holds something now, without waiting for it. What is found is used up: whoever asks refuses
+ * Whether standard input holds something now, without waiting for it. What is found is used up: the caller refuses
  * it then.
  */
 export async function hasWaitingInput(): Promise<boolean> {
@@ -119,7 +119,7 @@ export async function readFile(path: string, maxBytes: number, what: string): Pr
   }
 }
 
-/** Whether a path is that of a pipe; what cannot be looked at is none, and whoever opens it says why. */
+/** Whether a path is that of a pipe; what cannot be looked at is none, and opening it says why. */
 export function isPipe(path: string): boolean {
   try {
     return statSync(path).isFIFO();
@@ -152,7 +152,7 @@ export async function writeOut(data: string | Uint8Array): Promise<void> {
   }
 }
 
-/** Writes lines for people, or for programs that read errors as JSON. There is nobody to tell if that fails. */
+/** Writes lines for people, or for programs that read errors as JSON. A failure of this has no other place to be reported. */
 export async function writeErr(text: string): Promise<void> {
   await writeStream(process.stderr, new TextEncoder().encode(text)).catch(() => {});
 }

@@ -95,7 +95,7 @@ async function fail(
 /** Rejects on the first signal; a second one ends the process at once. */
 function onSignals(abort: AbortController): Promise<never> {
   const interrupted = Promise.withResolvers<never>();
-  interrupted.promise.catch(() => {}); // It may come when nobody waits any more.
+  interrupted.promise.catch(() => {}); // It may come when nothing waits any more.
   for (const signal of SIGNALS) {
     const number = constants.signals[signal];
     // Not every system has every one.
@@ -123,7 +123,7 @@ class HelpShown extends Error {
 
 async function parseAndExecute(argv: readonly string[], execute: Execute): Promise<void> {
   if (argv.some((argument) => argument.includes("\ufffd"))) {
-    // Node puts it in the place of bytes that are not UTF-8: nobody can tell what was meant.
+    // Node puts it in the place of bytes that are not UTF-8: what was meant is lost.
     throw usageError(
       "an argument is not UTF-8 text, or holds U+FFFD, which cannot be told from that",
       "a value: give it on standard input or as @FILE",

@@ -125,7 +125,7 @@ export class HttpKeyService implements KeyService {
 
 function readDataKey(body: unknown, context: Uint8Array): DataKey {
   const wire = dataKeyFromWire(body);
-  // A service that answers another context's key would have us encrypt for somebody else.
+  // A service that answers another context's key would make this process encrypt for that context.
   if (wire.context === undefined || !equalBytes(canonicalContext(wire.context).bytes, context)) {
     throw badResponse("it is for another context");
   }

@@ -164,7 +164,7 @@ export class HttpKvService implements KvService {
       signal,
       read: (body) => {
         const page = summaryPageFromWire(body);
-        // The hosted service was seen to give the next page's cursor as `before`: whoever follows `after` alone would take
+        // The hosted service was seen to give the next page's cursor as `before`: a client that follows `after` alone would take
         // its first page for the whole list. A coffer server gives it as both.
         const { before, after } = page.listMetadata;
         return { ...page, listMetadata: { before, after: after ?? before } };

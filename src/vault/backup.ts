@@ -283,7 +283,7 @@ async function copyInto(file: AtomicFile, path: string, options: BackupOptions):
   return bytes;
 }
 
-/** Integrity and counts, of a copy that nobody else has open. */
+/** Integrity and counts, of a copy that only this process has open. */
 function look(copy: string, bytes: number): BackupReport {
   try {
     const database = new (loadSqlite().DatabaseSync)(copy, { readOnly: true });
@@ -338,7 +338,7 @@ async function decryptSample(
   return { decrypted, outOfUse };
 }
 
-/** Brings what is left in a journal into the vault that is to be kept, which works only where nobody has it open. */
+/** Brings what is left in a journal into the vault that is to be kept, which works only where no process has it open. */
 function endJournal(path: string): void {
   try {
     const database = new (loadSqlite().DatabaseSync)(path, { timeout: 0 });

@@ -12,7 +12,7 @@ import { AeadProviders } from "../../src/crypto/aead/choose.ts";
 import { AREA_BYTES } from "../../src/crypto/aead/wasm/layout.ts";
 import { parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope/envelope.ts";
 import { prepareSeals, sealMany } from "../../src/crypto/envelope/fast/envelope-batch.ts";
-import { EnvelopeKey, envelopeKeyOf, Means } from "../../src/crypto/envelope/fast/envelope-key.ts";
+import { EnvelopeKey, envelopeKeyOf, Platform } from "../../src/crypto/envelope/fast/envelope-key.ts";
 import { PIECE_CHARS, PIECE_DIGITS } from "../../src/crypto/envelope/fast/envelope-node.ts";
 import { type FrameLayout, layoutRow } from "../../src/crypto/envelope/layouts.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
@@ -228,7 +228,7 @@ describe("other runtimes", () => {
 
   test("without Buffer and node:crypto: the module for small messages, all else the slow way", () => {
     const edge = new AeadProviders({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
-    const key = new EnvelopeKey(newKey(), new Means(edge, undefined));
+    const key = new EnvelopeKey(newKey(), new Platform(edge, undefined));
     const sealed = key.seal(data, Buffer.from("aad"), "iv12", undefined, free) as string;
     expect(openByHand(sealed, "aad").toString()).toBe(data);
     expect(key.open(sealed, Buffer.from("aad"), "iv12", "text", undefined)).toBe(data);
@@ -240,7 +240,7 @@ describe("other runtimes", () => {
 
   test("a batch there: large items are left to the slow way", () => {
     const edge = new AeadProviders({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
-    const key = new EnvelopeKey(newKey(), new Means(edge, undefined));
+    const key = new EnvelopeKey(newKey(), new Platform(edge, undefined));
     const items = prepareSeals(["small", "x".repeat(9000), "small too", 5 as never], "aad");
     const [first, large, third, wrong] = sealMany(key, items, "iv12", undefined, free);
     expect(
@@ -252,7 +252,7 @@ describe("other runtimes", () => {
 
   test("with Buffer, without node:crypto", () => {
     const bare = new AeadProviders({ crypto: undefined, webcrypto: undefined, wasm }, "other");
-    const key = new EnvelopeKey(newKey(), new Means(bare, Buffer));
+    const key = new EnvelopeKey(newKey(), new Platform(bare, Buffer));
     expect(key.seal("x".repeat(5000), Buffer.from("aad"), "iv12", undefined, free)).toBeUndefined();
     expect(key.seal("x", Buffer.from("aad"), "iv12", "noble", free)).toBeUndefined();
   });
@@ -261,7 +261,7 @@ describe("other runtimes", () => {
     const { crypto, webcrypto } = runtime;
     const key = new EnvelopeKey(
       newKey(),
-      new Means(new AeadProviders({ crypto, webcrypto, wasm }, "deno"), Buffer),
+      new Platform(new AeadProviders({ crypto, webcrypto, wasm }, "deno"), Buffer),
     );
     const aad = new Uint8Array(0);
     for (const size of [16 * 1024 - 1, 16 * 1024, 20_000]) {
@@ -279,7 +279,7 @@ describe("other runtimes", () => {
 
   test("without WebAssembly: node:crypto for everything", () => {
     const node = new AeadProviders({ crypto: runtime.crypto, webcrypto: undefined }, "node");
-    const key = new EnvelopeKey(newKey(), new Means(node, Buffer));
+    const key = new EnvelopeKey(newKey(), new Platform(node, Buffer));
     for (const text of ["", data]) {
       const sealed = key.seal(text, new Uint8Array(0), "iv12", undefined, free) as string;
       expect(openByHand(sealed, "").toString()).toBe(text);

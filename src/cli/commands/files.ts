@@ -326,7 +326,7 @@ function hasOwnName(path: string): boolean {
   try {
     return !/^\/(dev|proc|sys)(\/|$)/.test(realpathSync(dirname(path)));
   } catch {
-    return true; // Whoever opens it says why it cannot be.
+    return true; // Opening it says why it cannot.
   }
 }
 

@@ -23,7 +23,7 @@ const READ_BYTES = 256 * 1024;
 
 /** Something to read from its beginning to its end. */
 export interface Input {
-  /** Bytes in all; undefined where nobody knows, as for a pipe. */
+  /** Bytes in all; undefined where it is not known, as for a pipe. */
   readonly size: number | undefined;
   /** Pieces, each valid until the one after the next is asked for. Fails with CliError ERR_INPUT_UNREADABLE. */
   read(): AsyncGenerator<Uint8Array>;
@@ -93,7 +93,7 @@ export async function pump(
     return total;
   };
   const [drained, fed] = await Promise.allSettled([drain(), feed()]);
-  // Whatever fails, the reading end fails with it; the writing end only hears that nobody reads any more.
+  // Whatever fails, the reading end fails with it; the writing end only hears that there is no reader any more.
   if (drained.status === "rejected") throw drained.reason;
   if (fed.status === "rejected") throw fed.reason;
   return drained.value;

@@ -47,7 +47,7 @@ export function checkHeaderWhole(path: string): void {
   try {
     fd = openSync(path, "r");
   } catch {
-    return; // Whoever opens it next says why it cannot be.
+    return; // The next call that opens it says why it cannot.
   }
   try {
     const stats = fstatSync(fd);
@@ -113,7 +113,7 @@ export function replaceHeader(path: string, fd: number, old: Uint8Array, header:
     }
     const found = findJournal(path, uid);
     if (found.kind !== "journal") throw underWay();
-    // Whoever had the lock before may have changed the header since it was read, or another file may stand here.
+    // The process that had the lock before may have changed the header since it was read, or another file may stand here.
     if (!isSame(path, fd, old)) {
       removeJournal(path, found.stats);
       throw changed();

@@ -46,7 +46,7 @@ export interface Journal {
 /** What stands in the journal's place. */
 export type Found =
   | { readonly kind: "nothing" }
-  /** No journal, or nobody's that may be believed: it is neither used nor removed. */
+  /** No journal, or one of another owner: it is neither used nor removed. */
   | { readonly kind: "foreign" }
   | { readonly kind: "journal"; readonly journal: Journal; readonly stats: Stats };
 

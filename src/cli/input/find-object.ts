@@ -57,7 +57,7 @@ export async function withName(
   return found;
 }
 
-/** The store does not tell when objects were deleted, so among several nobody knows which is meant. */
+/** The store does not tell when objects were deleted, so among several it is not known which is meant. */
 export function ambiguous(found: readonly KvSummary[], what: string): CliError {
   return new CliError(
     "ERR_KV_AMBIGUOUS",

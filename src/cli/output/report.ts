@@ -2,7 +2,7 @@
  * What the user is told when a command fails.
  *
  * Owns the lines on standard error and the hints. Shows codes and the library's messages, which hold no secret;
- * never a stack trace, never the message of an error that nobody expected.
+ * never a stack trace, never the message of an unexpected error.
  *
  * @module
  */
@@ -89,7 +89,7 @@ function ofCli({ code, message, hints }: CliError): ErrorReport {
   return { code, message, exitCode: exitCodeOf(code), retryable: false, hints };
 }
 
-/** What the system says of a call, and nobody has put into better words: its own message holds paths. */
+/** What the system says of a call, where there are no better words: its own message holds paths. */
 function isSystemError(error: unknown): boolean {
   const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
   return error instanceof Error && typeof syscall === "string" && /^E[A-Z0-9]+$/.test(String(code));

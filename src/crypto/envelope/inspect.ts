@@ -91,7 +91,7 @@ export function isCiphertext(value: unknown, options: ParseOptions = {}): value 
  * Puts another wrapped form of the same data key into a ciphertext. Nonce, ciphertext and tag stay as they are,
  * in any layout, so the data is neither decrypted nor read.
  *
- * @param encryptedKeys - base64, as a key service's rekey answers it; must wrap the same data key, which nobody
+ * @param encryptedKeys - base64, as a key service's rekey answers it; must wrap the same data key, which nothing
  *   can check here
  * @throws VaultError the parse errors of `parseEnvelope`; ERR_KEY_BLOB_MALFORMED
  */

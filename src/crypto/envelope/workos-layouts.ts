@@ -174,7 +174,7 @@ function split(shape: Shape, bytes: Uint8Array, lenient: boolean): SplitEnvelope
   const [nonceAt, tagAt, ciphertextAt, ciphertextEnd] = shape.isBlobFirst
     ? [restAt, bytes.length - TAG_BYTES, restAt + shape.nonceBytes, bytes.length - TAG_BYTES]
     : [0, shape.nonceBytes, restAt, bytes.length];
-  // With a smaller key blob it would fit into an envelope, but a splice could then make one that nobody reads.
+  // With a smaller key blob it would fit into an envelope, but a splice could then make one that no reader takes.
   if (ciphertextEnd - ciphertextAt > PLAINTEXT_BYTES_MAX) throw holdsTooMuch();
   return {
     parts: {

@@ -30,7 +30,7 @@ import type { KeyContext } from "./key-context.ts";
 export interface DataKeyParts {
   /** The service's id of this data key. */
   id: string;
-  /** 32 bytes, which are copied: whoever made them wipes them. */
+  /** 32 bytes, which are copied. Their maker wipes them. */
   key: Uint8Array;
   /** The wrapped data key, base64. */
   encryptedKeys: string;
@@ -233,7 +233,7 @@ export function keyBlobFromText(encryptedKeys: string): Bytes {
   }
   const tooLong = encryptedKeys.length > Math.ceil(KEY_BLOB_BYTES_MAX / 3) * 4;
   const blob = tooLong ? undefined : decodeBase64(encryptedKeys);
-  // The text of the largest blob has room for two bytes more. Without a known magic nobody could tell the layout
+  // The text of the largest blob has room for two bytes more. Without a known magic no reader could tell the layout
   // of what is written; see docs/spec/envelope.md section 4.
   if (blob === undefined || blob.length > KEY_BLOB_BYTES_MAX || keyBlobFormatAt(blob, 0) === undefined) {
     throw new VaultError("ERR_KEY_BLOB_MALFORMED", "encryptedKeys is not the base64 of a wrapped data key");

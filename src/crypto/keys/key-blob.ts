@@ -59,7 +59,7 @@ export const WRAPPED_BYTES = 80;
 const KEK_REFERENCE_BYTES = UUID_BYTES + 4;
 const FIXED_BYTES = MAGIC_BYTES + UUID_BYTES + 1 + WRAP_NONCE_BYTES + WRAPPED_BYTES;
 
-/** Whose blob begins at `offset`; undefined if nobody's that is known. */
+/** The format of the blob that begins at `offset`; undefined if it is not a known one. */
 export function keyBlobFormatAt(bytes: Uint8Array, offset: number): KeyBlobFormat | undefined {
   if (startsWithAt(bytes, WORKOS_MAGIC, offset)) return "workos";
   if (startsWithAt(bytes, COFFER_MAGIC, offset)) return "coffer";

@@ -191,7 +191,7 @@ export interface NativeBody {
   readonly chunks: Uint8Array;
 }
 
-/** Decrypts a body that has been taken apart, whose bytes are nobody else's; arguments as checked by the functions above. */
+/** Decrypts a body that has been taken apart, whose bytes are not shared; arguments as checked by the functions above. */
 export async function openNative(
   body: NativeBody,
   key: DataKeyInput,

@@ -208,7 +208,7 @@ export class NativeReader {
           else controller.enqueue(value);
         },
       },
-      // Nothing is read before somebody asks.
+      // Nothing is read before a reader asks.
       { highWaterMark: 0 },
     );
   }

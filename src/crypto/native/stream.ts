@@ -14,13 +14,7 @@ import { invalidType } from "../../errors.ts";
 import type { AeadProviderName } from "../aead/aead.ts";
 import { providers } from "../aead/choose.ts";
 import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
-import {
-  DataKey,
-  type DataKeyInput,
-  holdDataKey,
-  keyBlobFromText,
-  type WrappedDataKeyInput,
-} from "../keys/data-key.ts";
+import { type DataKeyInput, holdDataKey, keyBlobOf, type WrappedDataKeyInput } from "../keys/data-key.ts";
 import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "../limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import {
@@ -94,22 +88,24 @@ export function encryptStream(
   options: NativeStreamOptions = {},
 ): ByteTransform {
   const context = nativeContext(associatedDataBytes(associatedData));
-  if (typeof key !== "function")
-    keyBlobFromText((key as { encryptedKeys: string } | undefined)?.encryptedKeys as string);
-  const held = typeof key === "function" ? undefined : holdWrapped(key);
+  const held = typeof key === "function" ? undefined : { keyBlob: keyBlobOf(key), ...holdDataKey(key) };
   let writer: ChunkWriter | undefined;
   return new TransformStream<Uint8Array, Bytes>({
     async start(controller) {
       const provider = await providers.async(options.provider);
       const salt = randomBytes(NATIVE_SALT_BYTES);
-      const begin = (dataKey: WrappedDataKeyInput): Bytes => {
-        const header = encodeNativeHeader(keyBlobFromText(dataKey.encryptedKeys));
+      const begin = (dataKey: DataKeyInput, keyBlob: Uint8Array): Bytes => {
+        const header = encodeNativeHeader(keyBlob);
         const { key: message, commitment } = deriveMessageKey(provider, dataKey, salt, context);
         writer = new ChunkWriter(message, (bytes) => controller.enqueue(bytes));
         return concatBytes(header, salt, commitment);
       };
       try {
-        controller.enqueue(await (typeof key === "function" ? key(begin) : begin(held!.key)));
+        controller.enqueue(
+          held === undefined
+            ? await (key as MakeDataKey)((made) => begin(made, keyBlobOf(made)))
+            : begin(held.key, held.keyBlob),
+        );
       } finally {
         held?.release();
       }
@@ -172,13 +168,6 @@ export function decryptStream(
       reader?.dispose();
     },
   });
-}
-
-/** A data key as it is now, with its wrapped form. */
-function holdWrapped(key: WrappedDataKeyInput): { key: WrappedDataKeyInput; release: () => void } {
-  const { encryptedKeys } = key;
-  const { key: held, release } = holdDataKey(key);
-  return { key: held instanceof DataKey ? held : { dataKey: held.dataKey, encryptedKeys }, release };
 }
 
 type HandOn = (bytes: Bytes) => void;

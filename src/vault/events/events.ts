@@ -175,7 +175,7 @@ export class EventLog {
 
   #flushSoon(): void {
     if (this.#timer !== undefined) return;
-    // A failed flush is reported to whoever waits for one; the reads themselves have been answered.
+    // A failed flush is reported to those who wait for one; the reads themselves have been answered.
     this.#timer = setTimeout(() => this.flush().catch(() => {}), EVENT_FLUSH_MS);
     this.#timer.unref();
   }

@@ -1,7 +1,7 @@
 /**
  * A file that comes to be whole or not at all.
  *
- * Owns the one way in which coffer writes files that somebody keeps: beside the place under a name of its own, made
+ * Owns the one way in which coffer writes files that are kept: beside the place under a name of its own, made
  * durable, then given its name, and the directory made durable. It also finds what a run that was ended by force has
  * left. Must not know what is written, nor how errors are told: what the system says is thrown as it comes.
  *
@@ -31,7 +31,7 @@ import { randomBytes } from "../../crypto/primitives/random.ts";
 const writeLater = promisify(write);
 const syncLater = promisify(fsync);
 
-/** Mode of a new file: nobody else may read it. */
+/** Mode of a new file: only its owner may read it. */
 export const OWNER_ONLY = 0o600;
 const PERMISSIONS = 0o777;
 const OWNER_PERMISSIONS = 0o700;
@@ -46,7 +46,7 @@ export const NAME_BYTES_MAX = 143;
 const TEMPORARY_ID_BYTES = 8;
 const TEMPORARY = /\.coffer-(\d{1,10})-[0-9a-f]{16}\.tmp$/;
 
-/** Milliseconds without a write after which a temporary file is called left, whoever has its process id now. */
+/** Milliseconds without a write after which a temporary file is called left, even if another process has its process id now. */
 const LEFT_AFTER_MS = 3_600_000;
 /** Entries of a directory that are looked at for left files. */
 const LOOKED_AT_MAX = 100_000;
@@ -235,7 +235,7 @@ function temporaryName(path: string): string {
   return join(dirname(path), cutName(basename(path), NAME_BYTES_MAX - suffix.length) + suffix);
 }
 
-/** Gives the file its name if nobody has it: linking fails where renaming would replace. @throws EEXIST */
+/** Gives the file its name if no file has it: linking fails where renaming would replace. @throws EEXIST */
 function linkNew(temporary: string, path: string): void {
   try {
     linkSync(temporary, path);
@@ -266,7 +266,7 @@ function takeOver(fd: number, path: string): void {
   try {
     fchownSync(fd, before.uid, before.gid);
   } catch {
-    // What the group of somebody else was allowed is not given to another group.
+    // What another owner's group was allowed is not given to this owner's group.
     mode &= OWNER_PERMISSIONS;
   }
   fchmodSync(fd, mode);

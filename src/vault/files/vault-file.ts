@@ -24,7 +24,7 @@ export interface VaultFileOptions extends SqliteOptions {
  * @throws VaultError ERR_VAULT_LOST if it is missing or empty beside its root key; else as `openSqlite`
  */
 export async function openVaultFile(path: string, options: VaultFileOptions): Promise<Database> {
-  // Looked at before the vault: whoever makes one makes its tables first and the root key's file after them.
+  // Looked at before the vault: a process that makes one makes its tables first and the root key's file after them.
   const wasThere = path !== IN_MEMORY && hasRootKeyBeside(path, options.rootKeyPath);
   try {
     return await openSqlite(path, { ...options, create: options.create && !wasThere });

@@ -38,7 +38,7 @@ export async function loadVersions(
     }
     found.push(row);
   }
-  // The form comes before any state: a blob that nobody wrote must not tell states of KEKs.
+  // The form comes before any state: an invented blob must not tell states of KEKs.
   inOrder(found.map((row) => ({ name: storedText(row.context_name), value: storedText(row.context_value) })));
   return { rows: usable(found, ["active", "decrypt-only"]) };
 }

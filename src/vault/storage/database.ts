@@ -58,7 +58,7 @@ export interface Database {
   write<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T>;
 
   /**
-   * Added to a SELECT in a write transaction so that nobody changes its rows before the end: empty where writes take
+   * Added to a SELECT in a write transaction so that no other transaction changes its rows before the end: empty where writes take
    * turns anyway.
    */
   readonly lockRows: string;

@@ -22,7 +22,7 @@ import { claimsEarlierLayout } from "../envelope.ts";
 import type { FrameLayout } from "../layouts.ts";
 import { drawNonce } from "../nonce.ts";
 import { type Budget, checkPlaintext, notText, roomFor } from "../plaintext.ts";
-import { ASSOCIATED_BYTES_FAST, type BatchMeans, type EnvelopeKey, placeFrame } from "./envelope-key.ts";
+import { ASSOCIATED_BYTES_FAST, type BatchKey, type EnvelopeKey, placeFrame } from "./envelope-key.ts";
 
 /** A message of a batch: alone, or with associated data of its own. */
 export type EncryptItem =
@@ -88,7 +88,7 @@ export function prepareSeals(
   );
 }
 
-/** The same for ciphertexts; whether they are text is left to whoever reads them. */
+/** The same for ciphertexts; whether they are text, their reader checks. */
 export function prepareOpens(
   items: readonly DecryptItem[],
   shared: AssociatedData,
@@ -119,16 +119,16 @@ export function sealMany(
   provider: AeadProviderName | undefined,
   budget: Budget,
 ): (ItemResult<string> | undefined)[] {
-  const means = key.batch(layout, provider);
-  if (means === undefined) return failuresOf(items);
+  const batch = key.batch(layout, provider);
+  if (batch === undefined) return failuresOf(items);
   const results = new Array<ItemResult<string> | undefined>(items.length).fill(undefined);
-  const { engine, frame, texts, slot } = means;
+  const { engine, frame, texts, slot } = batch;
   const isFirst = frame.nonceAt === 0;
   const nonce = new Uint8Array(NONCE_BYTES);
   drawNonce(nonce, 0, isFirst);
   const { exports, memory } = engine;
   const frameBytes = frame.bytes.length;
-  const cipher = blockCipher(means, items.length);
+  const cipher = blockCipher(batch, items.length);
   let next = 0;
   while (next < items.length) {
     placeFrame(engine, frame);
@@ -213,13 +213,13 @@ export function openMany(
   as: "text" | "bytes",
   provider: AeadProviderName | undefined,
 ): (ItemResult<string | Bytes> | undefined)[] {
-  const means = key.batch(layout, provider);
-  if (means === undefined) return failuresOf(items);
+  const batch = key.batch(layout, provider);
+  if (batch === undefined) return failuresOf(items);
   const results = new Array<ItemResult<string | Bytes> | undefined>(items.length).fill(undefined);
-  const { engine, frame, texts, slot } = means;
+  const { engine, frame, texts, slot } = batch;
   const { exports, memory } = engine;
   const frameBytes = frame.bytes.length;
-  const cipher = blockCipher(means, items.length);
+  const cipher = blockCipher(batch, items.length);
   let next = 0;
   while (next < items.length) {
     placeFrame(engine, frame);
@@ -287,8 +287,8 @@ export function failuresOf(items: readonly ItemResult<unknown>[]): (ItemResult<n
 }
 
 /** One native call for the counter blocks of all messages, where it is worth it. */
-function blockCipher(means: BatchMeans, items: number): ((blocks: Uint8Array) => Uint8Array) | undefined {
-  return items < NATIVE_ITEMS_MIN ? undefined : means.pieces?.blockCipher();
+function blockCipher(batch: BatchKey, items: number): ((blocks: Uint8Array) => Uint8Array) | undefined {
+  return items < NATIVE_ITEMS_MIN ? undefined : batch.pieces?.blockCipher();
 }
 
 /** Turns counter blocks into masks and keystream, and leaves no second copy of them. */

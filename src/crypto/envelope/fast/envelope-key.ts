@@ -2,7 +2,7 @@
  * A data key made ready for many messages: text in, envelope out, and back, without making anything twice.
  *
  * Owns the fast way, taken wherever a provider answers at once: the envelope's header lies ready in reused memory,
- * each call writes nonce, body and tag around it, and one base64 pass makes the text. Small messages go through
+ * each call writes nonce, body and tag around it, and one base64 pass makes the text. ModuleKey messages go through
  * the WebAssembly module's own memory, larger ones through `node:crypto` (envelope-node.ts). What it does not
  * do (other layouts, other key blobs, lenient reading, errors of reading) it leaves to local.ts, which must give
  * the same answers. Must not know budgets' meaning or where data keys come from.
@@ -35,7 +35,7 @@ export const ASSOCIATED_BYTES_FAST = 4096;
 const AREA_MESSAGE_BYTES = AREA_BYTES - ASSOCIATED_BYTES_FAST - 4 * TAG_BYTES;
 
 /** What the runtime offers; a parameter so that tests can describe other runtimes. */
-export class Means {
+export class Platform {
   readonly providers: AeadProviders;
   readonly native: typeof Buffer | undefined;
   #memory: TextMemory | undefined;
@@ -53,10 +53,10 @@ export class Means {
   }
 }
 
-const HERE = new Means(providers, runtime.Buffer);
+const PLATFORM = new Platform(providers, runtime.Buffer);
 
 /** What lays out a batch (envelope-batch.ts). */
-export interface BatchMeans {
+export interface BatchKey {
   readonly engine: WasmEngine;
   readonly texts: TextMemory;
   readonly frame: EnvelopeFrame;
@@ -67,7 +67,7 @@ export interface BatchMeans {
 }
 
 /** A data key in the WebAssembly module. */
-interface Small {
+interface ModuleKey {
   readonly provider: WasmProvider;
   readonly key: WasmKey;
   readonly texts: TextMemory;
@@ -76,17 +76,17 @@ interface Small {
 /** A data key with the frames of its envelopes. */
 export class EnvelopeKey {
   readonly #key: DataKey;
-  readonly #means: Means;
+  readonly #platform: Platform;
   readonly #frames = new Map<FrameLayout, EnvelopeFrame>();
   /** The frame of the layout that was asked for last. */
   #frameNow: EnvelopeFrame | undefined;
   #frameLayout: FrameLayout | undefined;
   #isBlobMissing = false;
-  #started: Small | undefined;
+  #started: ModuleKey | undefined;
 
-  constructor(key: DataKey, means: Means = HERE) {
+  constructor(key: DataKey, platform: Platform = PLATFORM) {
     this.#key = key;
-    this.#means = means;
+    this.#platform = platform;
   }
 
   /**
@@ -108,22 +108,22 @@ export class EnvelopeKey {
     canWait = false,
     nonce?: Uint8Array,
   ): string | undefined {
-    if (canWait && provider === undefined && this.#means.providers.isWorthWaiting(plaintext.length)) {
+    if (canWait && provider === undefined && this.#platform.providers.isWorthWaiting(plaintext.length)) {
       return undefined;
     }
     const frame = this.#frame(layout);
     const frameBytes = frame.bytes.length;
     if (frameBytes > FRAME_BYTES_MAX) return undefined;
     // The UTF-16 length of a text is the least number of bytes it can have.
-    const small = this.#small(provider, plaintext.length);
+    const small = this.#moduleKey(provider, plaintext.length);
     if (
       small !== undefined &&
       associatedData.length <= ASSOCIATED_BYTES_FAST &&
       roomFor(plaintext) + frameBytes <= AREA_MESSAGE_BYTES
     ) {
-      return sealSmall(small, frame, plaintext, associatedData, budget, nonce);
+      return sealInModule(small, frame, plaintext, associatedData, budget, nonce);
     }
-    const { native } = this.#means;
+    const { native } = this.#platform;
     const key = native === undefined ? undefined : this.#pieces(provider);
     if (key === undefined) return undefined;
     return sealByNode(native as typeof Buffer, key, frame, plaintext, associatedData, budget, nonce);
@@ -151,16 +151,16 @@ export class EnvelopeKey {
     if (frame === undefined) return undefined;
     const size = decodedLength(text) - frame.bytes.length;
     if (size < 0 || size > PLAINTEXT_BYTES_MAX || frame.bytes.length > FRAME_BYTES_MAX) return undefined;
-    if (canWait && provider === undefined && this.#means.providers.isWorthWaiting(size)) return undefined;
-    const small = this.#small(provider, size);
+    if (canWait && provider === undefined && this.#platform.providers.isWorthWaiting(size)) return undefined;
+    const small = this.#moduleKey(provider, size);
     if (
       small !== undefined &&
       associatedData.length <= ASSOCIATED_BYTES_FAST &&
       size + frame.bytes.length <= AREA_MESSAGE_BYTES
     ) {
-      return openSmall(small, frame, text, associatedData, as);
+      return openInModule(small, frame, text, associatedData, as);
     }
-    const { native } = this.#means;
+    const { native } = this.#platform;
     const key = native === undefined ? undefined : this.#pieces(provider);
     return key === undefined
       ? undefined
@@ -173,8 +173,8 @@ export class EnvelopeKey {
    * @returns undefined where there is no WebAssembly, or another provider is asked for
    * @throws as `seal`
    */
-  batch(layout: FrameLayout, provider: AeadProviderName | undefined): BatchMeans | undefined {
-    const small = this.#small(provider, 0);
+  batch(layout: FrameLayout, provider: AeadProviderName | undefined): BatchKey | undefined {
+    const small = this.#moduleKey(provider, 0);
     const frame = this.#frameIfAny(layout);
     if (small === undefined || frame === undefined || frame.bytes.length > FRAME_BYTES_MAX) return undefined;
     return {
@@ -187,24 +187,24 @@ export class EnvelopeKey {
   }
 
   /** The WebAssembly module's key if that is the provider for a message of this size. */
-  #small(name: AeadProviderName | undefined, bytes: number): Small | undefined {
-    const { providers: available } = this.#means;
+  #moduleKey(name: AeadProviderName | undefined, bytes: number): ModuleKey | undefined {
+    const { providers: available } = this.#platform;
     if (name === undefined ? bytes > available.smallBytesMax : name !== "wasm") return undefined;
     return this.#started ?? this.#start(name);
   }
 
-  #start(name: AeadProviderName | undefined): Small | undefined {
-    const { providers: available } = this.#means;
+  #start(name: AeadProviderName | undefined): ModuleKey | undefined {
+    const { providers: available } = this.#platform;
     const provider = name === undefined ? available.wasm : (available.sync(name) as WasmProvider);
     if (provider === undefined) return undefined;
     const key = this.#key.aead(provider) as WasmKey;
-    this.#started = { provider, key, texts: this.#means.memoryOf(provider.engine) };
+    this.#started = { provider, key, texts: this.#platform.memoryOf(provider.engine) };
     return this.#started;
   }
 
   /** The key by the provider of larger messages, if that takes pieces. */
   #pieces(name: AeadProviderName | undefined): PiecewiseKey | undefined {
-    const provider = this.#means.providers.now(name);
+    const provider = this.#platform.providers.now(name);
     return provider === undefined ? undefined : this.#key.aead(provider).pieces;
   }
 
@@ -251,8 +251,8 @@ export function placeFrame(engine: WasmEngine, frame: EnvelopeFrame): void {
 }
 
 /** In the module's memory, where the frame may lie ready. */
-function sealSmall(
-  { provider, key, texts }: Small,
+function sealInModule(
+  { provider, key, texts }: ModuleKey,
   frame: EnvelopeFrame,
   plaintext: string | Uint8Array,
   associatedData: Uint8Array,
@@ -286,8 +286,8 @@ function sealSmall(
   return texts.encode(WRITE_AT, frame.bytes.length + length);
 }
 
-function openSmall(
-  { provider, key, texts }: Small,
+function openInModule(
+  { provider, key, texts }: ModuleKey,
   frame: EnvelopeFrame,
   text: string,
   associatedData: Uint8Array,

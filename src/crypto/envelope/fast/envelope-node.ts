@@ -239,7 +239,7 @@ export function openByNode(
   try {
     decipher.final();
   } catch {
-    // update() decrypts before the tag is checked: nobody may see it. The slow way has the error, and the last word.
+    // update() decrypts before the tag is checked, so this is not handed out. The slow way decides, and has the error.
     plaintext.fill(0);
     return undefined;
   }
@@ -264,7 +264,7 @@ function decipherLong(
 ): Buffer | undefined {
   // A tag at the end may be cut in two: as many bytes are held back from each piece.
   const behind = tagAt === undefined ? TAG_BYTES : 0;
-  // Zeroed: were a byte ever left out, it would be none of somebody else's.
+  // Zeroed: a byte that is left out by mistake then shows nothing of other memory.
   const plaintext = native.alloc(decodedLength(text) - bytes.length);
   let written = 0;
   let start = ciphertextAt;

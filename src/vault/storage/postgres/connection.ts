@@ -27,7 +27,7 @@ interface Identity {
   readonly secretKey: number | null;
 }
 
-/** One connection while somebody uses it: one transaction, or the one that listens. */
+/** One connection while it is in use: one transaction, or the one that listens. */
 export class Connection {
   readonly client: Client;
   readonly #timeoutMs: number;
@@ -44,7 +44,7 @@ export class Connection {
     this.client = client;
     this.#timeoutMs = timeoutMs;
     this.#sockets = sockets;
-    this.#brokenOff.promise.catch(() => {}); // Nobody may be waiting for an answer.
+    this.#brokenOff.promise.catch(() => {}); // Perhaps no call waits for an answer.
     client.on("error", this.#onError);
   }
 
@@ -66,7 +66,7 @@ export class Connection {
   ): Promise<QueryResult> {
     if (this.#broken !== undefined) throw this.#broken.reason;
     const answer = this.client.query(statement, values as unknown[]);
-    answer.catch(() => {}); // It may come when nobody waits any more.
+    answer.catch(() => {}); // It may come when no call waits any more.
     this.#isAsking = true;
     // An event loop that was held up reads what has come before it gives up.
     const timer = setTimeout(() => setImmediate(() => this.#giveUp()), timeoutMs);
@@ -142,7 +142,7 @@ export interface ConnectionLimits {
   readonly connectTimeoutMs: number;
   /** Milliseconds that an answer may take. */
   readonly answerTimeoutMs: number;
-  /** Milliseconds after which a connection that nobody uses is closed. */
+  /** Milliseconds after which an unused connection is closed. */
   readonly idleTimeoutMs: number;
   /** Connections at most. */
   readonly maxConnections: number;
@@ -233,7 +233,7 @@ export class Connections {
     const socket = new Socket();
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
-    // One that says goodbye into a void would stay. Nobody waits so long for an answer.
+    // A connection whose goodbye is lost would stay. No call waits so long for an answer.
     const { answerTimeoutMs, idleTimeoutMs } = this.#limits;
     socket.setTimeout(2 * (answerTimeoutMs + idleTimeoutMs), () => socket.destroy());
     return socket;
@@ -247,7 +247,7 @@ export class Connections {
     const onAbort = (): void => {
       isGivenUp = true;
       aborted.reject(signal!.reason);
-      // It comes when nobody wants it any more.
+      // It comes when it is not wanted any more.
       connecting.then(
         (client) => client.release(),
         () => {},

@@ -319,7 +319,7 @@ export class PostgresDatabase implements Database {
     this.#changesSeenAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** Makes sure that somebody listens: a connection over which nothing comes back says nothing by itself. */
+  /** Makes sure that a connection listens: one over which nothing comes back says nothing by itself. */
   async #lookAtListener(): Promise<void> {
     if (this.#listener === undefined) return this.#listen();
     if (performance.now() - this.#listenerSeenAt < LISTENER_LOOK_EVERY_MS) return;

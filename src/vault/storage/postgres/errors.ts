@@ -214,7 +214,7 @@ export function outcomeUnknown(cause?: unknown): VaultError {
   );
 }
 
-/** Whether nobody knows what the server did: without its answer, or with its last words only. */
+/** Whether it is not known what the server did: there was no answer, or only the one that ends a connection. */
 export function isUnanswered(error: unknown): boolean {
   if (isVaultError(error)) return (error.cause as { name?: unknown } | undefined)?.name === "PostgresError";
   return sqlState(error) === undefined || isFatal(error);

@@ -34,11 +34,11 @@ export interface PostgresOptions {
    * `statementTimeoutMs`, within which a server that can be reached answers.
    */
   readonly answerTimeoutMs?: number | undefined;
-  /** Milliseconds after which a connection that nobody uses is closed; default 10,000. */
+  /** Milliseconds after which an unused connection is closed; default 10,000. */
   readonly idleTimeoutMs?: number | undefined;
   /** Milliseconds that `close` waits for transactions under way before it breaks them off; default 5,000. */
   readonly closeTimeoutMs?: number | undefined;
-  /** Told what the user should know: that nobody checks who the server is, say. */
+  /** Told what the user should know: for example that the server's certificate is not checked. */
   readonly onNotice?: ((notice: string) => void) | undefined;
   /**
    * Hear of other servers' changes by LISTEN, on a connection of its own; default true. Turn it off behind a pooler in
@@ -69,7 +69,7 @@ const CONNECT_TIMEOUT_MS_DEFAULT = 5_000;
 const STATEMENT_TIMEOUT_MS_DEFAULT = 10_000;
 /** Milliseconds that an answer may come after the time of its statement, unless told otherwise. Ours. */
 const ANSWER_MARGIN_MS = 5_000;
-/** Milliseconds after which a connection that nobody uses is closed, unless told otherwise. As pg's own. */
+/** Milliseconds after which an unused connection is closed by default. As pg's own. */
 const IDLE_TIMEOUT_MS_DEFAULT = 10_000;
 /** Milliseconds that closing waits for transactions, unless told otherwise. Ours. */
 const CLOSE_TIMEOUT_MS_DEFAULT = 5_000;

@@ -163,14 +163,14 @@ export class SqliteDatabase implements Database {
       const write: Write = { work, resolve: resolve as (value: unknown) => void, reject, stopWaiting };
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#writes.push(write);
-      // Whoever comes first takes a turn for all; later ones join until it ends.
+      // The first call takes a turn for all; later ones join until it ends.
       if (this.#writes.length === 1) this.#takeTurnToWrite();
     });
   }
 
   changes(): Changes {
     this.#checkUsable();
-    // Nobody else can commit now, and what could be read is not committed.
+    // No other process can commit now, and what could be read is not committed.
     if (this.#isWriting) return this.#changes;
     this.#look();
     return this.#changes;
@@ -267,7 +267,7 @@ export class SqliteDatabase implements Database {
     };
     try {
       await this.#transaction("BEGIN IMMEDIATE", work, isWanted);
-      // What was committed to a file that nobody finds any more must not be acknowledged.
+      // What was committed to a file that has lost its name must not be acknowledged.
       this.#endIfLost(() => this.#watch?.look());
       this.#probe.succeeded();
       for (const finish of done) finish();
@@ -347,7 +347,7 @@ export class SqliteDatabase implements Database {
     } catch (error) {
       const translated = translate(error, this.#path);
       if (!isWrite || !isOutcomeUnknown(error)) throw translated;
-      // After a failed fsync nobody knows what is on the disk, and a later one would not tell (Rebello et al.,
+      // After a failed fsync it is not known what is on the disk, and a later one would not tell (Rebello et al.,
       // USENIX ATC 2020): only a fresh open reads the truth.
       this.#end = new VaultError(
         "ERR_STORAGE_UNAVAILABLE",
@@ -384,7 +384,7 @@ export class SqliteDatabase implements Database {
     return true;
   }
 
-  /** Tries `work` again while another process holds the lock and somebody waits, up to the bounded wait. */
+  /** Tries `work` again while another process holds the lock and a call waits, up to the bounded wait. */
   async #retrying<T>(work: () => T, isWanted = (): boolean => true): Promise<T> {
     const until = performance.now() + this.#lockWaitMs;
     for (let wait = RETRY_MS_MIN; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {

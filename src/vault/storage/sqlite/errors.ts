@@ -126,7 +126,7 @@ function primaryOf(code: number): number {
 }
 
 /**
- * Whether nobody knows if a COMMIT that failed so has happened. SQLite writes a transaction's last frame, syncs, and enters it
+ * Whether it is not known if a COMMIT that failed so has happened. SQLite writes a transaction's last frame, syncs, and enters it
  * into its index: a failure after the first leaves on the disk what a later opening may take for committed.
  */
 export function isOutcomeUnknown(error: unknown): boolean {
@@ -206,7 +206,7 @@ export function translating<T>(work: () => T, path: string | undefined): T {
 
 /** SQLite's error as ours; anything else as it is. SQLite's texts name tables and columns, never values. */
 export function translate(error: unknown, path: string | undefined): unknown {
-  // node:sqlite refuses to read integers beyond 2^53, which nobody has written.
+  // node:sqlite refuses to read integers beyond 2^53. coffer writes none.
   if ((error as { code?: unknown }).code === "ERR_OUT_OF_RANGE") return damaged();
   return sqliteError(error, path) ?? error;
 }

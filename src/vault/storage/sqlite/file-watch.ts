@@ -1,7 +1,7 @@
 /**
  * Whether the files that a connection writes to are still those under their names.
  *
- * Owns the comparison. A file that was removed or replaced goes on taking writes from whoever has it open, and all of them
+ * Owns the comparison. A file that was removed or replaced goes on taking writes from processes that have it open, and all of them
  * are gone when the last one closes it. Looks at names only: opening and closing the file would end the process's locks
  * on it (sqlite.org/howtocorrupt.html, section 2.2). Must not know what is in the files.
  *

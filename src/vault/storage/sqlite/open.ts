@@ -15,7 +15,7 @@ import type { Database } from "../database.ts";
 import { BLOCKING_WAIT_MS, SqliteDatabase } from "./database.ts";
 import { fileError, translating } from "./errors.ts";
 
-/** Mode of the file and of the directory made for it: nobody else may read them. */
+/** Mode of the file and of the directory made for it: only their owner may read them. */
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
