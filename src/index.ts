@@ -8,6 +8,7 @@
 export type { Bytes } from "./base/bytes.ts";
 export type { ItemResult } from "./base/item-result.ts";
 export type { SchemaResult, StandardSchema } from "./base/json.ts";
+export type { NullishOption } from "./base/nullish.ts";
 export { useWasmModule, type WasmModule } from "./crypto/aead/choose.ts";
 export type { DecryptItem } from "./crypto/envelope/fast/envelope-batch.ts";
 export { type CiphertextInfo, inspect, isCiphertext, splice } from "./crypto/envelope/inspect.ts";
@@ -27,7 +28,9 @@ export type {
 } from "./facade/documents.ts";
 export type { FieldPath, MissingFields } from "./facade/fields.ts";
 export type {
+  DecryptManyOptions,
   DecryptOptions,
+  EncryptManyOptions,
   EncryptOptions,
   VaultBehaviour,
   VaultOptions,

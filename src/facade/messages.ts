@@ -12,6 +12,7 @@ import { encodeBase64 } from "../base/base64.ts";
 import { type Bytes, copyBytes, equalBytes } from "../base/bytes.ts";
 import { lend } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
+import { aroundNullish } from "../base/nullish.ts";
 import { checkOptions } from "../base/options.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
@@ -51,9 +52,13 @@ import {
 } from "../keys/leased-key.ts";
 import type { VaultCalls } from "./calls.ts";
 import {
+  DECRYPT_MANY_OPTIONS,
   DECRYPT_OPTIONS,
+  type DecryptManyOptions,
   type DecryptOptions,
+  ENCRYPT_MANY_OPTIONS,
   ENCRYPT_OPTIONS,
+  type EncryptManyOptions,
   type EncryptOptions,
   type VaultBehaviour,
 } from "./options.ts";
@@ -121,12 +126,12 @@ export class VaultMessages {
 
   /** Encrypts many messages, with one data key per context. */
   async encryptMany(
-    items: readonly VaultEncryptItem[],
+    items: readonly (VaultEncryptItem | null | undefined)[],
     keyContext: KeyContext,
     associatedData: AssociatedData,
-    options: EncryptOptions = {},
-  ): Promise<ItemResult<string>[]> {
-    checkOptions(options, ENCRYPT_OPTIONS, "encryptMany");
+    options: EncryptManyOptions = {},
+  ): Promise<ItemResult<string | null | undefined>[]> {
+    checkOptions(options, ENCRYPT_MANY_OPTIONS, "encryptMany");
     return await this.#calls.during(async () => {
       const layout = this.#layoutToWrite(options);
       options.signal?.throwIfAborted();
@@ -137,7 +142,9 @@ export class VaultMessages {
         const settings = settingsOf(DEFAULT_LIMITS);
         return await lend(await takeLeasedKey(this.#keys, context, settings, signal), work);
       };
-      return await encryptBatch(useLeasedKey, items, keyContext, associatedData, { ...options, layout });
+      return await aroundNullish(items, options, (present) =>
+        encryptBatch(useLeasedKey, present, keyContext, associatedData, { ...options, layout }),
+      );
     });
   }
 
@@ -156,20 +163,22 @@ export class VaultMessages {
 
   /** Decrypts many ciphertexts, with one data key per wrapped form. */
   async decryptMany(
-    items: readonly DecryptItem[],
+    items: readonly (DecryptItem | null | undefined)[],
     associatedData: AssociatedData,
-    options: DecryptOptions = {},
-  ): Promise<ItemResult<string | Bytes>[]> {
-    checkOptions(options, DECRYPT_OPTIONS, "decryptMany");
+    options: DecryptManyOptions = {},
+  ): Promise<ItemResult<string | Bytes | null | undefined>[]> {
+    checkOptions(options, DECRYPT_MANY_OPTIONS, "decryptMany");
     return await this.#calls.during(async () => {
       options.signal?.throwIfAborted();
       const expected = expectedContext(options);
-      return await decryptBatch(
-        (encryptedKeys, work, callOptions) => this.#withKey(encryptedKeys, work, callOptions),
-        items,
-        associatedData,
-        this.withPolicy(options),
-        (key) => checkContext(key, expected),
+      return await aroundNullish(items, options, (present) =>
+        decryptBatch(
+          (encryptedKeys, work, callOptions) => this.#withKey(encryptedKeys, work, callOptions),
+          present,
+          associatedData,
+          this.withPolicy(options),
+          (key) => checkContext(key, expected),
+        ),
       );
     });
   }

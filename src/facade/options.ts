@@ -6,6 +6,7 @@
  * @module
  */
 
+import { NULLISH_OPTION, type NullishOption } from "../base/nullish.ts";
 import { type OptionNames, optionNames } from "../base/options.ts";
 import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
@@ -87,6 +88,14 @@ export const ENCRYPT_OPTIONS = optionNames<Omit<EncryptOptions, keyof CallOption
   { layout: true, requireCommitment: true, reuse: true },
   CALL_OPTIONS,
 );
+/** What `encryptMany` takes. */
+export interface EncryptManyOptions extends EncryptOptions, NullishOption {}
+
+/** What `decryptMany` takes. */
+export interface DecryptManyOptions extends DecryptOptions, NullishOption {}
+
+/** Names of {@link EncryptManyOptions}. */
+export const ENCRYPT_MANY_OPTIONS: OptionNames = new Set([...ENCRYPT_OPTIONS, ...NULLISH_OPTION]);
 const CONTEXT_OPTION = optionNames<Pick<DecryptOptions, "context">>({ context: true });
 /** Names of {@link DecryptOptions}. */
 export const DECRYPT_OPTIONS: OptionNames = new Set([
@@ -94,6 +103,8 @@ export const DECRYPT_OPTIONS: OptionNames = new Set([
   ...CALL_OPTIONS,
   ...CONTEXT_OPTION,
 ]);
+/** Names of {@link DecryptManyOptions}. */
+export const DECRYPT_MANY_OPTIONS: OptionNames = new Set([...DECRYPT_OPTIONS, ...NULLISH_OPTION]);
 /** Names of the options of `encryptStream` and `decryptStream`. */
 export const STREAM_OPTIONS: OptionNames = new Set([
   ...CALL_OPTIONS,

@@ -49,7 +49,9 @@ import { VaultDocuments } from "./documents.ts";
 import { VaultKeks } from "./keks.ts";
 import { VaultMessages } from "./messages.ts";
 import {
+  type DecryptManyOptions,
   type DecryptOptions,
+  type EncryptManyOptions,
   type EncryptOptions,
   REWRAP_OPTIONS,
   SOURCE_OPTIONS,
@@ -134,46 +136,54 @@ export class Vault extends VaultDocuments {
   /**
    * Encrypts many messages. Messages of the same context share one data key, so the service is asked once per context.
    *
-   * @param items - texts or bytes, or `{ data, associatedData?, context? }` for an item's own
+   * @param items - texts or bytes, or `{ data, associatedData?, context? }` for an item's own; null and undefined are
+   *   answered as they are at their index, or with `nullish: "refuse"` an error there
    * @param keyContext - of all items that have none of their own
    * @param associatedData - of all items that have none of their own
    * @returns one result per item, in order; a failed item does not stop the others
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID for `keyContext`; the
    *   signal's reason. What `encrypt` throws for one message is that item's error.
    */
-  encryptMany(
-    items: readonly VaultEncryptItem[],
+  encryptMany<Item extends VaultEncryptItem | null | undefined>(
+    items: readonly Item[],
     keyContext: KeyContext,
     associatedData?: AssociatedData,
-    options?: EncryptOptions,
-  ): Promise<ItemResult<string>[]> {
+    options?: EncryptManyOptions,
+  ): Promise<ItemResult<string | Extract<Item, null | undefined>>[]>;
+  encryptMany(
+    items: readonly (VaultEncryptItem | null | undefined)[],
+    keyContext: KeyContext,
+    associatedData?: AssociatedData,
+    options?: EncryptManyOptions,
+  ): Promise<ItemResult<string | null | undefined>[]> {
     return this.#messages.encryptMany(items, keyContext, associatedData, options);
   }
 
   /**
    * Decrypts many ciphertexts of any layouts. Each data key is asked for once.
    *
-   * @param items - ciphertexts, or `{ ciphertext, associatedData }` for associated data of their own
+   * @param items - ciphertexts, or `{ ciphertext, associatedData }` for associated data of their own; null and undefined
+   *   as for {@link encryptMany}
    * @param associatedData - of all items that have none of their own
    * @returns one result per item, in order; a failed item does not stop the others
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; the signal's reason. What `decrypt` throws for one
    *   ciphertext is that item's error.
    */
-  decryptMany(
-    items: readonly DecryptItem[],
+  decryptMany<Item extends DecryptItem | null | undefined>(
+    items: readonly Item[],
     associatedData: AssociatedData,
-    options: DecryptOptions & { readonly as: "bytes" },
-  ): Promise<ItemResult<Bytes>[]>;
-  decryptMany(
-    items: readonly DecryptItem[],
+    options: DecryptManyOptions & { readonly as: "bytes" },
+  ): Promise<ItemResult<Bytes | Extract<Item, null | undefined>>[]>;
+  decryptMany<Item extends DecryptItem | null | undefined>(
+    items: readonly Item[],
     associatedData?: AssociatedData,
-    options?: DecryptOptions & { readonly as?: "text" | undefined },
-  ): Promise<ItemResult<string>[]>;
+    options?: DecryptManyOptions & { readonly as?: "text" | undefined },
+  ): Promise<ItemResult<string | Extract<Item, null | undefined>>[]>;
   decryptMany(
-    items: readonly DecryptItem[],
+    items: readonly (DecryptItem | null | undefined)[],
     associatedData?: AssociatedData,
-    options?: DecryptOptions,
-  ): Promise<ItemResult<string | Bytes>[]> {
+    options?: DecryptManyOptions,
+  ): Promise<ItemResult<string | Bytes | null | undefined>[]> {
     return this.#messages.decryptMany(items, associatedData, options);
   }
 

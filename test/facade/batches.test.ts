@@ -206,3 +206,32 @@ test("keys that a batch asks for after the vault was disposed of go with the bat
   expect(keys.count("createDecrypt")).toBe(20);
   expect(keys.handedOut.filter((key) => !key.isDisposed)).toEqual([]);
 });
+
+test("null and undefined pass through at their index, and cost nothing", async () => {
+  const { vault, keys } = newVault();
+  const items = [null, "a", undefined, { data: "b" }, null];
+  const sealed = await vault.encryptMany(items, CONTEXT);
+  const texts = sealed.map((result) => (result.ok ? result.value : "failed"));
+  expect(texts).toEqual([null, expect.any(String), undefined, expect.any(String), null]);
+  const opened = await vault.decryptMany(texts);
+  expect(outcomes(opened)).toEqual([null, "a", undefined, "b", null]);
+  expect(outcomes(await vault.decryptMany([null, texts[1]], "", { as: "bytes" }))).toEqual([
+    null,
+    Uint8Array.of(97),
+  ]);
+  keys.requests.length = 0;
+  expect(outcomes(await vault.encryptMany([null, undefined], CONTEXT))).toEqual([null, undefined]);
+  expect(keys.requests).toEqual([]);
+});
+
+test("with nullish: refuse they are errors at their index; no other word is taken", async () => {
+  const { vault } = newVault();
+  const refuse = { nullish: "refuse" } as const;
+  const sealed = outcomes(await vault.encryptMany([null, "a", undefined], CONTEXT, "", refuse));
+  expect(sealed).toEqual(["ERR_INVALID_ARGUMENT", expect.any(String), "ERR_INVALID_ARGUMENT"]);
+  const opened = await vault.decryptMany([undefined, sealed[1] as string], "", refuse);
+  expect(outcomes(opened)).toEqual(["ERR_INVALID_ARGUMENT", "a"]);
+  const wrong = { nullish: "skip" } as never;
+  expect(await rejectionOf(() => vault.encryptMany(["a"], CONTEXT, "", wrong))).toBeInstanceOf(RangeError);
+  expect(await rejectionOf(() => vault.decryptMany([], "", wrong))).toBeInstanceOf(RangeError);
+});
