@@ -56,6 +56,15 @@ describe("the built package", () => {
     expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
+  test("declares no type that TypeScript 5.2 lacks: arrays with the type of their memory", () => {
+    const declarations = globSync("dist/**/*.d.ts", { cwd: ROOT });
+    expect(declarations.length).toBeGreaterThan(MODULES.length - 1);
+    const generic = declarations.filter((path) =>
+      /\bUint8Array</.test(readFileSync(join(ROOT, path), "utf8").replaceAll(/\/\*.*?\*\//gs, "")),
+    );
+    expect(generic).toEqual([]);
+  });
+
   test("packs every file that package.json names", () => {
     const packed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
       cwd: ROOT,

@@ -17,10 +17,10 @@ import {
   parseNativeHeader,
   shapeOfChunks,
 } from "../native/format.ts";
-import { holdsTooMuch, type LayoutRow } from "./parts.ts";
+import { holdsTooMuch, type TypedRow } from "./parts.ts";
 
 /** `header salt[24] commitment[32] chunks` */
-export const NATIVE = {
+export const NATIVE: TypedRow<"native", true, true> = {
   name: "native",
   isWritable: true,
   commits: true,
@@ -50,4 +50,4 @@ export const NATIVE = {
   join: ({ keyBlob, nonce, ciphertext, tag }) =>
     concatBytes(encodeNativeHeader(keyBlob), nonce, tag, ciphertext),
   plaintextBytes: ({ ciphertext }) => shapeOfChunks(ciphertext.length).plaintextBytes,
-} as const satisfies LayoutRow;
+};

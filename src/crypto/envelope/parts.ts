@@ -70,6 +70,14 @@ export interface LayoutRow {
   frame?(keyBlob: Uint8Array): EnvelopeFrame;
 }
 
+/** A row with what the types of layouts follow from. Named, so that declarations do not spell a row out. */
+export interface TypedRow<Name extends string, IsWritable extends boolean, IsChunked extends boolean>
+  extends LayoutRow {
+  readonly name: Name;
+  readonly isWritable: IsWritable;
+  readonly isChunked: IsChunked;
+}
+
 /** Of an envelope that holds more than is read at once. */
 export function holdsTooMuch(): VaultError {
   return new VaultError("ERR_ENVELOPE_TOO_LARGE", `ciphertext holds more than ${PLAINTEXT_BYTES_MAX} bytes`);

@@ -23,6 +23,7 @@ import {
   type LayoutRow,
   malformed,
   type SplitEnvelope,
+  type TypedRow,
 } from "./parts.ts";
 
 /** Where the parts of a layout stand. */
@@ -38,14 +39,14 @@ interface Shape {
 }
 
 /** `L(n) blob[n] nonce[12] ciphertext tag[16]` */
-export const LEB_FIRST = {
+export const LEB_FIRST: TypedRow<"leb-first", true, false> = {
   name: "leb-first",
   isWritable: true,
   ...rowOf({ name: "leb-first", nonceBytes: NONCE_BYTES, lengthAt: 0, isBlobFirst: true, isBlobText: false }),
-} as const;
+};
 
 /** `nonce[12] tag[16] L(n) blob[n] ciphertext` */
-export const IV12 = {
+export const IV12: TypedRow<"iv12", true, false> = {
   name: "iv12",
   isWritable: true,
   ...rowOf({
@@ -55,10 +56,10 @@ export const IV12 = {
     isBlobFirst: false,
     isBlobText: false,
   }),
-} as const;
+};
 
 /** `nonce[12] tag[16] L(n) base64(blob)[n] ciphertext` */
-export const DOTNET = {
+export const DOTNET: TypedRow<"dotnet", true, false> = {
   name: "dotnet",
   isWritable: true,
   ...rowOf({
@@ -68,10 +69,10 @@ export const DOTNET = {
     isBlobFirst: false,
     isBlobText: true,
   }),
-} as const;
+};
 
 /** `nonce[32] tag[16] L(n) blob[n] ciphertext`: read only. */
-export const IV32 = {
+export const IV32: TypedRow<"iv32", false, false> = {
   name: "iv32",
   isWritable: false,
   ...rowOf({
@@ -81,7 +82,7 @@ export const IV32 = {
     isBlobFirst: false,
     isBlobText: false,
   }),
-} as const;
+};
 
 /** What follows from where the parts stand. */
 function rowOf(shape: Shape) {
