@@ -46,6 +46,9 @@ export const VAULT_ERROR_CODES = [
   "ERR_KV_CONTEXT_DIFFERS",
   "ERR_KV_NOT_DELETED",
   "ERR_CURSOR_INVALID",
+  // API keys and webhooks
+  "ERR_API_KEY_NOT_FOUND",
+  "ERR_WEBHOOK_NOT_FOUND",
   // the embedded vault
   "ERR_ROOT_KEY_MISSING",
   "ERR_ROOT_KEY_INVALID",

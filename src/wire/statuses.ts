@@ -49,6 +49,8 @@ export const WIRE_ERRORS: Readonly<Record<VaultErrorCode, WireError>> = {
   ERR_KV_CONTEXT_DIFFERS: { status: 409 },
   ERR_KV_NOT_DELETED: { status: 409 },
   ERR_CURSOR_INVALID: { status: 400 },
+  ERR_API_KEY_NOT_FOUND: { status: 404 },
+  ERR_WEBHOOK_NOT_FOUND: { status: 404 },
   ERR_ROOT_KEY_MISSING: { status: 500 },
   ERR_ROOT_KEY_INVALID: { status: 500 },
   ERR_ROOT_KEY_WRONG: { status: 500 },

@@ -121,6 +121,7 @@ test("foreign and altered ciphertexts, wrong root keys and damaged files", async
     [["decrypt", noKeks.toString("base64")], 3, "ERR_KEY_BLOB_MALFORMED"],
     [["decrypt", SAMPLE_ENVELOPES.iv12], 3, "ERR_KEY_BLOB_MALFORMED"],
     [["decrypt", ciphertext, "--environment", "other"], 2, "ERR_KEY_NOT_FOUND"],
+    [["api-keys", "revoke", "key_none"], 2, "ERR_API_KEY_NOT_FOUND"],
     [["kv", "get", "db"], 2, "ERR_ROOT_KEY_WRONG", { env: { COFFER_ROOT_KEY: key } }],
     [["kv", "get", "db"], 2, "ERR_ROOT_KEY_INVALID", { env: { COFFER_ROOT_KEY: CANARY } }],
     [list("vault.db", "--root-key-file", path("bad.key")), 2, "ERR_ROOT_KEY_INVALID"],

@@ -145,6 +145,11 @@ test("[API-4] a revoked key is refused at once by a second server on the same fi
   expect([await status(one), await status(two)]).toEqual([401, 401]);
 });
 
+test("an API key that does not exist is not called a KEK", async () => {
+  const { host } = await startServer();
+  await expect(host.apiKeys.revoke("key_none")).rejects.toMatchObject({ code: "ERR_API_KEY_NOT_FOUND" });
+});
+
 describe("constraints", () => {
   let bound: string;
   let theirs: { id: string; name: string; encrypted_keys: string };

@@ -139,7 +139,7 @@ test("[EVT-12] several webhooks get their own; a removed one gets nothing more; 
   await session.kv.createKv({ name: "b", value: "v", keyContext: CONTEXT });
   await worker.deliverDue();
   expect([one.received.length, two.received.length, three.received.length]).toEqual([0, 2, 0]);
-  await expect(host.webhooks.remove(env, id)).rejects.toMatchObject({ code: "ERR_KEY_NOT_FOUND" });
+  await expect(host.webhooks.remove(env, id)).rejects.toMatchObject({ code: "ERR_WEBHOOK_NOT_FOUND" });
 });
 
 test("[EVT-13] [EVT-14] tries again ever more rarely, gives up after 12, and is revived", async () => {

@@ -31,6 +31,7 @@ export const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>>
     "with --expect-context the context must be exactly the one of the ciphertext",
   ],
   ERR_KEY_NOT_FOUND: ["`coffer keys list` shows the KEKs; the vault or its --environment may be another one"],
+  ERR_API_KEY_NOT_FOUND: ["`coffer api-keys list` shows the API keys and their ids"],
   ERR_KEY_DISABLED: ["`coffer keys enable KEK` puts it back into use"],
   ERR_KEY_DESTROYED: ["`coffer keys rotate KEK` makes a version for new data; the old data stays lost"],
   ERR_KV_NOT_FOUND: [

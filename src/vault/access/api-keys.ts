@@ -125,13 +125,13 @@ export class ApiKeys {
   /**
    * Revokes a key: from now on no server takes it. Revoking twice is the same.
    *
-   * @throws VaultError ERR_KEY_NOT_FOUND
+   * @throws VaultError ERR_API_KEY_NOT_FOUND
    */
   async revoke(id: string): Promise<ApiKeyInfo> {
     return this.#database.write(async (sql) => {
       await sql.run("UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", this.#now(), id);
       const row = await sql.get("SELECT * FROM api_keys WHERE id = ?", id);
-      if (row === undefined) throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such API key");
+      if (row === undefined) throw new VaultError("ERR_API_KEY_NOT_FOUND", "there is no such API key");
       await sql.raise("api_keys");
       return apiKeyInfo(row);
     });

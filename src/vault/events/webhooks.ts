@@ -140,7 +140,7 @@ export class Webhooks {
     });
   }
 
-  /** Ends a webhook; what it is owed is dropped. @throws VaultError ERR_KEY_NOT_FOUND */
+  /** Ends a webhook; what it is owed is dropped. @throws VaultError ERR_WEBHOOK_NOT_FOUND */
   async remove(environmentId: string, id: string, options: WriteOptions = {}): Promise<void> {
     await this.#writes.write(async (sql) => {
       const changed = await sql.run(
@@ -149,7 +149,7 @@ export class Webhooks {
         id,
         environmentId,
       );
-      if (changed === 0) throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such webhook");
+      if (changed === 0) throw new VaultError("ERR_WEBHOOK_NOT_FOUND", "there is no such webhook");
       await sql.run("DELETE FROM webhook_deliveries WHERE webhook_id = ? AND state = 'pending'", id);
       return true;
     }, options);
