@@ -17,6 +17,7 @@ import { checkDependencyRanges, checkImportTable, type PackageManifest } from ".
 import { checkLockFile, checkTexts } from "./repository/texts.ts";
 import { ROOT } from "./root.ts";
 import { type RunOptions, runNode } from "./run.ts";
+import { checkSizes } from "./sizes/check.ts";
 import type { Step } from "./steps.ts";
 
 /** biome paints its output whatever it is written to. */
@@ -48,6 +49,7 @@ export const CHECK_STEPS: readonly Step[] = [
     name: "imports: no feature that a supported engine lacks",
     run: () => checkEngines(ROOT).map(formatViolation),
   },
+  { name: "sizes: no import grows beyond its limit", run: () => checkSizes(ROOT) },
   {
     name: "package: README's imports are exported, dependencies are ranges",
     run: () => {

@@ -1,0 +1,35 @@
+/**
+ * What applications import of coffer, and how large each may become.
+ *
+ * Owns the table of parts and their limits. Must not know how a bundle is measured.
+ *
+ * @module
+ */
+
+/** One use of coffer in a browser or on an edge runtime. */
+export interface Part {
+  /** As README's table shows it. */
+  readonly name: string;
+  readonly code: string;
+  /** Bytes, minified and gzipped, that a change may not exceed: what was measured, and a little room. */
+  readonly bytesMax: number;
+}
+
+/** The parts, as README has them. */
+export const PARTS: readonly Part[] = [
+  {
+    name: "`localEncrypt`, `localDecrypt`",
+    code: 'export { localEncrypt, localDecrypt } from "coffer/crypto";',
+    bytesMax: 33_000,
+  },
+  {
+    name: "native format: one-shot and streams",
+    code: 'export { nativeEncrypt, nativeDecrypt, encryptStream, decryptStream } from "coffer/crypto";',
+    bytesMax: 29_000,
+  },
+  { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 57_000 },
+  { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 5_500 },
+  { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 5_000 },
+  { name: "`verifyWebhook`", code: 'export { verifyWebhook } from "coffer";', bytesMax: 9_000 },
+  { name: "`coffer/errors`", code: 'export * from "coffer/errors";', bytesMax: 1_100 },
+];
