@@ -210,6 +210,7 @@ export class Vault extends VaultDocuments {
   /**
    * Encrypts a stream of bytes of any length into the native format, under a fresh data key.
    *
+   * @param options.signal - an abort ends the stream whenever it comes: both sides fail with its reason
    * @returns a transform of `Uint8Array`s, to pipe through. It fails with what `encrypt` throws, and what fails or is
    *   aborted leaves an envelope that is not accepted as a whole one
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED (all

@@ -55,10 +55,12 @@ export type MakeDataKey = <T>(use: (key: WrappedDataKeyInput) => T) => T | Promi
 export interface NativeStreamOptions {
   /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;
+  /** Ends the stream, whenever it is aborted: both sides fail with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Names of {@link NativeStreamOptions}. */
-export const NATIVE_STREAM_OPTIONS = optionNames<NativeStreamOptions>({ provider: true });
+export const NATIVE_STREAM_OPTIONS = optionNames<NativeStreamOptions>({ provider: true, signal: true });
 
 /** Chunks that are handed on together: 1 MiB. More bought nothing; fewer cost a turn of the stream each. */
 const RUN_CHUNKS = 64;
@@ -89,9 +91,12 @@ export function encryptStream(
 ): ByteTransform {
   const context = nativeContext(associatedDataBytes(associatedData));
   const held = typeof key === "function" ? undefined : { keyBlob: keyBlobOf(key), ...holdDataKey(key) };
+  const { signal } = options;
   let writer: ChunkWriter | undefined;
+  const ending = new StreamEnding(signal, () => writer?.dispose());
   return new TransformStream<Uint8Array, Bytes>({
     async start(controller) {
+      ending.obey(controller);
       const provider = await providers.async(options.provider);
       const salt = randomBytes(NATIVE_SALT_BYTES);
       const begin = (dataKey: DataKeyInput, keyBlob: Uint8Array): Bytes => {
@@ -106,13 +111,20 @@ export function encryptStream(
             ? await (key as MakeDataKey)((made) => begin(made, keyBlobOf(made)))
             : begin(held.key, held.keyBlob),
         );
+        signal?.throwIfAborted();
+      } catch (error) {
+        ending.end();
+        throw error;
       } finally {
         held?.release();
       }
     },
-    transform: (bytes) => writer!.write(checkBytes(bytes)),
-    flush: () => writer!.end(),
-    cancel: () => writer?.dispose(),
+    transform: (bytes) => ending.during(() => writer!.write(checkBytes(bytes))),
+    async flush() {
+      await ending.during(() => writer!.end());
+      ending.end();
+    },
+    cancel: () => ending.end(),
   });
 }
 
@@ -135,39 +147,92 @@ export function decryptStream(
 ): ByteTransform {
   const context = nativeContext(associatedDataBytes(associatedData));
   const held = typeof key === "function" ? undefined : holdDataKey(key);
-  const { provider: providerName } = options;
+  const { provider: providerName, signal } = options;
   const head = new HeadReader();
   let reader: ChunkReader | undefined;
+  const ending = new StreamEnding(signal, () => {
+    held?.release();
+    reader?.dispose();
+  });
+  const read = async (given: Uint8Array, controller: TransformStreamDefaultController<Bytes>) => {
+    let bytes = checkBytes(given);
+    if (reader === undefined) {
+      const rest = head.take(bytes);
+      if (rest === undefined) return;
+      bytes = rest;
+      const parts = head.parts();
+      const provider = await providers.async(providerName);
+      const recover = (dataKey: DataKeyInput): MessageKey =>
+        recoverMessageKey(provider, dataKey, parts, context);
+      const message = await (typeof key === "function"
+        ? key(parts.encryptedKeys, recover)
+        : recover(held!.key));
+      held?.release();
+      reader = new ChunkReader(message, (out) => controller.enqueue(out));
+    }
+    await reader.write(bytes);
+  };
   return new TransformStream<Uint8Array, Bytes>({
-    async transform(given, controller) {
-      let bytes = checkBytes(given);
-      if (reader === undefined) {
-        const rest = head.take(bytes);
-        if (rest === undefined) return;
-        bytes = rest;
-        const parts = head.parts();
-        const provider = await providers.async(providerName);
-        const recover = (dataKey: DataKeyInput): MessageKey =>
-          recoverMessageKey(provider, dataKey, parts, context);
-        const message = await (typeof key === "function"
-          ? key(parts.encryptedKeys, recover)
-          : recover(held!.key));
-        held?.release();
-        reader = new ChunkReader(message, (out) => controller.enqueue(out));
-      }
-      await reader.write(bytes);
+    // Async: the stream fails then, and not the call that makes it.
+    async start(controller) {
+      ending.obey(controller);
     },
+    transform: (given, controller) => ending.during(() => read(given, controller)),
     async flush() {
       // Throws what is wrong with a head that never came to its end.
       held?.release();
       if (reader === undefined) head.end();
-      else await reader.end();
+      else await ending.during(() => reader!.end());
+      ending.end();
     },
-    cancel() {
-      held?.release();
-      reader?.dispose();
-    },
+    cancel: () => ending.end(),
   });
+}
+
+/** Ends a stream when its signal is aborted, and lets go of its key then: at once, or when the write under way is over. */
+class StreamEnding {
+  readonly #signal: AbortSignal | undefined;
+  readonly #dispose: () => void;
+  #controller: TransformStreamDefaultController<Bytes> | undefined;
+  #isBusy = false;
+
+  constructor(signal: AbortSignal | undefined, dispose: () => void) {
+    this.#signal = signal;
+    this.#dispose = dispose;
+  }
+
+  /** From now on an abort ends the stream. @throws the signal's reason */
+  obey(controller: TransformStreamDefaultController<Bytes>): void {
+    this.#signal?.throwIfAborted();
+    this.#controller = controller;
+    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** Runs a write. @throws the signal's reason if it was aborted meanwhile */
+  async during(write: () => Promise<void>): Promise<void> {
+    this.#isBusy = true;
+    try {
+      await write();
+      this.#signal?.throwIfAborted();
+    } catch (error) {
+      this.end();
+      throw error;
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  /** The stream is over: lets go of everything. */
+  end(): void {
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#dispose();
+  }
+
+  readonly #onAbort = (): void => {
+    this.#controller?.error(this.#signal!.reason);
+    // A write that is under way has the key; it ends when it sees the abort.
+    if (!this.#isBusy) this.end();
+  };
 }
 
 type HandOn = (bytes: Bytes) => void;
