@@ -37,6 +37,7 @@ import {
 } from "../crypto/local.ts";
 import type { FindDataKey } from "../crypto/native/stream.ts";
 import { decryptFailed, VaultError } from "../errors.ts";
+import { batchSize } from "../keys/batch-calls.ts";
 import { decryptBatch, encryptBatch, type UseLeasedKey, type VaultEncryptItem } from "../keys/batches.ts";
 import { DataKeyCache } from "../keys/data-key-cache.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
@@ -173,7 +174,11 @@ export class VaultMessages {
       const expected = expectedContext(options);
       return await aroundNullish(items, options, (present) =>
         decryptBatch(
-          (encryptedKeys, work, callOptions) => this.#withKey(encryptedKeys, work, callOptions),
+          {
+            size: batchSize(this.#keys.unwrapMany !== undefined),
+            use: (encryptedKeys, work, callOptions) =>
+              this.#cache.useMany(this.#keys, encryptedKeys, work, callOptions),
+          },
           present,
           associatedData,
           this.withPolicy(options),

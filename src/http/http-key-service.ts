@@ -1,20 +1,31 @@
 /**
  * The KeyService port over HTTP: WorkOS's API or a coffer server's.
  *
- * Owns the operations on data keys and the checks of their answers. Must not know how requests are sent.
+ * Owns the operations on data keys and the checks of their answers; batches are in key-batches.ts. Must not know how requests
+ * are sent.
  *
  * @module
  */
-import { decodeBase64 } from "../base/base64.ts";
-import { type Bytes, equalBytes } from "../base/bytes.ts";
+import { decodeBase64, encodeBase64 } from "../base/base64.ts";
+import { equalBytes } from "../base/bytes.ts";
+import type { ItemResult } from "../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../crypto/keys/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
-import { VaultError, type VaultErrorCode } from "../errors.ts";
-import type { CallOptions, KeyService } from "../keys/key-service.ts";
-import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf, type Wire } from "../wire/bodies.ts";
-import { KNOWN_CODES } from "./refusals.ts";
-import { serviceWords } from "./service-words.ts";
+import { VaultError } from "../errors.ts";
+import { eachItem, wrappedOf } from "../keys/batch-calls.ts";
+import type { CallOptions, KeyService, WrappedDataKey } from "../keys/key-service.ts";
+import { BATCH_GROUPS_AT_ONCE } from "../keys/limits.ts";
+import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf } from "../wire/bodies.ts";
+import {
+  answeredBlob,
+  type BatchItem,
+  checkItems,
+  checkSameDataKey,
+  dataKeyIdOf,
+  sendKeyBatch,
+  wrappedFromWire,
+} from "./key-batches.ts";
 import type { Transport } from "./transport.ts";
 
 /** What WorkOS's status means where a wrapped key was sent; only with its own words for it. */
@@ -27,12 +38,19 @@ export class HttpKeyService implements KeyService {
   readonly #transport: Transport;
   /** Absent where it is known from the start that the service is no coffer server: others cannot rewrap by themselves. */
   readonly createRewrap?: NonNullable<KeyService["createRewrap"]>;
+  readonly rewrapMany?: NonNullable<KeyService["rewrapMany"]>;
 
   constructor(transport: Transport) {
     this.#transport = transport;
     this.id = `http:${transport.id}`;
-    if (transport.toldExtensions !== false)
+    if (transport.toldExtensions !== false) {
       this.createRewrap = (request, options) => this.#rewrap(request, options);
+      this.rewrapMany = ({ encryptedKeys }, options) =>
+        this.#rewraps(
+          checkItems(encryptedKeys, (keys) => keys),
+          options,
+        );
+    }
   }
 
   async createDataKey(
@@ -93,31 +111,118 @@ export class HttpKeyService implements KeyService {
     });
   }
 
-  async #rewrap(request: { readonly encryptedKeys: string }, options: CallOptions = {}): Promise<DataKey> {
-    const { encryptedKeys } = request;
-    const { signal } = options;
-    keyBlobFromText(encryptedKeys);
+  /** A batch where the service has batches; else one after another, so that there is one way to ask. */
+  async unwrapMany(
+    request: { readonly keys: readonly string[] },
+    { signal }: CallOptions = {},
+  ): Promise<ItemResult<DataKey>[]> {
+    const items = checkItems(request.keys, (keys) => keys);
+    if (!(await this.#transport.hasExtensions(signal)))
+      return eachItem(request.keys, BATCH_GROUPS_AT_ONCE, (keys) => this.createDecrypt({ keys }, { signal }));
+    return sendKeyBatch(this.#transport, {
+      operation: "decrypts",
+      items,
+      body: (keys) => ({ keys }),
+      read: (wire, keys, keyBlob) => {
+        const id = textOf(wire.id, "id");
+        const told = dataKeyIdOf(keyBlob);
+        if (told !== undefined && told !== id) throw badResponse("it is for another data key");
+        const dataKey = textOf(wire.data_key, "data_key");
+        return makeDataKey({ id, dataKey, encryptedKeys: keys, keyBlob, context: contextOf(wire.context) });
+      },
+      codes: BLOB_CODES,
+      signal,
+    });
+  }
+
+  async rekeyMany(
+    request: { readonly items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[] },
+    { signal }: CallOptions = {},
+  ): Promise<ItemResult<WrappedDataKey>[]> {
+    const checked = checkItems(request.items, (item) => item.encryptedKeys);
+    if (!(await this.#transport.hasExtensions(signal))) {
+      return eachItem(request.items, BATCH_GROUPS_AT_ONCE, async (item) =>
+        wrappedOf(await this.createRekey(item, { signal })),
+      );
+    }
+    return sendKeyBatch(this.#transport, {
+      operation: "rekeys",
+      items: checked,
+      body: (items) => ({
+        items: items.map((item) => ({ context: item.context, encrypted_keys: item.encryptedKeys })),
+      }),
+      read: (wire, item) => {
+        const wrapped = wrappedFromWire(wire);
+        checkContext(wrapped.context, canonicalContext(item.context).bytes);
+        return wrapped;
+      },
+      codes: { ...BLOB_CODES, ...CONTEXT_CODES },
+      signal,
+    });
+  }
+
+  async #oneByOne(
+    { context, count }: { readonly context: KeyContext; readonly count: number },
+    options: CallOptions,
+  ): Promise<DataKey[]> {
+    const made: DataKey[] = [];
+    try {
+      while (made.length < count) made.push(await this.createDataKey({ context }, options));
+      return made;
+    } catch (error) {
+      for (const key of made) key.dispose();
+      throw error;
+    }
+  }
+
+  async #rewraps(
+    items: readonly BatchItem<string>[],
+    { signal }: CallOptions = {},
+  ): Promise<ItemResult<WrappedDataKey>[]> {
     if (!(await this.#transport.hasExtensions(signal))) {
       throw new VaultError("ERR_UNSUPPORTED", "this service cannot rewrap");
     }
-    return this.#transport.send({
-      method: "POST",
-      path: ["coffer", "v1", "keys", "rewraps"],
-      isRepeatable: true,
-      body: { encrypted_keys: [encryptedKeys] },
+    return sendKeyBatch(this.#transport, {
+      operation: "rewraps",
+      items,
+      body: (keys) => ({ encrypted_keys: keys }),
+      read: (wire, _, keyBlob) => {
+        const wrapped = wrappedFromWire(wire);
+        checkSameDataKey(keyBlob, wrapped.keyBlob);
+        return wrapped;
+      },
       codes: BLOB_CODES,
       signal,
+    });
+  }
+
+  async #rewrap(request: { readonly encryptedKeys: string }, options: CallOptions = {}): Promise<DataKey> {
+    const items = checkItems([request.encryptedKeys], (keys) => keys);
+    if (!items[0]!.keyBlob.ok) throw items[0]!.keyBlob.error;
+    const [result] = await this.#rewraps(items, options);
+    if (!result!.ok) throw result!.error;
+    // The answer tells no key: the caller of a rewrap has it, or needs only the wrapped form.
+    return wrappedOnly(result!.value);
+  }
+
+  async createDataKeys(
+    request: { readonly context: KeyContext; readonly count: number },
+    { signal }: CallOptions = {},
+  ): Promise<DataKey[]> {
+    if (!(await this.#transport.hasExtensions(signal))) return this.#oneByOne(request, { signal });
+    const context = canonicalContext(request.context);
+    return this.#transport.send({
+      method: "POST",
+      path: ["coffer", "v1", "keys", "data-keys"],
+      isRepeatable: true,
+      body: { context: contextObject(context), count: request.count },
+      codes: CONTEXT_CODES,
+      signal,
       read: (body) => {
-        const { results } = objectOf(body, "results");
-        if (!Array.isArray(results) || results.length !== 1) throw badResponse("it has not one result");
-        const result = objectOf(results[0], "result");
-        if (result.error !== undefined) throw itemError(result, encryptedKeys);
-        // The answer tells no key: the caller of a rewrap has it, or needs only the wrapped form.
-        return wrappedOnly(
-          textOf(result.id, "id"),
-          textOf(result.encrypted_keys, "encrypted_keys"),
-          contextOf(result.context),
-        );
+        const { data } = objectOf(body, "data keys");
+        if (!Array.isArray(data) || data.length !== request.count)
+          throw badResponse("it has not as many data keys as were asked for");
+        return data.map((one) => readDataKey(one, context.bytes));
       },
     });
   }
@@ -125,11 +230,15 @@ export class HttpKeyService implements KeyService {
 
 function readDataKey(body: unknown, context: Uint8Array): DataKey {
   const wire = dataKeyFromWire(body);
-  // A service that answers another context's key would make this process encrypt for that context.
-  if (wire.context === undefined || !equalBytes(canonicalContext(wire.context).bytes, context)) {
+  checkContext(wire.context, context);
+  return makeDataKey({ ...wire, keyBlob: answeredBlob(wire.encryptedKeys) });
+}
+
+/** A service that answers another context's key would make this process encrypt for that context. */
+function checkContext(told: KeyContext | undefined, context: Uint8Array): void {
+  if (told === undefined || !equalBytes(canonicalContext(told).bytes, context)) {
     throw badResponse("it is for another context");
   }
-  return makeDataKey({ ...wire, keyBlob: answeredBlob(wire.encryptedKeys) });
 }
 
 function makeDataKey(wire: {
@@ -149,29 +258,9 @@ function makeDataKey(wire: {
   }
 }
 
-function wrappedOnly(id: string, encryptedKeys: string, context: KeyContext): DataKey {
-  const keyBlob = answeredBlob(encryptedKeys);
+function wrappedOnly({ id, keyBlob, context }: WrappedDataKey): DataKey {
+  const encryptedKeys = encodeBase64(keyBlob);
   const wrapped = new DataKey({ id, key: new Uint8Array(KEY_BYTES), encryptedKeys, keyBlob, context });
   wrapped.dispose();
   return wrapped;
-}
-
-/** The bytes of a wrapped key that the service answered. */
-function answeredBlob(encryptedKeys: string): Bytes {
-  try {
-    return keyBlobFromText(encryptedKeys);
-  } catch {
-    throw badResponse("encrypted_keys is not a wrapped data key");
-  }
-}
-
-function itemError(result: Wire, encryptedKeys: string): VaultError {
-  const { code } = result;
-  const words = serviceWords(result, [encryptedKeys]);
-  const isKnown = typeof code === "string" && KNOWN_CODES.has(code);
-  return new VaultError(
-    isKnown ? (code as VaultErrorCode) : "ERR_SERVICE_REJECTED",
-    words === undefined ? "the service refused the request" : `the service refused the request: ${words}`,
-    words === undefined ? {} : { serviceMessage: words },
-  );
 }

@@ -45,12 +45,16 @@ export type VaultEncryptItem =
 /** Runs work with a held data key of a context, and lets go of it afterwards. */
 export type UseLeasedKey = <T>(context: KeyContext, work: (held: LeasedKey) => Promise<T>) => Promise<T>;
 
-/** Runs work with the data key of a wrapped form, which it must not keep. */
-export type UseDataKey = <T>(
-  encryptedKeys: string,
-  work: (key: DataKey) => T | Promise<T>,
-  options: CallOptions,
-) => Promise<T>;
+/** Runs work with the data keys of some wrapped forms, which it must not keep. */
+export interface UseDataKeys {
+  /** Wrapped forms that go into one call. */
+  readonly size: number;
+  readonly use: (
+    encryptedKeys: readonly string[],
+    work: (key: DataKey, index: number) => Promise<void>,
+    options: CallOptions,
+  ) => Promise<ItemResult<void>[]>;
+}
 
 /**
  * Encrypts many messages, with one data key per context (more only where a lease's budget ends).
@@ -115,7 +119,7 @@ export async function encryptBatch(
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; the signal's reason
  */
 export async function decryptBatch(
-  useDataKey: UseDataKey,
+  useDataKeys: UseDataKeys,
   items: readonly DecryptItem[],
   associatedData: AssociatedData,
   options: LocalDecryptOptions & CallOptions,
@@ -139,28 +143,34 @@ export async function decryptBatch(
     if (group === undefined) groups.set(id, [index]);
     else group.push(index);
   }
-  await forEachGroup([...groups], options, async ([encryptedKeys, indexes]) => {
-    const opened = await resultOfLater(
-      useDataKey(
-        encryptedKeys,
-        async (key) => {
-          check(key);
-          const { layout } = envelopes.get(indexes[0]!)!;
-          const subset = indexes.map((index) => prepared[index]!);
-          const fast = isFrameLayout(layout)
-            ? openMany(envelopeKeyOf(key), subset, layout, as, options.provider)
-            : failuresOf(subset);
-          for (const [n, index] of indexes.entries()) {
-            const { associatedData: aad } = (prepared[index] as { value: Prepared<string> }).value;
-            results[index] =
-              fast[n] ??
-              (await resultOfLater(decryptEnvelope(envelopes.get(index)!, key, aad, as, options.provider)));
-          }
-        },
-        options,
-      ),
+  const shared = [...groups];
+  const parts = Array.from({ length: Math.ceil(shared.length / useDataKeys.size) }, (_, i) =>
+    shared.slice(i * useDataKeys.size, (i + 1) * useDataKeys.size),
+  );
+  await forEachGroup(parts, options, async (part) => {
+    const open = async (key: DataKey, n: number): Promise<void> => {
+      check(key);
+      const indexes = part[n]![1];
+      const { layout } = envelopes.get(indexes[0]!)!;
+      const subset = indexes.map((index) => prepared[index]!);
+      const fast = isFrameLayout(layout)
+        ? openMany(envelopeKeyOf(key), subset, layout, as, options.provider)
+        : failuresOf(subset);
+      for (const [n, index] of indexes.entries()) {
+        const { associatedData: aad } = (prepared[index] as { value: Prepared<string> }).value;
+        results[index] =
+          fast[n] ??
+          (await resultOfLater(decryptEnvelope(envelopes.get(index)!, key, aad, as, options.provider)));
+      }
+    };
+    const opened = await useDataKeys.use(
+      part.map(([encryptedKeys]) => encryptedKeys),
+      open,
+      options,
     );
-    if (!opened.ok) for (const index of indexes) results[index] = opened;
+    for (const [n, result] of opened.entries()) {
+      if (!result.ok) for (const index of part[n]![1]) results[index] = result;
+    }
   });
   return results;
 }

@@ -9,10 +9,12 @@
  */
 
 import { untilAborted } from "../base/concurrency.ts";
+import type { ItemResult } from "../base/item-result.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { type SharedEntry, SharedLru } from "../base/shared-lru.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { invalidRange } from "../errors.ts";
+import { unwrapKeys } from "./batch-calls.ts";
 import type { CallOptions, KeyService } from "./key-service.ts";
 import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT } from "./limits.ts";
 
@@ -82,7 +84,7 @@ export class DataKeyCache {
     options: CallOptions = {},
   ): Promise<T> {
     options.signal?.throwIfAborted();
-    const entry = this.#entryFor(service, encryptedKeys);
+    const entry = this.#entryFor(service, encryptedKeys, (keys) => unwrap(service, keys));
     this.#keys.hold(entry);
     try {
       // The request is shared, so a caller's signal ends its own wait only.
@@ -90,6 +92,51 @@ export class DataKeyCache {
     } finally {
       this.#keys.release(entry);
     }
+  }
+
+  /**
+   * Runs `work` with the data keys of several wrapped forms. What the cache has not is asked for in one batch.
+   *
+   * @param encryptedKeys - the wrapped forms, base64; at most as many as a batch of the service has items
+   * @param work - must not keep the key
+   * @returns what became of each, in order; failures of the service are never cached
+   */
+  async useMany<T>(
+    service: KeyService,
+    encryptedKeys: readonly string[],
+    work: (key: DataKey, index: number) => T | Promise<T>,
+    options: CallOptions = {},
+  ): Promise<ItemResult<T>[]> {
+    const missing: string[] = [];
+    let begin: (answer: ItemResult<DataKey>[] | Promise<ItemResult<DataKey>[]>) => void = () => {};
+    const batch = new Promise<ItemResult<DataKey>[]>((resolve) => {
+      begin = resolve;
+    });
+    const request = async (keys: string): Promise<DataKey> => {
+      const index = missing.push(keys) - 1;
+      return wantedOf((await batch)[index]!);
+    };
+    const entries = encryptedKeys.map((keys) => {
+      const entry = this.#entryFor(service, keys, request);
+      this.#keys.hold(entry);
+      return entry;
+    });
+    // Shared like the answer to one request: a caller's signal ends its own wait only.
+    begin(missing.length === 0 ? [] : unwrapKeys(service, missing, {}));
+    return Promise.all(
+      entries.map(async (entry, index) => {
+        try {
+          return {
+            ok: true as const,
+            value: await work(await untilAborted(entry.ready, options.signal), index),
+          };
+        } catch (error) {
+          return { ok: false as const, error: error as Error };
+        } finally {
+          this.#keys.release(entry);
+        }
+      }),
+    );
   }
 
   /**
@@ -126,7 +173,11 @@ export class DataKeyCache {
     this.#idByMark.clear();
   }
 
-  #entryFor(service: KeyService, encryptedKeys: string): SharedEntry<DataKey> {
+  #entryFor(
+    service: KeyService,
+    encryptedKeys: string,
+    request: (encryptedKeys: string) => Promise<DataKey>,
+  ): SharedEntry<DataKey> {
     const revocations = service.revocations?.();
     if (this.#revocations.get(service.id) !== revocations) {
       this.#keys.dropWhere((id) => id.endsWith(entryId(service.id, "")));
@@ -134,7 +185,7 @@ export class DataKeyCache {
     }
     const id = entryId(service.id, encryptedKeys);
     const entry = this.#keys.get(id);
-    if (entry === undefined) return this.#keys.add(id, unwrap(service, encryptedKeys));
+    if (entry === undefined) return this.#keys.add(id, request(encryptedKeys));
     this.#keys.touch(entry);
     return entry;
   }
@@ -143,6 +194,11 @@ export class DataKeyCache {
 /** The service's answer. One that throws at once has failed like any other. */
 async function unwrap(service: KeyService, encryptedKeys: string): Promise<DataKey> {
   return service.createDecrypt({ keys: encryptedKeys });
+}
+
+function wantedOf(result: ItemResult<DataKey>): DataKey {
+  if (result.ok) return result.value;
+  throw result.error;
 }
 
 /** Marks that may be kept for each entry, before all are forgotten: ciphertexts of one key differ in layout only. */

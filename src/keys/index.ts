@@ -7,7 +7,12 @@
 export type { ItemResult } from "../base/item-result.ts";
 export type { DecryptItem, EncryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
 export { DataKeyCache, type DataKeyCacheOptions } from "./data-key-cache.ts";
-export type { CallOptions, KeyService } from "./key-service.ts";
+export {
+  type CallOptions,
+  KEY_BATCH_ITEMS_MAX,
+  type KeyService,
+  type WrappedDataKey,
+} from "./key-service.ts";
 export { Lease, type LeaseEncryptOptions, takeLease } from "./lease.ts";
 export type { LeaseLimits } from "./lease-budget.ts";
 export type { LeaseOptions } from "./leased-key.ts";

@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { Bytes } from "../base/bytes.ts";
+import type { ItemResult } from "../base/item-result.ts";
 import { optionNames } from "../base/options.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
@@ -17,8 +19,20 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Items of one batch of a key service at most. As the API of a coffer server has it (docs/spec/key-service-api.md). */
+export const KEY_BATCH_ITEMS_MAX = 100;
+
 /** Names of {@link CallOptions}. */
 export const CALL_OPTIONS = optionNames<CallOptions>({ signal: true });
+
+/** A data key's wrapped form, as a service answers it where the key itself is not wanted. */
+export interface WrappedDataKey {
+  readonly id: string;
+  /** The wrapped data key; not to be changed. */
+  readonly keyBlob: Bytes;
+  /** The key context, where the service tells it. */
+  readonly context: KeyContext | undefined;
+}
 
 /** A service that issues data keys for key contexts and gives them back for their wrapped form. */
 export interface KeyService {
@@ -62,6 +76,41 @@ export interface KeyService {
    * @throws VaultError as `createDecrypt` and `createDataKey`
    */
   createRewrap?(request: { readonly encryptedKeys: string }, options?: CallOptions): Promise<DataKey>;
+
+  /**
+   * Unwraps several data keys at once: at most {@link KEY_BATCH_ITEMS_MAX}. Services without batches leave it out, as they
+   * do {@link rekeyMany} and {@link rewrapMany}; batch-calls.ts then asks for one after another.
+   *
+   * @returns one result per item, in order; the caller disposes of the keys. What `createDecrypt` throws about a wrapped
+   *   form is that item's error
+   * @throws VaultError what is wrong with the service or the request as a whole; the signal's reason
+   */
+  unwrapMany?(
+    request: { readonly keys: readonly string[] },
+    options?: CallOptions,
+  ): Promise<ItemResult<DataKey>[]>;
+
+  /** Wraps several data keys for other contexts at once, as {@link unwrapMany}; the keys themselves are not answered. */
+  rekeyMany?(
+    request: { readonly items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[] },
+    options?: CallOptions,
+  ): Promise<ItemResult<WrappedDataKey>[]>;
+
+  /** Wraps several data keys under the newest KEK versions of their contexts at once, as {@link unwrapMany}. */
+  rewrapMany?(
+    request: { readonly encryptedKeys: readonly string[] },
+    options?: CallOptions,
+  ): Promise<ItemResult<WrappedDataKey>[]>;
+
+  /**
+   * Makes several data keys for one context at once: at most {@link KEY_BATCH_ITEMS_MAX}. The caller disposes of them.
+   *
+   * @throws VaultError as `createDataKey`
+   */
+  createDataKeys?(
+    request: { readonly context: KeyContext; readonly count: number },
+    options?: CallOptions,
+  ): Promise<DataKey[]>;
 
   /**
    * A number that changes whenever any KEK of the service is disabled or destroyed, by whatever process; answers

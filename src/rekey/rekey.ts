@@ -10,14 +10,20 @@
 import { encodeBase64 } from "../base/base64.ts";
 import type { Bytes } from "../base/bytes.ts";
 import { EventLoopBreaks, forEachAtOnce, untilAborted } from "../base/concurrency.ts";
-import type { ItemResult } from "../base/item-result.ts";
+import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import { type OptionNames, optionNames } from "../base/options.ts";
-import { PARSE_OPTIONS, type ParseOptions, parseEnvelope } from "../crypto/envelope/envelope.ts";
+import {
+  PARSE_OPTIONS,
+  type ParsedEnvelope,
+  type ParseOptions,
+  parseEnvelope,
+} from "../crypto/envelope/envelope.ts";
 import { spliceEnvelope } from "../crypto/envelope/inspect.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../errors.ts";
-import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
+import { batchSize, rekeyKeys, rewrapKeys } from "../keys/batch-calls.ts";
+import { CALL_OPTIONS, type CallOptions, type KeyService, type WrappedDataKey } from "../keys/key-service.ts";
 
 /** Items of a batch that are under way at once unless told otherwise. Ours. */
 export const REKEY_CONCURRENCY_DEFAULT = 8;
@@ -36,7 +42,7 @@ export type { ItemResult };
 
 /** What `rekeyMany` and `rewrapMany` take. */
 export interface BatchOptions extends RekeyOptions {
-  /** Requests under way at once: 1 to 1,000, default 8. */
+  /** Requests under way at once, each of up to 100 wrapped keys where the service has batches: 1 to 1,000, default 8. */
   readonly concurrency?: number | undefined;
   /** Told after each item: items done and in all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
@@ -100,7 +106,8 @@ export async function rewrap(
 }
 
 /**
- * Rekeys many ciphertexts. Ciphertexts that share a wrapped key cost one request.
+ * Rekeys many ciphertexts, in the service's batches where it has any. A wrapped key that ciphertexts share is asked for
+ * once.
  *
  * @returns one result per ciphertext, in order; a failed item does not stop the others
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID; the signal's reason
@@ -113,9 +120,15 @@ export async function rekeyMany(
 ): Promise<ItemResult<string>[]> {
   const own = checkedContext(context);
   const { signal } = options;
-  return moveMany(ciphertexts, options, (encryptedKeys) =>
-    service.createRekey({ context: own, encryptedKeys }, { signal }),
-  );
+  return moveMany(ciphertexts, options, {
+    size: batchSize(service.rekeyMany !== undefined),
+    ask: (keys) =>
+      rekeyKeys(
+        service,
+        keys.map((encryptedKeys) => ({ context: own, encryptedKeys })),
+        { signal },
+      ),
+  });
 }
 
 /** Rewraps many ciphertexts, like {@link rekeyMany}, for services that can rewrap by themselves. */
@@ -124,13 +137,14 @@ export async function rewrapMany(
   ciphertexts: readonly string[],
   options: BatchOptions = {},
 ): Promise<ItemResult<string>[]> {
-  if (service.createRewrap === undefined) {
+  if (service.createRewrap === undefined && service.rewrapMany === undefined) {
     throw new VaultError("ERR_UNSUPPORTED", "this key service cannot rewrap by itself: use rekeyMany");
   }
   const { signal } = options;
-  return moveMany(ciphertexts, options, (encryptedKeys) =>
-    service.createRewrap!({ encryptedKeys }, { signal }),
-  );
+  return moveMany(ciphertexts, options, {
+    size: batchSize(service.rewrapMany !== undefined),
+    ask: (keys) => rewrapKeys(service, keys, { signal }),
+  });
 }
 
 type Wrap = (encryptedKeys: string) => Promise<DataKey>;
@@ -145,44 +159,74 @@ async function move(ciphertext: string, options: RekeyOptions, wrap: Wrap): Prom
   return spliceEnvelope(envelope, await keyBlob);
 }
 
+/** How the data keys of many ciphertexts are wrapped anew. */
+interface WrapMany {
+  /** Wrapped keys that go into one request. */
+  readonly size: number;
+  readonly ask: (encryptedKeys: readonly string[]) => Promise<ItemResult<WrappedDataKey>[]>;
+}
+
+/** A wrapped key, and the ciphertexts that share it. */
+interface SharedKey {
+  readonly encryptedKeys: string;
+  readonly items: { readonly index: number; readonly envelope: ParsedEnvelope }[];
+}
+
 async function moveMany(
   given: readonly string[],
-  givenOptions: BatchOptions,
-  wrap: Wrap,
+  options: BatchOptions,
+  wrap: WrapMany,
 ): Promise<ItemResult<string>[]> {
-  // As they are now: items wait for each other.
-  const layouts = Array.isArray(givenOptions.layouts) ? [...givenOptions.layouts] : givenOptions.layouts;
-  const options: BatchOptions = { ...givenOptions, layouts };
+  const { signal, onProgress } = options;
   const concurrency = options.concurrency ?? REKEY_CONCURRENCY_DEFAULT;
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > REKEY_CONCURRENCY_MAX) {
     throw invalidRange(`concurrency must be a whole number from 1 to ${REKEY_CONCURRENCY_MAX}`);
   }
   if (!Array.isArray(given)) throw invalidType("ciphertexts must be an array");
+  signal?.throwIfAborted();
+  // As they are now: keys wait for each other.
+  const layouts = Array.isArray(options.layouts) ? [...options.layouts] : options.layouts;
+  const own = { ...options, layouts };
   const ciphertexts: readonly string[] = Array.from(given);
   const results = new Array<ItemResult<string>>(ciphertexts.length);
-  const wrapped = new Map<string, Promise<Bytes>>();
   const breaks = new EventLoopBreaks();
   let done = 0;
-  await forEachAtOnce(ciphertexts, concurrency, async (ciphertext, index) => {
-    await breaks.takeIfDue();
-    options.signal?.throwIfAborted();
-    try {
-      const envelope = parseEnvelope(ciphertext, options);
-      const encryptedKeys = encodeBase64(envelope.keyBlob);
-      let form = wrapped.get(encryptedKeys);
-      if (form === undefined) {
-        form = wrappedForm(wrap(encryptedKeys));
-        form.catch(() => {}); // Each item that shares it reports it.
-        wrapped.set(encryptedKeys, form);
-      }
-      const value = spliceEnvelope(envelope, await untilAborted(form, options.signal));
-      results[index] = { ok: true, value };
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      results[index] = { ok: false, error: error as Error };
-    }
+  const finish = (index: number, result: ItemResult<string>): void => {
+    results[index] = result;
     done += 1;
-    options.onProgress?.(done, ciphertexts.length);
+    onProgress?.(done, ciphertexts.length);
+  };
+  const shared = new Map<string, SharedKey>();
+  for (const [index, ciphertext] of ciphertexts.entries()) {
+    await breaks.takeIfDue();
+    signal?.throwIfAborted();
+    const parsed = resultOf(() => parseEnvelope(ciphertext, own));
+    if (!parsed.ok) {
+      finish(index, parsed);
+      continue;
+    }
+    const encryptedKeys = encodeBase64(parsed.value.keyBlob);
+    const key = shared.get(encryptedKeys) ?? { encryptedKeys, items: [] };
+    shared.set(encryptedKeys, key);
+    key.items.push({ index, envelope: parsed.value });
+  }
+  const keys = [...shared.values()];
+  const parts = Array.from({ length: Math.ceil(keys.length / wrap.size) }, (_, i) =>
+    keys.slice(i * wrap.size, (i + 1) * wrap.size),
+  );
+  await forEachAtOnce(parts, concurrency, async (part) => {
+    signal?.throwIfAborted();
+    const asked = wrap.ask(part.map(({ encryptedKeys }) => encryptedKeys));
+    const answer = await resultOfLater(untilAborted(asked, signal));
+    signal?.throwIfAborted();
+    for (const [n, { items }] of part.entries()) {
+      const wrapped = answer.ok ? answer.value[n]! : answer;
+      for (const { index, envelope } of items) {
+        await breaks.takeIfDue();
+        signal?.throwIfAborted();
+        finish(index, wrapped.ok ? resultOf(() => spliceEnvelope(envelope, wrapped.value.keyBlob)) : wrapped);
+      }
+    }
   });
   return results;
 }

@@ -78,8 +78,8 @@ export const STOP_MS_MAX = 15_000;
 /** Milliseconds that what still comes of a body is taken after its request was refused. Ours. */
 export const DRAIN_MS = 500;
 
-/** Items of a batch on /coffer/v1. Ours. */
-export const BATCH_ITEMS_MAX = 100;
+/** Items of a batch on /coffer/v1: as clients have it. */
+export { KEY_BATCH_ITEMS_MAX as BATCH_ITEMS_MAX } from "../keys/key-service.ts";
 
 /** Characters of an Idempotency-Key. Ours. */
 export const IDEMPOTENCY_KEY_CHARS_MAX = 255;

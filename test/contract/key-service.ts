@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodeKeyBlob, encodeKeyBlob, inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { canonicalContext, type KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { isVaultError, type VaultErrorCode } from "../../src/errors.ts";
+import { makeKeys, rekeyKeys, rewrapKeys, unwrapKeys } from "../../src/keys/batch-calls.ts";
 import type { KeyService } from "../../src/keys/key-service.ts";
 import { base64, flipBit, fromBase64, utf8Bytes } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
@@ -133,6 +134,83 @@ export function keyServiceContract(
       using key = await service.createDataKey({ context });
       return { dataKey: key.dataKey, encryptedKeys: key.encryptedKeys, id: key.id };
     };
+
+    describe("batches", () => {
+      const contexts = Array.from({ length: 130 }, (_, i) => ({ organization_id: `batch-${i % 7}` }));
+      const bad = "AAECAwQFBgcICQoLDA0ODw==";
+      const codeOf = (result: { ok: boolean; error?: Error } | undefined): unknown =>
+        (result?.error as { code?: string } | undefined)?.code;
+
+      test("unwrap in order, more than one request holds, with the errors of wrong items at their place", async () => {
+        const keys = await Promise.all(contexts.map(made));
+        const asked = keys.map((key, i) => (i % 50 === 20 ? bad : key.encryptedKeys));
+        const results = await unwrapKeys(service, asked, {});
+        expect(results).toHaveLength(asked.length);
+        for (const [i, result] of results.entries()) {
+          if (i % 50 === 20) {
+            expect(codeOf(result)).toBe("ERR_KEY_BLOB_MALFORMED");
+            continue;
+          }
+          if (!result.ok) throw result.error;
+          using key = result.value;
+          expect([key.id, key.dataKey]).toEqual([keys[i]!.id, keys[i]!.dataKey]);
+          expect(key.context).toEqual(subject.tellsContext ? contexts[i] : undefined);
+        }
+      });
+
+      test("rekey in order, each item to its own context", async () => {
+        const keys = await Promise.all(contexts.map(made));
+        const items = keys.map((key, i) => ({
+          encryptedKeys: i === 3 ? bad : key.encryptedKeys,
+          context: i === 5 ? ({} as KeyContext) : { organization_id: `moved-${i % 3}` },
+        }));
+        const results = await rekeyKeys(service, items, {});
+        expect([codeOf(results[3]), codeOf(results[5])]).toEqual([
+          "ERR_KEY_BLOB_MALFORMED",
+          "ERR_KEY_CONTEXT_INVALID",
+        ]);
+        for (const [i, result] of results.entries()) {
+          if (i === 3 || i === 5) continue;
+          if (!result.ok) throw result.error;
+          expect(await opened(base64(result.value.keyBlob))).toBe(keys[i]!.dataKey);
+          if (result.value.context !== undefined) expect(result.value.context).toEqual(items[i]!.context);
+        }
+      });
+
+      test("rewrap in order where the service can, and say so where it cannot", async () => {
+        const keys = await Promise.all(contexts.map(made));
+        const asked = keys.map((key, i) => (i === 110 ? bad : key.encryptedKeys));
+        const single = await service.createRewrap?.({ encryptedKeys: asked[0]! }).catch((error) => error);
+        if (single === undefined || isVaultError(single, "ERR_UNSUPPORTED")) {
+          expect((await rejectionOf(() => rewrapKeys(service, asked, {}))).code).toBe("ERR_UNSUPPORTED");
+          return;
+        }
+        const results = await rewrapKeys(service, asked, {});
+        expect(codeOf(results[110])).toBe("ERR_KEY_BLOB_MALFORMED");
+        for (const [i, result] of results.entries()) {
+          if (i === 110) continue;
+          if (!result.ok) throw result.error;
+          expect(await opened(base64(result.value.keyBlob))).toBe(keys[i]!.dataKey);
+        }
+      });
+
+      test("make as many fresh keys as are asked for", async () => {
+        const keys = await makeKeys(service, contexts[0]!, 103, {});
+        expect(new Set(keys.map((key) => key.dataKey)).size).toBe(103);
+        expect(await opened(keys[102]!.encryptedKeys)).toBe(keys[102]!.dataKey);
+        for (const key of keys) key.dispose();
+      });
+
+      test("[KEY-49] stop when aborted", async () => {
+        const { encryptedKeys } = await made(contexts[0]!);
+        const reason = new Error("enough");
+        const signal = AbortSignal.abort(reason);
+        await expect(unwrapKeys(service, [encryptedKeys], { signal })).rejects.toBe(reason);
+        await expect(rekeyKeys(service, [{ encryptedKeys, context: contexts[0]! }], { signal })).rejects.toBe(
+          reason,
+        );
+      });
+    });
 
     test("names itself", () => {
       expect(service.id).toEqual(expect.any(String));

@@ -6,7 +6,11 @@
  * @module
  */
 import { z } from "zod";
+import { encodeBase64 } from "../../base/base64.ts";
+import type { ItemResult } from "../../base/item-result.ts";
 import type { DataKey } from "../../crypto/keys/data-key.ts";
+import { rekeyKeys, rewrapKeys, unwrapKeys } from "../../keys/batch-calls.ts";
+import type { WrappedDataKey } from "../../keys/key-service.ts";
 import type { Wire } from "../../wire/bodies.ts";
 import { type Operation, operation } from "../core/operation.ts";
 import { toProblem } from "../core/problems.ts";
@@ -141,9 +145,9 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
     answerSchema: decryptsAnswer,
     status: 200,
     isKeyBlobCall: true,
-    run: ({ session, body, signal }) =>
-      perItem(body.keys, async (keys) => {
-        using key = await session.keys.createDecrypt({ keys }, { signal });
+    run: async ({ session, body, signal }) =>
+      resultsToWire(await unwrapKeys(session.keys, body.keys, { signal }), (unwrapped) => {
+        using key = unwrapped;
         return { id: key.id, data_key: key.dataKey, context: key.context };
       }),
   }),
@@ -158,12 +162,10 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
     answerSchema: wrappedResults,
     status: 200,
     isKeyBlobCall: true,
-    run: ({ session, body, signal }) =>
-      perItem(body.items, async (item) => {
-        const request = { context: item.context, encryptedKeys: item.encrypted_keys };
-        using key = await session.keys.createRekey(request, { signal });
-        return wrappedToWire(key);
-      }),
+    run: async ({ session, body, signal }) => {
+      const items = body.items.map((item) => ({ context: item.context, encryptedKeys: item.encrypted_keys }));
+      return resultsToWire(await rekeyKeys(session.keys, items, { signal }), wrappedToWire);
+    },
   }),
   operation({
     id: "createRewraps",
@@ -176,11 +178,8 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
     answerSchema: wrappedResults,
     status: 200,
     isKeyBlobCall: true,
-    run: ({ session, body, signal }) =>
-      perItem(body.encrypted_keys, async (encryptedKeys) => {
-        using key = await session.keys.createRewrap({ encryptedKeys }, { signal });
-        return wrappedToWire(key);
-      }),
+    run: async ({ session, body, signal }) =>
+      resultsToWire(await rewrapKeys(session.keys, body.encrypted_keys, { signal }), wrappedToWire),
   }),
 ];
 
@@ -188,24 +187,20 @@ function dataKeyToWire(key: DataKey): Wire {
   return { id: key.id, data_key: key.dataKey, encrypted_keys: key.encryptedKeys, context: key.context };
 }
 
-function wrappedToWire(key: DataKey): Wire {
-  return { id: key.id, encrypted_keys: key.encryptedKeys, context: key.context };
+function wrappedToWire(key: WrappedDataKey): Wire {
+  return { id: key.id, encrypted_keys: encodeBase64(key.keyBlob), context: key.context };
 }
 
 /** One result per item, at its index; a failed item does not stop the others. */
-async function perItem<T>(
-  items: readonly T[],
-  work: (item: T) => Promise<Wire>,
-): Promise<{ results: Wire[] }> {
-  const results: Wire[] = [];
-  for (const item of items) {
-    try {
-      results.push(await work(item));
-    } catch (error) {
-      const problem = toProblem(error, true);
-      if (problem.status >= 500) throw error; // The server's trouble is not the item's.
-      results.push({ error: problem.message, code: problem.code });
-    }
-  }
-  return { results };
+function resultsToWire<T>(
+  results: readonly ItemResult<T>[],
+  toWire: (value: T) => Wire,
+): { results: Wire[] } {
+  return {
+    results: results.map((result) => {
+      if (result.ok) return toWire(result.value);
+      const problem = toProblem(result.error, true);
+      return { error: problem.message, code: problem.code };
+    }),
+  };
 }

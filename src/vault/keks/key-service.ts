@@ -7,10 +7,13 @@
  * @module
  */
 import { encodeBase64 } from "../../base/base64.ts";
+import type { Bytes } from "../../base/bytes.ts";
+import type { ItemResult } from "../../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../../crypto/keys/data-key.ts";
 import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
-import type { CallOptions, KeyService } from "../../keys/key-service.ts";
+import { eachItem } from "../../keys/batch-calls.ts";
+import type { CallOptions, KeyService, WrappedDataKey } from "../../keys/key-service.ts";
 import { type Access, inScope, isInScope } from "../access/access.ts";
 import type { Database } from "../storage/database.ts";
 import type { Keyring } from "./keyring.ts";
@@ -73,6 +76,71 @@ export class EmbeddedKeyService implements KeyService {
     this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
     this.#noteRead(made);
     return toDataKey(made);
+  }
+
+  async unwrapMany(
+    request: { readonly keys: readonly string[] },
+    options: CallOptions = {},
+  ): Promise<ItemResult<DataKey>[]> {
+    options.signal?.throwIfAborted();
+    return eachItem(request.keys, 1, (keys) => this.createDecrypt({ keys }, options));
+  }
+
+  async rekeyMany(
+    request: { readonly items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[] },
+    options: CallOptions = {},
+  ): Promise<ItemResult<WrappedDataKey>[]> {
+    options.signal?.throwIfAborted();
+    return eachItem(request.items, 1, async ({ context, encryptedKeys }) => {
+      const to = inScope(this.#access, canonicalContext(context));
+      return this.#rewrapped(encryptedKeys, options, (old) =>
+        this.#keyring.rekey(old, to, this.#access.events, options),
+      );
+    });
+  }
+
+  async rewrapMany(
+    request: { readonly encryptedKeys: readonly string[] },
+    options: CallOptions = {},
+  ): Promise<ItemResult<WrappedDataKey>[]> {
+    options.signal?.throwIfAborted();
+    return eachItem(request.encryptedKeys, 1, (encryptedKeys) =>
+      this.#rewrapped(encryptedKeys, options, (old) =>
+        this.#keyring.rewrap(old, this.#access.events, options),
+      ),
+    );
+  }
+
+  async createDataKeys(
+    request: { readonly context: KeyContext; readonly count: number },
+    options: CallOptions = {},
+  ): Promise<DataKey[]> {
+    const made: DataKey[] = [];
+    try {
+      while (made.length < request.count) made.push(await this.createDataKey(request, options));
+      return made;
+    } catch (error) {
+      for (const key of made) key.dispose();
+      throw error;
+    }
+  }
+
+  /** The other wrapped form of a data key, which never becomes an object and is zeroed here. */
+  async #rewrapped(
+    encryptedKeys: string,
+    options: CallOptions,
+    wrapAnew: (old: RingDataKey) => Promise<RingDataKey>,
+  ): Promise<WrappedDataKey> {
+    const old = await this.#unwrap(encryptedKeys, options);
+    try {
+      const made = await wrapAnew(old);
+      this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
+      this.#noteRead(made);
+      return { id: made.id, keyBlob: made.blob as Bytes, context: made.keyContext };
+    } finally {
+      // Both forms are of the same bytes.
+      old.key.fill(0);
+    }
   }
 
   revocations(): number {

@@ -1,0 +1,154 @@
+/**
+ * Batches of a key service, whether it has any or not.
+ *
+ * Owns the one way to ask for many data keys: in the service's own batches where it has them, else one after another, some
+ * at once. Either way there is one result per item, in order. Must not know ciphertexts.
+ *
+ * @module
+ */
+import { forEachAtOnce } from "../base/concurrency.ts";
+import { type ItemResult, resultOfLater } from "../base/item-result.ts";
+import type { DataKey } from "../crypto/keys/data-key.ts";
+import type { KeyContext } from "../crypto/keys/key-context.ts";
+import { isVaultError, VaultError, type VaultErrorCode } from "../errors.ts";
+import {
+  type CallOptions,
+  KEY_BATCH_ITEMS_MAX,
+  type KeyService,
+  type WrappedDataKey,
+} from "./key-service.ts";
+import { BATCH_GROUPS_AT_ONCE } from "./limits.ts";
+
+/** What can be wrong with one wrapped key or one context. Everything else is wrong with the service, or with all items. */
+const ITEM_CODES: ReadonlySet<VaultErrorCode> = new Set([
+  "ERR_KEY_BLOB_MALFORMED",
+  "ERR_KEY_NOT_FOUND",
+  "ERR_KEY_DISABLED",
+  "ERR_KEY_DESTROYED",
+  "ERR_KEY_MISMATCH",
+  "ERR_DECRYPT_FAILED",
+  "ERR_KEY_CONTEXT_INVALID",
+  "ERR_CONTEXT_NOT_ALLOWED",
+]);
+
+/** Whether an error is about one item of a batch, so that others may do well. */
+export const isItemError = (error: unknown): boolean =>
+  isVaultError(error)
+    ? ITEM_CODES.has(error.code)
+    : (error as { code?: unknown } | null)?.code === "ERR_INVALID_ARGUMENT";
+
+/** The same work for each item, whose errors about single items become results. @throws all other errors */
+export async function eachItem<T, R>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<R>,
+): Promise<ItemResult<R>[]> {
+  const results = new Array<ItemResult<R>>(items.length);
+  await forEachAtOnce(items, atOnce, async (item, index) => {
+    const result = await resultOfLater(work(item));
+    if (!result.ok && !isItemError(result.error)) throw result.error;
+    results[index] = result;
+  });
+  return results;
+}
+
+/** Items that go into one request to a service: its batch, or a single one. */
+export const batchSize = (hasBatches: boolean): number => (hasBatches ? KEY_BATCH_ITEMS_MAX : 1);
+
+/**
+ * Unwraps data keys.
+ *
+ * @param keys - wrapped forms, base64, any number
+ * @returns one result per item, in order; the caller disposes of the keys
+ * @throws VaultError what is wrong with the service as a whole; the signal's reason
+ */
+export function unwrapKeys(
+  service: KeyService,
+  keys: readonly string[],
+  options: CallOptions,
+): Promise<ItemResult<DataKey>[]> {
+  return inBatches(keys, service.unwrapMany !== undefined, (part) =>
+    service.unwrapMany === undefined
+      ? eachItem(part, 1, (item) => service.createDecrypt({ keys: item }, options))
+      : service.unwrapMany({ keys: part }, options),
+  );
+}
+
+/** Wraps data keys for other contexts, as {@link unwrapKeys}. */
+export function rekeyKeys(
+  service: KeyService,
+  items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[],
+  options: CallOptions,
+): Promise<ItemResult<WrappedDataKey>[]> {
+  return inBatches(items, service.rekeyMany !== undefined, (part) =>
+    service.rekeyMany === undefined
+      ? eachItem(part, 1, async (item) => wrappedOf(await service.createRekey(item, options)))
+      : service.rekeyMany({ items: part }, options),
+  );
+}
+
+/**
+ * Wraps data keys under the newest KEK versions of their contexts, as {@link unwrapKeys}.
+ *
+ * @throws VaultError ERR_UNSUPPORTED if the service cannot rewrap by itself
+ */
+export function rewrapKeys(
+  service: KeyService,
+  keys: readonly string[],
+  options: CallOptions,
+): Promise<ItemResult<WrappedDataKey>[]> {
+  return inBatches(keys, service.rewrapMany !== undefined, async (part) => {
+    if (service.rewrapMany !== undefined) return service.rewrapMany({ encryptedKeys: part }, options);
+    return eachItem(part, 1, async (encryptedKeys) => {
+      if (service.createRewrap === undefined) {
+        throw new VaultError("ERR_UNSUPPORTED", "this key service cannot rewrap by itself: use rekeyMany");
+      }
+      return wrappedOf(await service.createRewrap({ encryptedKeys }, options));
+    });
+  });
+}
+
+/** Makes `count` data keys for a context. The caller disposes of them. @throws as `createDataKey`, and then none is left */
+export async function makeKeys(
+  service: KeyService,
+  context: KeyContext,
+  count: number,
+  options: CallOptions,
+): Promise<DataKey[]> {
+  const made: DataKey[] = [];
+  try {
+    while (made.length < count) {
+      const left = Math.min(count - made.length, KEY_BATCH_ITEMS_MAX);
+      if (service.createDataKeys === undefined) made.push(await service.createDataKey({ context }, options));
+      else made.push(...(await service.createDataKeys({ context, count: left }, options)));
+    }
+    return made;
+  } catch (error) {
+    for (const key of made) key.dispose();
+    throw error;
+  }
+}
+
+/** Only the wrapped form is wanted: the key itself goes at once. */
+export function wrappedOf(key: DataKey): WrappedDataKey {
+  key.dispose();
+  const { id, keyBlob, context } = key;
+  return { id, keyBlob, context };
+}
+
+async function inBatches<T, R>(
+  items: readonly T[],
+  hasBatches: boolean,
+  ask: (part: readonly T[]) => Promise<ItemResult<R>[]>,
+): Promise<ItemResult<R>[]> {
+  const size = batchSize(hasBatches);
+  const parts = Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
+    items.slice(i * size, (i + 1) * size),
+  );
+  if (parts.length === 1) return ask(parts[0]!);
+  const answers = new Array<ItemResult<R>[]>(parts.length);
+  await forEachAtOnce(parts, BATCH_GROUPS_AT_ONCE, async (part, index) => {
+    answers[index] = await ask(part);
+  });
+  return answers.flat();
+}
