@@ -27,7 +27,7 @@ export const PARTS: readonly Part[] = [
     code: 'export { nativeEncrypt, nativeDecrypt, encryptStream, decryptStream } from "coffer/crypto";',
     bytesMax: 29_000,
   },
-  { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 57_000 },
+  { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 58_500 },
   { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 5_500 },
   { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 5_000 },
   { name: "`verifyWebhook`", code: 'export { verifyWebhook } from "coffer";', bytesMax: 9_000 },
