@@ -7,6 +7,7 @@
  * @module
  */
 import { randomBytes } from "../crypto/primitives/random.ts";
+import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { ID_BYTES, ORDERED_ID_RANDOM_BYTES } from "./limits.ts";
 
 /** Hexadecimal digits of the time in an ordered id. */
@@ -23,6 +24,11 @@ export function hexOf(bytes: Uint8Array): string {
 /** A prefix and 128 random bits in uppercase hexadecimal, as WorkOS's ids look. */
 export function newId(prefix: string): string {
   return prefix + hexOf(randomBytes(ID_BYTES)).toUpperCase();
+}
+
+/** A UUID of version 4 (RFC 9562 section 5.4), for what key blobs name. */
+export function newUuid(): string {
+  return uuidToText(uuidV4());
 }
 
 /**

@@ -8,10 +8,11 @@
 import { utf8 } from "../../base/bytes.ts";
 import type { CofferKeyBlob } from "../../crypto/keys/key-blob.ts";
 import { type CanonicalContext, type ContextEntry, canonicalEntries } from "../../crypto/keys/key-context.ts";
-import { uuidToText, uuidV4 } from "../../crypto/primitives/uuid.ts";
+import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
 import type { KekState } from "../../keks/kek-service.ts";
 import type { EventSink } from "../events/events.ts";
+import { newUuid } from "../ids.ts";
 import type { RootKeys } from "../root/root-keys.ts";
 import type { Row, Sql } from "../storage/database.ts";
 import type { KekRow, Loaded } from "./ring.ts";
@@ -91,14 +92,14 @@ export async function createMissing(
   await sql.run(
     `INSERT INTO contexts (id, environment_id, canonical, created_at) VALUES (?, ?, ?, ?)
      ON CONFLICT (environment_id, canonical) DO NOTHING`,
-    uuidToText(uuidV4()),
+    newUuid(),
     environmentId,
     context.bytes,
     now,
   );
   const contextId = (await contextRow(sql, environmentId, context))!.id!;
   for (const entry of context.entries) {
-    const id = uuidToText(uuidV4());
+    const id = newUuid();
     const name = utf8(entry.name, "context name");
     const value = utf8(entry.value, "context value");
     const inserted = await sql.run(
