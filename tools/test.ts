@@ -1,6 +1,6 @@
 /**
  * `npm test`: the checks, the build, all tests with coverage, and the scripts that are tests as well. `npm run test:full`
- * (`--full`) adds what takes too long for every change: long soaks, and the packed tarball in every kind of project.
+ * (`--full`) adds what takes too long for every change: long soaks, and the packed tarball with every compiler and framework.
  *
  * Owns the order and the sum. The last line is `N passed, N failed`, over tests, steps and scripts.
  *
@@ -53,8 +53,8 @@ const SCRIPTS: readonly Script[] = [
   {
     name: "package: the tarball in every kind of project",
     file: "test/package/run.ts",
-    args: ["--full"],
-    isLong: true,
+    args: [],
+    fullArgs: ["--full"],
     counts: true,
   },
 ];
