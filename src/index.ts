@@ -18,6 +18,25 @@ export type { ByteSource, RangeSource } from "./crypto/native/source.ts";
 export type { ByteTransform } from "./crypto/native/stream.ts";
 export { isVaultError, VaultError, type VaultErrorCode } from "./errors.ts";
 export type {
+  Actor,
+  CreateDataKeyRequest,
+  CreateDataKeyResponse,
+  CreateObjectRequest,
+  DecryptRequest,
+  DecryptResponse,
+  DeleteObjectResponse,
+  ErrorResponse,
+  ListMetadata,
+  ObjectMetadata,
+  ObjectSummary,
+  ObjectVersion,
+  ObjectWithoutValue,
+  RekeyRequest,
+  UpdateObjectRequest,
+  VaultObject,
+  VersionListResponse,
+} from "./facade/api-types.ts";
+export type {
   DecryptFieldsOptions,
   DecryptJsonOptions,
   EncryptFieldsOptions,

@@ -84,8 +84,8 @@ export interface KvListRequest {
   readonly before?: string | undefined;
   /** Cursor (an object's id): only what comes after it in the order. */
   readonly after?: string | undefined;
-  /** By creation; default `desc`, the newest first. */
-  readonly order?: "asc" | "desc" | undefined;
+  /** By creation; default `desc`, the newest first, which the API also calls `normal`. */
+  readonly order?: "asc" | "desc" | "normal" | undefined;
   /** Only names that hold this text, case-sensitive. */
   readonly search?: string | undefined;
   /** Only objects written after this moment: a date, its RFC 3339 text (with a zone), or what `String(date)` or `toUTCString` write. */

@@ -84,8 +84,11 @@ export function checkListRequest(request: KvListRequest): CheckedListRequest {
   if (!Number.isInteger(limit) || limit < 1 || limit > KV_LIST_LIMIT_MAX) {
     throw invalidRange(`limit must be a whole number from 1 to ${KV_LIST_LIMIT_MAX}`);
   }
-  const order = request.order ?? "desc";
-  if (order !== "asc" && order !== "desc") throw invalidRange('order must be "asc" or "desc"');
+  const given = request.order ?? "normal";
+  const order = given === "normal" ? "desc" : given;
+  if (order !== "asc" && order !== "desc") {
+    throw invalidRange('order must be "asc", "desc" or "normal"');
+  }
   if (request.before !== undefined && request.after !== undefined) {
     throw invalidRange("before and after cannot be given together");
   }

@@ -15,6 +15,7 @@ export type {
 } from "../keks/kek-service.ts";
 export { SHRED_DELAY_MS_MAX } from "../keks/limits.ts";
 export type { RewrapReport } from "../kv/kv-service.ts";
+export { EVENT_KINDS, type EventKind } from "../wire/event-kinds.ts";
 export { type ApiKeyInfo, type ApiKeys, PERMISSIONS, type Permission } from "./access/api-keys.ts";
 export {
   BACKUP_SAMPLE,
@@ -27,13 +28,11 @@ export {
   restoreVault,
   streamBackup,
 } from "./backup.ts";
-export {
-  EVENT_KINDS,
-  type EventActor,
-  type EventData,
-  type EventKind,
-  type EventMode,
-  type VaultEvent,
+export type {
+  EventActor,
+  EventData,
+  EventMode,
+  VaultEvent,
 } from "./events/events.ts";
 export type { DeadDelivery, Delivery, WebhookInfo, Webhooks } from "./events/webhooks.ts";
 export { ROOT_KEY_SUFFIX } from "./files/vault-path.ts";

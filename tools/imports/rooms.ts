@@ -60,7 +60,7 @@ export const ROOMS: readonly Room[] = [
   { name: "wire", portable: true, packages: [] },
   { name: "http", portable: true, packages: [] },
   { name: "facade", portable: true, packages: [] },
-  { name: "entry", files: ["index.ts"], portable: true, packages: [] },
+  { name: "entry", files: ["index.ts", "events.ts"], portable: true, packages: [] },
   { name: "workos", portable: true, packages: [] },
   {
     name: "vault",

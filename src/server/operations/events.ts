@@ -7,7 +7,7 @@
  */
 import { z } from "zod";
 import { KV_LIST_LIMIT_DEFAULT } from "../../kv/rules.ts";
-import { EVENT_KINDS } from "../../vault/events/events.ts";
+import { EVENT_KINDS } from "../../wire/event-kinds.ts";
 import { type Operation, operation } from "../core/operation.ts";
 import { limit, time } from "./shapes.ts";
 

@@ -6,9 +6,9 @@
  * @module
  */
 import { z } from "zod";
-import { EVENT_KINDS } from "../../vault/events/events.ts";
 import type { WebhookInfo } from "../../vault/events/webhooks.ts";
 import type { Wire } from "../../wire/bodies.ts";
+import { EVENT_KINDS } from "../../wire/event-kinds.ts";
 import { type Operation, operation } from "../core/operation.ts";
 import { idPath, time } from "./shapes.ts";
 

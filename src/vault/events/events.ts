@@ -1,7 +1,7 @@
 /**
  * Vault events: who did what, kept in the vault's own database (docs/spec/events.md).
  *
- * Owns the 12 kinds with WorkOS's payloads, their rows, and the rows of the deliveries that webhooks owe. What changes
+ * Owns the rows of events, whose kinds and payloads are in wire/event-kinds.ts, and the rows of the deliveries that webhooks owe. What changes
  * something is recorded in the same transaction; reads are recorded a moment later, many at once, or not at all. Must
  * not know HTTP.
  *
@@ -10,6 +10,7 @@
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { VaultError } from "../../errors.ts";
 import type { KvActor } from "../../kv/kv-service.ts";
+import type { EventDetails, EventKind } from "../../wire/event-kinds.ts";
 import { newOrderedId } from "../ids.ts";
 import {
   EVENT_FLUSH_MS,
@@ -21,25 +22,6 @@ import {
   ORDERED_ID_RANDOM_BYTES,
 } from "../limits.ts";
 import type { Database, Sql } from "../storage/database.ts";
-
-/** The kinds (WorkOS OpenAPI, events). The two of BYOK belong to a feature that does not exist yet. */
-export const EVENT_KINDS = [
-  "vault.data.created",
-  "vault.data.updated",
-  "vault.data.read",
-  "vault.data.deleted",
-  "vault.metadata.read",
-  "vault.names.listed",
-  "vault.dek.read",
-  "vault.dek.decrypted",
-  "vault.kek.created",
-  "vault.kek.deleted",
-  "vault.byok_key.verification_completed",
-  "vault.byok_key.deleted",
-] as const;
-
-/** The kind of an event. */
-export type EventKind = (typeof EVENT_KINDS)[number];
 
 /** What of an event depends on its kind, in the names of the wire. */
 export type EventData = Readonly<
@@ -67,9 +49,9 @@ export interface EventActor extends KvActor {
 /** Takes the events of one actor in one environment. */
 export interface EventSink {
   /** Records a change within the transaction that makes it. */
-  append(sql: Sql, kind: EventKind, data: EventData): Promise<void>;
+  append<Kind extends EventKind>(sql: Sql, kind: Kind, data: EventDetails[Kind]): Promise<void>;
   /** Records a read, soon. */
-  note(kind: EventKind, data: EventData): void;
+  note<Kind extends EventKind>(kind: Kind, data: EventDetails[Kind]): void;
 }
 
 interface Noted {

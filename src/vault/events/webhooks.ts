@@ -10,6 +10,7 @@ import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8, toHex, utf8 } from "../../base/bytes.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { invalidRange, VaultError } from "../../errors.ts";
+import { EVENT_KINDS, type EventKind } from "../../wire/event-kinds.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import {
   DELIVERIES_PAGE_MAX,
@@ -25,7 +26,7 @@ import {
 } from "../limits.ts";
 import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Row } from "../storage/database.ts";
-import { EVENT_KINDS, type EventKind, toEvent, type VaultEvent } from "./events.ts";
+import { toEvent, type VaultEvent } from "./events.ts";
 
 /** A webhook without its secret. */
 export interface WebhookInfo {
