@@ -11,6 +11,7 @@ import { addAll, addCommonOptions, type Execute } from "./bind.ts";
 import type { Group, Verb } from "./command.ts";
 import { API_KEYS, ENVIRONMENTS, MIGRATE, STATUS } from "./commands/administration.ts";
 import { BACKUP, RESTORE } from "./commands/backup.ts";
+import { DATA_KEY } from "./commands/data-key.ts";
 import { DECRYPT } from "./commands/decrypt.ts";
 import { ENCRYPT } from "./commands/encrypt.ts";
 import { CAT, DECRYPT_FILE, ENCRYPT_FILE } from "./commands/files.ts";
@@ -26,7 +27,7 @@ import { Parser } from "./parser.ts";
 const COMMANDS: readonly (readonly [heading: string, commands: readonly (Verb | Group)[]])[] = [
   ["Ciphertexts:", [ENCRYPT, DECRYPT, INSPECT, REKEY, REWRAP]],
   ["Files:", [ENCRYPT_FILE, DECRYPT_FILE, CAT, REKEY_FILE]],
-  ["The vault:", [KV, KEYS]],
+  ["The vault:", [KV, KEYS, DATA_KEY]],
   ["The service:", [SERVER, ENVIRONMENTS, API_KEYS, BACKUP, RESTORE, MIGRATE, STATUS]],
 ];
 

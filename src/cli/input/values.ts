@@ -10,6 +10,7 @@ import {
   ASSOCIATED_DATA_BYTES_MAX,
   CONTEXT_JSON_CHARS_MAX,
   ENVELOPE_BYTES_MAX,
+  KEY_BLOB_BYTES_MAX,
   PLAINTEXT_BYTES_MAX,
 } from "../../crypto/limits.ts";
 import { VaultError } from "../../errors.ts";
@@ -60,6 +61,15 @@ const CIPHERTEXT: ValueKind = {
     new VaultError("ERR_ENVELOPE_TOO_LARGE", `the ciphertext has more than ${ENVELOPE_BYTES_MAX} bytes`),
 };
 
+const WRAPPED_KEY: ValueKind = {
+  what: "wrapped data key",
+  isSecret: false,
+  // As base64, with room for line ends at the end.
+  maxBytes: Math.ceil(KEY_BLOB_BYTES_MAX / 3) * 4 + 1024,
+  tooLarge: () =>
+    new VaultError("ERR_KEY_BLOB_MALFORMED", `the wrapped key has more than ${KEY_BLOB_BYTES_MAX} bytes`),
+};
+
 const KV_VALUE: ValueKind = {
   what: "value",
   isSecret: true,
@@ -74,12 +84,21 @@ export function readPlaintext(given: string | undefined, options: SecretOptions)
 }
 
 /** A ciphertext: text, so line ends after it do not belong to it. */
-export async function readCiphertext(given: string | undefined): Promise<string> {
-  const bytes = await read(given, CIPHERTEXT);
+export function readCiphertext(given: string | undefined): Promise<string> {
+  return readBase64(given, CIPHERTEXT);
+}
+
+/** A wrapped data key: the same. */
+export function readWrappedKey(given: string | undefined): Promise<string> {
+  return readBase64(given, WRAPPED_KEY);
+}
+
+async function readBase64(given: string | undefined, kind: ValueKind): Promise<string> {
+  const bytes = await read(given, kind);
   let end = bytes.length;
   while (end > 0 && (bytes[end - 1] === 0x0a || bytes[end - 1] === 0x0d)) end -= 1;
   // What the second command of a pipeline meets when the first has failed.
-  if (end === 0) throw usageError("there is no ciphertext: the input is empty");
+  if (end === 0) throw usageError(`there is no ${kind.what}: the input is empty`);
   // One character per byte: what is not base64 is refused where ciphertexts are parsed.
   return Buffer.from(bytes.buffer, bytes.byteOffset, end).toString("latin1");
 }
