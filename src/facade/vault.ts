@@ -7,6 +7,7 @@
  * @module
  */
 
+import { bindMethods } from "../base/bound-methods.ts";
 import type { Bytes } from "../base/bytes.ts";
 import { DISPOSE, lend } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
@@ -60,7 +61,10 @@ import {
 } from "./options.ts";
 import { portsOf } from "./ports.ts";
 
-/** Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. */
+/**
+ * Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. Its methods work without it too:
+ * `const { encrypt } = vault`.
+ */
 export class Vault extends VaultDocuments {
   /** The KEKs of the vault's environment. */
   readonly keks: VaultKeks;
@@ -84,6 +88,7 @@ export class Vault extends VaultDocuments {
     this.#keys = keys;
     this.#calls = calls;
     this.#messages = messages;
+    bindMethods(this);
   }
 
   /**
