@@ -7,6 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { readDocuments } from "./documents/coverage.ts";
 import { checkBundles } from "./imports/bundle.ts";
 import { checkEngines } from "./imports/engines.ts";
 import { checkSources, formatViolation } from "./imports/rules.ts";
@@ -61,6 +62,10 @@ export const CHECK_STEPS: readonly Step[] = [
   {
     name: "sources: every exported name has a docstring",
     run: () => checkDocstrings(ROOT, listFiles(ROOT)),
+  },
+  {
+    name: "documents: blocks of code run, or name the test that covers them",
+    run: () => readDocuments(ROOT, listFiles(ROOT)).problems,
   },
   { name: "documents: links resolve", run: () => checkLinks(ROOT, listFiles(ROOT)) },
   { name: "files: no registry hosts, no absolute paths", run: () => checkTexts(ROOT, listFiles(ROOT)) },

@@ -51,6 +51,12 @@ const SCRIPTS: readonly Script[] = [
   { name: "interop: WorkOS's own SDKs", file: "test/interop/run.ts", args: [], counts: true },
   { name: "runtimes: the portable core everywhere", file: "test/runtimes/run.ts", args: [], counts: true },
   {
+    name: "documents: every block of code, from the tarball",
+    file: "test/documents/run.ts",
+    args: [],
+    counts: true,
+  },
+  {
     name: "package: the tarball in every kind of project",
     file: "test/package/run.ts",
     args: [],

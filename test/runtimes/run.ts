@@ -9,7 +9,7 @@
  * @module
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -18,7 +18,8 @@ import { PERMISSIONS } from "../../src/vault/access/api-keys.ts";
 import { openFileHost } from "../../src/vault/open-vault.ts";
 import { runStep, Tally } from "../../tools/steps.ts";
 import { leaveSummary } from "../../tools/summary-reporter.ts";
-import { type Command, HOSTS, type Host, PACKAGES } from "./hosts.ts";
+import { type Command, HOSTS, type Host } from "./hosts.ts";
+import { installRuntimes } from "./install.ts";
 import { packedSteps } from "./packed.ts";
 import type { Input, Report } from "./report.ts";
 import { openSite, type Page, type Site } from "./site.ts";
@@ -27,8 +28,6 @@ import { readTestkit, readVectors } from "./vectors.ts";
 const MS_PER_SECOND = 1_000;
 /** For one runtime; ours. The slowest takes about a tenth of it. */
 const RUN_MS = 180 * MS_PER_SECOND;
-/** To fetch about 750 MB; ours. */
-const INSTALL_MS = 240 * MS_PER_SECOND;
 const VERSION_MS = 20 * MS_PER_SECOND;
 /** Of a process that has posted its report and should end by itself. */
 const GRACE_MS = 5 * MS_PER_SECOND;
@@ -58,7 +57,7 @@ process.once("exit", () => {
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
 
-const installProblem = install();
+const installProblem = installRuntimes();
 const { vectors, absent } = readVectors();
 for (const path of absent) skip("vectors", `${path} is not there (COFFER_VECTORS says where vectors are)`);
 const vault = await openFileHost({ path: ":memory:" });
@@ -96,27 +95,6 @@ tally.finish();
 function skip(name: string, reason: string): void {
   skipped.push({ name: `runtimes: ${name}`, reason });
   tally.skip(`${name}: ${reason}`);
-}
-
-/** Installs what the lock file names, unless that was done for the same one. @returns why not */
-function install(): string | undefined {
-  const marker = join(PACKAGES, ".installed");
-  const wanted = readFileSync(join(import.meta.dirname, "package-lock.json"), "utf8");
-  if (existsSync(marker) && readFileSync(marker, "utf8") === wanted) return undefined;
-  try {
-    execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
-      cwd: import.meta.dirname,
-      encoding: "utf8",
-      stdio: "pipe",
-      timeout: INSTALL_MS,
-    });
-    mkdirSync(PACKAGES, { recursive: true });
-    writeFileSync(marker, wanted);
-    return undefined;
-  } catch (error) {
-    const { stderr = "", message } = error as Error & { stderr?: string };
-    return stderr.trim().split("\n").at(-1)?.trim() || message;
-  }
 }
 
 /** Runs one runtime, prints a line on it, and counts the parts that it reports. */

@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import ts from "typescript";
 import { beforeEach, describe, expect, test } from "vitest";
 import { BROWSER_ENTRIES } from "../../tools/imports/rooms.ts";
+import { checkLinks } from "../../tools/repository/links.ts";
 import { checkPackedFiles } from "../../tools/repository/package.ts";
 import { ROOT } from "../../tools/root.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
@@ -65,19 +66,16 @@ describe("the built package", () => {
     expect(generic).toEqual([]);
   });
 
-  test("packs every file that package.json names", () => {
+  test("packs every file that package.json names, and every file that a packed document links", () => {
     const packed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
       cwd: ROOT,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });
     const [{ files }] = JSON.parse(packed) as [{ files: readonly { path: string }[] }];
-    expect(
-      checkPackedFiles(
-        MANIFEST,
-        files.map(({ path }) => path),
-      ),
-    ).toEqual([]);
+    const paths = files.map(({ path }) => path);
+    expect(checkPackedFiles(MANIFEST, paths)).toEqual([]);
+    expect(checkLinks(ROOT, paths)).toEqual([]);
   });
 
   test.each(SCRIPTS)("$specifier loads under plain Node", ({ specifier }) => {
