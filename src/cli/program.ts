@@ -20,12 +20,13 @@ import { KEYS } from "./commands/keys.ts";
 import { KV } from "./commands/kv.ts";
 import { REKEY, REWRAP } from "./commands/rekey.ts";
 import { REKEY_FILE } from "./commands/rekey-file.ts";
+import { SCAN } from "./commands/scan.ts";
 import { SERVER } from "./commands/server.ts";
 import { Parser } from "./parser.ts";
 
 /** Every command, by the headings of the help. */
 const COMMANDS: readonly (readonly [heading: string, commands: readonly (Verb | Group)[]])[] = [
-  ["Ciphertexts:", [ENCRYPT, DECRYPT, INSPECT, REKEY, REWRAP]],
+  ["Ciphertexts:", [ENCRYPT, DECRYPT, INSPECT, REKEY, REWRAP, SCAN]],
   ["Files:", [ENCRYPT_FILE, DECRYPT_FILE, CAT, REKEY_FILE]],
   ["The vault:", [KV, KEYS, DATA_KEY]],
   ["The service:", [SERVER, ENVIRONMENTS, API_KEYS, BACKUP, RESTORE, MIGRATE, STATUS]],

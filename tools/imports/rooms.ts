@@ -62,6 +62,7 @@ export const ROOMS: readonly Room[] = [
   { name: "facade", portable: true, packages: [] },
   { name: "entry", files: ["index.ts", "events.ts"], portable: true, packages: [] },
   { name: "workos", portable: true, packages: [] },
+  { name: "sources", portable: false, packages: [] },
   {
     name: "vault",
     portable: false,
@@ -101,6 +102,7 @@ export const ROOMS: readonly Room[] = [
       "input",
       "files",
       "open.ts",
+      "connect.ts",
       "command-run.ts",
       "command.ts",
       "commands",

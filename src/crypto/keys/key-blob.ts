@@ -79,17 +79,30 @@ export function encodeKeyBlob(blob: CofferKeyBlob): Bytes {
 }
 
 /**
+ * Where a coffer blob names its KEKs: their number in one byte, and ids with versions. Blobs of the same KEK versions have the
+ * same bytes there.
+ *
+ * @returns a view
+ * @throws VaultError ERR_KEY_BLOB_MALFORMED unless magic, count and length are exact
+ */
+export function kekReferences(bytes: Uint8Array): Uint8Array {
+  if (keyBlobFormatAt(bytes, 0) !== "coffer") throw malformed("it does not begin with coffer's magic");
+  const countAt = MAGIC_BYTES + UUID_BYTES;
+  const count = bytes[countAt] ?? 0;
+  if (count < 1 || count > CONTEXT_ENTRIES_MAX) throw malformed("its number of KEKs is out of range");
+  if (bytes.length !== FIXED_BYTES + count * KEK_REFERENCE_BYTES) throw malformed("its length is wrong");
+  return bytes.subarray(countAt, countAt + 1 + count * KEK_REFERENCE_BYTES);
+}
+
+/**
  * Takes a coffer blob apart.
  *
  * @returns views into `bytes`
  * @throws VaultError ERR_KEY_BLOB_MALFORMED unless magic, count, length and versions are exact
  */
 export function decodeKeyBlob(bytes: Uint8Array): CofferKeyBlob {
-  if (keyBlobFormatAt(bytes, 0) !== "coffer") throw malformed("it does not begin with coffer's magic");
+  const count = kekReferences(bytes)[0]!;
   const countAt = MAGIC_BYTES + UUID_BYTES;
-  const count = bytes[countAt] ?? 0;
-  if (count < 1 || count > CONTEXT_ENTRIES_MAX) throw malformed("its number of KEKs is out of range");
-  if (bytes.length !== FIXED_BYTES + count * KEK_REFERENCE_BYTES) throw malformed("its length is wrong");
   let at = countAt + 1;
   const keks = Array.from({ length: count }, () => {
     const id = bytes.subarray(at, at + UUID_BYTES);
