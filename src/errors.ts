@@ -13,68 +13,125 @@
 /** Every code a {@link VaultError} can carry. Adding one is a minor release, removing or renaming one a major. */
 export const VAULT_ERROR_CODES = [
   // envelopes: raised while parsing, before any request is made and any key is touched
+  /** The text is no ciphertext of any layout. */
   "ERR_NOT_CIPHERTEXT",
+  /** The ciphertext has a known layout, but its lengths or fields are wrong, or it is cut off. */
   "ERR_ENVELOPE_MALFORMED",
+  /** The ciphertext holds more than one message may. */
   "ERR_ENVELOPE_TOO_LARGE",
+  /** The ciphertext is native, of a suite or with flags that this version does not know. */
   "ERR_ENVELOPE_UNSUPPORTED",
+  /** The layout is refused by `layouts` or `requireCommitment`, or is read only. */
   "ERR_LAYOUT_NOT_ALLOWED",
+  /** The wrapped data key (`encryptedKeys`) is malformed. */
   "ERR_KEY_BLOB_MALFORMED",
   // text and payloads
+  /** A text has a lone surrogate, so that it has no UTF-8 form, or bytes that must be UTF-8 are not. */
   "ERR_TEXT_MALFORMED",
+  /** What was decrypted is not UTF-8 text. Ask for bytes: `as: "bytes"`. */
   "ERR_PLAINTEXT_NOT_TEXT",
+  /** The data is larger than one message may be. Use a stream. */
   "ERR_PLAINTEXT_TOO_LARGE",
+  /** What was decrypted is not JSON, or does not fit the schema. */
   "ERR_JSON_INVALID",
+  /** Wrong key, key context or associated data, or altered data: these are not told apart. */
   "ERR_DECRYPT_FAILED",
   // contexts and keys
+  /** The key context is empty, has too many entries, or a name or value that is not allowed. */
   "ERR_KEY_CONTEXT_INVALID",
+  /** There is no such KEK, or version of it, in the caller's environment. */
   "ERR_KEY_NOT_FOUND",
+  /** A KEK of the context is disabled. Enabling it helps. */
   "ERR_KEY_DISABLED",
+  /** A KEK of the context was destroyed. Nothing under it can be read again. */
   "ERR_KEY_DESTROYED",
+  /** The ciphertext was not encrypted under the data key that is held. */
   "ERR_KEY_MISMATCH",
+  /** The KEK's state does not allow this change. */
   "ERR_KEY_STATE",
+  /** The caller's API key is bound to contexts with an entry that this one lacks. */
   "ERR_CONTEXT_NOT_ALLOWED",
+  /** The data key's budget of messages or bytes is used up. Take a new lease. */
   "ERR_DATA_KEY_EXHAUSTED",
+  /** The lease is too old, or keys of its service were revoked. Take a new lease. */
   "ERR_LEASE_EXPIRED",
+  /** The vault, lease, data key or reader has been closed. */
   "ERR_DISPOSED",
   // the KV store
+  /** A name of the store is empty, too long, or has a character that is not allowed. */
   "ERR_KV_NAME_INVALID",
+  /** A value of the store has more than 64 KiB of UTF-8. */
   "ERR_KV_VALUE_TOO_LARGE",
+  /** There is no such object, or none that the caller may see. */
   "ERR_KV_NOT_FOUND",
+  /** There is an object of this name already. */
   "ERR_KV_EXISTS",
+  /** The object's current version is not the one that was expected. Read it, then try again. */
   "ERR_KV_VERSION_CONFLICT",
+  /** The value of this version was destroyed. */
   "ERR_KV_VERSION_DESTROYED",
+  /** The object has another key context, which cannot change. */
   "ERR_KV_CONTEXT_DIFFERS",
+  /** The object has not been deleted, so it cannot be taken back. */
   "ERR_KV_NOT_DELETED",
+  /** The cursor is not one of this list. */
   "ERR_CURSOR_INVALID",
   // API keys and webhooks
+  /** There is no such API key. */
   "ERR_API_KEY_NOT_FOUND",
+  /** There is no such webhook. */
   "ERR_WEBHOOK_NOT_FOUND",
   // the embedded vault
+  /** The vault's root key is not where it should be. */
   "ERR_ROOT_KEY_MISSING",
+  /** What was given as root key is not 32 bytes as base64. */
   "ERR_ROOT_KEY_INVALID",
+  /** The root key is not the one of this vault. */
   "ERR_ROOT_KEY_WRONG",
+  /** There is no vault or backup at this place. */
   "ERR_VAULT_NOT_FOUND",
+  /** The vault is gone but its root key is there, or its file was replaced while it was open. */
   "ERR_VAULT_LOST",
+  /** There is a file of this name, and it is not replaced. */
   "ERR_FILE_EXISTS",
+  /** An environment's name is not allowed: 1 to 64 of a-z, 0-9, - and _. */
   "ERR_ENVIRONMENT_INVALID",
+  /** Other processes hold the vault's lock for longer than a call waits. */
   "ERR_STORAGE_BUSY",
+  /** What is stored is damaged. */
   "ERR_STORAGE_CORRUPT",
+  /** The disk is full, or the database has no memory or connection left. */
   "ERR_STORAGE_FULL",
+  /** The vault cannot be written: its file, file system or database is read-only. */
   "ERR_STORAGE_READ_ONLY",
+  /** The vault was made by a newer coffer, or by an older one and needs `coffer migrate`. */
   "ERR_STORAGE_SCHEMA",
+  /** The file or database cannot be reached, or a transaction was rolled back. */
   "ERR_STORAGE_UNAVAILABLE",
+  /** A change may have been made or not. Look before you repeat it. */
   "ERR_OUTCOME_UNKNOWN",
   // key services and runtimes
+  /** The idempotency key was used for another request. */
   "ERR_IDEMPOTENCY_CONFLICT",
+  /** The service's answer does not make sense. */
   "ERR_SERVICE_BAD_RESPONSE",
+  /** The service refused the request, for a reason that has no code of its own. */
   "ERR_SERVICE_REJECTED",
+  /** The service does not know the API key. */
   "ERR_SERVICE_UNAUTHENTICATED",
+  /** The API key lacks a permission. */
   "ERR_SERVICE_FORBIDDEN",
+  /** The service took no more requests, also after the client's own retries. */
   "ERR_SERVICE_RATE_LIMITED",
+  /** The service cannot be reached, or is not able to answer. */
   "ERR_SERVICE_UNAVAILABLE",
+  /** The service did not answer in time. */
   "ERR_SERVICE_TIMEOUT",
+  /** A webhook's signature is absent, wrong or outdated. */
   "ERR_WEBHOOK_INVALID",
+  /** This runtime, service or version lacks what the call needs. The message names it. */
   "ERR_UNSUPPORTED",
+  /** The runtime has no source of random bytes, or the kernel's cannot be opened. */
   "ERR_RANDOM_UNAVAILABLE",
 ] as const;
 
@@ -116,6 +173,10 @@ export class VaultError extends Error {
   /** The service's own words, for people: at most 300 characters. */
   declare readonly serviceMessage?: string;
 
+  /**
+   * @param code - what went wrong
+   * @param message - for people; holds no plaintext, key, associated data or context value
+   */
   constructor(code: VaultErrorCode, message: string, options: VaultErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
