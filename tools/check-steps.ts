@@ -7,6 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { checkPages } from "./documents/api/pages.ts";
 import { readDocuments } from "./documents/coverage.ts";
 import { checkBundles } from "./imports/bundle.ts";
 import { checkEngines } from "./imports/engines.ts";
@@ -14,7 +15,12 @@ import { checkSources, formatViolation } from "./imports/rules.ts";
 import { checkDocstrings } from "./repository/docstrings.ts";
 import { checkLinks } from "./repository/links.ts";
 import { listFiles } from "./repository/list-files.ts";
-import { checkDependencyRanges, checkImportTable, type PackageManifest } from "./repository/package.ts";
+import {
+  checkDependencyRanges,
+  checkImportTable,
+  checkNamedImports,
+  type PackageManifest,
+} from "./repository/package.ts";
 import { checkLockFile, checkTexts } from "./repository/texts.ts";
 import { ROOT } from "./root.ts";
 import { type RunOptions, runNode } from "./run.ts";
@@ -52,11 +58,16 @@ export const CHECK_STEPS: readonly Step[] = [
   },
   { name: "sizes: no import grows beyond its limit", run: () => checkSizes(ROOT) },
   {
-    name: "package: README's imports are exported, dependencies are ranges",
+    name: "package: README and llms.txt name what is exported, dependencies are ranges",
     run: () => {
       const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as PackageManifest;
       const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-      return [...checkImportTable(manifest, readme), ...checkDependencyRanges(manifest)];
+      const llms = readFileSync(join(ROOT, "llms.txt"), "utf8");
+      return [
+        ...checkImportTable(manifest, readme),
+        ...checkNamedImports(manifest, llms),
+        ...checkDependencyRanges(manifest),
+      ];
     },
   },
   {
@@ -67,6 +78,7 @@ export const CHECK_STEPS: readonly Step[] = [
     name: "documents: blocks of code run, or name the test that covers them",
     run: () => readDocuments(ROOT, listFiles(ROOT)).problems,
   },
+  { name: "documents: docs/api is what the docstrings say", run: () => checkPages(ROOT, listFiles(ROOT)) },
   { name: "documents: links resolve", run: () => checkLinks(ROOT, listFiles(ROOT)) },
   { name: "files: no registry hosts, no absolute paths", run: () => checkTexts(ROOT, listFiles(ROOT)) },
   { name: "files: the lock file names no download address", run: () => checkLockFile(ROOT) },

@@ -1,5 +1,5 @@
 /**
- * `npm run test:documents`: every block of code in README, SECURITY and docs/, run from the packed tarball on the
+ * `npm run test:documents`: every block of code in README, SECURITY, llms.txt and docs/, run from the packed tarball on the
  * oldest Node that package.json promises and on the newest.
  *
  * Owns packing, compiling the blocks and running them, document by document, in the order in which they stand. What
@@ -134,7 +134,7 @@ async function runBlock(block: Block, { place, bin, node, service }: Place): Pro
     return reportOf(await execute("bash", ["-euo", "pipefail", "-c", code], { cwd: place, env }), []);
   }
   const file = join(place, `block-${block.line}.mjs`);
-  writeFileSync(file, javascriptOf(code));
+  writeFileSync(file, block.language === "js" ? code : javascriptOf(code));
   const expected = promisesOf(block.code);
   const isFirst = block === blocks.find(({ language }) => language !== "sh");
   const found: string[] = [];
@@ -151,9 +151,10 @@ function programOf({ before, code, after }: Block): string {
   return [before, code, after].join("\n");
 }
 
+/** Without types, and otherwise as it stands: what Node does not know is not made into what it knows. */
 function javascriptOf(code: string): string {
   const { ESNext: module } = ts.ModuleKind;
-  return ts.transpileModule(code, { compilerOptions: { module, target: ts.ScriptTarget.ES2022 } }).outputText;
+  return ts.transpileModule(code, { compilerOptions: { module, target: ts.ScriptTarget.ESNext } }).outputText;
 }
 
 /** What the lines of `console.log` say that they print. */

@@ -6,6 +6,7 @@ import { listFiles } from "../../tools/repository/list-files.ts";
 import {
   checkDependencyRanges,
   checkImportTable,
+  checkNamedImports,
   checkPackedFiles,
   type PackageManifest,
 } from "../../tools/repository/package.ts";
@@ -34,7 +35,10 @@ const FILES = [
   "dist/main.js",
 ];
 
-const documents = listFiles(ROOT).filter((path) => path.endsWith(".md") && path !== "CHANGELOG.md");
+/** The pages of docs/api hold declarations, which are no programs. */
+const documents = listFiles(ROOT).filter(
+  (path) => path.endsWith(".md") && path !== "CHANGELOG.md" && !path.startsWith("docs/api/"),
+);
 const blocks = documents.flatMap((path) =>
   [...readFileSync(join(ROOT, path), "utf8").matchAll(/```(?:ts|js)\n(.*?)```/gs)].map((match, i) => ({
     name: `${path}, block ${i + 1}`,
@@ -63,6 +67,13 @@ test("a row of README that is not exported, and an export without a row, fail", 
     "README.md: its table lacks pkg/a, which package.json exports [package-exports]",
   ]);
   expect(checkImportTable(MANIFEST, "no table")).toHaveLength(2);
+});
+
+test("an export that llms.txt does not name fails", () => {
+  expect(checkNamedImports(MANIFEST, "- `pkg`\n- `pkg/a`: x")).toEqual([]);
+  expect(checkNamedImports(MANIFEST, "- `pkg`\n- pkg/a")).toEqual([
+    "llms.txt: lacks pkg/a, which package.json exports [package-exports]",
+  ]);
 });
 
 test.each(FILES)("a tarball without %s fails", (file) => {

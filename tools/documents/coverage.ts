@@ -9,8 +9,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Blocks, readBlocks } from "./blocks.ts";
 
-/** README, SECURITY and docs/. The pages of docs/api hold declarations, which are no programs. */
-const DOCUMENTS = /^(?:README|SECURITY)\.md$|^docs\/(?!api\/).*\.md$/;
+/** README, SECURITY, llms.txt and docs/. The pages of docs/api hold declarations, which are no programs. */
+const DOCUMENTS = /^(?:README|SECURITY)\.md$|^llms\.txt$|^docs\/(?!api\/).*\.md$/;
 
 /**
  * The blocks of all documents, with what is wrong: a language that is not run, a test that is not there or does not

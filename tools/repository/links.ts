@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 
-const DOCUMENTS = /^(?:README|SECURITY|CHANGELOG|CONTRIBUTING)\.md$|^docs\/.*\.md$/;
+const DOCUMENTS = /^(?:README|SECURITY|CHANGELOG|CONTRIBUTING|RELEASING)\.md$|^llms\.txt$|^docs\/.*\.md$/;
 
 /** `[text](target)`, `![text](target "title")`, `[label]: target`, `href="target"`, `src="target"`. */
 const LINKS = [

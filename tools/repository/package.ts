@@ -33,9 +33,7 @@ const EXACT = /^\d+\.\d+\.\d+(?:-[\w.]+)?$/;
 export function checkImportTable(manifest: PackageManifest, readme: string): string[] {
   const table = (readme.split(TABLE_TITLE)[1] ?? "").split("\n\n", 1)[0]!;
   const told = [...table.matchAll(ROW)].map((row) => row[1]!);
-  const exported = Object.keys(manifest.exports)
-    .filter((subpath) => subpath !== OWN_MANIFEST)
-    .map((subpath) => `${manifest.name}${subpath.slice(1)}`);
+  const exported = importsOf(manifest);
   return [
     ...told
       .filter((name) => !exported.includes(name))
@@ -47,6 +45,18 @@ export function checkImportTable(manifest: PackageManifest, readme: string): str
       .map((name) => `README.md: its table lacks ${name}, which package.json exports [package-exports]`),
   ];
 }
+
+/** llms.txt names every import. */
+export function checkNamedImports(manifest: PackageManifest, text: string): string[] {
+  return importsOf(manifest)
+    .filter((name) => !text.includes(`\`${name}\``))
+    .map((name) => `llms.txt: lacks ${name}, which package.json exports [package-exports]`);
+}
+
+const importsOf = (manifest: PackageManifest): string[] =>
+  Object.keys(manifest.exports)
+    .filter((subpath) => subpath !== OWN_MANIFEST)
+    .map((subpath) => `${manifest.name}${subpath.slice(1)}`);
 
 /**
  * The packed tarball has every file that package.json names.
