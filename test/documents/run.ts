@@ -196,9 +196,9 @@ function environment(): NodeJS.ProcessEnv {
 
 /** Compiles the blocks as an application's files that stand beside the installed package. */
 function compile(programs: readonly Block[]): string[] {
-  const typed = programs.filter(({ language }) => language === "ts");
+  const typed = programs.filter(({ language }) => language !== "sh");
   const names = typed.map((block) => {
-    const name = join(scratch, `${block.document.replaceAll("/", "-")}-${block.line}.mts`);
+    const name = join(scratch, `${block.document.replaceAll("/", "-")}-${block.line}.m${block.language}`);
     // A module even if it imports nothing.
     writeFileSync(name, `${programOf(block)}\nexport {};\n`);
     return name;
@@ -206,6 +206,8 @@ function compile(programs: readonly Block[]): string[] {
   const program = ts.createProgram(names, {
     strict: true,
     noEmit: true,
+    allowJs: true,
+    checkJs: true,
     skipLibCheck: true,
     module: ts.ModuleKind.NodeNext,
     target: ts.ScriptTarget.ES2023,

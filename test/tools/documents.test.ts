@@ -63,7 +63,7 @@ describe("a block of code", () => {
   });
 
   test("in another language, or with a comment that names no test, is a problem", () => {
-    const text = markdown("```python", "a", "```", "<!-- covered by: a.ts -->", "```js", "a();", "```");
+    const text = markdown("```python", "a", "```", "<!-- covered by a.ts -->", "```js", "a();", "```");
     expect(readBlocks("a.md", text).problems).toEqual([
       "a.md:1: blocks are ts, js, sh or plain text, not python",
       'a.md:5: write <!-- covered by: FILE: "TEXT" -->',

@@ -43,7 +43,7 @@ export interface Blocks {
 
 const LANGUAGES: ReadonlySet<string> = new Set<BlockLanguage>(["js", "sh", "ts"]);
 const FENCE = /^(`{3,}|~{3,})\s*(\S*)/;
-const COMMENT = /^<!--\s*(before|after|covered by):\s*(.*?)\s*-->$/s;
+const COMMENT = /^<!--\s*(before|after|covered by)\b:?\s*(.*?)\s*-->$/s;
 const COVERAGE = /^(\S+): "(.+)"$/;
 
 /**
