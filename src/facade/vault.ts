@@ -346,7 +346,12 @@ export class Vault extends VaultDocuments {
     );
   }
 
-  /** Makes a data key, for use with coffer/crypto. Dispose of it. */
+  /**
+   * Makes a data key, for use with coffer/crypto. Dispose of it.
+   *
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID (before any request),
+   *   ERR_KEY_DISABLED, ERR_KEY_DESTROYED, and the service's codes
+   */
   async createDataKey(
     request: { readonly context: KeyContext },
     options: CallOptions = {},
@@ -358,7 +363,13 @@ export class Vault extends VaultDocuments {
     });
   }
 
-  /** Unwraps a data key, for use with coffer/crypto. Dispose of it. */
+  /**
+   * Unwraps a data key, for use with coffer/crypto. Dispose of it.
+   *
+   * @param request.keys - the wrapped form, base64
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND,
+   *   ERR_KEY_DISABLED, ERR_KEY_DESTROYED, ERR_DECRYPT_FAILED (altered), and the service's codes
+   */
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createDecrypt");
     return await this.#calls.during(() => this.#keys.createDecrypt({ keys: request.keys }, options));
@@ -369,7 +380,12 @@ export class Vault extends VaultDocuments {
     return this.createDecrypt(request, options);
   }
 
-  /** Wraps a data key for another context. Dispose of it. */
+  /**
+   * Wraps a data key for another context. Dispose of it.
+   *
+   * @param request.encryptedKeys - the wrapped form, base64, which stays valid
+   * @throws as {@link createDecrypt} and {@link createDataKey}
+   */
   async createRekey(
     request: { readonly context: KeyContext; readonly encryptedKeys: string },
     options: CallOptions = {},
