@@ -3,6 +3,7 @@
  *
  * Owns the composition of the ports into encrypt, decrypt, rekey and the store; portable, so that it runs in
  * browsers and on edge runtimes. Must not know which key service or store stands behind it.
+ * Longer than 400 lines because of its docstrings: most methods only pass their call on.
  *
  * @module
  */

@@ -20,7 +20,7 @@ const KINDS = ["Functions", "Classes", "Constants", "Types"] as const;
 export function pageOf(entry: Entry, checker: ts.TypeChecker, address: Address): string {
   const { specifier, own, others, mentioned } = entry;
   const page = new Page(checker, address);
-  page.add(`# ${specifier}`, page.prose(moduleText(entry)));
+  page.add(`# ${specifier}`, ...moduleText(entry).map((paragraph) => page.prose(paragraph)));
   page.add(`\`\`\`ts\nimport { … } from "${specifier}";\n\`\`\``);
   for (const kind of KINDS) {
     const names = own.filter((exported) => kindOf(exported) === kind);
@@ -39,13 +39,16 @@ export function pageOf(entry: Entry, checker: ts.TypeChecker, address: Address):
   return page.text();
 }
 
-/** The first sentences of an entry's module comment. */
-export function moduleText({ source, specifier }: Entry): string {
+/** An entry's module comment by paragraphs, without what it says of the code. */
+export function moduleText({ source, specifier }: Entry): string[] {
   const comment = /\/\*\*(.*?)\*\//s.exec(source.text)?.[1] ?? "";
   const text = comment.replaceAll(/^\s*\* ?/gm, "").replace(/@module[\s\S]*/, "");
-  const paragraph = text.trim().split("\n\n", 1)[0]!.replaceAll("\n", " ");
-  const own = paragraph.replace(`\`${specifier}\`: `, "");
-  return own[0]!.toUpperCase() + own.slice(1);
+  return text
+    .trim()
+    .split("\n\n")
+    .filter((paragraph) => !paragraph.startsWith("Owns "))
+    .map((paragraph) => paragraph.replaceAll("\n", " ").replace(`\`${specifier}\`: `, ""))
+    .map((paragraph) => paragraph[0]!.toUpperCase() + paragraph.slice(1));
 }
 
 function kindOf({ declarations }: Exported): (typeof KINDS)[number] {

@@ -108,7 +108,7 @@ function tableOf(codes: readonly Code[]): string {
 
 function indexOf(entries: readonly Entry[]): string {
   const rows = entries.map(
-    (entry) => `| [\`${entry.specifier}\`](${entry.page}.md) | ${moduleText(entry)} |`,
+    (entry) => `| [\`${entry.specifier}\`](${entry.page}.md) | ${moduleText(entry)[0] ?? ""} |`,
   );
   const names = entries.map(({ specifier, page, own }) => {
     const links = own.map(({ name }) => `[\`${name}\`](${page}.md#${name.toLowerCase()})`);
