@@ -110,6 +110,11 @@ export const VAULT_ERROR_CODES = [
   "ERR_STORAGE_UNAVAILABLE",
   /** A change may have been made or not. Look before you repeat it. */
   "ERR_OUTCOME_UNKNOWN",
+  // jobs on the ciphertexts of a database, a file or a stream
+  "ERR_SOURCE_INVALID",
+  "ERR_SOURCE_CHANGED",
+  "ERR_JOB_CONFLICT",
+  "ERR_JOB_NOT_FOUND",
   // key services and runtimes
   /** The idempotency key was used for another request. */
   "ERR_IDEMPOTENCY_CONFLICT",

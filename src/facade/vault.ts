@@ -69,7 +69,8 @@ import { portsOf } from "./ports.ts";
 export class Vault extends VaultDocuments {
   /** The KEKs of the vault's environment. */
   readonly keks: VaultKeks;
-  readonly #keys: KeyService;
+  /** The key service behind the vault, for a `RekeyJob` of coffer/rekey. It keeps no keys, and is closed with the vault. */
+  readonly keys: KeyService;
   readonly #calls: VaultCalls;
   readonly #messages: VaultMessages;
 
@@ -86,7 +87,7 @@ export class Vault extends VaultDocuments {
     const messages = new VaultMessages(keys, calls, options);
     super(kv, calls, messages);
     this.keks = new VaultKeks(keks, calls);
-    this.#keys = keys;
+    this.keys = keys;
     this.#calls = calls;
     this.#messages = messages;
     bindMethods(this);
@@ -232,7 +233,7 @@ export class Vault extends VaultDocuments {
     const context = checkedContext(keyContext);
     const { signal } = options;
     const make: MakeDataKey = async (use) => {
-      return await lend(await this.#keys.createDataKey({ context }, { signal }), use);
+      return await lend(await this.keys.createDataKey({ context }, { signal }), use);
     };
     return encryptStream(make, associatedData, options);
   }
@@ -308,7 +309,7 @@ export class Vault extends VaultDocuments {
   async rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
     checkOptions(options, REKEY_OPTIONS, "rekey");
     return await this.#calls.during(() =>
-      rekey(this.#keys, ciphertext, context, this.#messages.withPolicy(options)),
+      rekey(this.keys, ciphertext, context, this.#messages.withPolicy(options)),
     );
   }
 
@@ -320,7 +321,7 @@ export class Vault extends VaultDocuments {
   ): Promise<ItemResult<string>[]> {
     checkOptions(options, BATCH_OPTIONS, "rekeyMany");
     return await this.#calls.during(() =>
-      rekeyMany(this.#keys, ciphertexts, context, this.#messages.withPolicy(options)),
+      rekeyMany(this.keys, ciphertexts, context, this.#messages.withPolicy(options)),
     );
   }
 
@@ -330,7 +331,7 @@ export class Vault extends VaultDocuments {
     options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
   ): Promise<string> {
     checkOptions(options, REWRAP_OPTIONS, "rewrap");
-    return await this.#calls.during(() => rewrap(this.#keys, ciphertext, this.#messages.withPolicy(options)));
+    return await this.#calls.during(() => rewrap(this.keys, ciphertext, this.#messages.withPolicy(options)));
   }
 
   /**
@@ -343,7 +344,7 @@ export class Vault extends VaultDocuments {
   ): Promise<ItemResult<string>[]> {
     checkOptions(options, BATCH_OPTIONS, "rewrapMany");
     return await this.#calls.during(() =>
-      rewrapMany(this.#keys, ciphertexts, this.#messages.withPolicy(options)),
+      rewrapMany(this.keys, ciphertexts, this.#messages.withPolicy(options)),
     );
   }
 
@@ -360,7 +361,7 @@ export class Vault extends VaultDocuments {
     checkOptions(options, CALL_OPTIONS, "createDataKey");
     return await this.#calls.during(() => {
       const context = checkedContext(request.context);
-      return this.#keys.createDataKey({ context }, options);
+      return this.keys.createDataKey({ context }, options);
     });
   }
 
@@ -373,7 +374,7 @@ export class Vault extends VaultDocuments {
    */
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createDecrypt");
-    return await this.#calls.during(() => this.#keys.createDecrypt({ keys: request.keys }, options));
+    return await this.#calls.during(() => this.keys.createDecrypt({ keys: request.keys }, options));
   }
 
   /** The same as {@link createDecrypt}. */
@@ -394,7 +395,7 @@ export class Vault extends VaultDocuments {
     checkOptions(options, CALL_OPTIONS, "createRekey");
     return await this.#calls.during(() => {
       const context = checkedContext(request.context);
-      return this.#keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, options);
+      return this.keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, options);
     });
   }
 

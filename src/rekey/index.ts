@@ -1,8 +1,42 @@
 /**
- * `coffer/rekey`: rekey and rewrap of ciphertexts, one or many.
+ * `coffer/rekey`: rekey and rewrap of ciphertexts, one or many, and jobs on all ciphertexts of a source.
  *
  * @module
  */
+export {
+  type JobPlan,
+  type JobProgress,
+  type JobReport,
+  RekeyJob,
+  type RekeyJobOptions,
+  type RunOptions,
+} from "./job/job.ts";
+export type { JobMode } from "./job/mode.ts";
+export { JOB_MODES } from "./job/modes.ts";
+export {
+  addCounts,
+  type Counts,
+  type DecidedValue,
+  type Finding,
+  findingsOf,
+  NO_COUNTS,
+  tally,
+  type ValueOutcome,
+} from "./job/outcomes.ts";
+export type { CheckShare } from "./job/page.ts";
+export type {
+  CiphertextSource,
+  Claim,
+  DecidedRow,
+  JobRecord,
+  JobStatus,
+  KeyRange,
+  PageCommit,
+  RowFields,
+  SourceFacts,
+  SourceRow,
+} from "./job/source.ts";
+export type { KekCount, VerifyOptions, VerifyReport } from "./job/verify.ts";
 export {
   type BatchOptions,
   type ItemResult,

@@ -1,0 +1,169 @@
+/**
+ * rewrap and rekey: another wrapped form of the same data key is spliced in. The payload is neither decrypted nor sent.
+ *
+ * Owns the grouping of ciphertexts that share a data key, and the comparison of what came back with what was there before.
+ * Must not know how a service wraps.
+ *
+ * @module
+ */
+import { encodeBase64 } from "../../base/base64.ts";
+import { equalBytes } from "../../base/bytes.ts";
+import { type ItemResult, resultOf } from "../../base/item-result.ts";
+import { type ParsedEnvelope, parseEnvelope } from "../../crypto/envelope/envelope.ts";
+import { spliceEnvelope } from "../../crypto/envelope/inspect.ts";
+import { inspectKeyBlob, type KeyBlobInfo } from "../../crypto/keys/key-blob.ts";
+import { canonicalContext, contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
+import { VaultError } from "../../errors.ts";
+import { rekeyKeys, rewrapKeys } from "../../keys/batch-calls.ts";
+import type { KeyService, WrappedDataKey } from "../../keys/key-service.ts";
+import type { JobItem, Mode, ModeTools } from "./mode.ts";
+
+/** Same data key and context, under the newest KEK versions. */
+export const REWRAP: Mode = {
+  name: "rewrap",
+  isSplice: true,
+  needs: [],
+  move: async (items, tools) => {
+    const groups = grouped(items, ({ encryptedKeys }) => encryptedKeys);
+    const firsts = groups.map(([first]) => first!);
+    const wrapped = await rewrapped(firsts, tools);
+    return spliced(items, groups, wrapped, (before, after) => {
+      if (after.dataKeyId !== before.dataKeyId || kekIds(after) !== kekIds(before)) throw wrongAnswer();
+    });
+  },
+};
+
+/** Same data key, another context. */
+export const REKEY: Mode = {
+  name: "rekey",
+  isSplice: true,
+  needs: ["context"],
+  move: async (items, tools) => {
+    const groups = grouped(
+      items,
+      ({ encryptedKeys, context }) => `${encryptedKeys}\n${encodeBase64(context!.bytes)}`,
+    );
+    const asked = groups.map(([first]) => requestOf(first!));
+    const { signal } = tools;
+    const wrapped = await rekeyKeys(tools.service, asked, { signal });
+    return spliced(items, groups, wrapped, () => {});
+  },
+};
+
+/** By the service's own rewrap, or, where it has none, by a rekey to the context that the job tells. */
+async function rewrapped(
+  items: readonly JobItem[],
+  { service, signal }: ModeTools,
+): Promise<ItemResult<WrappedDataKey>[]> {
+  try {
+    return await rewrapKeys(
+      service,
+      items.map(({ encryptedKeys }) => encryptedKeys),
+      { signal },
+    );
+  } catch (error) {
+    const isUnsupported = (error as { code?: unknown }).code === "ERR_UNSUPPORTED";
+    if (!isUnsupported || items.some(({ context }) => context === undefined)) throw error;
+    return rekeyKeys(service, items.map(requestOf), { signal });
+  }
+}
+
+const requestOf = ({ context, encryptedKeys }: JobItem): { context: KeyContext; encryptedKeys: string } => ({
+  context: contextObject(context!),
+  encryptedKeys,
+});
+
+/** Indexes of items that are asked for together, in order of their first. */
+function grouped(
+  items: readonly JobItem[],
+  keyOf: (item: JobItem) => string,
+): (readonly [first: JobItem, indexes: number[]])[] {
+  const groups = new Map<string, readonly [JobItem, number[]]>();
+  for (const [index, item] of items.entries()) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item, [index]]);
+    else group[1].push(index);
+  }
+  return [...groups.values()];
+}
+
+function spliced(
+  items: readonly JobItem[],
+  groups: readonly (readonly [first: JobItem, indexes: number[]])[],
+  wrapped: readonly ItemResult<WrappedDataKey>[],
+  compare: (before: KeyBlobInfo, after: KeyBlobInfo) => void,
+): ItemResult<string | undefined>[] {
+  const results = new Array<ItemResult<string | undefined>>(items.length);
+  for (const [n, [first, indexes]] of groups.entries()) {
+    const checked = checkedWrap(first, wrapped[n]!, compare);
+    for (const index of indexes) {
+      results[index] = checked.ok
+        ? resultOf(() => checked.value && spliceChecked(items[index]!.envelope, checked.value))
+        : checked;
+    }
+  }
+  return results;
+}
+
+/** What a service answered, compared with what it was asked about; undefined if nothing is newer. */
+function checkedWrap(
+  { envelope: { keyBlob }, context }: JobItem,
+  answer: ItemResult<WrappedDataKey>,
+  compare: (before: KeyBlobInfo, after: KeyBlobInfo) => void,
+): ItemResult<WrappedDataKey | undefined> {
+  return resultOf(() => {
+    if (!answer.ok) throw answer.error;
+    const { value } = answer;
+    if (context !== undefined && value.context !== undefined) {
+      if (!equalBytes(canonicalContext(value.context).bytes, context.bytes)) {
+        throw new VaultError(
+          "ERR_KEY_MISMATCH",
+          "the ciphertext's key context is not the one that the job tells",
+        );
+      }
+    }
+    if (equalBytes(value.keyBlob, keyBlob)) return undefined;
+    const [before, after] = [inspectKeyBlob(keyBlob), inspectKeyBlob(value.keyBlob)];
+    // A WorkOS blob may tell nothing: then there is nothing to compare.
+    if (after.dataKeyId !== undefined) {
+      if (after.dataKeyId !== value.id) throw wrongAnswer();
+      if (before.dataKeyId !== undefined && before.format === after.format) compare(before, after);
+    }
+    return isSameKeks(before, after) ? undefined : value;
+  });
+}
+
+/** A spliced text, read again: everything but the wrapped key must be what it was. */
+function spliceChecked(envelope: ParsedEnvelope, { keyBlob }: WrappedDataKey): string {
+  const text = spliceEnvelope(envelope, keyBlob);
+  const read = parseEnvelope(text);
+  const isSame =
+    read.layout === envelope.layout &&
+    equalBytes(read.keyBlob, keyBlob) &&
+    equalBytes(read.nonce, envelope.nonce) &&
+    equalBytes(read.tag, envelope.tag) &&
+    equalBytes(read.ciphertext, envelope.ciphertext);
+  if (!isSame)
+    throw new VaultError("ERR_ENVELOPE_MALFORMED", "the spliced ciphertext does not read as it was written");
+  return text;
+}
+
+const kekIds = ({ keks }: KeyBlobInfo): string => keks.map(({ id }) => id).join();
+
+/** Whether both are under the same versions of the same KEKs; blobs that tell no versions never are. */
+const isSameKeks = (a: KeyBlobInfo, b: KeyBlobInfo): boolean =>
+  kekVersions(a) === kekVersions(b) && a.keks.every(({ version }) => version !== undefined);
+const kekVersions = ({ keks }: KeyBlobInfo): string =>
+  keks.map(({ id, version }) => `${id}.${version}`).join();
+
+function wrongAnswer(): VaultError {
+  return new VaultError(
+    "ERR_SERVICE_BAD_RESPONSE",
+    "the key service answered another data key than was asked for",
+  );
+}
+
+/** Whether a service can rewrap as far as that is known without asking it. */
+export const canRewrap = (service: KeyService): boolean =>
+  service.rewrapMany !== undefined || service.createRewrap !== undefined;
