@@ -111,9 +111,13 @@ export const VAULT_ERROR_CODES = [
   /** A change may have been made or not. Look before you repeat it. */
   "ERR_OUTCOME_UNKNOWN",
   // jobs on the ciphertexts of a database, a file or a stream
+  /** A job cannot work on the table or file: it has no key, or no such column. The message says what is missing. */
   "ERR_SOURCE_INVALID",
+  /** The table or file is no longer as it was when the job was planned. */
   "ERR_SOURCE_CHANGED",
+  /** A job with other settings is open on the same source. Let it end, or abort it. */
   "ERR_JOB_CONFLICT",
+  /** No job is open on the source. */
   "ERR_JOB_NOT_FOUND",
   // key services and runtimes
   /** The idempotency key was used for another request. */

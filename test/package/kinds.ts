@@ -57,7 +57,18 @@ function nodes(): Kind[] {
       return found === undefined ? undefined : [{ file: found, args: [file] }];
     };
     const required = 'const { smoke } = require("./smoke.js");\nsmoke().then(console.log);\n';
-    const entries = [".", "/crypto", "/errors", "/keys", "/kv", "/rekey", "/sources", "/vault", "/server", "/workos"];
+    const entries = [
+      ".",
+      "/crypto",
+      "/errors",
+      "/keys",
+      "/kv",
+      "/rekey",
+      "/sources",
+      "/vault",
+      "/server",
+      "/workos",
+    ];
     const requireAll = entries
       .map(
         (entry) => `if (Object.keys(require("coffer${entry.replace(".", "")}")).length === 0) throw entry;`,
