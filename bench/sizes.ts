@@ -65,7 +65,7 @@ const kilobytes = (bytes: number): string => (bytes / 1000).toFixed(1);
 async function measureParts(showFiles: boolean): Promise<string[]> {
   const rows: string[] = [];
   for (const { name, code } of PARTS) {
-    const { gzippedBytes, minifiedBytes, files } = await bundle(code, ROOT, [cofferSources(ROOT)]);
+    const { gzippedBytes, minifiedBytes, files } = await bundle(code, ROOT, cofferSources(ROOT));
     rows.push(`| coffer: ${name} | ${kilobytes(gzippedBytes)} | ${kilobytes(minifiedBytes)} |`);
     if (showFiles) for (const { path, bytes } of files) console.log(`${String(bytes).padStart(8)}  ${path}`);
     if (showFiles) console.log(`${name}\n`);

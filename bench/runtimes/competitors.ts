@@ -9,7 +9,7 @@
 
 import type { ItemResult } from "../../src/base/item-result.ts";
 import { runtime } from "../../src/base/runtime.ts";
-import { providers } from "../../src/crypto/aead/choose.ts";
+import type { Ciphers } from "../../src/crypto/ciphers/ciphers.ts";
 import {
   DataKey,
   localDecrypt,
@@ -36,8 +36,8 @@ export interface Way {
 type Provider = "node" | "wasm" | "noble" | "webcrypto";
 
 /** The baseline comes first. */
-export async function waysOf(material: Material): Promise<Way[]> {
-  const kit = new Kit(material);
+export async function waysOf(material: Material, ciphers: Ciphers): Promise<Way[]> {
+  const kit = new Kit(material, ciphers);
   if (material.set === "batch") return kit.batch();
   if (material.set === "crossover") return kit.crossover();
   return [...(await kit.bare()), ...kit.coffer()];
@@ -47,8 +47,10 @@ class Kit {
   readonly #material: Material;
   readonly #at: number;
   readonly #key: DataKey;
+  readonly #ciphers: Ciphers;
 
-  constructor(material: Material) {
+  constructor(material: Material, ciphers: Ciphers) {
+    this.#ciphers = ciphers;
     const { texts, dataKey, encryptedKeys } = material;
     this.#material = material;
     // A mask: the number of texts is a power of 2, or else they are taken once each.
@@ -135,7 +137,7 @@ class Kit {
       this.#sync("coffer sync"),
       this.#async("coffer async"),
       ...(runtime.crypto?.createCipheriv === undefined ? [] : [this.#sync("node", "node")]),
-      ...(providers.wasm === undefined ? [] : [this.#sync("wasm", "wasm")]),
+      ...(this.#ciphers.providers.wasm === undefined ? [] : [this.#sync("wasm", "wasm")]),
       ...(runtime.webcrypto?.subtle === undefined ? [] : [this.#async("webcrypto, async", "webcrypto")]),
       this.#sync("noble", "noble"),
     ];
@@ -190,12 +192,16 @@ class Kit {
   }
 
   #lease(): Lease {
-    return new Lease(this.#key, { maxMessages: LEASE_MESSAGES_MAX, maxBytes: LEASE_BYTES_MAX });
+    return new Lease(this.#key, {
+      maxMessages: LEASE_MESSAGES_MAX,
+      maxBytes: LEASE_BYTES_MAX,
+      sync: this.#ciphers,
+    });
   }
 
   #sync(name: string, provider?: Provider): Way {
     const { texts, ciphertexts } = this.#material;
-    const [at, key, options] = [this.#at, this.#key, { provider }];
+    const [at, key, options] = [this.#at, this.#key, { provider, sync: this.#ciphers }];
     return {
       name,
       isAsync: false,
@@ -207,7 +213,7 @@ class Kit {
 
   #async(name: string, provider?: Provider): Way {
     const { texts, ciphertexts } = this.#material;
-    const [at, key, options] = [this.#at, this.#key, { provider }];
+    const [at, key, options] = [this.#at, this.#key, { provider, sync: this.#ciphers }];
     return {
       name,
       isAsync: true,

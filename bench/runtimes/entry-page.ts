@@ -5,10 +5,12 @@
  *
  * @module
  */
+import { WASM_ROW } from "../../src/crypto/aead/wasm.ts";
+import { withAll } from "./ciphers.ts";
 import { Program } from "./program.ts";
 import type { Question } from "./protocol.ts";
 
-const program = new Program();
+const program = new Program(withAll(WASM_ROW));
 
 Object.assign(globalThis, {
   cofferBench: async (question: Question): Promise<unknown> => {

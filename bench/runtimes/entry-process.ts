@@ -5,11 +5,13 @@
  *
  * @module
  */
+import { WASM_ROW } from "../../src/crypto/aead/wasm.ts";
+import { withAll } from "./ciphers.ts";
 import { Program } from "./program.ts";
 import type { Question } from "./protocol.ts";
 
 const { process } = globalThis;
-const program = new Program();
+const program = new Program(withAll(WASM_ROW));
 const decoder = new TextDecoder();
 let pieces: string[] = [];
 

@@ -7,12 +7,13 @@
  */
 // @ts-expect-error a module that workerd's configuration gives (hosts/workerd.ts); tsc has no type for it
 import module from "aes-gcm.wasm";
-import { useWasmModule } from "../../src/crypto/index.ts";
+import { runtime } from "../../src/base/runtime.ts";
+import { wasmModuleRow } from "../../src/crypto/aead/wasm.ts";
+import { withAll } from "./ciphers.ts";
 import { Program } from "./program.ts";
 import type { Question } from "./protocol.ts";
 
-useWasmModule(module);
-const program = new Program();
+const program = new Program(withAll(wasmModuleRow(runtime.wasm, module)));
 
 export default {
   async fetch(request: Request): Promise<Response> {

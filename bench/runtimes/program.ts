@@ -8,7 +8,7 @@
  */
 
 import { type RuntimeGlobals, runtime, runtimeName } from "../../src/base/runtime.ts";
-import { providers } from "../../src/crypto/aead/choose.ts";
+import type { Ciphers } from "../../src/crypto/ciphers/ciphers.ts";
 import { repeat, repeatAsync } from "../lib/repeat.ts";
 import { type Way, waysOf } from "./competitors.ts";
 import {
@@ -24,23 +24,29 @@ import {
 import { binaryOf } from "./webcrypto-by-hand.ts";
 
 export class Program {
+  readonly #ciphers: Ciphers;
   #ways = new Map<string, Way>();
   /** Counts on over all runs, so that inputs differ. */
   #index = 0;
+
+  /** @param ciphers - passed as `sync` */
+  constructor(ciphers: Ciphers) {
+    this.#ciphers = ciphers;
+  }
 
   async answer<Q extends Question>(question: Q): Promise<Answer<Q>> {
     return (await this.#answer(question)) as Answer<Q>;
   }
 
   #answer(question: Question): About | Promise<Prepared | Ran> {
-    if (question.op === "about") return about();
+    if (question.op === "about") return about(this.#ciphers);
     if (question.op === "prepare") return this.#prepare(question.material);
     return this.#run(question.work, question.name, question.calls);
   }
 
   async #prepare(material: Material): Promise<Prepared> {
     const { texts, set } = material;
-    const ways = await waysOf(material);
+    const ways = await waysOf(material, this.#ciphers);
     this.#ways = new Map(ways.map((way) => [way.name, way]));
     const prepared: { name: string; sealed?: readonly string[] }[] = [];
     for (const { name, open, seal, isWhole } of ways) {
@@ -78,7 +84,7 @@ export class Program {
   }
 }
 
-function about(): About {
+function about({ providers }: Ciphers): About {
   const globals = globalThis as unknown as RuntimeGlobals & {
     process?: { versions?: Record<string, string> };
   };

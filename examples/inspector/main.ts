@@ -7,7 +7,11 @@
  */
 import { localDecrypt, localEncrypt, type WritableLayout } from "../../src/crypto/index.ts";
 import { inspect, isVaultError } from "../../src/index.ts";
+import { noble } from "../../src/sync.ts";
 import { type Field, fieldsOf } from "./fields.ts";
+
+/** A page that was saved and opened as a file has no Web Crypto in some browsers. */
+const sync = noble;
 
 /** Bytes of one field that are shown; ours. The rest is counted. */
 const SHOWN_BYTES_MAX = 512;
@@ -39,7 +43,7 @@ const ciphertext = get("ciphertext", "textarea");
 
 ciphertext.addEventListener("input", show);
 get("sample", "other").addEventListener("click", () => {
-  void localEncrypt(SAMPLE.text, SAMPLE).then((text) => {
+  void localEncrypt(SAMPLE.text, SAMPLE, undefined, { sync }).then((text) => {
     ciphertext.value = text;
     get("open-key", "input").value = SAMPLE.dataKey;
     show();
@@ -103,7 +107,7 @@ async function open(): Promise<void> {
   try {
     const key = { dataKey: get("open-key", "input").value.trim() };
     const aad = get("open-aad", "input").value;
-    output.textContent = await localDecrypt(ciphertext.value.trim(), key, aad, { lenient: true });
+    output.textContent = await localDecrypt(ciphertext.value.trim(), key, aad, { lenient: true, sync });
     output.hidden = false;
     tell("open-verdict", "The tag is right. The plaintext:", "good");
   } catch (error) {
@@ -119,7 +123,7 @@ async function make(): Promise<void> {
     };
     const layout = get("make-layout", "select").value as WritableLayout;
     const text = get("make-text", "textarea").value;
-    ciphertext.value = await localEncrypt(text, key, get("make-aad", "input").value, { layout });
+    ciphertext.value = await localEncrypt(text, key, get("make-aad", "input").value, { layout, sync });
     tell("make-verdict", "Encrypted. The ciphertext stands above.", "good");
     show();
     ciphertext.focus();

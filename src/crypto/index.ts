@@ -5,7 +5,7 @@
  */
 export type { Bytes } from "../base/bytes.ts";
 export type { AeadProviderName } from "./aead/aead.ts";
-export { useWasmModule, type WasmModule } from "./aead/choose.ts";
+export type { SyncCrypto } from "./ciphers/sync-crypto.ts";
 export type { ParseOptions } from "./envelope/envelope.ts";
 export { type CiphertextInfo, inspect, inspectNative, isCiphertext, splice } from "./envelope/inspect.ts";
 export { LAYOUTS, type Layout, type WritableLayout } from "./envelope/layouts.ts";

@@ -12,8 +12,10 @@ import { type Bytes, copyBytes, fromUtf8 } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { invalidType } from "../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead/aead.ts";
-import { providers } from "./aead/choose.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
+import type { Ciphers } from "./ciphers/ciphers.ts";
+import { ciphersOf } from "./ciphers/of-call.ts";
+import type { SyncCrypto } from "./ciphers/sync-crypto.ts";
 import {
   type Envelope,
   PARSE_OPTIONS,
@@ -21,7 +23,6 @@ import {
   parseEnvelope,
   serializeEnvelope,
 } from "./envelope/envelope.ts";
-import { envelopeKeyOf } from "./envelope/fast/envelope-key.ts";
 import {
   checkWritable,
   type FrameLayout,
@@ -56,6 +57,8 @@ export interface LocalEncryptOptions {
   readonly requireCommitment?: boolean | undefined;
   /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;
+  /** From `coffer/sync`, where the runtime has nothing built in that answers at once. */
+  readonly sync?: SyncCrypto | undefined;
 }
 
 /** Names of {@link LocalEncryptOptions}. */
@@ -63,6 +66,7 @@ export const LOCAL_ENCRYPT_OPTIONS = optionNames<LocalEncryptOptions>({
   layout: true,
   requireCommitment: true,
   provider: true,
+  sync: true,
 });
 
 /** How a message is decrypted. */
@@ -71,11 +75,13 @@ export interface LocalDecryptOptions extends ParseOptions {
   readonly as?: "text" | "bytes" | undefined;
   /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;
+  /** From `coffer/sync`, where the runtime has nothing built in that answers at once. */
+  readonly sync?: SyncCrypto | undefined;
 }
 
 /** Names of {@link LocalDecryptOptions}. */
-export const LOCAL_DECRYPT_OPTIONS = optionNames<Pick<LocalDecryptOptions, "as" | "provider">>(
-  { as: true, provider: true },
+export const LOCAL_DECRYPT_OPTIONS = optionNames<Pick<LocalDecryptOptions, "as" | "provider" | "sync">>(
+  { as: true, provider: true, sync: true },
   PARSE_OPTIONS,
 );
 
@@ -101,9 +107,11 @@ export async function localEncrypt(
   const plaintext = checkPlaintext(data);
   const aad = associatedDataBytes(associatedData);
   const { provider } = options;
+  const ciphers = ciphersOf(options.sync);
   // An async function without an await: one promise, and the input is read before the call returns.
   return (
-    sealFast(plaintext, key, aad, layout, provider, true) ?? sealSlow(plaintext, key, aad, layout, provider)
+    sealFast(plaintext, key, aad, layout, ciphers, provider, true) ??
+    sealSlow(plaintext, key, aad, layout, ciphers, provider)
   );
 }
 
@@ -117,7 +125,8 @@ export function localEncryptSync(
   checkOptions(options, LOCAL_ENCRYPT_OPTIONS, "localEncryptSync");
   const layout = checkLayout(options.layout, options.requireCommitment);
   const plaintext = checkPlaintext(data);
-  return encryptEnvelopeSync(plaintext, key, associatedDataBytes(associatedData), layout, options.provider);
+  const aad = associatedDataBytes(associatedData);
+  return encryptEnvelopeSync(plaintext, key, aad, layout, ciphersOf(options.sync), options.provider);
 }
 
 /**
@@ -130,10 +139,11 @@ export async function encryptEnvelope(
   key: WrappedDataKeyInput,
   associatedData: Uint8Array,
   layout: WritableLayout,
+  ciphers: Ciphers,
   provider?: AeadProviderName,
 ): Promise<string> {
-  const fast = sealFast(plaintext, key, associatedData, layout, provider, true);
-  return fast ?? sealSlow(plaintext, key, associatedData, layout, provider);
+  const fast = sealFast(plaintext, key, associatedData, layout, ciphers, provider, true);
+  return fast ?? sealSlow(plaintext, key, associatedData, layout, ciphers, provider);
 }
 
 /** The same at once. */
@@ -142,14 +152,16 @@ export function encryptEnvelopeSync(
   key: WrappedDataKeyInput,
   associatedData: Uint8Array,
   layout: WritableLayout,
+  ciphers: Ciphers,
   providerName?: AeadProviderName,
 ): string {
-  const fast = sealFast(plaintext, key, associatedData, layout, providerName, false);
+  const fast = sealFast(plaintext, key, associatedData, layout, ciphers, providerName, false);
   if (fast !== undefined) return fast;
   const bytes = bytesOfPlaintext(plaintext);
-  if (!isFrameLayout(layout)) return encodeBase64(sealNativeSync(bytes, key, associatedData, providerName));
+  if (!isFrameLayout(layout))
+    return encodeBase64(sealNativeSync(bytes, key, associatedData, ciphers, providerName));
   const message = prepare(bytes, key, associatedData, layout);
-  return finish(message, sealBy(providers.sync(providerName, bytes.length), key, message));
+  return finish(message, sealBy(ciphers.providers.sync(providerName, bytes.length), key, message));
 }
 
 /**
@@ -183,9 +195,10 @@ export async function localDecrypt(
   checkOptions(options, LOCAL_DECRYPT_OPTIONS, "localDecrypt");
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
-  const fast = openFast(ciphertext, key, aad, result, options, true);
+  const ciphers = ciphersOf(options.sync);
+  const fast = openFast(ciphertext, key, aad, result, options, ciphers, true);
   if (fast !== undefined) return fast;
-  return decryptEnvelope(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
+  return decryptEnvelope(parseEnvelope(ciphertext, options), key, aad, result, ciphers, options.provider);
 }
 
 /** The same at once; never by Web Crypto, which cannot. */
@@ -210,9 +223,10 @@ export function localDecryptSync(
   checkOptions(options, LOCAL_DECRYPT_OPTIONS, "localDecryptSync");
   const result = checkResultType(options.as);
   const aad = associatedDataBytes(associatedData);
-  const fast = openFast(ciphertext, key, aad, result, options, false);
+  const ciphers = ciphersOf(options.sync);
+  const fast = openFast(ciphertext, key, aad, result, options, ciphers, false);
   if (fast !== undefined) return fast;
-  return decryptEnvelopeSync(parseEnvelope(ciphertext, options), key, aad, result, options.provider);
+  return decryptEnvelopeSync(parseEnvelope(ciphertext, options), key, aad, result, ciphers, options.provider);
 }
 
 /** Decrypts an envelope that has been parsed, whose bytes are its own; arguments as checked by the functions above. */
@@ -221,16 +235,17 @@ export async function decryptEnvelope(
   key: DataKeyInput,
   associatedData: Uint8Array,
   as: "text" | "bytes",
+  ciphers: Ciphers,
   providerName?: AeadProviderName,
 ): Promise<string | Bytes> {
   const { nonce, ciphertext, tag } = envelope;
   if (layoutRow(envelope.layout).isChunked) {
     const body = { salt: nonce, commitment: tag, chunks: ciphertext };
-    return result(await openNative(body, key, associatedData, providerName), as);
+    return result(await openNative(body, key, associatedData, ciphers, providerName), as);
   }
   // Deno's Web Crypto takes no nonces of 32 bytes: for these no size is told, by which it might be chosen.
   const size = nonce.length === NONCE_BYTES ? ciphertext.length : undefined;
-  const now = providers.atOnce(providerName, size);
+  const now = ciphers.providers.atOnce(providerName, size);
   if (now !== undefined) {
     return result(
       withAeadKey(key, now, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
@@ -240,7 +255,7 @@ export async function decryptEnvelope(
   const held = holdDataKey(key);
   const aad = copyBytes(associatedData);
   try {
-    const provider = await providers.async(providerName, size);
+    const provider = await ciphers.providers.async(providerName, size);
     return result(
       await withAeadKey(held.key, provider, (aead) => aead.open(nonce, ciphertext, tag, aad)),
       as,
@@ -256,14 +271,15 @@ export function decryptEnvelopeSync(
   key: DataKeyInput,
   associatedData: Uint8Array,
   as: "text" | "bytes",
+  ciphers: Ciphers,
   providerName?: AeadProviderName,
 ): string | Bytes {
   const { nonce, ciphertext, tag } = envelope;
   if (layoutRow(envelope.layout).isChunked) {
     const body = { salt: nonce, commitment: tag, chunks: ciphertext };
-    return result(openNativeSync(body, key, associatedData, providerName), as);
+    return result(openNativeSync(body, key, associatedData, ciphers, providerName), as);
   }
-  const provider = providers.sync(providerName, ciphertext.length);
+  const provider = ciphers.providers.sync(providerName, ciphertext.length);
   return result(
     withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
     as,
@@ -279,11 +295,13 @@ function sealFast(
   key: WrappedDataKeyInput,
   associatedData: Uint8Array,
   layout: WritableLayout,
+  ciphers: Ciphers,
   provider: AeadProviderName | undefined,
   canWait: boolean,
 ): string | undefined {
   if (!isFrameLayout(layout) || !(key instanceof DataKey)) return undefined;
-  return envelopeKeyOf(key).seal(plaintext, associatedData, layout, provider, NO_BUDGET, canWait);
+  const ready = ciphers.shortWays?.of(key);
+  return ready?.seal(plaintext, associatedData, layout, provider, NO_BUDGET, canWait);
 }
 
 /** By any data key and any provider. */
@@ -292,19 +310,21 @@ async function sealSlow(
   key: WrappedDataKeyInput,
   associatedData: Uint8Array,
   layout: WritableLayout,
+  ciphers: Ciphers,
   providerName: AeadProviderName | undefined,
 ): Promise<string> {
   const bytes = bytesOfPlaintext(given);
-  if (!isFrameLayout(layout)) return encodeBase64(await sealNative(bytes, key, associatedData, providerName));
+  if (!isFrameLayout(layout))
+    return encodeBase64(await sealNative(bytes, key, associatedData, ciphers, providerName));
   const message = prepare(bytes, key, associatedData, layout);
   const size = bytes.length;
-  const now = providers.atOnce(providerName, size);
+  const now = ciphers.providers.atOnce(providerName, size);
   if (now !== undefined) return finish(message, sealBy(now, key, message));
   const held = holdDataKey(key);
   const plaintext = copyBytes(bytes);
   const own = { ...message, plaintext, associatedData: copyBytes(associatedData) };
   try {
-    return finish(own, await sealBy(await providers.async(providerName, size), held.key, own));
+    return finish(own, await sealBy(await ciphers.providers.async(providerName, size), held.key, own));
   } finally {
     plaintext.fill(0);
     held.release();
@@ -318,12 +338,14 @@ function openFast(
   associatedData: Uint8Array,
   as: "text" | "bytes",
   options: LocalDecryptOptions,
+  ciphers: Ciphers,
   canWait: boolean,
 ): string | Bytes | undefined {
   const isPlain = options.layouts === undefined && options.requireCommitment !== true;
   // A key that was disposed of: reading comes first, and has its own errors.
   if (!isPlain || !(key instanceof DataKey) || key.isDisposed) return undefined;
-  return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, options.provider, canWait);
+  const ready = ciphers.shortWays?.of(key);
+  return ready?.open(ciphertext, associatedData, DEFAULT_LAYOUT, as, options.provider, canWait);
 }
 
 interface Message {

@@ -15,9 +15,11 @@ import type { ItemResult } from "../base/item-result.ts";
 import { aroundNullish } from "../base/nullish.ts";
 import { checkOptions } from "../base/options.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
+import type { Ciphers } from "../crypto/ciphers/ciphers.ts";
+import { ciphersOf } from "../crypto/ciphers/of-call.ts";
+import type { SyncCrypto } from "../crypto/ciphers/sync-crypto.ts";
+import type { DecryptItem } from "../crypto/envelope/batch-items.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
-import type { DecryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
-import { envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
 import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import { checkPlaintext, plaintextBytes, roomFor } from "../crypto/envelope/plaintext.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
@@ -70,6 +72,7 @@ export class VaultMessages {
   readonly #calls: VaultCalls;
   readonly #layout: WritableLayout;
   readonly #requireCommitment: boolean;
+  readonly #ciphers: Ciphers;
   readonly #cache: DataKeyCache;
   readonly #leases: LeasePool;
 
@@ -80,7 +83,8 @@ export class VaultMessages {
     this.#requireCommitment = behaviour.requireCommitment === true;
     this.#layout = checkLayout(behaviour.layout, this.#requireCommitment);
     this.#cache = new DataKeyCache(behaviour.cache);
-    this.#leases = new LeasePool(keys);
+    this.#ciphers = ciphersOf(behaviour.sync);
+    this.#leases = new LeasePool(keys, this.#ciphers);
   }
 
   /** Encrypts one message. */
@@ -116,7 +120,7 @@ export class VaultMessages {
       const plaintext = typeof data === "string" ? bytes : copyBytes(bytes);
       try {
         const made = await this.#keys.createDataKey({ context }, options);
-        return await lend(made, (key) => encryptEnvelope(plaintext, key, aad, layout));
+        return await lend(made, (key) => encryptEnvelope(plaintext, key, aad, layout, this.#ciphers));
       } finally {
         plaintext.fill(0);
       }
@@ -140,7 +144,7 @@ export class VaultMessages {
       const limits = checkReuse(options.reuse);
       const useLeasedKey: UseLeasedKey = async (context, work) => {
         if (limits !== undefined) return await this.#leases.use(context, limits, 1, work, { signal });
-        const settings = settingsOf(DEFAULT_LIMITS);
+        const settings = settingsOf(DEFAULT_LIMITS, this.#ciphers);
         return await lend(await takeLeasedKey(this.#keys, context, settings, signal), work);
       };
       return await aroundNullish(items, options, (present) =>
@@ -182,6 +186,7 @@ export class VaultMessages {
           present,
           associatedData,
           this.withPolicy(options),
+          this.#ciphersOf(options),
           (key) => checkContext(key, expected),
         ),
       );
@@ -199,6 +204,7 @@ export class VaultMessages {
       const aad = copyBytes(associatedDataBytes(associatedData));
       const given = options.context === undefined ? undefined : canonicalContext(options.context);
       const { provider, signal } = options;
+      const ciphers = this.#ciphersOf(options);
       const envelope = parseEnvelope(ciphertext, this.withPolicy(options));
       if (envelope.layout === "native") return ciphertext;
       const opened = await this.#withKey(
@@ -212,14 +218,16 @@ export class VaultMessages {
             );
           }
           if (key.context !== undefined) checkContext(key, given?.bytes);
-          const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", provider);
+          const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", ciphers, provider);
           return { context, plaintext: plaintext as Uint8Array };
         },
         { signal },
       );
       try {
         const made = await this.#keys.createDataKey({ context: opened.context }, { signal });
-        return await lend(made, (key) => encryptEnvelope(opened.plaintext, key, aad, "native", provider));
+        return await lend(made, (key) =>
+          encryptEnvelope(opened.plaintext, key, aad, "native", ciphers, provider),
+        );
       } finally {
         opened.plaintext.fill(0);
       }
@@ -229,7 +237,11 @@ export class VaultMessages {
   /** Takes a data key and holds it. */
   async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
     return await this.#calls.during(async () => {
-      const settings = leaseSettings({ ...this.withPolicy(options), layout: this.#layoutOf(options) });
+      const settings = leaseSettings({
+        ...this.withPolicy(options),
+        sync: this.#ciphersOf(options),
+        layout: this.#layoutOf(options),
+      });
       return new Lease(await takeLeasedKey(this.#keys, checkedContext(context), settings, options.signal));
     });
   }
@@ -247,6 +259,11 @@ export class VaultMessages {
         },
         { signal },
       );
+  }
+
+  /** The `sync` of a call: its own, else the vault's. @throws TypeError ERR_INVALID_ARGUMENT */
+  syncOf(options: { readonly sync?: SyncCrypto | undefined }): SyncCrypto {
+    return this.#ciphersOf(options);
   }
 
   /** Options of reading, with the vault's policy where the call has none. */
@@ -272,6 +289,7 @@ export class VaultMessages {
     try {
       const aad = copyBytes(associatedData);
       const { provider } = options;
+      const ciphers = this.#ciphersOf(options);
       const expected = expectedContext(options);
       const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.withPolicy(options));
       const encryptedKeys = encodeBase64(envelope.keyBlob);
@@ -279,7 +297,7 @@ export class VaultMessages {
         encryptedKeys,
         (key) => {
           checkContext(key, expected);
-          return decryptEnvelope(envelope, key, aad, as, provider);
+          return decryptEnvelope(envelope, key, aad, as, ciphers, provider);
         },
         options,
       );
@@ -304,7 +322,12 @@ export class VaultMessages {
     if (!isPlain || typeof ciphertext !== "string") return undefined;
     const key = this.#cache.guessKey(this.#keys, ciphertext);
     if (key === undefined) return undefined;
-    return envelopeKeyOf(key).open(ciphertext, associatedData, DEFAULT_LAYOUT, as, provider, true);
+    const ready = this.#ciphersOf(options).shortWays?.of(key);
+    return ready?.open(ciphertext, associatedData, DEFAULT_LAYOUT, as, provider, true);
+  }
+
+  #ciphersOf({ sync }: { readonly sync?: SyncCrypto | undefined }): Ciphers {
+    return sync === undefined ? this.#ciphers : ciphersOf(sync);
   }
 
   /** Runs `work` with an unwrapped data key, which it must not keep. */

@@ -8,6 +8,7 @@
 
 import { NULLISH_OPTION, type NullishOption } from "../base/nullish.ts";
 import { type OptionNames, optionNames } from "../base/options.ts";
+import type { SyncCrypto } from "../crypto/ciphers/sync-crypto.ts";
 import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { LOCAL_DECRYPT_OPTIONS, type LocalDecryptOptions } from "../crypto/local.ts";
@@ -32,6 +33,11 @@ export interface VaultBehaviour {
   readonly requireCommitment?: boolean | undefined;
   /** Limits of the decrypt cache; default 60 s and 1,000 keys. */
   readonly cache?: DataKeyCacheOptions | undefined;
+  /**
+   * What encrypts at once, from `coffer/sync`, in browsers and on edge runtimes. Without it synchronous calls throw
+   * ERR_UNSUPPORTED there. Node, Bun and Deno have their own.
+   */
+  readonly sync?: SyncCrypto | undefined;
 }
 
 /** A vault over services of one's own. */
@@ -51,6 +57,7 @@ const BEHAVIOUR_OPTIONS = optionNames<VaultBehaviour>({
   layout: true,
   requireCommitment: true,
   cache: true,
+  sync: true,
 });
 /** Names of {@link VaultPorts}. */
 export const PORTS_OPTIONS = optionNames<Omit<VaultPorts, keyof VaultBehaviour>>(

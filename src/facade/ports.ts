@@ -20,7 +20,7 @@ export function portsOf(options: VaultOptions): Pick<VaultPorts, "keys" | "kv" |
     return options;
   }
   checkOptions(options, HTTP_VAULT_OPTIONS, "Vault");
-  const { layout, requireCommitment, cache, keys, ...http } = options;
+  const { layout, requireCommitment, cache, sync, keys, ...http } = options;
   const transport = new Transport(http);
   return {
     keys: new HttpKeyService(transport),

@@ -14,7 +14,7 @@ import { DISPOSE, lend } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { checkOptions } from "../base/options.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
-import type { DecryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
+import type { DecryptItem } from "../crypto/envelope/batch-items.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import {
@@ -235,7 +235,7 @@ export class Vault extends VaultDocuments {
     const make: MakeDataKey = async (use) => {
       return await lend(await this.keys.createDataKey({ context }, { signal }), use);
     };
-    return encryptStream(make, associatedData, options);
+    return encryptStream(make, associatedData, { ...options, sync: this.#messages.syncOf(options) });
   }
 
   /**
@@ -253,7 +253,8 @@ export class Vault extends VaultDocuments {
   ): ByteTransform {
     checkOptions(options, STREAM_OPTIONS, "decryptStream");
     this.#calls.checkOpen();
-    return decryptStream(this.#messages.keyFinder(options), associatedData, options);
+    const sync = this.#messages.syncOf(options);
+    return decryptStream(this.#messages.keyFinder(options), associatedData, { ...options, sync });
   }
 
   /**
@@ -271,7 +272,10 @@ export class Vault extends VaultDocuments {
   ): Promise<NativeReader> {
     checkOptions(options, SOURCE_OPTIONS, "openNativeSource");
     return await this.#calls.during(() =>
-      openNativeSource(source, this.#messages.keyFinder(options), associatedData, options),
+      openNativeSource(source, this.#messages.keyFinder(options), associatedData, {
+        ...options,
+        sync: this.#messages.syncOf(options),
+      }),
     );
   }
 
@@ -292,7 +296,10 @@ export class Vault extends VaultDocuments {
   ): Promise<Bytes> {
     checkOptions(options, SOURCE_OPTIONS, "decryptRange");
     return await this.#calls.during(() =>
-      decryptRange(source, this.#messages.keyFinder(options), start, end, associatedData, options),
+      decryptRange(source, this.#messages.keyFinder(options), start, end, associatedData, {
+        ...options,
+        sync: this.#messages.syncOf(options),
+      }),
     );
   }
 

@@ -7,10 +7,9 @@
  * @module
  */
 
-import { ascii, type Bytes, concatBytes, fromUtf8, toHex } from "../base/bytes.ts";
+import { type Bytes, concatBytes, fromUtf8 } from "../base/bytes.ts";
 import { deadlineOf } from "../base/features.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
-import { hash } from "../crypto/primitives/hash.ts";
 import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { invalidRange, isVaultError, VaultError } from "../errors.ts";
 import { VERSION } from "../version.ts";
@@ -99,6 +98,9 @@ export const HTTP_OPTIONS = optionNames<HttpOptions>({
   fetch: true,
 });
 
+/** Numbers the transports of this process, so that no two callers are taken for one. */
+let transports = 0;
+
 /** Sends requests to one service with one API key. */
 export class Transport {
   /** Tells service and caller apart from others; holds no key. */
@@ -120,8 +122,8 @@ export class Transport {
     this.#timeoutMs = checkNumber(options.timeoutMs ?? TIMEOUT_MS_DEFAULT, 1, 2 ** 31 - 1, "timeoutMs");
     this.#maxRetries = checkNumber(options.maxRetries ?? RETRIES_DEFAULT, 0, RETRIES_MAX, "maxRetries");
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-    const caller = toHex(hash.sha256(ascii(`coffer/v1/caller ${apiKey}`)).subarray(0, 8));
-    this.id = `${this.#baseUrl.href} ${caller}`;
+    transports += 1;
+    this.id = `${this.#baseUrl.href} ${transports}`;
   }
 
   /** Whether the service has coffer's own operations, as far as that is known without asking it. */

@@ -12,17 +12,16 @@ import { type Bytes, copyBytes, isUint8Array } from "../base/bytes.ts";
 import { forEachAtOnce } from "../base/concurrency.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
-import { type ParsedEnvelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
+import type { Ciphers } from "../crypto/ciphers/ciphers.ts";
 import {
   type DecryptItem,
   type EncryptItem,
   failuresOf,
-  openMany,
   type Prepared,
   prepareOpens,
   prepareSeals,
-} from "../crypto/envelope/fast/envelope-batch.ts";
-import { envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
+} from "../crypto/envelope/batch-items.ts";
+import { type ParsedEnvelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
 import { isFrameLayout, type WritableLayout } from "../crypto/envelope/layouts.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
@@ -123,6 +122,7 @@ export async function decryptBatch(
   items: readonly DecryptItem[],
   associatedData: AssociatedData,
   options: LocalDecryptOptions & CallOptions,
+  ciphers: Ciphers,
   check: (key: DataKey) => void,
 ): Promise<ItemResult<string | Bytes>[]> {
   const as = checkResultType(options.as);
@@ -154,13 +154,15 @@ export async function decryptBatch(
       const { layout } = envelopes.get(indexes[0]!)!;
       const subset = indexes.map((index) => prepared[index]!);
       const fast = isFrameLayout(layout)
-        ? openMany(envelopeKeyOf(key), subset, layout, as, options.provider)
-        : failuresOf(subset);
+        ? ciphers.shortWays?.openMany(key, subset, layout, as, options.provider)
+        : undefined;
       for (const [n, index] of indexes.entries()) {
         const { associatedData: aad } = (prepared[index] as { value: Prepared<string> }).value;
         results[index] =
-          fast[n] ??
-          (await resultOfLater(decryptEnvelope(envelopes.get(index)!, key, aad, as, options.provider)));
+          fast?.[n] ??
+          (await resultOfLater(
+            decryptEnvelope(envelopes.get(index)!, key, aad, as, ciphers, options.provider),
+          ));
       }
     };
     const opened = await useDataKeys.use(

@@ -5,7 +5,7 @@
  */
 
 export type { ItemResult } from "../base/item-result.ts";
-export type { DecryptItem, EncryptItem } from "../crypto/envelope/fast/envelope-batch.ts";
+export type { DecryptItem, EncryptItem } from "../crypto/envelope/batch-items.ts";
 export { DataKeyCache, type DataKeyCacheOptions } from "./data-key-cache.ts";
 export {
   type CallOptions,

@@ -7,6 +7,7 @@
  */
 import { untilAborted } from "../base/concurrency.ts";
 import { type SharedEntry, SharedLru } from "../base/shared-lru.ts";
+import type { Ciphers } from "../crypto/ciphers/ciphers.ts";
 import { checkedContext, identifyContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import type { CallOptions, KeyService } from "./key-service.ts";
 import { type CheckedLimits, exhausted } from "./lease-budget.ts";
@@ -16,10 +17,12 @@ import { REUSED_CONTEXTS_MAX } from "./limits.ts";
 /** Leases of one key service. */
 export class LeasePool {
   readonly #service: KeyService;
+  readonly #ciphers: Ciphers;
   readonly #leases = new SharedLru<LeasedKey>({ entriesMax: REUSED_CONTEXTS_MAX });
 
-  constructor(service: KeyService) {
+  constructor(service: KeyService, ciphers: Ciphers) {
     this.#service = service;
+    this.#ciphers = ciphers;
   }
 
   /** How many leases are held. */
@@ -74,6 +77,6 @@ export class LeasePool {
   #take(id: string, read: KeyContext, limits: CheckedLimits): SharedEntry<LeasedKey> {
     const context = checkedContext(read);
     // The request is shared: no caller's signal ends it.
-    return this.#leases.add(id, takeLeasedKey(this.#service, context, settingsOf(limits)));
+    return this.#leases.add(id, takeLeasedKey(this.#service, context, settingsOf(limits, this.#ciphers)));
   }
 }

@@ -16,7 +16,7 @@ import {
   type EncryptItem,
   prepareOpens,
   prepareSeals,
-} from "../crypto/envelope/fast/envelope-batch.ts";
+} from "../crypto/envelope/batch-items.ts";
 import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import { checkPlaintext } from "../crypto/envelope/plaintext.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";

@@ -11,11 +11,14 @@ import { type Bytes, equalBytes } from "../base/bytes.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { AeadProviderName } from "../crypto/aead/aead.ts";
+import type { Ciphers } from "../crypto/ciphers/ciphers.ts";
+import { ciphersOf } from "../crypto/ciphers/of-call.ts";
+import type { SyncCrypto } from "../crypto/ciphers/sync-crypto.ts";
+import { failuresOf, type Prepared } from "../crypto/envelope/batch-items.ts";
 import { type Envelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
-import { failuresOf, openMany, type Prepared, sealMany } from "../crypto/envelope/fast/envelope-batch.ts";
-import { type EnvelopeKey, envelopeKeyOf } from "../crypto/envelope/fast/envelope-key.ts";
 import { isFrameLayout, type WritableLayout } from "../crypto/envelope/layouts.ts";
 import { bytesOfPlaintext } from "../crypto/envelope/plaintext.ts";
+import type { ReadyKey } from "../crypto/envelope/short-ways.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
 import {
@@ -52,12 +55,14 @@ export interface LeaseOptions extends LeaseLimits {
   readonly requireCommitment?: boolean | undefined;
   /** Overrides the choice of AEAD provider. */
   readonly provider?: AeadProviderName | undefined;
+  /** From `coffer/sync`, where the runtime has nothing built in that answers at once. */
+  readonly sync?: SyncCrypto | undefined;
   /** The clock, in milliseconds; default `Date.now`. */
   readonly now?: (() => number) | undefined;
 }
 
 const LEASE_OPTIONS = optionNames<Omit<LeaseOptions, keyof LeaseLimits>>(
-  { layout: true, requireCommitment: true, provider: true, now: true },
+  { layout: true, requireCommitment: true, provider: true, sync: true, now: true },
   LEASE_LIMITS,
   CALL_OPTIONS,
 );
@@ -68,6 +73,7 @@ export interface LeaseSettings {
   readonly layout: WritableLayout;
   readonly requireCommitment: boolean;
   readonly provider: AeadProviderName | undefined;
+  readonly sync: SyncCrypto | undefined;
   readonly now: () => number;
 }
 
@@ -84,13 +90,21 @@ export function leaseSettings(options: LeaseOptions & CallOptions): LeaseSetting
     layout: checkLayout(options.layout, requireCommitment),
     requireCommitment,
     provider: options.provider,
+    sync: options.sync,
     now: options.now ?? Date.now,
   };
 }
 
 /** Settings of a key that is held behind the scenes, whose messages name their layouts themselves. */
-export function settingsOf(limits: CheckedLimits): LeaseSettings {
-  return { limits, layout: DEFAULT_LAYOUT, requireCommitment: false, provider: undefined, now: Date.now };
+export function settingsOf(limits: CheckedLimits, sync: SyncCrypto): LeaseSettings {
+  return {
+    limits,
+    layout: DEFAULT_LAYOUT,
+    requireCommitment: false,
+    provider: undefined,
+    sync,
+    now: Date.now,
+  };
 }
 
 /**
@@ -118,7 +132,9 @@ export class LeasedKey {
   readonly budget: LeaseBudget;
   readonly #key: DataKey;
   readonly #keyBlob: Uint8Array;
-  readonly #envelopes: EnvelopeKey;
+  readonly #ciphers: Ciphers;
+  /** The key made ready, where the lease's ciphers have short ways. */
+  readonly #ready: ReadyKey | undefined;
   readonly #lifetime: LeaseLifetime;
 
   /** @param revocations - undefined for a key whose service cannot tell them */
@@ -127,7 +143,8 @@ export class LeasedKey {
     this.budget = new LeaseBudget(settings.limits);
     this.#key = key;
     this.#keyBlob = key.keyBlob;
-    this.#envelopes = envelopeKeyOf(key);
+    this.#ciphers = ciphersOf(settings.sync);
+    this.#ready = this.#ciphers.shortWays?.of(key);
     this.#lifetime = new LeaseLifetime(settings.limits.maxAgeMs, settings.now, revocations, () =>
       key.dispose(),
     );
@@ -159,7 +176,7 @@ export class LeasedKey {
     this.#lifetime.check();
     if (!isFrameLayout(layout)) return undefined;
     const { provider } = this.settings;
-    return this.#envelopes.seal(plaintext, associatedData, layout, provider, this.budget, canWait);
+    return this.#ready?.seal(plaintext, associatedData, layout, provider, this.budget, canWait);
   }
 
   /** Seals a message. @throws as {@link sealNow} */
@@ -179,7 +196,7 @@ export class LeasedKey {
     layout: WritableLayout,
   ): Promise<string> {
     const bytes = this.#spendFor(plaintext);
-    return encryptEnvelope(bytes, this.#key, associatedData, layout, this.settings.provider);
+    return encryptEnvelope(bytes, this.#key, associatedData, layout, this.#ciphers, this.settings.provider);
   }
 
   /** Seals a message at once; not where Web Crypto is the provider. @throws as {@link sealNow} */
@@ -187,7 +204,14 @@ export class LeasedKey {
     const now = this.sealNow(plaintext, associatedData, layout, false);
     if (now !== undefined) return now;
     const bytes = this.#spendFor(plaintext);
-    return encryptEnvelopeSync(bytes, this.#key, associatedData, layout, this.settings.provider);
+    return encryptEnvelopeSync(
+      bytes,
+      this.#key,
+      associatedData,
+      layout,
+      this.#ciphers,
+      this.settings.provider,
+    );
   }
 
   /** Seals many messages; one result per item, in order. @throws as {@link sealNow} what holds for all */
@@ -216,7 +240,10 @@ export class LeasedKey {
     this.#lifetime.check();
     const { layout } = this.settings;
     if (!isFrameLayout(layout) || !isPlain(options)) return undefined;
-    return this.#envelopes.open(ciphertext, associatedData, layout, as, this.#providerOf(options), canWait);
+    const provider = this.#providerOf(options);
+    const ready =
+      options.sync === undefined ? this.#ready : this.#ciphersOf(options).shortWays?.of(this.#key);
+    return ready?.open(ciphertext, associatedData, layout, as, provider, canWait);
   }
 
   /**
@@ -243,7 +270,8 @@ export class LeasedKey {
     options: LocalDecryptOptions,
   ): Promise<string | Bytes> {
     const envelope = this.#parse(ciphertext, options);
-    return decryptEnvelope(envelope, this.#key, associatedData, as, this.#providerOf(options));
+    const ciphers = this.#ciphersOf(options);
+    return decryptEnvelope(envelope, this.#key, associatedData, as, ciphers, this.#providerOf(options));
   }
 
   /** The same at once; not where Web Crypto is the provider. */
@@ -256,7 +284,8 @@ export class LeasedKey {
     const now = this.openNow(ciphertext, associatedData, as, options, false);
     if (now !== undefined) return now;
     const envelope = this.#parse(ciphertext, options);
-    return decryptEnvelopeSync(envelope, this.#key, associatedData, as, this.#providerOf(options));
+    const ciphers = this.#ciphersOf(options);
+    return decryptEnvelopeSync(envelope, this.#key, associatedData, as, ciphers, this.#providerOf(options));
   }
 
   /** Opens many messages of this key; one result per item, in order. @throws as {@link openNow} what holds for all */
@@ -289,7 +318,9 @@ export class LeasedKey {
   #sealMany(items: readonly SealItem[], layout: WritableLayout): (ItemResult<string> | undefined)[] {
     this.#lifetime.check();
     if (!isFrameLayout(layout)) return failuresOf(items);
-    return sealMany(this.#envelopes, items, layout, this.settings.provider, this.budget);
+    const { shortWays } = this.#ciphers;
+    const { provider } = this.settings;
+    return shortWays?.sealMany(this.#key, items, layout, provider, this.budget) ?? failuresOf(items);
   }
 
   #openMany(
@@ -300,7 +331,13 @@ export class LeasedKey {
     this.#lifetime.check();
     const { layout } = this.settings;
     if (!isFrameLayout(layout) || !isPlain(options)) return failuresOf(items);
-    return openMany(this.#envelopes, items, layout, as, this.#providerOf(options));
+    const { shortWays } = this.#ciphersOf(options);
+    const provider = this.#providerOf(options);
+    return shortWays?.openMany(this.#key, items, layout, as, provider) ?? failuresOf(items);
+  }
+
+  #ciphersOf({ sync }: LocalDecryptOptions): Ciphers {
+    return sync === undefined ? this.#ciphers : ciphersOf(sync);
   }
 
   #providerOf(options: LocalDecryptOptions): AeadProviderName | undefined {

@@ -24,6 +24,7 @@ import type { Material } from "../../bench/runtimes/protocol.ts";
 import type { RuntimesReport } from "../../bench/runtimes/report.ts";
 import { WebCryptoByHand } from "../../bench/runtimes/webcrypto-by-hand.ts";
 import { showResult } from "../../bench/show.ts";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { REPOSITORY_ROOT } from "../support/vectors.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "coffer-bench-test-"));
@@ -242,7 +243,7 @@ describe("the program that runs in other runtimes", () => {
   });
 
   test("answers with what each competitor sealed, after it opened what it was given", async () => {
-    const program = new Program();
+    const program = new Program(HERE);
     const ciphertexts = texts.map((text) => hand.seal(text));
     const prepared = await program.answer({ op: "prepare", material: material(ciphertexts) });
     expect(prepared.map(({ name }) => name)).toContain("wasm");
@@ -257,9 +258,9 @@ describe("the program that runs in other runtimes", () => {
 
   test("refuses to compare competitors that do not agree", async () => {
     const ciphertexts = [hand.seal(texts[0]!), hand.seal("something else")];
-    await expect(new Program().answer({ op: "prepare", material: material(ciphertexts) })).rejects.toThrow(
-      "outputs disagree: bare",
-    );
+    await expect(
+      new Program(HERE).answer({ op: "prepare", material: material(ciphertexts) }),
+    ).rejects.toThrow("outputs disagree: bare");
   });
 
   test("Web Crypto by hand writes what node:crypto by hand reads, and back", async () => {

@@ -6,17 +6,22 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { gcm } from "@noble/ciphers/aes.js";
 import { describe, expect, test, vi } from "vitest";
-import { runtime, type WebAssemblyApi } from "../../src/base/runtime.ts";
-import { AeadProviders, providers, useWasmModule } from "../../src/crypto/aead/choose.ts";
+import { type RuntimeName, runtime, type WebAssemblyApi } from "../../src/base/runtime.ts";
+import { AeadProviders } from "../../src/crypto/aead/choose.ts";
+import { NOBLE_ROW } from "../../src/crypto/aead/noble.ts";
+import type { Available } from "../../src/crypto/aead/row.ts";
 import { PIECE_BYTES, WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
 import * as layout from "../../src/crypto/aead/wasm/layout.ts";
-import { type WasmProvider, wasmProvider } from "../../src/crypto/aead/wasm.ts";
+import { type WasmProvider, wasmModuleRow, wasmProvider } from "../../src/crypto/aead/wasm.ts";
+import { WEBCRYPTO_ROW } from "../../src/crypto/aead/webcrypto.ts";
 import { VaultError } from "../../src/errors.ts";
+import { wasmModule } from "../../src/sync.ts";
 import { buildModule } from "../../tools/wasm/aes-gcm.ts";
 import { checkModuleFile } from "../../tools/wasm/build.ts";
 import { subByte } from "../../tools/wasm/tables.ts";
 import { seededStream } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
+import { providersOf } from "../support/providers.ts";
 
 const wasm = runtime.wasm!;
 
@@ -250,7 +255,7 @@ describe("starting", () => {
         }
       },
     };
-    const providers = new AeadProviders({ crypto: runtime.crypto, webcrypto: undefined, wasm: counting });
+    const providers = providersOf({ crypto: runtime.crypto, webcrypto: undefined, wasm: counting });
     providers.sync();
     expect(compiled).toBe(0);
     expect(providers.sync(undefined, 16).name).toBe("wasm");
@@ -278,30 +283,30 @@ describe("starting", () => {
   ])("falls back with %s", async (_, described) => {
     const without = { crypto: undefined, webcrypto: undefined, wasm: described };
     expect(WasmEngine.create(described)).toBeUndefined();
-    const providers = new AeadProviders(without);
+    const providers = providersOf(without);
     expect(providers.sync(undefined, 16).name).toBe("noble");
     expect((await providers.async()).name).toBe("noble");
     expect(errorOf(() => providers.sync("wasm")).code).toBe("ERR_UNSUPPORTED");
-    expect(new AeadProviders({ ...without, crypto: runtime.crypto }).sync(undefined, 16).name).toBe("node");
+    expect(providersOf({ ...without, crypto: runtime.crypto }).sync(undefined, 16).name).toBe("node");
   });
 
   test("the key of the known answer does not stay in its memory", () => {
-    const available = new AeadProviders({ crypto: undefined, webcrypto: undefined, wasm });
+    const available = providersOf({ crypto: undefined, webcrypto: undefined, wasm });
     const { engine } = available.sync("wasm") as WasmProvider;
     expect(isZero(engine.memory.subarray(layout.SLOTS_AT, layout.DATA_AT))).toBe(true);
   });
 
   test("serves synchronous calls where there is no node:crypto, and small ones everywhere", async () => {
-    const edge = new AeadProviders({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
+    const edge = providersOf({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
     expect(edge.sync().name).toBe("wasm");
     expect((await edge.async()).name).toBe("webcrypto");
     expect((await edge.async(undefined, 16)).name).toBe("wasm");
     expect((await edge.async(undefined, 1 << 20)).name).toBe("webcrypto");
     expect((await edge.async("noble", 16)).name).toBe("noble");
-    const bare = new AeadProviders({ crypto: undefined, webcrypto: undefined, wasm });
+    const bare = providersOf({ crypto: undefined, webcrypto: undefined, wasm });
     expect((await bare.async()).name).toBe("wasm");
     expect(bare.now("wasm")?.name).toBe("wasm");
-    const node = new AeadProviders({ crypto: runtime.crypto, webcrypto: undefined, wasm }, "node");
+    const node = providersOf({ crypto: runtime.crypto, webcrypto: undefined, wasm }, "node");
     expect(node.sync(undefined, 1 << 20).name).toBe("node");
   });
 });
@@ -319,11 +324,15 @@ describe("a module compiled ahead of time", () => {
   };
   const edge = { crypto: undefined, webcrypto: runtime.webcrypto, wasm: forbidding };
 
-  test("serves where compiling is forbidden, also after the provider was looked for in vain", async () => {
-    const available = new AeadProviders(edge, "other");
-    expect(available.wasm).toBeUndefined();
-    expect(available.sync().name).toBe("noble");
-    available.useWasmModule(module);
+  /** The providers of a runtime with the module given. */
+  const given = (available: Available, it: object = module, name?: RuntimeName): AeadProviders =>
+    new AeadProviders([WEBCRYPTO_ROW, wasmModuleRow(available.wasm, it), NOBLE_ROW], available, name);
+
+  test("serves where compiling is forbidden", async () => {
+    const without = providersOf(edge, "other");
+    expect(without.wasm).toBeUndefined();
+    expect(without.sync().name).toBe("noble");
+    const available = given(edge, module, "other");
     expect(available.sync().name).toBe("wasm");
     expect(available.sync(undefined, 1 << 20).name).toBe("wasm");
     expect(available.small(16)?.name).toBe("wasm");
@@ -348,29 +357,15 @@ describe("a module compiled ahead of time", () => {
         return false;
       },
     };
-    const available = new AeadProviders({ ...edge, wasm: counting });
-    available.useWasmModule(module);
+    const available = given({ ...edge, wasm: counting });
     expect(available.wasm?.engine.isRelaxed).toBe(false);
     expect(compilations).toBe(0);
-  });
-
-  test("changes nothing where the provider runs already", () => {
-    const available = new AeadProviders({ ...edge, wasm });
-    const running = available.wasm;
-    expect(running).toBeDefined();
-    available.useWasmModule(module);
-    expect(available.wasm).toBe(running);
-    // Nor does the function of this name, for this runtime's own providers.
-    const here = providers.wasm;
-    useWasmModule(module);
-    expect(providers.wasm).toBe(here);
   });
 
   test("serves where nothing tells what was forgotten: there keys are wiped by dispose alone", () => {
     vi.stubGlobal("FinalizationRegistry", undefined);
     try {
-      const available = new AeadProviders(edge);
-      available.useWasmModule(module);
+      const available = given(edge);
       const key = available.wasm!.importKey(new Uint8Array(32).fill(7));
       const slot = key.slot();
       key.dispose();
@@ -384,9 +379,7 @@ describe("a module compiled ahead of time", () => {
   test("may come from another realm", () => {
     const other = runInNewContext("new WebAssembly.Module(bytes)", { bytes: buildModule() }) as object;
     expect(other).not.toBeInstanceOf(wasm.Module);
-    const available = new AeadProviders(edge);
-    available.useWasmModule(other);
-    expect(available.sync().name).toBe("wasm");
+    expect(given(edge, other).sync().name).toBe("wasm");
   });
 
   test.each([
@@ -398,7 +391,7 @@ describe("a module compiled ahead of time", () => {
     ["nothing", undefined],
     ["null", null],
   ])("%s is none", (_, value) => {
-    for (const give of [(it: never) => new AeadProviders(edge).useWasmModule(it), useWasmModule]) {
+    for (const give of [(it: never) => wasmModuleRow(wasm, it), wasmModule]) {
       const error = errorOf(() => give(value as never));
       expect(error).toBeInstanceOf(TypeError);
       expect(error.code).toBe("ERR_INVALID_ARGUMENT");
@@ -418,13 +411,10 @@ describe("a module compiled ahead of time", () => {
     ["opens wrongly", { ...forbidding, Instance: lyingInstance({ open: () => 0 }) }, module],
     ["is only called a module", forbidding, { [Symbol.toStringTag]: "WebAssembly.Module" }],
     ["comes where there is no WebAssembly", undefined, module],
-  ] as const)("one that %s is refused, and what served before goes on", (_, described, given) => {
-    const available = new AeadProviders({ ...edge, wasm: described });
-    const error = errorOf(() => available.useWasmModule(given));
+  ] as const)("one that %s is refused", (_, described, it) => {
+    const error = errorOf(() => wasmModuleRow(described, it));
     expect(error).toBeInstanceOf(VaultError);
     expect(error.code).toBe("ERR_UNSUPPORTED");
-    expect(available.sync().name).toBe("noble");
-    expect(errorOf(() => available.sync("wasm")).code).toBe("ERR_UNSUPPORTED");
   });
 });
 

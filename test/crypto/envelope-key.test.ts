@@ -8,17 +8,18 @@ import { codingBuffer } from "../../src/base/coding-buffer.ts";
 import { runtime } from "../../src/base/runtime.ts";
 import { bufferMemory, portableMemory } from "../../src/base/text-memory.ts";
 import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
-import { AeadProviders } from "../../src/crypto/aead/choose.ts";
 import { AREA_BYTES } from "../../src/crypto/aead/wasm/layout.ts";
+import { prepareSeals } from "../../src/crypto/envelope/batch-items.ts";
 import { parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope/envelope.ts";
-import { prepareSeals, sealMany } from "../../src/crypto/envelope/fast/envelope-batch.ts";
-import { EnvelopeKey, envelopeKeyOf, Platform } from "../../src/crypto/envelope/fast/envelope-key.ts";
+import { sealMany } from "../../src/crypto/envelope/fast/envelope-batch.ts";
+import { EnvelopeKey, Platform } from "../../src/crypto/envelope/fast/envelope-key.ts";
 import { PIECE_CHARS, PIECE_DIGITS } from "../../src/crypto/envelope/fast/envelope-node.ts";
 import { type FrameLayout, layoutRow } from "../../src/crypto/envelope/layouts.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
 import { seededStream } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
+import { envelopeKeyOf, providersOf } from "../support/providers.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
 
 const RAW = Uint8Array.from(Buffer.from(SAMPLE_1.dataKey, "base64"));
@@ -180,7 +181,7 @@ describe("the fast and the slow way", () => {
     const blob = Buffer.alloc(60_000, 7);
     blob.write("WOS.EKM.v1\0", "latin1");
     const large = newKey(blob.toString("base64"));
-    expect(new EnvelopeKey(large).seal("x", new Uint8Array(0), "iv12", undefined, free)).toBeUndefined();
+    expect(envelopeKeyOf(large).seal("x", new Uint8Array(0), "iv12", undefined, free)).toBeUndefined();
     expect(localDecryptSync(localEncryptSync("x", large), large)).toBe("x");
     const aad = "a".repeat(5000);
     expect(localDecryptSync(localEncryptSync("x", key, aad), key, aad)).toBe("x");
@@ -190,10 +191,8 @@ describe("the fast and the slow way", () => {
   });
 
   test("Web Crypto is left to the slow way", async () => {
-    expect(new EnvelopeKey(key).seal("x", new Uint8Array(0), "iv12", "webcrypto", free)).toBeUndefined();
-    expect(
-      new EnvelopeKey(key).open(sealed, Buffer.from("aad"), "iv12", "text", "webcrypto"),
-    ).toBeUndefined();
+    expect(envelopeKeyOf(key).seal("x", new Uint8Array(0), "iv12", "webcrypto", free)).toBeUndefined();
+    expect(envelopeKeyOf(key).open(sealed, Buffer.from("aad"), "iv12", "text", "webcrypto")).toBeUndefined();
     const text = await localEncrypt("x", key, undefined, { provider: "webcrypto" });
     expect(await localDecrypt(text, key, undefined, { provider: "webcrypto" })).toBe("x");
   });
@@ -227,7 +226,7 @@ describe("other runtimes", () => {
   const data = "s\u00e9cret";
 
   test("without Buffer and node:crypto: the module for small messages, all else the slow way", () => {
-    const edge = new AeadProviders({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
+    const edge = providersOf({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
     const key = new EnvelopeKey(newKey(), new Platform(edge, undefined));
     const sealed = key.seal(data, Buffer.from("aad"), "iv12", undefined, free) as string;
     expect(openByHand(sealed, "aad").toString()).toBe(data);
@@ -239,7 +238,7 @@ describe("other runtimes", () => {
   });
 
   test("a batch there: large items are left to the slow way", () => {
-    const edge = new AeadProviders({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
+    const edge = providersOf({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
     const key = new EnvelopeKey(newKey(), new Platform(edge, undefined));
     const items = prepareSeals(["small", "x".repeat(9000), "small too", 5 as never], "aad");
     const [first, large, third, wrong] = sealMany(key, items, "iv12", undefined, free);
@@ -251,7 +250,7 @@ describe("other runtimes", () => {
   });
 
   test("with Buffer, without node:crypto", () => {
-    const bare = new AeadProviders({ crypto: undefined, webcrypto: undefined, wasm }, "other");
+    const bare = providersOf({ crypto: undefined, webcrypto: undefined, wasm }, "other");
     const key = new EnvelopeKey(newKey(), new Platform(bare, Buffer));
     expect(key.seal("x".repeat(5000), Buffer.from("aad"), "iv12", undefined, free)).toBeUndefined();
     expect(key.seal("x", Buffer.from("aad"), "iv12", "noble", free)).toBeUndefined();
@@ -261,7 +260,7 @@ describe("other runtimes", () => {
     const { crypto, webcrypto } = runtime;
     const key = new EnvelopeKey(
       newKey(),
-      new Platform(new AeadProviders({ crypto, webcrypto, wasm }, "deno"), Buffer),
+      new Platform(providersOf({ crypto, webcrypto, wasm }, "deno"), Buffer),
     );
     const aad = new Uint8Array(0);
     for (const size of [16 * 1024 - 1, 16 * 1024, 20_000]) {
@@ -278,7 +277,7 @@ describe("other runtimes", () => {
   });
 
   test("without WebAssembly: node:crypto for everything", () => {
-    const node = new AeadProviders({ crypto: runtime.crypto, webcrypto: undefined }, "node");
+    const node = providersOf({ crypto: runtime.crypto, webcrypto: undefined }, "node");
     const key = new EnvelopeKey(newKey(), new Platform(node, Buffer));
     for (const text of ["", data]) {
       const sealed = key.seal(text, new Uint8Array(0), "iv12", undefined, free) as string;

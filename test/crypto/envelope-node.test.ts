@@ -1,11 +1,11 @@
 /** Envelopes that go through memory in pieces: where the pieces end, nothing is lost, added or let through. */
 import { expect, test } from "vitest";
-import { envelopeKeyOf } from "../../src/crypto/envelope/fast/envelope-key.ts";
 import { PIECE_CHARS, PIECE_DIGITS } from "../../src/crypto/envelope/fast/envelope-node.ts";
 import type { FrameLayout } from "../../src/crypto/envelope/layouts.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { localDecryptSync, localEncryptSync } from "../../src/crypto/local.ts";
 import { errorOf } from "../support/errors.ts";
+import { envelopeKeyOf } from "../support/providers.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
 
 const LAYOUTS: readonly FrameLayout[] = ["iv12", "leb-first", "dotnet"];

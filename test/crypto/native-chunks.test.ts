@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { AeadProvider } from "../../src/crypto/aead/aead.ts";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import {
   chunkNonce,
   deriveMessageKey,
@@ -50,7 +51,7 @@ async function open(provider: AeadProvider, vector: Vector): Promise<Outcome> {
   try {
     if (bytes.length < NATIVE_PREFIX_BYTES) return end("ERR_ENVELOPE_MALFORMED");
     const parts = { salt: bytes.subarray(0, 24), commitment: bytes.subarray(24, 56) };
-    const key = recoverMessageKey(provider, { dataKey: hex(vector.key) }, parts, hex(vector.ctx));
+    const key = recoverMessageKey(HERE, provider, { dataKey: hex(vector.key) }, parts, hex(vector.ctx));
     let at = NATIVE_PREFIX_BYTES;
     for (let index = 0; ; index++) {
       const sealed = bytes.subarray(at, at + SEALED_CHUNK_BYTES);
@@ -87,7 +88,13 @@ describeVectors(
         }
         if (vector.baseNonce !== undefined) {
           const salt = inflateSync(hex(vector.ct)).subarray(0, 24);
-          const { key } = deriveMessageKey(provider, { dataKey: hex(vector.key) }, salt, hex(vector.ctx));
+          const { key } = deriveMessageKey(
+            HERE,
+            provider,
+            { dataKey: hex(vector.key) },
+            salt,
+            hex(vector.ctx),
+          );
           expect(toHexText(key.baseNonce), what).toBe(vector.baseNonce);
           expect(toHexText(derivePlain(hex(vector.key), salt, hex(vector.ctx)).key)).toBe(vector.aeadKey);
         }
@@ -104,7 +111,7 @@ describe("derivation", () => {
 
   test.each(AEAD_PROVIDERS)("[NAT-6] [NAT-7] gives the worked example ($name)", async (provider) => {
     for (const dataKey of [SAMPLE_1.dataKey, fromBase64(SAMPLE_1.dataKey)]) {
-      const { key, commitment } = deriveMessageKey(provider, { dataKey }, salt, context);
+      const { key, commitment } = deriveMessageKey(HERE, provider, { dataKey }, salt, context);
       expect(toHexText(key.baseNonce)).toBe(toHexText(page.baseNonce));
       expect(toHexText(commitment)).toBe(toHexText(page.commitment));
       const sealed = new Uint8Array(30);
@@ -115,11 +122,13 @@ describe("derivation", () => {
 
   test("[NAT-6] refuses data keys of another length, and leaves the caller's bytes alone", () => {
     for (const length of [0, 16, 31, 33, 64]) {
-      const error = errorOf(() => deriveMessageKey(NODE, { dataKey: new Uint8Array(length) }, salt, context));
+      const error = errorOf(() =>
+        deriveMessageKey(HERE, NODE, { dataKey: new Uint8Array(length) }, salt, context),
+      );
       expect(error).toBeInstanceOf(RangeError);
     }
     const dataKey = fromBase64(SAMPLE_1.dataKey);
-    deriveMessageKey(NODE, { dataKey }, salt, context);
+    deriveMessageKey(HERE, NODE, { dataKey }, salt, context);
     expect(dataKey).toEqual(fromBase64(SAMPLE_1.dataKey));
   });
 
@@ -129,12 +138,12 @@ describe("derivation", () => {
       const other = Uint8Array.from(commitment);
       other[bit >> 3]! ^= 1 << (bit & 7);
       const error = errorOf(() =>
-        recoverMessageKey(provider, SAMPLE_1, { salt, commitment: other }, context),
+        recoverMessageKey(HERE, provider, SAMPLE_1, { salt, commitment: other }, context),
       );
       expect(error.code).toBe("ERR_DECRYPT_FAILED");
     }
     const short = { salt, commitment: commitment.subarray(1) };
-    expect(errorOf(() => recoverMessageKey(provider, SAMPLE_1, short, context)).code).toBe(
+    expect(errorOf(() => recoverMessageKey(HERE, provider, SAMPLE_1, short, context)).code).toBe(
       "ERR_DECRYPT_FAILED",
     );
   });
@@ -158,7 +167,7 @@ describe("chunks", () => {
     for (const size of sizes) {
       const plaintext = seededBytes(size, size);
       const expected = concat(...sealChunksPlain(plainKeys, plaintext));
-      const { key } = deriveMessageKey(provider, dataKey, salt, hex("00"));
+      const { key } = deriveMessageKey(HERE, provider, dataKey, salt, hex("00"));
       const out = new Uint8Array(expected.length + 7);
       await sealRun(key, 0, plaintext, true, out, 7);
       expect(Buffer.compare(out.subarray(7), expected), `${size} bytes`).toBe(0);
@@ -170,8 +179,8 @@ describe("chunks", () => {
 
   test.each(SYNC_AEAD_PROVIDERS)("runs in the middle go on with their numbers ($name)", async (provider) => {
     const plaintext = seededBytes(3, 4 * CHUNK + 9);
-    const { key } = deriveMessageKey(provider, dataKey, salt, hex("00"));
-    const later = deriveMessageKey(WEBCRYPTO, dataKey, salt, hex("00")).key;
+    const { key } = deriveMessageKey(HERE, provider, dataKey, salt, hex("00"));
+    const later = deriveMessageKey(HERE, WEBCRYPTO, dataKey, salt, hex("00")).key;
     const [out, laterOut] = [new Uint8Array(4 * 16_400 + 25), new Uint8Array(4 * 16_400 + 25)];
     sealRunSync(key, 0, plaintext.subarray(0, 3 * CHUNK), false, out);
     sealRunSync(key, 3, plaintext.subarray(3 * CHUNK), true, out, 3 * 16_400);
@@ -182,8 +191,8 @@ describe("chunks", () => {
   });
 
   test("[NAT-11] there are no more than 2^38", async () => {
-    const { key } = deriveMessageKey(NODE, dataKey, salt, hex("00"));
-    const later = deriveMessageKey(WEBCRYPTO, dataKey, salt, hex("00")).key;
+    const { key } = deriveMessageKey(HERE, NODE, dataKey, salt, hex("00"));
+    const later = deriveMessageKey(HERE, WEBCRYPTO, dataKey, salt, hex("00")).key;
     const last = 2 ** 38 - 1;
     const [full, room] = [new Uint8Array(CHUNK), new Uint8Array(2 * 16_400)];
     // The last one may be short, but not full: another would follow.

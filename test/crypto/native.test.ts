@@ -1,6 +1,8 @@
 /** One message in the native format: docs/spec/native-envelope.md, rule by rule, one-shot. */
+
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { inspect, inspectNative, isCiphertext, splice } from "../../src/crypto/envelope/inspect.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
@@ -499,13 +501,14 @@ describe("policy", () => {
 
 test("[NAT-26] a detached envelope is the envelope without length and key blob", () => {
   const aad = utf8Bytes("aad");
-  const sealed = sealDetachedSync(PLAINTEXT, SAMPLE_1, aad);
+  const sealed = sealDetachedSync(PLAINTEXT, SAMPLE_1, aad, HERE);
   const whole = concat(sealed.subarray(0, 6), lebPlain(BLOB.length), BLOB, sealed.subarray(6));
   expect(nativeDecryptSync(whole, SAMPLE_1, aad)).toEqual(PLAINTEXT);
-  expect(openDetachedSync(sealed, SAMPLE_1, aad)).toEqual(PLAINTEXT);
+  expect(openDetachedSync(sealed, SAMPLE_1, aad, HERE)).toEqual(PLAINTEXT);
   const given = concat(ENVELOPE.subarray(0, 6), ENVELOPE.subarray(214));
-  expect(openDetachedSync(given, SAMPLE_1, aad)).toEqual(PLAINTEXT);
-  const code = (bytes: Uint8Array): string => errorOf(() => openDetachedSync(bytes, SAMPLE_1, aad)).code;
+  expect(openDetachedSync(given, SAMPLE_1, aad, HERE)).toEqual(PLAINTEXT);
+  const code = (bytes: Uint8Array): string =>
+    errorOf(() => openDetachedSync(bytes, SAMPLE_1, aad, HERE)).code;
   expect(code(sealed.with(3, 0x32))).toBe("ERR_ENVELOPE_UNSUPPORTED");
   expect(code(sealed.with(4, 2))).toBe("ERR_ENVELOPE_UNSUPPORTED");
   expect(code(sealed.with(0, 2))).toBe("ERR_NOT_CIPHERTEXT");

@@ -1,10 +1,12 @@
 /** Which AEAD provider serves a call, in runtimes that are described here, and that each proves itself first. */
 import { describe, expect, test, vi } from "vitest";
 import { type Runtime, runtime } from "../../src/base/runtime.ts";
-import { AeadProviders, CROSSOVER_BYTES, providers } from "../../src/crypto/aead/choose.ts";
 import { nobleProvider } from "../../src/crypto/aead/noble.ts";
+import { CROSSOVER_BYTES } from "../../src/crypto/aead/wasm.ts";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { PLAINTEXT_BYTES_MAX } from "../../src/crypto/limits.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
+import { providersOf } from "../support/providers.ts";
 
 const NODE = { crypto: runtime.crypto, webcrypto: runtime.webcrypto };
 const EDGE = { crypto: undefined, webcrypto: runtime.webcrypto };
@@ -23,7 +25,7 @@ describe("the choice", () => {
     ],
     ["nothing", BARE, "noble", "noble"],
   ] as const)("on %s", async (_, available, sync, async) => {
-    const found = new AeadProviders(available);
+    const found = providersOf(available);
     expect(found.sync().name).toBe(sync);
     expect((await found.async()).name).toBe(async);
   });
@@ -36,7 +38,7 @@ describe("the choice", () => {
     { name: "browser", has: EDGE, sync: "wasm", async: "webcrypto" },
     { name: "other", has: EDGE, sync: "wasm", async: "webcrypto" },
   ] as const)("by size on $name, natively $async", ({ name, has, sync, async }) => {
-    const found = new AeadProviders({ ...has, wasm: runtime.wasm }, name);
+    const found = providersOf({ ...has, wasm: runtime.wasm }, name);
     const crossover = CROSSOVER_BYTES[name];
 
     test("the module up to the crossover, also where a call could wait", async () => {
@@ -52,25 +54,22 @@ describe("the choice", () => {
   });
 
   test("on Deno the module at every size that is told, but for large messages of calls that can wait", async () => {
-    const found = new AeadProviders({ ...NODE, wasm: runtime.wasm }, "deno");
+    const found = providersOf({ ...NODE, wasm: runtime.wasm }, "deno");
     expect(found.sync(undefined, PLAINTEXT_BYTES_MAX).name).toBe("wasm");
     expect((await found.async(undefined, 16 * 1024 - 1)).name).toBe("wasm");
     expect((await found.async(undefined, 16 * 1024)).name).toBe("webcrypto");
     expect((await found.async("node", 16 * 1024)).name).toBe("node");
-    const without = new AeadProviders(
-      { crypto: NODE.crypto, webcrypto: undefined, wasm: runtime.wasm },
-      "deno",
-    );
+    const without = providersOf({ crypto: NODE.crypto, webcrypto: undefined, wasm: runtime.wasm }, "deno");
     expect((await without.async(undefined, PLAINTEXT_BYTES_MAX)).name).toBe("wasm");
   });
 
   test("this runtime", async () => {
-    expect(providers.sync().name).toBe("node");
-    expect((await providers.async()).name).toBe("node");
+    expect(HERE.providers.sync().name).toBe("node");
+    expect((await HERE.providers.async()).name).toBe("node");
   });
 
   test("a provider can be named", async () => {
-    const found = new AeadProviders(NODE);
+    const found = providersOf(NODE);
     expect(found.sync("noble")).toBe(nobleProvider);
     expect(found.sync("node").name).toBe("node");
     for (const name of ["node", "webcrypto", "noble"] as const) {
@@ -83,21 +82,21 @@ describe("the choice", () => {
 
 describe("refusals", () => {
   test("Web Crypto cannot serve synchronous calls, also after it has proven itself", async () => {
-    const found = new AeadProviders(NODE);
+    const found = providersOf(NODE);
     expect(errorOf(() => found.sync("webcrypto")).code).toBe("ERR_UNSUPPORTED");
     await found.async("webcrypto");
     expect(errorOf(() => found.sync("webcrypto")).code).toBe("ERR_UNSUPPORTED");
   });
 
   test("what is not there cannot be named", async () => {
-    const found = new AeadProviders(BARE);
+    const found = providersOf(BARE);
     expect(errorOf(() => found.sync("node")).code).toBe("ERR_UNSUPPORTED");
     expect((await rejectionOf(() => found.async("node"))).code).toBe("ERR_UNSUPPORTED");
     expect((await rejectionOf(() => found.async("webcrypto"))).code).toBe("ERR_UNSUPPORTED");
   });
 
   test.each(["openssl", "toString", "__proto__", ""])("%j is no provider", async (name) => {
-    const found = new AeadProviders(NODE);
+    const found = providersOf(NODE);
     for (const error of [
       errorOf(() => found.sync(name as never)),
       await rejectionOf(() => found.async(name as never)),
@@ -129,7 +128,7 @@ describe("the known answer", () => {
   } as unknown as NonNullable<Runtime["webcrypto"]>;
 
   test("a provider that gives another is refused, each time", async () => {
-    const found = new AeadProviders({ crypto: lyingCrypto, webcrypto: lyingWebCrypto });
+    const found = providersOf({ crypto: lyingCrypto, webcrypto: lyingWebCrypto });
     for (let i = 0; i < 2; i++) {
       expect(errorOf(() => found.sync()).code).toBe("ERR_UNSUPPORTED");
       expect((await rejectionOf(() => found.async())).code).toBe("ERR_UNSUPPORTED");
@@ -140,7 +139,7 @@ describe("the known answer", () => {
 
   test("is asked for once by each set of providers", () => {
     const createCipheriv = vi.fn(runtime.crypto!.createCipheriv);
-    const found = new AeadProviders({
+    const found = providersOf({
       crypto: { ...runtime.crypto!, createCipheriv } as unknown as NonNullable<Runtime["crypto"]>,
       webcrypto: undefined,
     });

@@ -1,22 +1,19 @@
 /** Copies of plaintexts, keys and keystreams are zeroed before a call ends: the module's memory is looked through, arrays are watched. */
 import { createCipheriv } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { providers } from "../../src/crypto/aead/choose.ts";
 import type { WasmProvider } from "../../src/crypto/aead/wasm.ts";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
+import { prepareOpens, prepareSeals } from "../../src/crypto/envelope/batch-items.ts";
 import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope/envelope.ts";
-import {
-  openMany,
-  prepareOpens,
-  prepareSeals,
-  sealMany,
-} from "../../src/crypto/envelope/fast/envelope-batch.ts";
-import { envelopeKeyOf } from "../../src/crypto/envelope/fast/envelope-key.ts";
+import { openMany, sealMany } from "../../src/crypto/envelope/fast/envelope-batch.ts";
 import { PIECE_CHARS, PIECE_DIGITS } from "../../src/crypto/envelope/fast/envelope-node.ts";
 import { DataKey, expandDataKey } from "../../src/crypto/keys/data-key.ts";
 import { localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
 import { deriveMessageKey } from "../../src/crypto/native/chunks.ts";
 import { nativeEncrypt, nativeEncryptSync } from "../../src/crypto/native/one-shot.ts";
 import { encryptStream } from "../../src/crypto/native/stream.ts";
+import { hash } from "../../src/crypto/primitives/hash.ts";
+import { envelopeKeyOf } from "../support/providers.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
 import { hex, wipedBy } from "../support/wiped.ts";
 
@@ -36,7 +33,7 @@ const newKey = (): DataKey =>
   new DataKey({ id: "id", key: Uint8Array.from(RAW), encryptedKeys: SAMPLE_1.encryptedKeys });
 
 const moduleHolds = (bytes: Uint8Array): boolean => {
-  const { memory } = (providers.sync("wasm") as WasmProvider).engine;
+  const { memory } = (HERE.providers.sync("wasm") as WasmProvider).engine;
   return Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength).includes(Buffer.from(bytes));
 };
 
@@ -167,14 +164,14 @@ describe("in arrays", () => {
     const infos: Uint8Array[] = [];
     const key = newKey();
     const expand = key.expand.bind(key);
-    key.expand = (info, length) => {
+    key.expand = (provider, info, length) => {
       infos.push(info);
-      return expand(info, length);
+      return expand(provider, info, length);
     };
     const { wiped, value } = await wipedBy(() =>
-      deriveMessageKey(providers.sync("node"), key, salt, context),
+      deriveMessageKey(HERE, HERE.providers.sync("node"), key, salt, context),
     );
     value.key.aead.dispose();
-    expect(wiped).toContain(hex(expandDataKey(newKey(), infos[0]!, 32)));
+    expect(wiped).toContain(hex(expandDataKey(newKey(), hash, infos[0]!, 32)));
   });
 });

@@ -58,7 +58,7 @@ tally.finish();
 
 async function runAll(): Promise<void> {
   const installProblem = installRuntimes();
-  const main = join(installTarball(scratch, OTHERS), "dist/cli/main.js");
+  const main = join(installTarball(scratch, OTHERS), "dist/node/cli/main.js");
   await runStep({ name: "documents: TypeScript accepts the blocks", run: () => compile(chosen) }, tally);
   for (const { version, path } of NODES) {
     if (!existsSync(path)) {

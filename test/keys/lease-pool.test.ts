@@ -1,5 +1,6 @@
 /** Data keys that are reused per call: every message within a budget, however many come at once. */
 import { beforeEach, describe, expect, test } from "vitest";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { checkLimits, type LeaseLimits } from "../../src/keys/lease-budget.ts";
 import { LeasePool } from "../../src/keys/lease-pool.ts";
@@ -15,7 +16,7 @@ let pool: LeasePool;
 
 beforeEach(() => {
   service = new MemoryKeyService();
-  pool = new LeasePool(service);
+  pool = new LeasePool(service, HERE);
 });
 
 const context = (n: number | string) => ({ tenant: `${n}` });

@@ -39,7 +39,15 @@ export interface Kind {
   readonly expected?: string;
 }
 
-const OK = 'import { smoke } from "./smoke.js";\nconsole.log(await smoke());\n';
+/** The smoke program, and calls that answer at once by what is passed for them. */
+const OK = [
+  'import { localDecryptSync, localEncryptSync } from "coffer/crypto";',
+  'import { wasm as sync } from "coffer/sync";',
+  'import { KEY, smoke } from "./smoke.js";',
+  'const text = localEncryptSync("at once", KEY, undefined, { sync });',
+  'if (localDecryptSync(text, KEY, undefined, { sync }) !== "at once") throw new Error("sync");',
+  "console.log(await smoke());",
+].join("\n");
 const ESM_MANIFEST = JSON.stringify({ private: true, type: "module" });
 
 const node = (args: readonly string[]): Command => ({ file: process.execPath, args });
@@ -60,6 +68,7 @@ function nodes(): Kind[] {
     const entries = [
       ".",
       "/crypto",
+      "/sync",
       "/errors",
       "/keys",
       "/kv",
@@ -335,13 +344,14 @@ function runtimes(): Kind[] {
         ...files,
         "bare.js": [
           'import { Vault } from "coffer";',
+          'import { noble as sync } from "coffer/sync";',
           'import { smoke } from "./smoke.js";',
           "async function overHttp() {",
-          '  const vault = new Vault({ apiKey: "sk_example", baseUrl: "http://127.0.0.1:9" });',
+          '  const vault = new Vault({ apiKey: "sk_example", baseUrl: "http://127.0.0.1:9", sync });',
           '  const text = await vault.encrypt("s3cret", { organization_id: "org_1" });',
           '  if ((await vault.decrypt(text)) !== "s3cret") throw new Error("wrong");',
           "}",
-          "overHttp().then(() => smoke({ streams: false })).then(tell, (error) => tell(error.stack));",
+          "overHttp().then(() => smoke({ streams: false, sync })).then(tell, (error) => tell(error.stack));",
         ].join("\n"),
         // What an engine lacks is taken away inside of it; what its host lacks is not handed in.
         "lack.js": [

@@ -9,7 +9,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Expected } from "./report.ts";
-import type { Page, Site } from "./site.ts";
+import type { Files, Page, Site } from "./site.ts";
 import { MINI_BROWSER, WEBKIT_PROGRAMS } from "./webkit.ts";
 
 /** Where the pinned packages are installed; run.ts does that. */
@@ -41,6 +41,7 @@ export interface Host {
 
 /** `node:crypto`, which answers at once. */
 const WITH_NODE: Expected = {
+  isBuiltIn: true,
   providers: ["node", "webcrypto", "wasm", "noble"],
   syncSmall: "wasm",
   syncLarge: "node",
@@ -55,6 +56,7 @@ const DENO: Expected = {
   webCryptoLacksLongNonces: true,
 };
 const WEB: Expected = {
+  isBuiltIn: false,
   providers: ["webcrypto", "wasm", "noble"],
   syncSmall: "wasm",
   syncLarge: "wasm",
@@ -63,13 +65,17 @@ const WEB: Expected = {
 };
 /** Compiling WebAssembly is forbidden, and no module was given. */
 const WEB_WITHOUT_WASM: Expected = {
+  isBuiltIn: false,
   providers: ["webcrypto", "noble"],
   syncSmall: "noble",
   syncLarge: "noble",
   asyncSmall: "webcrypto",
   asyncLarge: "webcrypto",
 };
-const NODE_WITHOUT_WASM: Expected = {
+/** workerd with Node's modules, by the argument `sync`. */
+const WORKERD_NODE: Expected = { ...WITH_NODE, isBuiltIn: false };
+const WORKERD_NODE_WITHOUT_WASM: Expected = {
+  isBuiltIn: false,
   providers: ["node", "webcrypto", "noble"],
   syncSmall: "node",
   syncLarge: "node",
@@ -110,8 +116,8 @@ export const HOSTS: readonly Host[] = [
     "--allow-read=/dev/urandom",
   ]),
   // Of late it has node:crypto unless that is turned off.
-  workerd("workerd", NODE_WITHOUT_WASM),
-  workerd("workerd-module", WITH_NODE, { givesModule: true }),
+  workerd("workerd", WORKERD_NODE_WITHOUT_WASM),
+  workerd("workerd-module", WORKERD_NODE, { givesModule: true }),
   workerd("workerd-web", WEB_WITHOUT_WASM, { flags: WITHOUT_NODE }),
   workerd("workerd-web-module", WEB, { flags: WITHOUT_NODE, givesModule: true }),
   workerd("workerd-2024-module", WEB, { date: WORKERD_OLD_DATE, givesModule: true }),
@@ -132,7 +138,7 @@ function script(name: string, path: string, expected: Expected, args: readonly s
     executable: () => ifThere(join(PACKAGES, path)),
     version: askVersion,
     command: (file, site, directory) => {
-      writeFiles(site, directory);
+      writeFiles(site.builtIn, directory);
       const entry = join(directory, "entry.mjs");
       writeFileSync(
         entry,
@@ -159,11 +165,11 @@ function workerd(name: string, expected: Expected, options: WorkerdOptions = {})
     executable: () => ifThere(join(PACKAGES, "@cloudflare/workerd-linux-64/bin/workerd")),
     version: askVersion,
     command: (file, site, directory) => {
-      writeFiles(site, directory);
+      writeFiles(site.web, directory);
       const entry = [
-        'import { conform, useWasmModule } from "./program.js";',
-        ...(givesModule ? ['import module from "./aes-gcm.wasm";', "useWasmModule(module);"] : []),
-        `export default { async test() { await conform(${JSON.stringify(site.url)}, ${JSON.stringify(name)}); } };`,
+        'import { conform } from "./program.js";',
+        givesModule ? 'import module from "./aes-gcm.wasm";' : "let module;",
+        `export default { async test() { await conform(${JSON.stringify(site.url)}, ${JSON.stringify(name)}, module); } };`,
       ];
       writeFileSync(join(directory, "entry.js"), entry.join("\n"));
       const config = [
@@ -260,8 +266,8 @@ function askVersion(executable: string): Command {
   return { file: executable, args: ["--version"] };
 }
 
-function writeFiles(site: Site, directory: string): void {
-  for (const [name, bytes] of Object.entries(site.files)) writeFileSync(join(directory, name), bytes);
+function writeFiles(files: Files, directory: string): void {
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(directory, name), bytes);
 }
 
 const ifThere = (path: string): string | undefined => (existsSync(path) ? path : undefined);

@@ -62,7 +62,7 @@ function runOld(app: string): string[] {
   for (const args of [["--version"], ["encrypt", "a", "--context", "a=b", "--vault", "vault.db"]]) {
     const { status, stdout, stderr } = run(
       OLD_NODE,
-      [join(app, "package/dist/cli/main.js"), ...args],
+      [join(app, "package/dist/node/cli/main.js"), ...args],
       folder,
     );
     const isSentence = stderr.trim().startsWith("coffer ") && TOO_OLD.test(stderr.trim());

@@ -11,6 +11,8 @@ export type ProviderName = "node" | "webcrypto" | "wasm" | "noble";
 
 /** What must serve on a runtime. */
 export interface Expected {
+  /** Whether synchronous calls work without the argument `sync`. */
+  readonly isBuiltIn: boolean;
   /** The providers that are there, in the order of {@link ProviderName}. */
   readonly providers: readonly ProviderName[];
   /** Serves a synchronous call of 16 bytes. */

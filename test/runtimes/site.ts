@@ -10,7 +10,8 @@
 import { createServer, request as forward, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
+import { ciphersOfWeb } from "../../tools/build/ciphers.ts";
 import { ROOT } from "../../tools/root.ts";
 import { buildModule } from "../../tools/wasm/aes-gcm.ts";
 import type { Input, Report } from "./report.ts";
@@ -29,10 +30,14 @@ export interface Page {
   readonly policy?: string;
 }
 
+/** The program and the WebAssembly module. */
+export type Files = Readonly<Record<"program.js" | "aes-gcm.wasm", Uint8Array>>;
+
 export interface Site {
   readonly url: string;
-  /** Files of a runtime that reads files: the program and the WebAssembly module. */
-  readonly files: Readonly<Record<"program.js" | "aes-gcm.wasm", Uint8Array>>;
+  /** Files of a runtime that reads files: for Node, Bun and Deno, and for all others. */
+  readonly builtIn: Files;
+  readonly web: Files;
   /** Settles when a report of this name comes in. */
   reportOf(name: string): Promise<Report>;
   close(): Promise<void>;
@@ -48,17 +53,8 @@ export async function openSite(
   pages: ReadonlyMap<string, Page>,
   cofferUrl: string,
 ): Promise<Site> {
-  const bundle = await build({
-    absWorkingDir: ROOT,
-    entryPoints: [join("test", "runtimes", "program", "main.ts")],
-    bundle: true,
-    write: false,
-    platform: "browser",
-    format: "esm",
-    target: TARGET,
-    logLevel: "error",
-  });
-  const files = { "program.js": bundle.outputFiles[0]!.contents, "aes-gcm.wasm": buildModule() };
+  const builtIn = await filesOf([]);
+  const web = await filesOf([ciphersOfWeb]);
   const reports = new Map<string, PromiseWithResolvers<Report>>();
   const slot = (name: string): PromiseWithResolvers<Report> => {
     const made = reports.get(name) ?? Promise.withResolvers<Report>();
@@ -76,8 +72,8 @@ export async function openSite(
     const [kind = "", name = ""] = path.split("/");
     const input = inputs.get(name);
     const page = pages.get(name);
-    if (kind === "program.js") send(response, "text/javascript", files[kind]);
-    else if (kind === "aes-gcm.wasm") send(response, "application/wasm", files[kind]);
+    if (kind === "program.js") send(response, "text/javascript", web[kind]);
+    else if (kind === "aes-gcm.wasm") send(response, "application/wasm", web[kind]);
     else if (kind === "input" && input !== undefined) {
       send(response, "application/json", JSON.stringify(input));
     } else if (kind === "page" && page !== undefined) {
@@ -99,13 +95,30 @@ export async function openSite(
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    files,
+    builtIn,
+    web,
     reportOf: (name) => slot(name).promise,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** Bundles the program. */
+async function filesOf(plugins: Plugin[]): Promise<Files> {
+  const bundle = await build({
+    absWorkingDir: ROOT,
+    entryPoints: [join("test", "runtimes", "program", "main.ts")],
+    bundle: true,
+    write: false,
+    platform: "browser",
+    format: "esm",
+    target: TARGET,
+    logLevel: "error",
+    plugins,
+  });
+  return { "program.js": bundle.outputFiles[0]!.contents, "aes-gcm.wasm": buildModule() };
 }
 
 const pageText = (name: string): string =>

@@ -6,13 +6,18 @@
  * @module
  */
 
-import { runtime } from "../../src/base/runtime.ts";
+import { type RuntimeName, runtime } from "../../src/base/runtime.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../src/crypto/aead/aead.ts";
-import { nobleProvider } from "../../src/crypto/aead/noble.ts";
-import { nodeProvider } from "../../src/crypto/aead/node.ts";
+import { AeadProviders } from "../../src/crypto/aead/choose.ts";
+import { NOBLE_ROW, nobleProvider } from "../../src/crypto/aead/noble.ts";
+import { NODE_ROW, nodeProvider } from "../../src/crypto/aead/node.ts";
+import type { Available, ProviderRow } from "../../src/crypto/aead/row.ts";
 import { WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
-import { type WasmProvider, wasmProvider } from "../../src/crypto/aead/wasm.ts";
-import { webCryptoProvider } from "../../src/crypto/aead/webcrypto.ts";
+import { WASM_ROW, type WasmProvider, wasmProvider } from "../../src/crypto/aead/wasm.ts";
+import { WEBCRYPTO_ROW, webCryptoProvider } from "../../src/crypto/aead/webcrypto.ts";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
+import type { EnvelopeKey } from "../../src/crypto/envelope/fast/envelope-key.ts";
+import type { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { nobleHash } from "../../src/crypto/primitives/hash-noble.ts";
 import { nodeHash } from "../../src/crypto/primitives/hash-node.ts";
 import type { HashProvider } from "../../src/crypto/primitives/hash-port.ts";
@@ -35,3 +40,13 @@ export const HASH_PROVIDERS: readonly { readonly name: string; readonly hash: Ha
   { name: "node", hash: nodeHash(nodeCrypto) },
   { name: "noble", hash: nobleHash },
 ];
+
+/** The rows of all providers, in their order. */
+export const ALL_ROWS: readonly ProviderRow[] = [NODE_ROW, WEBCRYPTO_ROW, WASM_ROW, NOBLE_ROW];
+
+/** All providers, as far as a runtime that is described has them. */
+export const providersOf = (available: Available, name?: RuntimeName): AeadProviders =>
+  new AeadProviders(ALL_ROWS, available, name);
+
+/** A data key made ready by this runtime's short ways. */
+export const envelopeKeyOf = (key: DataKey): EnvelopeKey => HERE.shortWays!.of(key) as EnvelopeKey;

@@ -19,7 +19,7 @@ interface Manifest {
   readonly name: string;
   readonly version: string;
   readonly bin: Readonly<Record<string, string>>;
-  readonly exports: Readonly<Record<string, string | { types: string; default: string }>>;
+  readonly exports: Readonly<Record<string, string | { types: string; node?: string; default: string }>>;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
 }
@@ -53,7 +53,10 @@ describe("the built package", () => {
   });
 
   test("has every file that package.json names", () => {
-    const named = [...MODULES.flatMap((m) => [m.types, m.default]), ...Object.values(MANIFEST.bin)];
+    const named = [
+      ...MODULES.flatMap((m) => [m.types, m.default, ...(m.node === undefined ? [] : [m.node])]),
+      ...Object.values(MANIFEST.bin),
+    ];
     expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
@@ -95,20 +98,20 @@ describe("the built package", () => {
   test("has the WebAssembly module by itself, which the providers take", () => {
     const script = `
       import { readFileSync } from "node:fs";
-      const { localEncryptSync, useWasmModule } = await import("coffer/crypto");
+      const { localEncryptSync } = await import("coffer/crypto");
+      const { wasmModule } = await import("coffer/sync");
       const file = new URL(import.meta.resolve("coffer/aes-gcm.wasm"));
       const { Module } = WebAssembly;
       WebAssembly.validate = () => false;
       const key = ${JSON.stringify(SAMPLE_1)};
-      const seal = () => localEncryptSync("text", key, "", { provider: "wasm" });
+      const seal = (sync) => localEncryptSync("text", key, "", { provider: "wasm", sync });
       try { seal() } catch (error) { console.log(error.code) }
-      useWasmModule(new Module(readFileSync(file)));
-      console.log(seal().length > 0);`;
+      console.log(seal(wasmModule(new Module(readFileSync(file)))).length > 0);`;
     expect(node("--input-type=module", "--eval", script)).toBe("ERR_UNSUPPORTED\ntrue\n");
   });
 
   test("prints its version", () => {
-    expect(node("dist/cli/main.js", "--version").trim()).toBe(MANIFEST.version);
+    expect(node("dist/node/cli/main.js", "--version").trim()).toBe(MANIFEST.version);
   });
 
   test("names Node's modules with their prefix, and no package that is not a dependency", () => {

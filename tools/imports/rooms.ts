@@ -44,9 +44,11 @@ export const ROOMS: readonly Room[] = [
       "primitives",
       "aead",
       "keys",
-      "native",
+      "native/format.ts",
       "envelope",
       "envelope/fast",
+      "ciphers",
+      "native",
     ],
     packages: [
       { name: "@noble/ciphers", files: NOBLE_FILES },
@@ -60,7 +62,7 @@ export const ROOMS: readonly Room[] = [
   { name: "wire", portable: true, packages: [] },
   { name: "http", portable: true, packages: [] },
   { name: "facade", portable: true, packages: [] },
-  { name: "entry", files: ["index.ts", "events.ts"], portable: true, packages: [] },
+  { name: "entry", files: ["index.ts", "events.ts", "sync.ts"], portable: true, packages: [] },
   { name: "workos", portable: true, packages: [] },
   { name: "sources", portable: false, order: ["sql"], packages: [] },
   {
@@ -150,13 +152,13 @@ export const isAbove = (room: Room, other: Room): boolean => ROOMS.indexOf(room)
 
 /** The files that may name a cipher implementation: `@noble/*`, `node:crypto`, Web Crypto. */
 export const PROVIDER_FILES =
-  /^(?:crypto\/aead\/(?:node|webcrypto|noble)|crypto\/primitives\/hash-(?:node|noble)|crypto\/envelope\/fast\/envelope-node|base\/runtime)\.ts$/;
+  /^(?:crypto\/aead\/(?:node|webcrypto|noble)|crypto\/primitives\/hash-(?:node|noble|webcrypto)|crypto\/envelope\/fast\/envelope-node|base\/runtime)\.ts$/;
 
 /** The one file that may look at Node's globals in the portable rooms. */
 export const RUNTIME_FILE = "base/runtime.ts";
 
 /** May ask whether there is a `subtle`, to choose a provider; may not use it. */
-export const SUBTLE_FILES = /^crypto\/aead\/choose\.ts$/;
+export const SUBTLE_FILES = /^crypto\/ciphers\/ciphers\.ts$/;
 
 /** Globals that only some runtimes have. Portable files ask {@link RUNTIME_FILE} instead. */
 export const NODE_GLOBALS: ReadonlySet<string> = new Set([
@@ -181,6 +183,7 @@ export interface BrowserEntry {
 export const BROWSER_ENTRIES: readonly BrowserEntry[] = [
   { subpath: ".", source: "index.ts" },
   { subpath: "./errors", source: "errors.ts" },
+  { subpath: "./sync", source: "sync.ts" },
   { subpath: "./crypto", source: "crypto/index.ts" },
   { subpath: "./keys", source: "keys/index.ts" },
   { subpath: "./keks", source: "keks/index.ts" },

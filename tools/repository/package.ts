@@ -9,10 +9,13 @@
 
 type Versions = Readonly<Record<string, string>>;
 
+/** The files of an export by condition. */
+type Target = { readonly types: string; readonly default: string } & Readonly<Record<string, string>>;
+
 /** What of a package.json is looked at. */
 export interface PackageManifest {
   readonly name: string;
-  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+  readonly exports: Readonly<Record<string, string | Target>>;
   readonly bin?: Readonly<Record<string, string>>;
   readonly dependencies?: Versions;
   readonly peerDependencies?: Versions;
@@ -66,7 +69,7 @@ const importsOf = (manifest: PackageManifest): string[] =>
 export function checkPackedFiles(manifest: PackageManifest, files: readonly string[]): string[] {
   const named = [
     ...Object.values(manifest.exports).flatMap((target) =>
-      typeof target === "string" ? [target] : [target.types, target.default],
+      typeof target === "string" ? [target] : Object.values(target),
     ),
     ...Object.values(manifest.bin ?? {}),
   ];

@@ -9,6 +9,7 @@ import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
+import { ciphersOfWeb } from "../build/ciphers.ts";
 
 /** gzip's best level, as content delivery networks store files. */
 const GZIP_LEVEL = 9;
@@ -56,17 +57,21 @@ export async function bundle(code: string, directory: string, plugins: Plugin[] 
   };
 }
 
-/** Takes `coffer/x` from the sources of a repository: the package has the same files, compiled. */
-export function cofferSources(root: string): Plugin {
-  return {
+/** Entries that are files, not folders. */
+const TOP_FILES = ["errors", "sync"];
+
+/** Takes `coffer/x` from the sources of a repository, for browsers: the package has the same files, compiled. */
+export function cofferSources(root: string): Plugin[] {
+  const sources: Plugin = {
     name: "coffer-sources",
     setup(setup) {
       setup.onResolve({ filter: /^coffer(?:\/|$)/ }, async ({ path, resolveDir }) => {
         const entry = path === "coffer" ? "index.ts" : path.slice("coffer/".length);
-        const file = entry.endsWith(".ts") || entry === "errors" ? entry : `${entry}/index.ts`;
+        const file = TOP_FILES.includes(entry) || entry.endsWith(".ts") ? entry : `${entry}/index.ts`;
         const source = join(root, "src", file.endsWith(".ts") ? file : `${file}.ts`);
         return setup.resolve(source, { kind: "import-statement", resolveDir });
       });
     },
   };
+  return [sources, ciphersOfWeb];
 }

@@ -10,7 +10,7 @@ import { PARTS } from "./parts.ts";
 
 /** @returns one line for each part that is too large */
 export async function checkSizes(root: string): Promise<string[]> {
-  const plugins = [cofferSources(root)];
+  const plugins = cofferSources(root);
   const problems: string[] = [];
   for (const { name, code, bytesMax } of PARTS) {
     const { gzippedBytes, files } = await bundle(code, root, plugins);

@@ -28,6 +28,7 @@ export const PARTS: readonly Part[] = [
     bytesMax: 29_000,
   },
   { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 58_500 },
+  { name: "`coffer/sync`: `wasm`", code: 'export { wasm } from "coffer/sync";', bytesMax: 40_000 },
   { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 5_500 },
   { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 5_000 },
   { name: "`verifyWebhook`", code: 'export { verifyWebhook } from "coffer";', bytesMax: 9_000 },

@@ -19,6 +19,7 @@ import {
   type SyncAeadKey,
   type SyncAeadProvider,
 } from "./aead.ts";
+import type { ProviderRow } from "./row.ts";
 
 class NobleKey implements SyncAeadKey {
   readonly #key: SecretBytes;
@@ -64,3 +65,6 @@ export const nobleProvider: SyncAeadProvider = {
     };
   },
 };
+
+/** The provider, which runs everywhere. */
+export const NOBLE_ROW: ProviderRow = { name: "noble", start: () => nobleProvider };

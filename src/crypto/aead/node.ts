@@ -19,6 +19,7 @@ import {
   type SyncAeadKey,
   type SyncAeadProvider,
 } from "./aead.ts";
+import type { ProviderRow } from "./row.ts";
 
 const ALGORITHM = "aes-256-gcm";
 // Without this option Node up to 24 accepts tags of 4, 8 and 12 bytes.
@@ -145,3 +146,9 @@ export function nodeProvider(crypto: NonNullable<Runtime["crypto"]>): SyncAeadPr
     },
   };
 }
+
+/** The provider where there is `node:crypto`. Some polyfills have no ciphers. */
+export const NODE_ROW: ProviderRow = {
+  name: "node",
+  start: ({ crypto }) => (crypto?.createCipheriv === undefined ? undefined : nodeProvider(crypto)),
+};

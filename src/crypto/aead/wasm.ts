@@ -9,9 +9,31 @@
  * @module
  */
 import type { Bytes } from "../../base/bytes.ts";
-import { decryptFailed } from "../../errors.ts";
+import type { RuntimeName, WebAssemblyApi } from "../../base/runtime.ts";
+import { decryptFailed, invalidType, VaultError } from "../../errors.ts";
 import { checkKey, checkOpen, checkSealNonce, type SyncAeadKey, type SyncAeadProvider } from "./aead.ts";
-import type { HeldKey, WasmEngine } from "./wasm/engine.ts";
+import type { ProviderRow } from "./row.ts";
+import { type HeldKey, WasmEngine } from "./wasm/engine.ts";
+
+/**
+ * Bytes of the largest message for which `wasm` is faster than what the runtime has natively: `node`, or where there is
+ * no `node:crypto` an asynchronous call of `webcrypto`. Measured on x86-64 by bench/crossover.ts, seal and open
+ * (bench/README.md has the numbers): Node 22 to 26 meet between 768 and 1,536, Bun 1.4 between 64 and 128; on Deno 2.9
+ * `node` is the slower one at every size; workerd meets Web Crypto between 768 and 2,048 and its own `node:crypto` between
+ * 1,536 and 2,048; in Chromium 156, whose Web Crypto hops threads, it is 3 to 8 KiB. Of browsers only that one was
+ * measured. `other` is for runtimes that were not.
+ */
+export const CROSSOVER_BYTES: Readonly<Record<RuntimeName, number>> = {
+  node: 1024,
+  bun: 96,
+  deno: Number.POSITIVE_INFINITY,
+  workerd: 1024,
+  browser: 4096,
+  other: 1024,
+};
+
+/** The class of a module, also of one that another realm made (WebAssembly JavaScript Interface, section 5.1). */
+const WASM_MODULE_TAG = "[object WebAssembly.Module]";
 
 /** A key that the engine holds. */
 export class WasmKey implements SyncAeadKey {
@@ -72,4 +94,35 @@ export function wasmProvider(engine: WasmEngine): WasmProvider {
       return { encrypt: (blocks) => engine.encipher(key, blocks), dispose: () => engine.release(key) };
     },
   };
+}
+
+/** The provider where WebAssembly may be compiled out of the code, and has SIMD. */
+export const WASM_ROW: ProviderRow = {
+  name: "wasm",
+  start: ({ wasm }) => {
+    const engine = WasmEngine.create(wasm);
+    return engine === undefined ? undefined : wasmProvider(engine);
+  },
+  smallBytesMax: CROSSOVER_BYTES,
+};
+
+/**
+ * The provider of a module that was compiled ahead of time, which is started and tested here.
+ *
+ * @throws TypeError ERR_INVALID_ARGUMENT unless it is a `WebAssembly.Module`; VaultError ERR_UNSUPPORTED if it is not
+ *   this version's, or cannot be started, or computes wrongly
+ */
+export function wasmModuleRow(wasm: WebAssemblyApi | undefined, module: object): ProviderRow {
+  if (Object.prototype.toString.call(module) !== WASM_MODULE_TAG) {
+    throw invalidType("module must be a WebAssembly.Module");
+  }
+  const engine = wasm === undefined ? undefined : WasmEngine.fromModule(wasm, module);
+  if (engine === undefined) {
+    throw new VaultError(
+      "ERR_UNSUPPORTED",
+      "the WebAssembly module is not the one of this version of coffer, or computes AES-256-GCM wrongly here",
+    );
+  }
+  const provider = wasmProvider(engine);
+  return { name: "wasm", start: () => provider, smallBytesMax: CROSSOVER_BYTES };
 }

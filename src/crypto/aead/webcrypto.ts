@@ -12,6 +12,7 @@ import type { WebCryptoSubtle } from "../../base/runtime.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
 import { TAG_BYTES } from "../limits.ts";
 import { type AeadKey, type AeadProvider, checkKey, checkOpen, checkSealNonce } from "./aead.ts";
+import type { ProviderRow } from "./row.ts";
 
 const ALGORITHM = "AES-GCM";
 const BITS_PER_BYTE = 8;
@@ -87,3 +88,16 @@ export function webCryptoProvider(subtle: WebCryptoSubtle): AeadProvider {
     },
   };
 }
+
+/** The provider where there is `subtle`, which browsers leave out on pages that were not loaded securely. */
+export const WEBCRYPTO_ROW: ProviderRow = {
+  name: "webcrypto",
+  start: ({ webcrypto }) => {
+    const subtle = webcrypto?.subtle;
+    return subtle === undefined ? undefined : webCryptoProvider(subtle);
+  },
+  refusal: "Web Crypto cannot answer synchronous calls",
+  // Measured by bench/crossover.ts: only on Deno 2.9, whose `node:crypto` is slow, the thread hop is worth it, from 8 to
+  // 16 KiB on.
+  waitingBytesMin: { deno: 16 * 1024 },
+};

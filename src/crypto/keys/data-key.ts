@@ -20,7 +20,9 @@ import {
   type SyncAeadProvider,
 } from "../aead/aead.ts";
 import { KEY_BLOB_BYTES_MAX } from "../limits.ts";
-import { expandSha512, hash } from "../primitives/hash.ts";
+import type { HashProvider, SubtleHmac } from "../primitives/hash-port.ts";
+import { expandSha512Later } from "../primitives/hash-webcrypto.ts";
+import { expandSha512 } from "../primitives/hkdf-expand.ts";
 import { readyRandom } from "../primitives/random.ts";
 import { INSPECT, SecretBytes } from "../primitives/secret-bytes.ts";
 import { keyBlobFormatAt } from "./key-blob.ts";
@@ -111,8 +113,13 @@ export class DataKey {
    *
    * @throws VaultError ERR_DISPOSED
    */
-  expand(info: Uint8Array, length: number): Bytes {
+  expand(hash: HashProvider, info: Uint8Array, length: number): Bytes {
     return expandSha512(hash, this.#secret.bytes, info, length);
+  }
+
+  /** The same by Web Crypto. The key is read before this returns. */
+  expandLater(subtle: SubtleHmac, info: Uint8Array, length: number): Promise<Bytes> {
+    return expandSha512Later(subtle, this.#secret.bytes, info, length);
   }
 
   /** Zeroes the key (best effort) and lets go of it everywhere. May be called more than once. */
@@ -183,12 +190,33 @@ export function withAeadKey<K extends AeadKey, T>(
  * @returns a new array, as secret as the key
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes; VaultError ERR_DISPOSED
  */
-export function expandDataKey(input: DataKeyInput, info: Uint8Array, length: number): Bytes {
-  if (input instanceof DataKey) return input.expand(info, length);
+export function expandDataKey(
+  input: DataKeyInput,
+  hash: HashProvider,
+  info: Uint8Array,
+  length: number,
+): Bytes {
+  if (input instanceof DataKey) return input.expand(hash, info, length);
+  return withRawKey(input, (key) => expandSha512(hash, key, info, length));
+}
+
+/** The same by Web Crypto. The key is read before this returns. */
+export function expandDataKeyLater(
+  input: DataKeyInput,
+  subtle: SubtleHmac,
+  info: Uint8Array,
+  length: number,
+): Promise<Bytes> {
+  if (input instanceof DataKey) return input.expandLater(subtle, info, length);
+  return withRawKey(input, (key) => expandSha512Later(subtle, key, info, length));
+}
+
+/** Lends a key's bytes, which must be read before `use` returns. */
+function withRawKey<T>(input: Exclude<DataKeyInput, DataKey>, use: (key: Uint8Array) => T): T {
   const raw = rawDataKey(input);
   try {
     checkKey(raw.bytes);
-    return expandSha512(hash, raw.bytes, info, length);
+    return use(raw.bytes);
   } finally {
     if (raw.isOurs) raw.bytes.fill(0);
   }

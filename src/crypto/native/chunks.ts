@@ -10,7 +10,8 @@
 import { ascii, type Bytes, concatBytes, EMPTY, equalBytes } from "../../base/bytes.ts";
 import { decryptFailed } from "../../errors.ts";
 import type { AeadKey, AeadProvider, SyncAeadKey } from "../aead/aead.ts";
-import { type DataKeyInput, expandDataKey } from "../keys/data-key.ts";
+import type { Ciphers } from "../ciphers/ciphers.ts";
+import type { DataKeyInput } from "../keys/data-key.ts";
 import {
   KEY_BYTES,
   NATIVE_CHUNK_BYTES,
@@ -59,12 +60,64 @@ export function nativeContext(associatedData: Uint8Array): Bytes {
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the data key has 32 bytes; VaultError ERR_DISPOSED
  */
 export function deriveMessageKey<K extends AeadKey>(
+  ciphers: Ciphers,
   provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
   dataKey: DataKeyInput,
   salt: Uint8Array,
   context: Uint8Array,
 ): Derived<K> {
-  const bytes = expandDataKey(dataKey, concatBytes(INFO_LABEL, salt, context), DERIVED_BYTES);
+  return derivedOf(provider, ciphers.expand(dataKey, infoOf(salt, context), DERIVED_BYTES));
+}
+
+/** The same where the call can wait. The data key is read before this returns. */
+export async function deriveMessageKeyLater(
+  ciphers: Ciphers,
+  provider: AeadProvider,
+  dataKey: DataKeyInput,
+  salt: Uint8Array,
+  context: Uint8Array,
+): Promise<Derived> {
+  return derivedOf(provider, await ciphers.expandLater(dataKey, infoOf(salt, context), DERIVED_BYTES));
+}
+
+/**
+ * Derives a message's key and checks that the envelope commits to it, before anything is decrypted.
+ *
+ * @throws VaultError ERR_DECRYPT_FAILED for another data key, salt, context or commitment; as {@link deriveMessageKey}
+ */
+export function recoverMessageKey<K extends AeadKey>(
+  ciphers: Ciphers,
+  provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
+  dataKey: DataKeyInput,
+  parts: Committed,
+  context: Uint8Array,
+): MessageKey<K> {
+  return checkCommitment(deriveMessageKey(ciphers, provider, dataKey, parts.salt, context), parts);
+}
+
+/** The same where the call can wait. The data key is read before this returns. */
+export async function recoverMessageKeyLater(
+  ciphers: Ciphers,
+  provider: AeadProvider,
+  dataKey: DataKeyInput,
+  parts: Committed,
+  context: Uint8Array,
+): Promise<MessageKey> {
+  return checkCommitment(await deriveMessageKeyLater(ciphers, provider, dataKey, parts.salt, context), parts);
+}
+
+/** What an envelope shows of its message's key. */
+interface Committed {
+  readonly salt: Uint8Array;
+  readonly commitment: Uint8Array;
+}
+
+const infoOf = (salt: Uint8Array, context: Uint8Array): Bytes => concatBytes(INFO_LABEL, salt, context);
+
+function derivedOf<K extends AeadKey>(
+  provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
+  bytes: Bytes,
+): Derived<K> {
   const raw = bytes.subarray(0, KEY_BYTES);
   const aead = provider.importKey(raw) as K;
   raw.fill(0);
@@ -78,23 +131,13 @@ export function deriveMessageKey<K extends AeadKey>(
   };
 }
 
-/**
- * Derives a message's key and checks that the envelope commits to it, before anything is decrypted.
- *
- * @throws VaultError ERR_DECRYPT_FAILED for another data key, salt, context or commitment; as {@link deriveMessageKey}
- */
-export function recoverMessageKey<K extends AeadKey>(
-  provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
-  dataKey: DataKeyInput,
-  parts: { readonly salt: Uint8Array; readonly commitment: Uint8Array },
-  context: Uint8Array,
+function checkCommitment<K extends AeadKey>(
+  { key, commitment }: Derived<K>,
+  parts: Committed,
 ): MessageKey<K> {
-  const derived = deriveMessageKey(provider, dataKey, parts.salt, context);
-  if (!equalBytes(derived.commitment, parts.commitment)) {
-    derived.key.aead.dispose();
-    throw decryptFailed();
-  }
-  return derived.key;
+  if (equalBytes(commitment, parts.commitment)) return key;
+  key.aead.dispose();
+  throw decryptFailed();
 }
 
 /**

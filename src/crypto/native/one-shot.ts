@@ -9,20 +9,23 @@
 
 import { type Bytes, copyBytes, isUint8Array, ownBytes, toBytes, typeName } from "../../base/bytes.ts";
 import { invalidType } from "../../errors.ts";
-import type { AeadKey, AeadProvider, AeadProviderName, SyncAeadProvider } from "../aead/aead.ts";
-import { providers } from "../aead/choose.ts";
+import type { AeadProviderName, SyncAeadProvider } from "../aead/aead.ts";
 import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
+import type { Ciphers } from "../ciphers/ciphers.ts";
+import { ciphersOf } from "../ciphers/of-call.ts";
+import type { SyncCrypto } from "../ciphers/sync-crypto.ts";
 import { type DataKeyInput, holdDataKey, keyBlobOf, type WrappedDataKeyInput } from "../keys/data-key.ts";
 import { NATIVE_SALT_BYTES } from "../limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import {
-  type Derived,
   deriveMessageKey,
+  deriveMessageKeyLater,
   type MessageKey,
   nativeContext,
   openRun,
   openRunSync,
   recoverMessageKey,
+  recoverMessageKeyLater,
   sealRun,
   sealRunSync,
 } from "./chunks.ts";
@@ -41,6 +44,8 @@ import {
 export interface NativeOptions {
   /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;
+  /** From `coffer/sync`, where the runtime has nothing built in that answers at once. */
+  readonly sync?: SyncCrypto | undefined;
 }
 
 /**
@@ -59,7 +64,14 @@ export async function nativeEncrypt(
   associatedData?: AssociatedData,
   options: NativeOptions = {},
 ): Promise<Bytes> {
-  return sealNative(toBytes(data, "data"), key, associatedDataBytes(associatedData), options.provider);
+  const ciphers = ciphersOf(options.sync);
+  return sealNative(
+    toBytes(data, "data"),
+    key,
+    associatedDataBytes(associatedData),
+    ciphers,
+    options.provider,
+  );
 }
 
 /** The same at once; never by Web Crypto, which cannot. */
@@ -69,7 +81,9 @@ export function nativeEncryptSync(
   associatedData?: AssociatedData,
   options: NativeOptions = {},
 ): Bytes {
-  return sealNativeSync(toBytes(data, "data"), key, associatedDataBytes(associatedData), options.provider);
+  const ciphers = ciphersOf(options.sync);
+  const aad = associatedDataBytes(associatedData);
+  return sealNativeSync(toBytes(data, "data"), key, aad, ciphers, options.provider);
 }
 
 /** Encrypts one message; arguments as checked by {@link nativeEncrypt}. */
@@ -77,20 +91,25 @@ export async function sealNative(
   given: Uint8Array,
   key: WrappedDataKeyInput,
   associatedData: Uint8Array,
+  ciphers: Ciphers,
   providerName?: AeadProviderName,
 ): Promise<Bytes> {
   const message = prepare(given, key, associatedData);
-  const now = providers.atOnce(providerName);
-  if (now !== undefined) return sealSync(now, key, message);
+  const now = ciphers.providers.atOnce(providerName);
+  if (now !== undefined) return sealSync(ciphers, now, key, message);
   const held = holdDataKey(key);
   const plaintext = copyBytes(message.plaintext);
   const own = { ...message, plaintext, associatedData: copyBytes(message.associatedData) };
   try {
-    const { derived, out, chunksAt } = begin(await providers.async(providerName), held.key, own);
+    const provider = await ciphers.providers.async(providerName);
+    const salt = randomBytes(NATIVE_SALT_BYTES);
+    const context = nativeContext(own.associatedData);
+    const { key: made, commitment } = await deriveMessageKeyLater(ciphers, provider, held.key, salt, context);
+    const { out, chunksAt } = begin(own, salt, commitment);
     try {
-      await sealRun(derived.key, 0, plaintext, true, out, chunksAt);
+      await sealRun(made, 0, plaintext, true, out, chunksAt);
     } finally {
-      derived.key.aead.dispose();
+      made.aead.dispose();
     }
     return out;
   } finally {
@@ -104,10 +123,11 @@ export function sealNativeSync(
   plaintext: Uint8Array,
   key: WrappedDataKeyInput,
   associatedData: Uint8Array,
+  ciphers: Ciphers,
   providerName?: AeadProviderName,
 ): Bytes {
   const message = prepare(plaintext, key, associatedData);
-  return sealSync(providers.sync(providerName), key, message);
+  return sealSync(ciphers, ciphers.providers.sync(providerName), key, message);
 }
 
 /**
@@ -129,14 +149,15 @@ export async function nativeDecrypt(
 ): Promise<Bytes> {
   const aad = associatedDataBytes(associatedData);
   const body = splitNative(envelope);
-  if (providers.atOnce(options.provider) !== undefined)
-    return openNativeSync(body, key, aad, options.provider);
+  const ciphers = ciphersOf(options.sync);
+  if (ciphers.providers.atOnce(options.provider) !== undefined)
+    return openNativeSync(body, key, aad, ciphers, options.provider);
   const own = {
     salt: copyBytes(body.salt),
     commitment: copyBytes(body.commitment),
     chunks: copyBytes(body.chunks),
   };
-  return openNative(own, key, aad, options.provider);
+  return openNative(own, key, aad, ciphers, options.provider);
 }
 
 /** The same at once; never by Web Crypto, which cannot. */
@@ -147,7 +168,7 @@ export function nativeDecryptSync(
   options: NativeOptions = {},
 ): Bytes {
   const aad = associatedDataBytes(associatedData);
-  return openNativeSync(splitNative(envelope), key, aad, options.provider);
+  return openNativeSync(splitNative(envelope), key, aad, ciphersOf(options.sync), options.provider);
 }
 
 /**
@@ -160,6 +181,7 @@ export function sealDetachedSync(
   plaintext: Uint8Array,
   key: DataKeyInput,
   associatedData: Uint8Array,
+  ciphers: Ciphers,
 ): Bytes {
   const message = {
     header: FIXED_HEADER,
@@ -167,7 +189,7 @@ export function sealDetachedSync(
     shape: shapeOfPlaintext(plaintext.length),
     associatedData,
   };
-  return sealSync(providers.sync(), key, message);
+  return sealSync(ciphers, ciphers.providers.sync(), key, message);
 }
 
 /**
@@ -176,9 +198,19 @@ export function sealDetachedSync(
  * @throws VaultError ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_UNSUPPORTED or ERR_NOT_CIPHERTEXT for another fixed header or
  *   an impossible length, before the key is used; ERR_DECRYPT_FAILED
  */
-export function openDetachedSync(envelope: Uint8Array, key: DataKeyInput, associatedData: Uint8Array): Bytes {
+export function openDetachedSync(
+  envelope: Uint8Array,
+  key: DataKeyInput,
+  associatedData: Uint8Array,
+  ciphers: Ciphers,
+): Bytes {
   checkFixedHeader(envelope);
-  return openNativeSync(splitNativeBody(envelope.subarray(FIXED_HEADER.length)), key, associatedData);
+  return openNativeSync(
+    splitNativeBody(envelope.subarray(FIXED_HEADER.length)),
+    key,
+    associatedData,
+    ciphers,
+  );
 }
 
 /** A native envelope's body, taken apart. */
@@ -196,16 +228,18 @@ export async function openNative(
   body: NativeBody,
   key: DataKeyInput,
   associatedData: Uint8Array,
+  ciphers: Ciphers,
   providerName?: AeadProviderName,
 ): Promise<Bytes> {
-  if (providers.atOnce(providerName) !== undefined)
-    return openNativeSync(body, key, associatedData, providerName);
+  if (ciphers.providers.atOnce(providerName) !== undefined)
+    return openNativeSync(body, key, associatedData, ciphers, providerName);
   const { plaintextBytes } = shapeOfChunks(body.chunks.length);
   const context = nativeContext(associatedData);
   const held = holdDataKey(key);
   let message: MessageKey;
   try {
-    message = recoverMessageKey(await providers.async(providerName), held.key, body, context);
+    const provider = await ciphers.providers.async(providerName);
+    message = await recoverMessageKeyLater(ciphers, provider, held.key, body, context);
   } finally {
     held.release();
   }
@@ -223,10 +257,12 @@ export function openNativeSync(
   body: NativeBody,
   key: DataKeyInput,
   associatedData: Uint8Array,
+  ciphers: Ciphers,
   providerName?: AeadProviderName,
 ): Bytes {
   const { plaintextBytes } = shapeOfChunks(body.chunks.length);
-  const message = recoverMessageKey(providers.sync(providerName), key, body, nativeContext(associatedData));
+  const provider = ciphers.providers.sync(providerName);
+  const message = recoverMessageKey(ciphers, provider, key, body, nativeContext(associatedData));
   try {
     const out = new Uint8Array(plaintextBytes);
     openRunSync(message, 0, body.chunks, out);
@@ -273,28 +309,25 @@ function prepare(plaintext: Uint8Array, key: WrappedDataKeyInput, associatedData
   return { header, plaintext, shape: shapeOfPlaintext(plaintext.length), associatedData };
 }
 
-/** Draws the salt, derives the key and writes all that stands before the chunks. */
-function begin<K extends AeadKey>(
-  provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
-  key: DataKeyInput,
-  message: Message,
-): { derived: Derived<K>; out: Bytes; chunksAt: number } {
-  const salt = randomBytes(NATIVE_SALT_BYTES);
-  const derived = deriveMessageKey(provider, key, salt, nativeContext(message.associatedData));
+/** All that stands before the chunks, and room for them. */
+function begin(message: Message, salt: Uint8Array, commitment: Uint8Array): { out: Bytes; chunksAt: number } {
   const chunksAt = message.header.length + NATIVE_PREFIX_BYTES;
   const out = new Uint8Array(chunksAt + message.shape.sealedBytes);
   out.set(message.header);
   out.set(salt, message.header.length);
-  out.set(derived.commitment, message.header.length + NATIVE_SALT_BYTES);
-  return { derived, out, chunksAt };
+  out.set(commitment, message.header.length + NATIVE_SALT_BYTES);
+  return { out, chunksAt };
 }
 
-function sealSync(provider: SyncAeadProvider, key: DataKeyInput, message: Message): Bytes {
-  const { derived, out, chunksAt } = begin(provider, key, message);
+function sealSync(ciphers: Ciphers, provider: SyncAeadProvider, key: DataKeyInput, message: Message): Bytes {
+  const salt = randomBytes(NATIVE_SALT_BYTES);
+  const context = nativeContext(message.associatedData);
+  const { key: made, commitment } = deriveMessageKey(ciphers, provider, key, salt, context);
   try {
-    sealRunSync(derived.key, 0, message.plaintext, true, out, chunksAt);
+    const { out, chunksAt } = begin(message, salt, commitment);
+    sealRunSync(made, 0, message.plaintext, true, out, chunksAt);
+    return out;
   } finally {
-    derived.key.aead.dispose();
+    made.aead.dispose();
   }
-  return out;
 }

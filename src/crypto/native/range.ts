@@ -13,11 +13,13 @@ import { DISPOSE } from "../../base/dispose.ts";
 import { optionNames } from "../../base/options.ts";
 import { invalidRange, VaultError } from "../../errors.ts";
 import type { AeadProviderName } from "../aead/aead.ts";
-import { providers } from "../aead/choose.ts";
 import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
+import type { Ciphers } from "../ciphers/ciphers.ts";
+import { ciphersOf } from "../ciphers/of-call.ts";
+import type { SyncCrypto } from "../ciphers/sync-crypto.ts";
 import { type DataKeyInput, holdDataKey } from "../keys/data-key.ts";
 import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "../limits.ts";
-import { type MessageKey, nativeContext, openRun, recoverMessageKey } from "./chunks.ts";
+import { type MessageKey, nativeContext, openRun, recoverMessageKeyLater } from "./chunks.ts";
 import {
   NATIVE_HEADER_BYTES_MAX,
   NATIVE_PREFIX_BYTES,
@@ -35,12 +37,18 @@ import type { FindDataKey } from "./stream.ts";
 export interface NativeSourceOptions {
   /** Overrides the choice of AEAD provider (src/crypto/aead/choose.ts). */
   readonly provider?: AeadProviderName | undefined;
+  /** From `coffer/sync`, where the runtime has nothing built in that answers at once. */
+  readonly sync?: SyncCrypto | undefined;
   /** Ends the wait; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Names of {@link NativeSourceOptions}. */
-export const NATIVE_SOURCE_OPTIONS = optionNames<NativeSourceOptions>({ provider: true, signal: true });
+export const NATIVE_SOURCE_OPTIONS = optionNames<NativeSourceOptions>({
+  provider: true,
+  sync: true,
+  signal: true,
+});
 
 /** Bytes that are read first: nearly every header with salt and commitment lies within. */
 const HEAD_READ_BYTES = 1024;
@@ -68,11 +76,12 @@ export async function openNativeSource(
   options: NativeSourceOptions = {},
 ): Promise<NativeReader> {
   const context = nativeContext(associatedDataBytes(associatedData));
+  const ciphers = ciphersOf(options.sync);
   const { signal, provider: providerName } = options;
   const held = typeof key === "function" ? undefined : holdDataKey(key);
   const find: FindDataKey = typeof key === "function" ? key : (_, use) => use(held!.key);
   try {
-    return await openSource(source, find, context, providerName, signal);
+    return await openSource(source, find, context, ciphers, providerName, signal);
   } finally {
     held?.release();
   }
@@ -82,6 +91,7 @@ async function openSource(
   source: RangeSource,
   find: FindDataKey,
   context: Uint8Array,
+  ciphers: Ciphers,
   providerName: AeadProviderName | undefined,
   signal: AbortSignal | undefined,
 ): Promise<NativeReader> {
@@ -90,8 +100,9 @@ async function openSource(
   const chunksAt = head.header.bytes + NATIVE_PREFIX_BYTES;
   const shape = shapeOfChunks(bytes.size - chunksAt);
   const encryptedKeys = encodeBase64(head.header.keyBlob);
-  const provider = await providers.async(providerName);
-  const recover = (dataKey: DataKeyInput): MessageKey => recoverMessageKey(provider, dataKey, head, context);
+  const provider = await ciphers.providers.async(providerName);
+  const recover = (dataKey: DataKeyInput): Promise<MessageKey> =>
+    recoverMessageKeyLater(ciphers, provider, dataKey, head, context);
   const message = await find(encryptedKeys, recover);
   const reader = new NativeReader(bytes, message, shape, chunksAt, encryptedKeys);
   try {

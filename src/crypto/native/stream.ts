@@ -12,17 +12,18 @@ import { type Bytes, concatBytes, isUint8Array, ownBytes, typeName } from "../..
 import { optionNames } from "../../base/options.ts";
 import { invalidType } from "../../errors.ts";
 import type { AeadProviderName } from "../aead/aead.ts";
-import { providers } from "../aead/choose.ts";
 import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
+import { ciphersOf } from "../ciphers/of-call.ts";
+import type { SyncCrypto } from "../ciphers/sync-crypto.ts";
 import { type DataKeyInput, holdDataKey, keyBlobOf, type WrappedDataKeyInput } from "../keys/data-key.ts";
 import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "../limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import {
-  deriveMessageKey,
+  deriveMessageKeyLater,
   type MessageKey,
   nativeContext,
   openRun,
-  recoverMessageKey,
+  recoverMessageKeyLater,
   sealRun,
 } from "./chunks.ts";
 import {
@@ -41,8 +42,8 @@ import {
 export type ByteTransform = TransformStream<Uint8Array, Bytes>;
 
 /**
- * Finds the data key of an envelope whose header has been read, and lends it: `use` answers at once and keeps nothing
- * of the key, which may be disposed of right after. What this throws, the stream fails with.
+ * Finds the data key of an envelope whose header has been read, and lends it: `use` reads it before it returns and
+ * keeps nothing of it, so that it may be disposed of right after. What this throws, the stream fails with.
  *
  * @param encryptedKeys - the wrapped data key, base64
  */
@@ -57,10 +58,16 @@ export interface NativeStreamOptions {
   readonly provider?: AeadProviderName | undefined;
   /** Ends the stream, whenever it is aborted: both sides fail with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** From `coffer/sync`, where the runtime has nothing built in that answers at once. */
+  readonly sync?: SyncCrypto | undefined;
 }
 
 /** Names of {@link NativeStreamOptions}. */
-export const NATIVE_STREAM_OPTIONS = optionNames<NativeStreamOptions>({ provider: true, signal: true });
+export const NATIVE_STREAM_OPTIONS = optionNames<NativeStreamOptions>({
+  provider: true,
+  signal: true,
+  sync: true,
+});
 
 /** Chunks that are handed on together: 1 MiB. More bought nothing; fewer cost a turn of the stream each. */
 const RUN_CHUNKS = 64;
@@ -90,6 +97,7 @@ export function encryptStream(
   options: NativeStreamOptions = {},
 ): ByteTransform {
   const context = nativeContext(associatedDataBytes(associatedData));
+  const ciphers = ciphersOf(options.sync);
   const held = typeof key === "function" ? undefined : { keyBlob: keyBlobOf(key), ...holdDataKey(key) };
   const { signal } = options;
   let writer: ChunkWriter | undefined;
@@ -97,19 +105,25 @@ export function encryptStream(
   return new TransformStream<Uint8Array, Bytes>({
     async start(controller) {
       ending.obey(controller);
-      const provider = await providers.async(options.provider);
+      const provider = await ciphers.providers.async(options.provider);
       const salt = randomBytes(NATIVE_SALT_BYTES);
-      const begin = (dataKey: DataKeyInput, keyBlob: Uint8Array): Bytes => {
+      const begin = async (dataKey: DataKeyInput, keyBlob: Uint8Array): Promise<Bytes> => {
         const header = encodeNativeHeader(keyBlob);
-        const { key: message, commitment } = deriveMessageKey(provider, dataKey, salt, context);
+        const { key: message, commitment } = await deriveMessageKeyLater(
+          ciphers,
+          provider,
+          dataKey,
+          salt,
+          context,
+        );
         writer = new ChunkWriter(message, (bytes) => controller.enqueue(bytes));
         return concatBytes(header, salt, commitment);
       };
       try {
         controller.enqueue(
-          held === undefined
-            ? await (key as MakeDataKey)((made) => begin(made, keyBlobOf(made)))
-            : begin(held.key, held.keyBlob),
+          await (held === undefined
+            ? (key as MakeDataKey)((made) => begin(made, keyBlobOf(made)))
+            : begin(held.key, held.keyBlob)),
         );
         signal?.throwIfAborted();
       } catch (error) {
@@ -147,6 +161,7 @@ export function decryptStream(
 ): ByteTransform {
   const context = nativeContext(associatedDataBytes(associatedData));
   const held = typeof key === "function" ? undefined : holdDataKey(key);
+  const ciphers = ciphersOf(options.sync);
   const { provider: providerName, signal } = options;
   const head = new HeadReader();
   let reader: ChunkReader | undefined;
@@ -161,9 +176,9 @@ export function decryptStream(
       if (rest === undefined) return;
       bytes = rest;
       const parts = head.parts();
-      const provider = await providers.async(providerName);
-      const recover = (dataKey: DataKeyInput): MessageKey =>
-        recoverMessageKey(provider, dataKey, parts, context);
+      const provider = await ciphers.providers.async(providerName);
+      const recover = (dataKey: DataKeyInput): Promise<MessageKey> =>
+        recoverMessageKeyLater(ciphers, provider, dataKey, parts, context);
       const message = await (typeof key === "function"
         ? key(parts.encryptedKeys, recover)
         : recover(held!.key));

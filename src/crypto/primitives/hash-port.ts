@@ -25,3 +25,15 @@ export interface HashProvider {
    */
   hkdf(hash: HashName, inputKey: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Bytes;
 }
+
+/** The part of Web Crypto that makes HMACs, where a call can wait. `Key` is a `CryptoKey`. */
+export interface SubtleHmac<Key = unknown> {
+  importKey(
+    format: "raw",
+    keyData: Bytes,
+    algorithm: { readonly name: "HMAC"; readonly hash: "SHA-512" },
+    extractable: false,
+    keyUsages: "sign"[],
+  ): Promise<Key>;
+  sign(algorithm: "HMAC", key: Key, data: Bytes): Promise<ArrayBuffer>;
+}

@@ -9,6 +9,7 @@
 import { encodeBase64 } from "../../base/base64.ts";
 import { EMPTY, equalBytes } from "../../base/bytes.ts";
 import { type ItemResult, resultOf } from "../../base/item-result.ts";
+import { HERE } from "../../crypto/ciphers/of-call.ts";
 import { type ParsedEnvelope, parseEnvelope, serializeEnvelope } from "../../crypto/envelope/envelope.ts";
 import { isFrameLayout, layoutRow, type WritableLayout } from "../../crypto/envelope/layouts.ts";
 import type { DataKey } from "../../crypto/keys/data-key.ts";
@@ -163,7 +164,7 @@ async function sealOne(
 ): Promise<ItemResult<string>> {
   try {
     const layout = sealing.layoutOf({ associatedData, ...item });
-    const text = await encryptEnvelope(plaintext, key, associatedData, layout);
+    const text = await encryptEnvelope(plaintext, key, associatedData, layout, HERE);
     const read = parseEnvelope(text);
     const again = await decrypted(read, key, associatedData);
     const isSame =
@@ -222,5 +223,5 @@ async function decrypted(
   key: DataKey,
   associatedData: Uint8Array,
 ): Promise<Uint8Array> {
-  return (await decryptEnvelope(envelope, key, associatedData, "bytes")) as Uint8Array;
+  return (await decryptEnvelope(envelope, key, associatedData, "bytes", HERE)) as Uint8Array;
 }

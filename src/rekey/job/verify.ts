@@ -11,6 +11,7 @@ import { EMPTY } from "../../base/bytes.ts";
 import { EventLoopBreaks } from "../../base/concurrency.ts";
 import { checkOptions, optionNames } from "../../base/options.ts";
 import { type AssociatedData, associatedDataBytes } from "../../crypto/associated-data.ts";
+import { HERE } from "../../crypto/ciphers/of-call.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import type { Layout } from "../../crypto/envelope/layouts.ts";
 import type { DataKey } from "../../crypto/keys/data-key.ts";
@@ -211,7 +212,7 @@ async function openChosen(
 
 async function opens(envelope: ParsedEnvelope, key: DataKey, aad: Uint8Array): Promise<boolean> {
   try {
-    ((await decryptEnvelope(envelope, key, aad, "bytes")) as Uint8Array).fill(0);
+    ((await decryptEnvelope(envelope, key, aad, "bytes", HERE)) as Uint8Array).fill(0);
     return true;
   } catch (error) {
     if (isVaultError(error, "ERR_DECRYPT_FAILED")) return false;

@@ -7,7 +7,7 @@
  * @module
  */
 import { ascii, concatBytes, EMPTY, equalBytes, lengthPrefixed, u32, utf8 } from "../../base/bytes.ts";
-import { providers } from "../../crypto/aead/choose.ts";
+import { HERE } from "../../crypto/ciphers/of-call.ts";
 import { type CofferKeyBlob, encodeKeyBlob, WRAP_NONCE_BYTES } from "../../crypto/keys/key-blob.ts";
 import {
   type CanonicalContext,
@@ -85,7 +85,7 @@ export function assembleRing(rootKeys: RootKeys, environmentId: string, { rows, 
     keks,
     context,
     keyContext: contextObject(context),
-    wrappingKey: new KcXaesKey(providers.sync(undefined, KEY_BYTES), wrappingKey),
+    wrappingKey: new KcXaesKey(HERE.providers.sync(undefined, KEY_BYTES), wrappingKey),
     associatedData: concatBytes(
       WRAP_LABEL,
       lengthPrefixed(context.bytes),

@@ -7,6 +7,7 @@
  * @module
  */
 import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, utf8 } from "../../base/bytes.ts";
+import { HERE } from "../../crypto/ciphers/of-call.ts";
 import type { CanonicalContext } from "../../crypto/keys/key-context.ts";
 import { openDetachedSync, sealDetachedSync } from "../../crypto/native/one-shot.ts";
 import { hash } from "../../crypto/primitives/hash.ts";
@@ -79,7 +80,7 @@ export class KvValues {
     const { objectId, name, versionId, key } = version;
     const associatedData = this.#associatedData(objectId, versionId, name);
     // The key blob has a column of its own: a rewrap changes that one only.
-    const sealed = sealDetachedSync(version.value, { dataKey: key.key }, associatedData);
+    const sealed = sealDetachedSync(version.value, { dataKey: key.key }, associatedData, HERE);
     await sql.run(
       `INSERT INTO kv_versions
          (id, object_id, number, key_id, key_blob, sealed, size, etag, created_at, created_by_id, created_by_name)
@@ -115,7 +116,7 @@ export class KvValues {
       row.name as string,
     );
     try {
-      const value = openDetachedSync(row.sealed as Uint8Array, { dataKey: key }, associatedData);
+      const value = openDetachedSync(row.sealed as Uint8Array, { dataKey: key }, associatedData, HERE);
       return fromUtf8(value) as string; // Only UTF-8 is ever sealed.
     } catch (error) {
       // What does not even look like a sealed value was not written by anybody who had a key.

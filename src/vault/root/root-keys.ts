@@ -10,7 +10,7 @@
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
 import { ascii, concatBytes, EMPTY, lengthPrefixed, toHex, u32, utf8 } from "../../base/bytes.ts";
 import type { SyncAeadProvider } from "../../crypto/aead/aead.ts";
-import { providers } from "../../crypto/aead/choose.ts";
+import { HERE } from "../../crypto/ciphers/of-call.ts";
 import { KEY_BYTES } from "../../crypto/limits.ts";
 import { hash } from "../../crypto/primitives/hash.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
@@ -61,7 +61,7 @@ export class RootKeys {
     this.#answerKey = derive(ANSWER_INFO);
     this.#secretKey = derive(SECRET_INFO);
     this.#vaultId = vaultId;
-    this.#provider = providers.sync();
+    this.#provider = HERE.providers.sync();
   }
 
   /** Makes a new random KEK; returns its wrapped form only. */

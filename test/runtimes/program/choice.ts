@@ -5,12 +5,13 @@
  *
  * @module
  */
+
 import { toHex } from "../../../src/base/bytes.ts";
-import { providers } from "../../../src/crypto/aead/choose.ts";
-import { inspect, localEncrypt, localEncryptSync } from "../../../src/crypto/index.ts";
+import { inspect } from "../../../src/crypto/index.ts";
 import { fillRandom, randomBytes } from "../../../src/crypto/primitives/random.ts";
 import { uuidToText, uuidV4 } from "../../../src/crypto/primitives/uuid.ts";
 import { SAMPLE_1 } from "../../support/samples.ts";
+import { localEncrypt, localEncryptSync, sync } from "./coffer.ts";
 import { type Context, PROVIDER_NAMES, sampleKey } from "./context.ts";
 
 const SMALL_BYTES = 16;
@@ -19,6 +20,7 @@ const DRAWS = 500;
 
 export async function checkChoice({ checks, input, available }: Context): Promise<void> {
   const { expected } = input;
+  const { providers } = sync();
   const names = available.map(({ name }) => name);
   checks.same(names, expected.providers, "providers");
   checks.same(providers.sync(undefined, SMALL_BYTES).name, expected.syncSmall, "a small call at once");

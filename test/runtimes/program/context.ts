@@ -8,11 +8,11 @@
 
 import { decodeBase64 } from "../../../src/base/base64.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "../../../src/crypto/aead/aead.ts";
-import { providers } from "../../../src/crypto/aead/choose.ts";
 import { DataKey } from "../../../src/crypto/index.ts";
 import { SAMPLE_1 } from "../../support/samples.ts";
 import type { Input } from "../report.ts";
 import { type Checks, codeOf } from "./checks.ts";
+import { sync } from "./coffer.ts";
 
 export const PROVIDER_NAMES: readonly AeadProviderName[] = ["node", "webcrypto", "wasm", "noble"];
 
@@ -28,7 +28,7 @@ export async function availableProviders(): Promise<AeadProvider[]> {
   const found: AeadProvider[] = [];
   for (const name of PROVIDER_NAMES) {
     try {
-      found.push(await providers.async(name));
+      found.push(await sync().providers.async(name));
     } catch (error) {
       if (codeOf(error) !== "ERR_UNSUPPORTED") throw error;
     }

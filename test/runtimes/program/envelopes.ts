@@ -5,6 +5,7 @@
  *
  * @module
  */
+
 import { gcm } from "@noble/ciphers/aes.js";
 import { decodeBase64, encodeBase64 } from "../../../src/base/base64.ts";
 import { utf8 } from "../../../src/base/bytes.ts";
@@ -14,10 +15,6 @@ import {
   type AssociatedData,
   inspect,
   isCiphertext,
-  localDecrypt,
-  localDecryptSync,
-  localEncrypt,
-  localEncryptSync,
   type WritableLayout,
 } from "../../../src/crypto/index.ts";
 import {
@@ -29,6 +26,7 @@ import {
   SAMPLE_PLAINTEXT,
 } from "../../support/samples.ts";
 import { codeOf } from "./checks.ts";
+import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "./coffer.ts";
 import { byteStream, type Context, flipped, lacksLongNonces, sampleKey } from "./context.ts";
 
 /** Bytes that no runtime takes for small. */

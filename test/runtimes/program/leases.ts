@@ -5,10 +5,11 @@
  *
  * @module
  */
-import { localDecryptSync } from "../../../src/crypto/index.ts";
-import { type ItemResult, type KeyService, takeLease } from "../../../src/keys/index.ts";
+
+import type { ItemResult, KeyService } from "../../../src/keys/index.ts";
 import { SAMPLE_1 } from "../../support/samples.ts";
 import { codeOf } from "./checks.ts";
+import { localDecryptSync, takeLease } from "./coffer.ts";
 import { byteStream, type Context, sampleKey } from "./context.ts";
 
 const CONTEXT = { organization_id: "org_1" };

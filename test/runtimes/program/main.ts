@@ -10,18 +10,19 @@ import type { Input, PartReport, Report } from "../report.ts";
 import { checkAead } from "./aead.ts";
 import { Checks } from "./checks.ts";
 import { checkChoice, checkRandomness } from "./choice.ts";
+import { takeModule } from "./coffer.ts";
 import { availableProviders, type Context, isSync } from "./context.ts";
 import { checkEnvelopes } from "./envelopes.ts";
 import { checkBase64, checkContexts, checkHashes, checkLeb128, checkXaes } from "./formats.ts";
 import { checkLeases } from "./leases.ts";
 import { checkNative, checkTestkit } from "./native.ts";
+import { checkSync } from "./sync.ts";
 import { checkVault } from "./vault.ts";
-
-export { useWasmModule } from "../../../src/index.ts";
 
 /** The parts by the names under which they are reported. The choice comes first: the others name providers. */
 const PARTS: Readonly<Record<string, (context: Context) => void | Promise<void>>> = {
   "the choice of providers": checkChoice,
+  "calls that answer at once": checkSync,
   randomness: checkRandomness,
   "AES-GCM by every provider": checkAead,
   "XAES-256-GCM": checkXaes,
@@ -41,12 +42,12 @@ const PARTS: Readonly<Record<string, (context: Context) => void | Promise<void>>
  *
  * @param origin - of the runner
  * @param name - of the runtime, as the runner knows it
- * @param failure - of what was to be done before, by the runtime's own entry
+ * @param module - the WebAssembly module, compiled ahead of time
  */
-export async function conform(origin: string, name: string, failure?: unknown): Promise<void> {
+export async function conform(origin: string, name: string, module?: object): Promise<void> {
   let report: Report;
   try {
-    if (failure !== undefined) throw failure;
+    if (module !== undefined) takeModule(module);
     const input = (await (await fetch(`${origin}/runtimes/input/${name}`)).json()) as Input;
     report = await run(input);
   } catch (error) {

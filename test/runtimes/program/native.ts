@@ -5,8 +5,13 @@
  *
  * @module
  */
+
 import { decodeBase64, encodeBase64 } from "../../../src/base/base64.ts";
 import { toHex } from "../../../src/base/bytes.ts";
+import { nobleHash } from "../../../src/crypto/primitives/hash-noble.ts";
+import { SAMPLE_1, SAMPLE_2 } from "../../support/samples.ts";
+import type { KitFile } from "../report.ts";
+import { codeOf } from "./checks.ts";
 import {
   decryptRange,
   decryptStream,
@@ -18,11 +23,7 @@ import {
   nativeEncrypt,
   nativeEncryptSync,
   openNativeSource,
-} from "../../../src/crypto/index.ts";
-import { nobleHash } from "../../../src/crypto/primitives/hash-noble.ts";
-import { SAMPLE_1, SAMPLE_2 } from "../../support/samples.ts";
-import type { KitFile } from "../report.ts";
-import { codeOf } from "./checks.ts";
+} from "./coffer.ts";
 import { byteStream, type Context, flipped, isSync, lacksLongNonces } from "./context.ts";
 
 /** Bytes of a chunk's plaintext (docs/spec/native-envelope.md). */

@@ -9,13 +9,14 @@ import type { DataKey } from "../../../src/crypto/keys/data-key.ts";
 import type { NativeReader } from "../../../src/crypto/native/range.ts";
 import { inspect, isVaultError, Vault, VaultError } from "../../../src/index.ts";
 import type { Lease } from "../../../src/keys/lease.ts";
+import { sync } from "./coffer.ts";
 import { byteStream, type Context } from "./context.ts";
 
 export async function checkVault({ checks, input }: Context): Promise<void> {
   const { name } = input;
   const { apiKey, url: baseUrl } = input.server;
   const context = { organization_id: `org-${name}`, region: "eu" };
-  using vault = new Vault({ apiKey, baseUrl });
+  using vault = new Vault({ apiKey, baseUrl, sync: sync() });
 
   using key = await vault.createDataKey({ context });
   using again = await vault.decryptDataKey({ keys: key.encryptedKeys });
@@ -34,7 +35,7 @@ export async function checkVault({ checks, input }: Context): Promise<void> {
       checks.same(await vault.decrypt(sealed, "user:42", { context }), text, `${layout}: of this context`);
       // A second time from the cache, and by a vault that has none.
       checks.same(await vault.decrypt(sealed, "user:42"), text, `${layout}: opens again`);
-      using fresh = new Vault({ apiKey, baseUrl, cache: { maxEntries: 0 } });
+      using fresh = new Vault({ apiKey, baseUrl, sync: sync(), cache: { maxEntries: 0 } });
       const to = await vault.rekey(sealed, { organization_id: "other" });
       checks.ok(to !== sealed, `${layout}: is moved`);
       checks.same(await fresh.decrypt(to, "user:42"), text, `${layout}: opens after its move`);

@@ -212,13 +212,15 @@ const TAGS: Readonly<Record<string, string>> = {
 
 const codeBlock = (texts: readonly string[]): string => `\`\`\`ts\n${texts.join("\n")}\n\`\`\``;
 
-/** A declaration of a type or constant as it stands, without the value of a long constant. */
+/** A declaration of a type or constant as it stands, without the value of a long or computed constant. */
 function declarationText(declaration: ts.Declaration): string {
   if (ts.isVariableDeclaration(declaration)) {
     const name = declaration.name.getText();
     const type = declaration.type === undefined ? "" : `: ${declaration.type.getText()}`;
-    const value = declaration.initializer?.getText() ?? "";
-    return value.length > VALUE_CHARS_MAX ? `const ${name}${type}` : `const ${name}${type} = ${value}`;
+    const { initializer } = declaration;
+    const value = initializer?.getText() ?? "";
+    const isTold = value.length <= VALUE_CHARS_MAX && !(initializer && ts.isCallExpression(initializer));
+    return isTold ? `const ${name}${type} = ${value}` : `const ${name}${type}`;
   }
   return declaration.getText().replace(/^export (?:declare )?/, "");
 }

@@ -11,27 +11,17 @@
  * @module
  */
 
-import { type Bytes, isUint8Array, typeName } from "../../../base/bytes.ts";
+import type { Bytes } from "../../../base/bytes.ts";
 import { type ItemResult, resultOf } from "../../../base/item-result.ts";
-import { invalidType } from "../../../errors.ts";
 import type { AeadProviderName } from "../../aead/aead.ts";
 import { AREA_BYTES, READ_AT, WRITE_AT } from "../../aead/wasm/layout.ts";
-import { type AssociatedData, associatedDataBytes } from "../../associated-data.ts";
 import { NONCE_BYTES } from "../../limits.ts";
+import { failuresOf, type Prepared } from "../batch-items.ts";
 import { claimsEarlierLayout } from "../envelope.ts";
 import type { FrameLayout } from "../layouts.ts";
 import { drawNonce } from "../nonce.ts";
-import { type Budget, checkPlaintext, notText, roomFor } from "../plaintext.ts";
+import { type Budget, notText, roomFor } from "../plaintext.ts";
 import { ASSOCIATED_BYTES_FAST, type BatchKey, type EnvelopeKey, placeFrame } from "./envelope-key.ts";
-
-/** A message of a batch: alone, or with associated data of its own. */
-export type EncryptItem =
-  | string
-  | Uint8Array
-  | { readonly data: string | Uint8Array; readonly associatedData?: AssociatedData };
-
-/** A ciphertext of a batch: alone, or with associated data of its own. */
-export type DecryptItem = string | { readonly ciphertext: string; readonly associatedData?: AssociatedData };
 
 const BLOCK = 16;
 
@@ -45,12 +35,6 @@ const SHARED_BYTES_MAX = 16 * 1024;
 const END = WRITE_AT + AREA_BYTES - 4 * BLOCK;
 const STREAM_END = READ_AT + AREA_BYTES - 4 * BLOCK;
 
-/** An item whose arguments were right. */
-export interface Prepared<T> {
-  readonly data: T;
-  readonly associatedData: Uint8Array;
-}
-
 /** One message in the memory. */
 interface Placed {
   readonly index: number;
@@ -62,48 +46,6 @@ interface Placed {
   readonly associatedLength: number;
   /** Of its counter blocks, and then of mask and keystream. */
   readonly stream: number;
-}
-
-/**
- * Reads and checks the items once, before anything lies in the memory: their properties may run code.
- *
- * @param shared - associated data of items that have none of their own
- */
-export function prepareSeals(
-  items: readonly EncryptItem[],
-  shared: AssociatedData,
-): ItemResult<Prepared<string | Bytes>>[] {
-  const common = associatedDataBytes(shared);
-  return Array.from(checkItems(items), (item) =>
-    resultOf(() => {
-      if (typeof item === "string" || isUint8Array(item)) {
-        return { data: checkPlaintext(item), associatedData: common };
-      }
-      const { data, associatedData } = checkItem(item);
-      return {
-        data: checkPlaintext(data),
-        associatedData: associatedData === undefined ? common : associatedDataBytes(associatedData),
-      };
-    }),
-  );
-}
-
-/** The same for ciphertexts; whether they are text, their reader checks. */
-export function prepareOpens(
-  items: readonly DecryptItem[],
-  shared: AssociatedData,
-): ItemResult<Prepared<string>>[] {
-  const common = associatedDataBytes(shared);
-  return Array.from(checkItems(items), (item) =>
-    resultOf(() => {
-      if (typeof item === "string") return { data: item, associatedData: common };
-      const { ciphertext, associatedData } = checkItem(item);
-      return {
-        data: ciphertext,
-        associatedData: associatedData === undefined ? common : associatedDataBytes(associatedData),
-      };
-    }),
-  );
 }
 
 /**
@@ -281,11 +223,6 @@ export function openMany(
   return results;
 }
 
-/** Results as far as they are known without doing anything: whose arguments were wrong. */
-export function failuresOf(items: readonly ItemResult<unknown>[]): (ItemResult<never> | undefined)[] {
-  return items.map((item) => (item.ok ? undefined : item));
-}
-
 /** One native call for the counter blocks of all messages, where it is worth it. */
 function blockCipher(batch: BatchKey, items: number): ((blocks: Uint8Array) => Uint8Array) | undefined {
   return items < NATIVE_ITEMS_MIN ? undefined : batch.pieces?.blockCipher();
@@ -315,18 +252,6 @@ function increment(nonce: Uint8Array): void {
     nonce[i] = (nonce[i]! + 1) & 0xff;
     if (nonce[i] !== 0) return;
   }
-}
-
-function checkItems<T>(items: readonly T[]): readonly T[] {
-  if (!Array.isArray(items)) throw invalidType(`items must be an array, got ${typeName(items)}`);
-  return items;
-}
-
-function checkItem<T extends object>(item: T): T {
-  if (typeof item !== "object" || item === null) {
-    throw invalidType(`an item must be a string, bytes or an object, got ${typeName(item)}`);
-  }
-  return item;
 }
 
 /** Up to whole blocks. */

@@ -12,10 +12,9 @@
 
 import { decodedLength } from "../../../base/base64.ts";
 import type { Bytes } from "../../../base/bytes.ts";
-import { runtime } from "../../../base/runtime.ts";
 import { bufferMemory, portableMemory, type TextMemory } from "../../../base/text-memory.ts";
 import type { AeadProviderName, PiecewiseKey } from "../../aead/aead.ts";
-import { type AeadProviders, providers } from "../../aead/choose.ts";
+import type { AeadProviders } from "../../aead/choose.ts";
 import type { WasmEngine } from "../../aead/wasm/engine.ts";
 import { AREA_BYTES, READ_AT, WRITE_AT } from "../../aead/wasm/layout.ts";
 import type { WasmKey, WasmProvider } from "../../aead/wasm.ts";
@@ -26,6 +25,7 @@ import { type FrameLayout, layoutRow } from "../layouts.ts";
 import { drawNonce } from "../nonce.ts";
 import type { EnvelopeFrame } from "../parts.ts";
 import { type Budget, notText, roomFor } from "../plaintext.ts";
+import type { ReadyKey } from "../short-ways.ts";
 import { FRAME_BYTES_MAX, openByNode, sealByNode } from "./envelope-node.ts";
 
 /** Bytes of associated data on the fast way; more is rare, and then its own cost decides. */
@@ -53,8 +53,6 @@ export class Platform {
   }
 }
 
-const PLATFORM = new Platform(providers, runtime.Buffer);
-
 /** What lays out a batch (envelope-batch.ts). */
 export interface BatchKey {
   readonly engine: WasmEngine;
@@ -74,7 +72,7 @@ interface ModuleKey {
 }
 
 /** A data key with the frames of its envelopes. */
-export class EnvelopeKey {
+export class EnvelopeKey implements ReadyKey {
   readonly #key: DataKey;
   readonly #platform: Platform;
   readonly #frames = new Map<FrameLayout, EnvelopeFrame>();
@@ -84,7 +82,7 @@ export class EnvelopeKey {
   #isBlobMissing = false;
   #started: ModuleKey | undefined;
 
-  constructor(key: DataKey, platform: Platform = PLATFORM) {
+  constructor(key: DataKey, platform: Platform) {
     this.#key = key;
     this.#platform = platform;
   }
@@ -230,18 +228,6 @@ export class EnvelopeKey {
     this.#frameNow = frame;
     return frame;
   }
-}
-
-const ready = new WeakMap<DataKey, EnvelopeKey>();
-
-/** The fast way of a data key, made at its first message. */
-export function envelopeKeyOf(key: DataKey): EnvelopeKey {
-  let made = ready.get(key);
-  if (made === undefined) {
-    made = new EnvelopeKey(key);
-    ready.set(key, made);
-  }
-  return made;
 }
 
 /** Puts a frame into the module's memory, and notes whose it is. */

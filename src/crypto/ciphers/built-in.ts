@@ -1,0 +1,24 @@
+/**
+ * The ciphers of Node, Bun and Deno: `node:crypto`, the WebAssembly module and the short ways, without a word from the user.
+ *
+ * Owns which they are. The build puts web.ts in the place of this file for every other runtime (tools/build/ciphers.ts).
+ *
+ * @module
+ */
+import { runtime } from "../../base/runtime.ts";
+import { NOBLE_ROW } from "../aead/noble.ts";
+import { NODE_ROW } from "../aead/node.ts";
+import { WASM_ROW } from "../aead/wasm.ts";
+import { WEBCRYPTO_ROW } from "../aead/webcrypto.ts";
+import { makeFastWays } from "../envelope/fast/fast-ways.ts";
+import { hash } from "../primitives/hash.ts";
+import { Ciphers, hereName } from "./ciphers.ts";
+
+/** What the runtime has built in, in the order of preference. */
+export const HERE: Ciphers = /* @__PURE__ */ new Ciphers({
+  rows: [NODE_ROW, WEBCRYPTO_ROW, WASM_ROW, NOBLE_ROW],
+  runtime,
+  name: /* @__PURE__ */ hereName(),
+  hash,
+  makeShortWays: makeFastWays,
+});

@@ -1,0 +1,83 @@
+/**
+ * With what a call encrypts: AEAD providers, hashes and the short ways over them.
+ *
+ * Owns their composition: what the runtime has, and what an argument adds to it. Must not know which runtime has which.
+ *
+ * @module
+ */
+import type { Bytes } from "../../base/bytes.ts";
+import { type Runtime, type RuntimeGlobals, type RuntimeName, runtimeName } from "../../base/runtime.ts";
+import { AeadProviders, nothingAtOnce, PROVIDER_NAMES } from "../aead/choose.ts";
+import type { ProviderRow } from "../aead/row.ts";
+import type { ShortWays } from "../envelope/short-ways.ts";
+import { type DataKeyInput, expandDataKey, expandDataKeyLater } from "../keys/data-key.ts";
+import type { HashProvider } from "../primitives/hash-port.ts";
+import type { SYNC_CRYPTO, SyncCrypto } from "./sync-crypto.ts";
+
+/** What ciphers are made of. */
+export interface CipherParts {
+  readonly rows: readonly ProviderRow[];
+  readonly runtime: Runtime;
+  readonly name: RuntimeName;
+  /** Hashes that answer at once: there if any provider does. */
+  readonly hash: HashProvider | undefined;
+  /** Makes the short ways over the providers. */
+  readonly makeShortWays: ((providers: AeadProviders, runtime: Runtime) => ShortWays) | undefined;
+}
+
+/** What a call encrypts with. */
+export class Ciphers implements SyncCrypto {
+  declare readonly [SYNC_CRYPTO]: true;
+  readonly providers: AeadProviders;
+  readonly shortWays: ShortWays | undefined;
+  readonly #parts: CipherParts;
+
+  constructor(parts: CipherParts) {
+    this.#parts = parts;
+    this.providers = new AeadProviders(parts.rows, parts.runtime, parts.name);
+    this.shortWays = parts.makeShortWays?.(this.providers, parts.runtime);
+  }
+
+  /**
+   * Derives bytes from a data key by HKDF-Expand with SHA-512, at once.
+   *
+   * @returns a new array, as secret as the key
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes; VaultError ERR_DISPOSED,
+   *   ERR_UNSUPPORTED where nothing hashes at once
+   */
+  expand(key: DataKeyInput, info: Uint8Array, length: number): Bytes {
+    const { hash } = this.#parts;
+    if (hash === undefined) throw nothingAtOnce();
+    return expandDataKey(key, hash, info, length);
+  }
+
+  /** The same where the call can wait. The key is read before this returns. */
+  async expandLater(key: DataKeyInput, info: Uint8Array, length: number): Promise<Bytes> {
+    const { hash, runtime } = this.#parts;
+    if (hash !== undefined) return expandDataKey(key, hash, info, length);
+    const subtle = runtime.webcrypto?.subtle;
+    if (subtle === undefined) throw nothingAtOnce();
+    return expandDataKeyLater(key, subtle, info, length);
+  }
+
+  /**
+   * These with more providers, each in the place that it has by preference; these ciphers themselves if they have them all.
+   *
+   * @param rows - one of a provider that is there takes its place
+   * @param more - what comes with them, where these ciphers have none
+   */
+  with(rows: readonly ProviderRow[], more: Pick<CipherParts, "hash" | "makeShortWays">): Ciphers {
+    const parts = this.#parts;
+    if (rows.every((row) => parts.rows.includes(row))) return this;
+    const byName = new Map([...parts.rows, ...rows].map((row) => [row.name, row]));
+    return new Ciphers({
+      ...parts,
+      rows: PROVIDER_NAMES.flatMap((name) => byName.get(name) ?? []),
+      hash: parts.hash ?? more.hash,
+      makeShortWays: parts.makeShortWays ?? more.makeShortWays,
+    });
+  }
+}
+
+/** The name of the runtime that this was loaded in. */
+export const hereName = (): RuntimeName => runtimeName(globalThis as unknown as RuntimeGlobals);
