@@ -19,6 +19,7 @@ import { INSPECT } from "./commands/inspect.ts";
 import { KEYS } from "./commands/keys.ts";
 import { KV } from "./commands/kv.ts";
 import { REKEY, REWRAP } from "./commands/rekey.ts";
+import { REKEY_DATA } from "./commands/rekey-data.ts";
 import { REKEY_FILE } from "./commands/rekey-file.ts";
 import { SCAN } from "./commands/scan.ts";
 import { SERVER } from "./commands/server.ts";
@@ -28,6 +29,7 @@ import { Parser } from "./parser.ts";
 const COMMANDS: readonly (readonly [heading: string, commands: readonly (Verb | Group)[]])[] = [
   ["Ciphertexts:", [ENCRYPT, DECRYPT, INSPECT, REKEY, REWRAP, SCAN]],
   ["Files:", [ENCRYPT_FILE, DECRYPT_FILE, CAT, REKEY_FILE]],
+  ["Databases:", [REKEY_DATA]],
   ["The vault:", [KV, KEYS, DATA_KEY]],
   ["The service:", [SERVER, ENVIRONMENTS, API_KEYS, BACKUP, RESTORE, MIGRATE, STATUS]],
 ];

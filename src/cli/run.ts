@@ -56,20 +56,22 @@ export async function run(argv: readonly string[]): Promise<number> {
   const abort = new AbortController();
   const interrupted = onSignals(abort);
   let current: CommandRun | undefined;
+  let exitCode = 0;
   const execute: Execute = async (flags, work) => {
     current = new CommandRun(flags, abort.signal);
     const result = await work(current).finally(() => current?.close());
     const { format, flags: given } = current;
     await writeOut(render(result, { format, field: given.field, isTerminal: isStdoutTerminal() }));
+    exitCode = result.exitCode ?? 0;
   };
   try {
     await Promise.race([parseAndExecute(argv, execute), interrupted]);
-    return 0;
+    return exitCode;
   } catch (error) {
     if (error instanceof Interrupted && current?.onInterrupt !== undefined) {
-      const exitCode = await current.onInterrupt().catch((failure) => fail(failure, argv, current));
+      const ended = await current.onInterrupt().catch((failure) => fail(failure, argv, current));
       await Promise.race([current.close().catch(() => {}), sleep(CLOSE_MS)]);
-      return exitCode;
+      return ended;
     }
     if (error instanceof Interrupted) {
       await Promise.race([current?.close().catch(() => {}), sleep(CLOSE_MS)]);

@@ -4,9 +4,11 @@
  * @module
  */
 export {
+  abortJob,
   type JobPlan,
   type JobProgress,
   type JobReport,
+  jobStatus,
   RekeyJob,
   type RekeyJobOptions,
   type RunOptions,

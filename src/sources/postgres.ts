@@ -31,6 +31,8 @@ export interface PgClient {
   query(text: string, values?: any[]): Promise<{ rows: any[]; rowCount: number | null }>;
   /** @param error - true: the connection is not used again */
   release(error?: boolean | Error): void;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  removeListener(event: "error", listener: (error: Error) => void): unknown;
 }
 
 /** What is used of a pool of `pg`. */
@@ -105,6 +107,9 @@ class PgDatabase implements SqlDatabase {
       throw translate(error);
     }
     let isBroken = true;
+    // A server that ends between two statements says so by an event, which ends the process where nobody listens.
+    const onError = (): void => {};
+    client.on("error", onError);
     const ask = async (statement: string, parameters: readonly SqlParameter[] = []) => {
       try {
         return await client.query(statement, parameters as SqlParameter[]);
@@ -124,6 +129,7 @@ class PgDatabase implements SqlDatabase {
       isBroken = (error as { sqlState?: unknown }).sqlState === undefined;
       throw error;
     } finally {
+      client.removeListener("error", onError);
       client.release(isBroken);
     }
   }

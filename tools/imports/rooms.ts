@@ -105,6 +105,7 @@ export const ROOMS: readonly Room[] = [
       "files",
       "open.ts",
       "connect.ts",
+      "job-source.ts",
       "command-run.ts",
       "command.ts",
       "commands",

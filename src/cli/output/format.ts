@@ -20,6 +20,8 @@ export interface Result {
   readonly view: string | Uint8Array;
   /** The same as data, for `--format json` and `--field`. */
   readonly data: () => unknown;
+  /** The process ends with it after the result is written; default 0. */
+  readonly exitCode?: number | undefined;
 }
 
 /** What decides how a result is written. */

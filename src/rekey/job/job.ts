@@ -143,6 +143,49 @@ const RUN_OPTIONS = optionNames<RunOptions>({
   signal: true,
 });
 
+/**
+ * How far the newest job on a source has come. Needs no key service.
+ *
+ * @param options.findings - that are listed at most; default 100
+ * @returns undefined if there was no job
+ * @throws VaultError ERR_STORAGE_SCHEMA, and the storage's codes
+ */
+export async function jobStatus(
+  source: CiphertextSource,
+  options: { readonly findings?: number | undefined } = {},
+): Promise<JobReport | undefined> {
+  const record = await source.findJob();
+  return record === undefined ? undefined : reportOf(source, record.id, options.findings);
+}
+
+/**
+ * Ends the open job on a source without moving what is left. What was written stays, and can be read. Needs no key service.
+ *
+ * @throws VaultError ERR_JOB_NOT_FOUND if none is open
+ */
+export async function abortJob(source: CiphertextSource): Promise<JobReport> {
+  const record = await source.findJob();
+  if (record?.state !== "open") throw new VaultError("ERR_JOB_NOT_FOUND", "no job is open on this source");
+  await source.closeJob(record.id, "aborted");
+  return reportOf(source, record.id);
+}
+
+async function reportOf(
+  source: CiphertextSource,
+  jobId: string,
+  findings: number = FINDINGS_DEFAULT,
+): Promise<JobReport> {
+  const status = await source.status(jobId);
+  return {
+    ...status,
+    mode: (JSON.parse(status.record.settings) as { mode: JobMode }).mode,
+    source: source.name,
+    isComplete: status.record.state === "done",
+    leftBehind: leftBehind(status.counts),
+    findings: await source.findings(jobId, findings),
+  };
+}
+
 /** A job on the ciphertexts of one source. */
 export class RekeyJob {
   readonly #source: CiphertextSource;
@@ -263,13 +306,12 @@ export class RekeyJob {
     if (failure !== undefined) throw failure.reason;
     const { ranges } = await this.#source.status(record.id);
     if (ranges.open + ranges.leased === 0) await this.#source.closeJob(record.id, "done");
-    return this.#report(record.id);
+    return reportOf(this.#source, record.id);
   }
 
-  /** How far the newest job on the source has come; undefined if there was none. */
+  /** The same as {@link jobStatus} of the job's source. */
   async status(options: { readonly findings?: number | undefined } = {}): Promise<JobReport | undefined> {
-    const record = await this.#source.findJob();
-    return record === undefined ? undefined : this.#report(record.id, options.findings);
+    return jobStatus(this.#source, options);
   }
 
   /**
@@ -283,16 +325,9 @@ export class RekeyJob {
     return verifySource(this.#source, service, associatedData, options);
   }
 
-  /**
-   * Ends the open job without moving what is left. What was written stays, and can be read.
-   *
-   * @throws VaultError ERR_JOB_NOT_FOUND if none is open
-   */
+  /** The same as {@link abortJob} of the job's source. */
   async abort(): Promise<JobReport> {
-    const record = await this.#source.findJob();
-    if (record?.state !== "open") throw new VaultError("ERR_JOB_NOT_FOUND", "no job is open on this source");
-    await this.#source.closeJob(record.id, "aborted");
-    return this.#report(record.id);
+    return abortJob(this.#source);
   }
 
   async #survey(signal: AbortSignal | undefined): Promise<SourceFacts> {
@@ -328,18 +363,6 @@ export class RekeyJob {
       );
     }
     return record;
-  }
-
-  async #report(jobId: string, findings = FINDINGS_DEFAULT): Promise<JobReport> {
-    const status = await this.#source.status(jobId);
-    return {
-      ...status,
-      mode: (JSON.parse(status.record.settings) as { mode: JobMode }).mode,
-      source: this.#source.name,
-      isComplete: status.record.state === "done",
-      leftBehind: leftBehind(status.counts),
-      findings: await this.#source.findings(jobId, findings),
-    };
   }
 
   #rulesFor({ charactersMax }: SourceFacts, signal: AbortSignal | undefined): PageRules {
