@@ -1,0 +1,177 @@
+/**
+ * What a vault has unwrapped is zeroed: KEKs, the keys that wrap data keys, and the data keys of stored values
+ * (docs/spec/keyring.md [KEY-48]).
+ *
+ * Owns the watch over derivations, from which the tests learn what must be gone. Must not know how root keys wrap.
+ */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { providers } from "../../src/crypto/aead/choose.ts";
+import { hash } from "../../src/crypto/primitives/hash.ts";
+import { KcXaesKey } from "../../src/crypto/primitives/xaes.ts";
+import type { VaultHost } from "../../src/vault/host.ts";
+import { fromBase64 } from "../support/bytes.ts";
+import { freshPath, openTestHost, sessionOf } from "../support/vaults.ts";
+import { hex, wipedBy } from "../support/wiped.ts";
+
+// Small, so that a test can reach it.
+vi.mock("../../src/vault/limits.ts", async (original) => ({
+  ...(await original<object>()),
+  CONTEXT_CACHE_MAX: 2,
+}));
+
+const WRAP_INFO = "coffer/v1/data-key-wrap";
+const CONTEXT = { organization_id: "org_1", region: "eu" };
+const KEK_DIGITS = 64;
+/** A data key that is unwrapped is zeroed in the memory of the module that opened it, and by who asked for it. */
+const UNWRAPPED = 2;
+
+/** What wrapping keys were derived from, and what came out, as hexadecimal text. */
+let derived: { readonly input: string; readonly key: string }[] = [];
+
+beforeEach(() => {
+  derived = [];
+  const { hkdf } = hash;
+  vi.spyOn(hash, "hkdf").mockImplementation((...args) => {
+    const [, input, , info] = args;
+    const key = Reflect.apply(hkdf, hash, args);
+    if (Buffer.from(info).toString() === WRAP_INFO) derived.push({ input: hex(input), key: hex(key) });
+    return key;
+  });
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** How often a range that is exactly this was zeroed. */
+const times = (wiped: readonly string[], bytes: string): number =>
+  wiped.filter((range) => range === bytes).length;
+
+/** What a held wrapping key has derived for its CMAC: zeroed when it is let go of. */
+async function tracesOf(wrappingKey: string): Promise<string> {
+  const held = new KcXaesKey(providers.sync(), Buffer.from(wrappingKey, "hex"));
+  const { wiped } = await wipedBy(() => held.dispose());
+  // The key's own copy, which every wrapping key's owner has zeroed long before, is none of it.
+  const traces = wiped.filter((range) => range.length === 32);
+  expect(traces).toHaveLength(1);
+  return traces[0]!;
+}
+
+/** Both KEKs of the context that a wrapping key was derived from. */
+const keksOf = ({ input }: { input: string }): string[] => [
+  input.slice(0, KEK_DIGITS),
+  input.slice(KEK_DIGITS),
+];
+
+/** The random bytes that began with a data key: key and nonce. */
+function keyDrawn(wiped: readonly string[]): string {
+  const drawn = wiped.filter((range) => range.length === 2 * (32 + 24));
+  expect(drawn).toHaveLength(1);
+  return drawn[0]!.slice(0, KEK_DIGITS);
+}
+
+async function open(): Promise<{ host: VaultHost; session: Awaited<ReturnType<typeof sessionOf>> }> {
+  const host = await openTestHost({ path: freshPath(true) });
+  return { host, session: await sessionOf(host) };
+}
+
+test("KEKs, what they are joined to and what is derived of them are zeroed as soon as they are used", async () => {
+  const { host, session } = await open();
+  const { wiped } = await wipedBy(() => session.keys.createDataKey({ context: CONTEXT }));
+  expect(derived).toHaveLength(1);
+  expect(times(wiped, derived[0]!.input)).toBe(1);
+  // Once after it was made and wrapped, once after it was unwrapped.
+  for (const kek of keksOf(derived[0]!)) expect(times(wiped, kek)).toBe(2);
+  expect(times(wiped, derived[0]!.key)).toBe(1);
+  await host.close();
+});
+
+test("a data key that was made is zeroed where it was drawn, and where its object was made of it", async () => {
+  const { host, session } = await open();
+  const { wiped, value } = await wipedBy(() => session.keys.createDataKey({ context: CONTEXT }));
+  const key = hex(fromBase64(value.dataKey));
+  expect(keyDrawn(wiped)).toBe(key);
+  expect(times(wiped, key)).toBe(1);
+  const disposing = await wipedBy(() => value.dispose());
+  expect(times(disposing.wiped, key)).toBe(1);
+  await host.close();
+});
+
+test("a data key that was only to be wrapped anew is zeroed", async () => {
+  const { host, session } = await open();
+  const made = await session.keys.createDataKey({ context: CONTEXT });
+  const { encryptedKeys } = made;
+  const key = hex(fromBase64(made.dataKey));
+  const { wiped } = await wipedBy(() => session.keys.rewrapMany!({ encryptedKeys: [encryptedKeys] }));
+  expect(times(wiped, key)).toBe(UNWRAPPED);
+  await host.close();
+});
+
+test("of several data keys, those that were made before one failed are zeroed", async () => {
+  const { host, session } = await open();
+  await session.keys.createDataKey({ context: CONTEXT });
+  let count = 0;
+  const createDataKey = session.keys.createDataKey.bind(session.keys);
+  const made: string[] = [];
+  vi.spyOn(session.keys, "createDataKey").mockImplementation(async (...args) => {
+    if (++count === 3) throw new Error("enough");
+    const key = await createDataKey(...args);
+    made.push(hex(fromBase64(key.dataKey)));
+    return key;
+  });
+  const { wiped } = await wipedBy(() =>
+    session.keys.createDataKeys!({ context: CONTEXT, count: 3 }).catch(() => {}),
+  );
+  expect(made).toHaveLength(2);
+  // Where it became an object, and with that object.
+  for (const key of made) expect(times(wiped, key)).toBe(2);
+  await host.close();
+});
+
+test("the data key of a stored value is zeroed when the value was written, and when it was read", async () => {
+  const { host, session } = await open();
+  const writing = await wipedBy(() => session.kv.createKv({ name: "n", value: "v", keyContext: CONTEXT }));
+  const key = keyDrawn(writing.wiped);
+  expect(times(writing.wiped, key)).toBe(1);
+  const reading = await wipedBy(() => session.kv.getKv({ id: writing.value.id }));
+  expect(times(reading.wiped, key)).toBe(UNWRAPPED);
+  await session.keks.rotate({ name: "region", value: "eu" });
+  const moving = await wipedBy(() => session.kv.rewrapKv!());
+  expect(times(moving.wiped, key)).toBe(UNWRAPPED);
+  await host.close();
+});
+
+test("[KEY-48] a wrapping key is let go of with a change of a KEK, with the vault, and where another takes its place", async () => {
+  const { host, session } = await open();
+  const created = await wipedBy(() => session.keys.createDataKey({ context: CONTEXT }));
+  const [first] = derived;
+  const trace = await tracesOf(first!.key);
+  expect(times(created.wiped, trace)).toBe(0);
+  await session.keks.rotate({ name: "region", value: "eu" });
+  // Two that load the same at the same time: one of them is kept, and the other goes.
+  const both = await wipedBy(() =>
+    Promise.all([1, 2].map(() => session.keys.createDataKey({ context: CONTEXT }))),
+  );
+  expect(times(both.wiped, trace)).toBe(1);
+  expect(derived).toHaveLength(3);
+  const second = await tracesOf(derived[1]!.key);
+  expect(derived[2]).toEqual(derived[1]);
+  expect(times(both.wiped, second)).toBe(1);
+  const closing = await wipedBy(() => host.close());
+  expect(times(closing.wiped, second)).toBe(1);
+});
+
+test("wrapping keys of more contexts than are kept: all are let go of, not one earlier", async () => {
+  const { host, session } = await open();
+  const use = (org: string) => session.keys.createDataKey({ context: { org } });
+  // Contexts that exist: what makes a KEK forgets all.
+  for (const org of ["1", "2", "3"]) await use(org);
+  await session.keks.rotate({ name: "org", value: "3" });
+  derived = [];
+  for (const org of ["1", "2", "1", "2"]) await use(org);
+  expect(derived).toHaveLength(2);
+  const traces = [await tracesOf(derived[0]!.key), await tracesOf(derived[1]!.key)];
+  const { wiped } = await wipedBy(() => use("3"));
+  expect(traces.map((trace) => times(wiped, trace))).toEqual([1, 1]);
+  await host.close();
+});

@@ -1,0 +1,278 @@
+/**
+ * `npm run mutation -- [PATH ...] [--hours H] [--again] [--verbose]`: mutants of the sources that decide, one at a time.
+ * `--named`: those of named.ts; `--sample N [--seed S]`: some of all, by chance; `--table`: the table of docs/evidence.md out of the kept results.
+ *
+ * Owns the order: which tests enter which block is measured first, then each mutant is run against those. What is done
+ * is kept for each file, so a run that was ended goes on where it was. A sample keeps nothing. It fails on a survivor
+ * without a written reason (reasons.json).
+ *
+ * @module
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { ROOT } from "../root.ts";
+import { countBlocks, isSound, type Mutant, mutate, type ParsedFile, parseMutants } from "./mutants.ts";
+import { NAMED } from "./named.ts";
+import { hashOf, readReasons, readResults, writeResults } from "./results.ts";
+import { Runner } from "./runner.ts";
+import { LEFT_OUT, TARGETS, type Target } from "./targets.ts";
+
+const MS_PER_HOUR = 3_600_000;
+const MS_PER_MINUTE = 60_000;
+/** A mutant has timed out after this and so many times what its tests take otherwise. */
+const PATIENCE_MS = 10_000;
+const PATIENCE_FACTOR = 4;
+/** For all tests that are named with a mutant. */
+const NAMED_MS_MAX = 3 * MS_PER_MINUTE;
+const MEASURE_MS_MAX = 30 * MS_PER_MINUTE;
+const HOURS_DEFAULT = 8;
+const SEED_DEFAULT = 1;
+
+interface Source {
+  readonly path: string;
+  readonly code: string;
+  readonly parsed: ParsedFile;
+}
+
+interface TestFile {
+  readonly path: string;
+  readonly milliseconds: number;
+  /** `path block`. */
+  readonly hits: ReadonlySet<string>;
+  kills: number;
+}
+
+type Outcome = "killed" | "timed out" | "survived" | "not reached";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    hours: { type: "string" },
+    again: { type: "boolean", default: false },
+    sample: { type: "string" },
+    seed: { type: "string" },
+    named: { type: "boolean", default: false },
+    table: { type: "boolean", default: false },
+    verbose: { type: "boolean", default: false },
+  },
+});
+const until = Date.now() + Number(values.hours ?? HOURS_DEFAULT) * MS_PER_HOUR;
+const reasons = readReasons();
+let runner: Runner | undefined;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    runner?.end();
+    process.exit(1);
+  });
+}
+
+if (values.table) printTable();
+else if (values.named) await runNamed();
+else if (values.sample !== undefined)
+  await sample(Number(values.sample), Number(values.seed ?? SEED_DEFAULT));
+else await runAll();
+
+/** The `.ts` files below folders, and files themselves. */
+function filesIn(paths: readonly string[]): string[] {
+  return paths
+    .flatMap((path) => {
+      if (!statSync(join(ROOT, path)).isDirectory()) return [path];
+      const names = readdirSync(join(ROOT, path), { recursive: true, encoding: "utf8" });
+      return names.filter((name) => name.endsWith(".ts")).map((name) => join(path, name));
+    })
+    .filter((path) => !LEFT_OUT.includes(path))
+    .sort();
+}
+
+function sourceAt(path: string): Source {
+  const code = readFileSync(join(ROOT, path), "utf8");
+  return { path, code, parsed: parseMutants(path, code) };
+}
+
+/** Which blocks of these sources each test file enters, and how long it takes. */
+async function measure(target: Target, sources: readonly Source[]): Promise<TestFile[]> {
+  const directory = mkdtempSync(join(tmpdir(), "coffer-mutation-"));
+  const hitsPath = join(directory, "hits");
+  runner = new Runner({ COFFER_MUTATION_HITS: hitsPath });
+  try {
+    const tests = filesIn(target.tests).filter((path) => path.endsWith(".test.ts"));
+    const replaced = Object.fromEntries(
+      sources.map(({ path, code, parsed }) => [join(ROOT, path), countBlocks(path, code, parsed.blocks)]),
+    );
+    const answer = await runner.run(
+      { tests: tests.map((path) => join(ROOT, path)), replaced },
+      MEASURE_MS_MAX,
+    );
+    if (answer === undefined) throw new Error("the tests do not end");
+    for (const path of answer.failed)
+      console.log(`left out, it fails without a mutant: ${relative(ROOT, path)}`);
+    const lines = readFileSync(hitsPath, "utf8").trim().split("\n");
+    return lines
+      .map((line) => JSON.parse(line) as { test: string; hits: string[] })
+      .filter(({ test }) => !answer.failed.includes(test))
+      .map(({ test, hits }) => ({
+        path: test,
+        milliseconds: answer.durations[test] ?? 0,
+        hits: new Set(hits),
+        kills: 0,
+      }));
+  } finally {
+    runner.end();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Runs one mutant against the tests that reach it, the likeliest and quickest first. */
+async function judge(
+  worker: Runner,
+  source: Source,
+  mutant: Mutant,
+  tests: readonly TestFile[],
+): Promise<Outcome> {
+  const room = source.path.split("/").at(-1)!.replace(".ts", ".test.ts");
+  const rank = (test: TestFile): number =>
+    (test.milliseconds + 300) / (1 + test.kills + (test.path.endsWith(`/${room}`) ? 20 : 0));
+  const reaching = tests
+    .filter(({ hits }) => hits.has(`${source.path} ${mutant.block}`))
+    .sort((a, b) => rank(a) - rank(b));
+  if (reaching.length === 0) return "not reached";
+  const replaced = { [join(ROOT, source.path)]: mutate(source.code, mutant) };
+  for (const test of reaching) {
+    const limit = PATIENCE_MS + PATIENCE_FACTOR * test.milliseconds;
+    const answer = await worker.run({ tests: [test.path], replaced }, limit);
+    if (answer !== undefined && answer.failed.length === 0) continue;
+    test.kills += 1;
+    return answer === undefined ? "timed out" : "killed";
+  }
+  return "survived";
+}
+
+async function runAll(): Promise<void> {
+  const results = readResults();
+  const wanted = positionals.length === 0 ? undefined : new Set(filesIn(positionals));
+  for (const target of TARGETS) {
+    const open = filesIn(target.sources)
+      .filter((path) => wanted === undefined || wanted.has(path))
+      .map(sourceAt)
+      .filter(({ path, code }) => values.again || results[path]?.hash !== hashOf(code))
+      .filter(({ parsed }) => parsed.mutants.length > 0);
+    if (open.length === 0 || Date.now() > until) continue;
+    const tests = await measure(target, open);
+    runner = new Runner();
+    for (const source of open) {
+      const counts = { killed: 0, timedOut: 0, notReached: 0 };
+      const survivors: string[] = [];
+      for (const mutant of source.parsed.mutants) {
+        if (Date.now() > until) break;
+        const outcome = await judge(runner, source, mutant, tests);
+        if (values.verbose) console.log(`${outcome}: ${source.path}:${mutant.line} ${mutant.id}`);
+        if (outcome === "killed" || outcome === "timed out") counts.killed += 1;
+        else survivors.push(mutant.id);
+        if (outcome === "timed out") counts.timedOut += 1;
+        if (outcome === "not reached") counts.notReached += 1;
+      }
+      if (Date.now() > until) {
+        console.log(`the time is over; not done: ${source.path} and what comes after it`);
+        break;
+      }
+      const mutants = source.parsed.mutants.length;
+      results[source.path] = { hash: hashOf(source.code), mutants, ...counts, survivors };
+      writeResults(results);
+      console.log(`${source.path}: ${counts.killed} of ${mutants} killed`);
+      for (const id of survivors) {
+        if (reasons[source.path]?.[id] === undefined) console.log(`  survives: ${id}`);
+      }
+    }
+    runner.end();
+  }
+}
+
+/** The mutants of named.ts: each must be killed by its tests. */
+async function runNamed(): Promise<void> {
+  let survived = 0;
+  runner = new Runner();
+  for (const { file, find, replace, tests } of NAMED) {
+    const code = readFileSync(join(ROOT, file), "utf8");
+    const what = `${file}: ${`${find} -> ${replace}`.replaceAll(/\s+/g, " ")}`;
+    const changed = code.replace(find, () => replace);
+    if (code.split(find).length !== 2 || !isSound(file, changed)) {
+      console.log(`is no mutant any more: ${what}`);
+      survived += 1;
+      continue;
+    }
+    const replaced = { [join(ROOT, file)]: changed };
+    const answer = await runner.run({ tests: tests.map((path) => join(ROOT, path)), replaced }, NAMED_MS_MAX);
+    const isKilled = answer === undefined || answer.failed.length > 0;
+    if (!isKilled) survived += 1;
+    console.log(
+      `${isKilled ? "killed" : "SURVIVES"}: ${what}${isKilled ? ` (${answer?.first ?? "time"})` : ""}`,
+    );
+  }
+  runner.end();
+  console.log(`mutation: ${NAMED.length} named mutants, ${survived} survive`);
+  process.exitCode = survived === 0 ? 0 : 1;
+}
+
+/** Mutants of files that are done, drawn by a seed: each is killed, or has its reason. */
+async function sample(count: number, seed: number): Promise<void> {
+  const results = readResults();
+  const random = numbers(seed);
+  let survived = 0;
+  let drawn = 0;
+  const done = TARGETS.map((target) => ({
+    target,
+    sources: filesIn(target.sources)
+      .filter((path) => results[path] !== undefined)
+      .map(sourceAt),
+  }));
+  const all = done.flatMap(({ sources }) =>
+    sources.flatMap((source) => source.parsed.mutants.map((mutant) => ({ source, mutant }))),
+  );
+  const chosen = new Set(Array.from({ length: count }, () => all[Math.floor(random() * all.length)]!));
+  for (const { target, sources } of done) {
+    const mine = [...chosen].filter(({ source }) => sources.includes(source));
+    if (mine.length === 0) continue;
+    const tests = await measure(target, [...new Set(mine.map(({ source }) => source))]);
+    runner = new Runner();
+    for (const { source, mutant } of mine) {
+      drawn += 1;
+      const outcome = await judge(runner, source, mutant, tests);
+      if (outcome === "killed" || outcome === "timed out") continue;
+      if (reasons[source.path]?.[mutant.id] !== undefined) continue;
+      survived += 1;
+      console.log(`${outcome}: ${source.path}:${mutant.line} ${mutant.id}`);
+    }
+    runner.end();
+  }
+  console.log(`mutation: seed ${seed}, ${drawn} mutants, ${survived} survive without a reason`);
+  process.exitCode = survived === 0 && drawn > 0 ? 0 : 1;
+}
+
+/** Mulberry32: small, and the same everywhere. */
+function numbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function printTable(): void {
+  console.log("| file | mutants | killed | of these timed out | survive, with a reason | survive, without |");
+  console.log("|---|--:|--:|--:|--:|--:|");
+  const sums = [0, 0, 0, 0, 0];
+  for (const [path, result] of Object.entries(readResults())) {
+    const explained = result.survivors.filter((id) => reasons[path]?.[id] !== undefined).length;
+    const open = result.survivors.length - explained;
+    const row = [result.mutants, result.killed, result.timedOut, explained, open];
+    row.forEach((value, index) => {
+      sums[index]! += value;
+    });
+    console.log(`| \`${path}\` | ${row.join(" | ")} |`);
+  }
+  console.log(`| all | ${sums.join(" | ")} |`);
+}

@@ -1,0 +1,32 @@
+/**
+ * What is mutated, and which tests are asked: the rooms where a wrong answer gives something away.
+ *
+ * Owns the list. Must not know how mutants are made.
+ *
+ * @module
+ */
+
+/** Source files that are mutated as one group, and the tests whose failure kills their mutants. */
+export interface Target {
+  /** Folders and files. */
+  readonly sources: readonly string[];
+  /** Folders and files; which of them reach a mutant is measured. */
+  readonly tests: readonly string[];
+}
+
+export const TARGETS: readonly Target[] = [
+  { sources: ["src/crypto/primitives", "src/crypto/keys"], tests: ["test/crypto", "test/testkit"] },
+  {
+    sources: ["src/crypto/aead", "src/crypto/envelope", "src/crypto/native", "src/crypto/local.ts"],
+    tests: ["test/crypto", "test/testkit", "test/keys", "test/facade/native.test.ts"],
+  },
+  { sources: ["src/keys"], tests: ["test/keys", "test/facade", "test/http/key-batches.test.ts"] },
+  { sources: ["src/server/core"], tests: ["test/server"] },
+  {
+    sources: ["src/vault/access", "src/vault/keks", "src/vault/kv", "src/vault/root"],
+    tests: ["test/vault", "test/server", "test/cli/keys.test.ts"],
+  },
+];
+
+/** Generated code, lists of names and types: they decide nothing. */
+export const LEFT_OUT: readonly string[] = ["src/crypto/aead/wasm/module.ts", "src/server/core/openapi.ts"];
