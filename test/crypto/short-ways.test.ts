@@ -3,10 +3,18 @@ import { createCipheriv } from "node:crypto";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { claimsEarlierLayout, parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { detectLayout, LAYOUTS } from "../../src/crypto/envelope/layouts.ts";
-import { DataKey, localDecryptSync, localEncrypt, localEncryptSync, splice } from "../../src/crypto/index.ts";
+import {
+  DataKey,
+  localDecrypt,
+  localDecryptSync,
+  localEncrypt,
+  localEncryptSync,
+  splice,
+} from "../../src/crypto/index.ts";
 import { Vault } from "../../src/facade/vault.ts";
 import { Lease } from "../../src/keys/index.ts";
 import { craft, numbers } from "../support/crafted-envelopes.ts";
+import { errorOf, rejectionOf } from "../support/errors.ts";
 import { MemoryKeyService, noStore } from "../support/memory-service.ts";
 
 const drawn = vi.hoisted(() => ({ forced: [] as Uint8Array[] }));
@@ -184,4 +192,16 @@ describe("[ENV-38] nonces that a writer draws again", () => {
       expect(parseEnvelope(moved).layout).toBe(layout);
     }
   });
+});
+
+test("[ENV-15] a held key reads only the layouts that a call names, at once and later", async () => {
+  const encryptedKeys = Buffer.from(blobOf("WOS.EKM.v1\0", 206)).toString("base64");
+  const key = new DataKey({ id: "id", key: RAW, encryptedKeys });
+  const text = localEncryptSync("x", key);
+  for (const options of [{ layouts: ["native"] }, { layouts: [] }, { requireCommitment: true }] as const) {
+    expect(errorOf(() => localDecryptSync(text, key, "", options)).code).toBe("ERR_LAYOUT_NOT_ALLOWED");
+    const error = await rejectionOf(() => localDecrypt(text, key, "", options));
+    expect(error.code).toBe("ERR_LAYOUT_NOT_ALLOWED");
+  }
+  expect(localDecryptSync(text, key, "", { layouts: ["iv12"] })).toBe("x");
 });

@@ -43,6 +43,20 @@ const codeOf = (call: () => unknown): string => errorOf(call).code;
 const rejectionCode = async (call: () => Promise<unknown>): Promise<string> => (await rejectionOf(call)).code;
 
 describe("a lease", () => {
+  test("[ENV-15] reads only the layouts that a call names, however short the way is", async () => {
+    const { lease } = await leased();
+    const text = lease.encryptSync("x");
+    for (const options of [{ layouts: ["native"] }, { layouts: [] }, { requireCommitment: true }] as const) {
+      expect(codeOf(() => lease.decryptSync(text, "", options))).toBe("ERR_LAYOUT_NOT_ALLOWED");
+      expect(await rejectionCode(() => lease.decrypt(text, "", options))).toBe("ERR_LAYOUT_NOT_ALLOWED");
+      const results = lease.decryptManySync([text, text], "", options);
+      expect(results.map((result) => !result.ok && (result.error as { code?: string }).code)).toEqual(
+        Array(2).fill("ERR_LAYOUT_NOT_ALLOWED"),
+      );
+    }
+    expect(lease.decryptSync(text, "", { layouts: ["iv12"] })).toBe("x");
+  });
+
   test("costs one request, whatever the number of messages", async () => {
     const { lease, service, dataKey } = await leased();
     for (let i = 0; i < 20; i++) {

@@ -119,6 +119,7 @@ test("[API-1] every operation refuses an absent, malformed, unknown and revoked 
     "Basic c2s6",
     server.key,
     `Bearer ${server.key} x`,
+    `Basic Bearer ${server.key}`,
     "Bearer  x",
   ]) {
     const answer = await server.call("GET", "/vault/v1/kv", undefined, {

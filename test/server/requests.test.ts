@@ -138,6 +138,8 @@ describe("bodies", () => {
       "application/json,text/plain",
       "application/json; x=1",
       "application/vnd.api+json",
+      "text/application/json",
+      "x, application/json",
       "",
     ]) {
       expect(refused(await post(good, DATA_KEY, { "content-type": type }))).toEqual([

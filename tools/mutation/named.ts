@@ -99,7 +99,7 @@ export const NAMED: readonly NamedMutant[] = [
     file: "src/server/core/strict-json.ts",
     find: "const next = skipSpace(body, end);",
     replace: "const next = end;",
-    tests: ["test/server/requests.test.ts"],
+    tests: ["test/server/strict-json.test.ts"],
   },
   {
     file: "src/server/core/request.ts",
@@ -138,27 +138,21 @@ export const NAMED: readonly NamedMutant[] = [
     tests: ["test/vault/postgres-locks.test.ts"],
   },
   {
-    file: "src/vault/storage/postgres/database.ts",
-    find: 'lockRows = " FOR SHARE"',
-    replace: 'lockRows = ""',
-    tests: ["test/vault/postgres-locks.test.ts"],
-  },
-  {
     file: RING,
     find: "if (bytes === undefined)\n",
     replace: "if (false)\n",
-    tests: ["test/vault/tampering.test.ts"],
+    tests: ["test/vault/ring.test.ts"],
   },
   {
     file: "src/vault/access/api-keys.ts",
     find: "permissions.length === 0",
     replace: "false",
-    tests: ["test/server/permissions.test.ts"],
+    tests: ["test/vault/api-keys.test.ts"],
   },
   {
     file: "src/vault/access/api-keys.ts",
     find: 'name === ""',
     replace: "false",
-    tests: ["test/server/permissions.test.ts"],
+    tests: ["test/vault/api-keys.test.ts"],
   },
 ];
