@@ -5,7 +5,8 @@
  * Owns the watch over derivations, from which the tests learn what must be gone. Must not know how root keys wrap.
  */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { providers } from "../../src/crypto/aead/choose.ts";
+
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { canonicalContext } from "../../src/crypto/keys/key-context.ts";
 import { hash } from "../../src/crypto/primitives/hash.ts";
 import { KcXaesKey } from "../../src/crypto/primitives/xaes.ts";
@@ -56,7 +57,7 @@ const times = (wiped: readonly string[], bytes: string): number =>
 
 /** What a held wrapping key has derived for its CMAC: zeroed when it is let go of. */
 async function tracesOf(wrappingKey: string): Promise<string> {
-  const held = new KcXaesKey(providers.sync(), Buffer.from(wrappingKey, "hex"));
+  const held = new KcXaesKey(HERE.providers.sync(), Buffer.from(wrappingKey, "hex"));
   const { wiped } = await wipedBy(() => held.dispose());
   // The key's own copy, which every wrapping key's owner has zeroed long before, is none of it.
   const traces = wiped.filter((range) => range.length === 32);

@@ -17,7 +17,13 @@ export interface Target {
 export const TARGETS: readonly Target[] = [
   { sources: ["src/crypto/primitives", "src/crypto/keys"], tests: ["test/crypto", "test/testkit"] },
   {
-    sources: ["src/crypto/aead", "src/crypto/envelope", "src/crypto/native", "src/crypto/local.ts"],
+    sources: [
+      "src/crypto/aead",
+      "src/crypto/ciphers",
+      "src/crypto/envelope",
+      "src/crypto/native",
+      "src/crypto/local.ts",
+    ],
     tests: ["test/crypto", "test/testkit", "test/keys", "test/facade/native.test.ts"],
   },
   { sources: ["src/keys"], tests: ["test/keys", "test/facade", "test/http/key-batches.test.ts"] },
