@@ -9,7 +9,8 @@
 import { Command, type Option } from "commander";
 import { CliError, usageError } from "./errors.ts";
 
-const MORE = "`coffer --help` lists the commands, `coffer COMMAND --help` the options of one";
+/** Where to look, where nothing is near. */
+export const MORE = "`coffer --help` lists the commands, `coffer COMMAND --help` the options of one";
 const DASHES = "a value that begins with - goes after --, or is given on standard input";
 
 /** An option that no command of the line has. */
@@ -38,20 +39,22 @@ export class Parser extends Command {
   }
 
   unknownOption(typed: string): never {
-    // Options of a group may stand before the command's name too.
-    const names = [this as Command, this.parent].flatMap((command) => command?.options ?? []);
-    const meant = closest(
-      typed.split("=", 1)[0]!,
-      names.filter(({ hidden }) => !hidden).flatMap(({ long }) => long ?? []),
-    );
+    const shown = this.createHelp().visibleOptions(this);
+    const meant = typed.startsWith("--")
+      ? closest(
+          typed.slice(2),
+          shown.flatMap(({ long }) => long?.slice(2) ?? []),
+        ).map((name) => `--${name}`)
+      : [];
     const hints = meant.length > 0 ? [didYouMean(meant)] : [DASHES, MORE];
     throw new UnknownOption(typed, this.#argv.indexOf(typed), hints);
   }
 
   unknownCommand(): never {
+    const shown = this.createHelp().visibleCommands(this);
     const meant = closest(
       this.args[0] ?? "",
-      this.commands.map((command) => command.name()),
+      shown.map((command) => command.name()),
     );
     throw usageError("unknown command", meant.length > 0 ? didYouMean(meant) : MORE);
   }
@@ -79,27 +82,39 @@ export class Parser extends Command {
 
 const didYouMean = (names: readonly string[]): string => `did you mean ${names.join(", ")}?`;
 
-/** Edits that a mistyped name may have. Ours. */
+/** Edits that a mistyped name may have. As commander has it, whose hints these were. */
 const EDITS_MAX = 3;
 
-/** The names that a mistyped one is nearest to: none if they have less than half in common. */
+/** A name is near if more than this part of it is right, of 1. From the same source. */
+const LIKENESS_MIN = 0.4;
+
+/** The names that a mistyped one is nearest to, in the order of the alphabet. */
 function closest(typed: string, names: readonly string[]): readonly string[] {
   const near = [...new Set(names)]
-    .map((name) => ({ name, edits: editDistance(typed, name) }))
-    .filter(({ name, edits }) => edits <= EDITS_MAX && 2 * edits < Math.max(typed.length, name.length));
+    // A line may be long, a value in the wrong place for one: it is not compared letter by letter.
+    .filter((name) => Math.abs(name.length - typed.length) <= EDITS_MAX)
+    .map((name) => ({ name, edits: editDistance(typed, name), length: Math.max(typed.length, name.length) }))
+    .filter(({ edits, length }) => edits <= EDITS_MAX && (length - edits) / length > LIKENESS_MIN);
   const least = Math.min(...near.map(({ edits }) => edits));
-  return near.filter(({ edits }) => edits === least).map(({ name }) => name);
+  return near
+    .filter(({ edits }) => edits === least)
+    .map(({ name }) => name)
+    .sort((a, b) => a.localeCompare(b));
 }
 
-/** Characters to add, remove or replace to make one text of the other (Levenshtein). */
+/** Characters to add, remove, replace or exchange with the next to make one text of the other (optimal string alignment). */
 function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
+    const above = rows[i - 1]!;
+    const row = [i];
     for (let j = 1; j <= b.length; j += 1) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      const replaced = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isExchange = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const exchanged = isExchange ? rows[i - 2]![j - 2]! + 1 : replaced;
+      row.push(Math.min(row[j - 1]! + 1, above[j]! + 1, replaced, exchanged));
     }
-    row = next;
+    rows.push(row);
   }
-  return row[b.length]!;
+  return rows[a.length]![b.length]!;
 }

@@ -16,7 +16,7 @@ import { EXIT_LOCAL, EXIT_SIGNAL } from "./output/exit-codes.ts";
 import { type Format, render } from "./output/format.ts";
 import { commandIn } from "./output/hints.ts";
 import { describe, reportText } from "./output/report.ts";
-import { UnknownOption } from "./parser.ts";
+import { MORE, UnknownOption } from "./parser.ts";
 import { createProgram } from "./program.ts";
 
 /**
@@ -148,6 +148,9 @@ async function parseAndExecute(argv: readonly string[], execute: Execute): Promi
     if (error instanceof UnknownOption && error.typed === "-h")
       return parseAndExecute(withHelp(argv), execute);
     if (!(error instanceof CommanderError)) throw error;
+    const isHelp = error.exitCode === 0 || error.code === "commander.help";
+    // An error that has no method of ours. Its message is not shown, for it may hold what was typed.
+    if (!isHelp) throw usageError("the line cannot be read", MORE);
     await writeOut(text.out);
     await writeErr(text.err);
     throw new HelpShown(error.exitCode === 0 ? 0 : EXIT_LOCAL);

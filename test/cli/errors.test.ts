@@ -1,6 +1,8 @@
 /** What `coffer` does with bad input: one exit code, one error, no secret shown, nothing made or changed. */
 import { copyFileSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { PLAINTEXT_BYTES_MAX } from "../../src/crypto/limits.ts";
 import { CANARY, type Ran, type RunOptions, workplace } from "../support/cli.ts";
@@ -90,6 +92,18 @@ test("suggestions and positions stand in for what was typed", async () => {
   );
   expect(command.err).toContain("unknown command (ERR_USAGE)\ncoffer: hint: did you mean put?\n");
   expect(missing.err).toContain("option '--context <name=value>' argument missing");
+});
+
+test("an error of the parser that has no method of ours is told, without what was typed", async () => {
+  const { run, path } = workplace();
+  const parser = pathToFileURL(join(import.meta.dirname, "../../src/cli/parser.ts"));
+  writeFileSync(
+    path("other.mjs"),
+    `import { Parser } from "${parser}"; delete Parser.prototype._excessArguments;`,
+  );
+  const env = { NODE_OPTIONS: `--import=${pathToFileURL(path("other.mjs"))}` };
+  const ran = await run(["inspect", "a", CANARY], { env });
+  expectError(ran, 1, "ERR_USAGE", "too many arguments");
 });
 
 test("foreign and altered ciphertexts, wrong root keys and damaged files", async () => {

@@ -68,6 +68,33 @@ describe("hints name only what there is", () => {
   });
 });
 
+test("a mistyped name brings the nearest ones; two exchanged letters are one mistake", async () => {
+  for (const [line, meant] of [
+    ["kyes", "keys"],
+    ["act", "cat"],
+    ["kq", "kv"],
+    ["hepl", "help"],
+    ["reap", "help, rewrap"],
+    ["zqxrypt-file", "decrypt-file, encrypt-file"],
+    ["kv gte", "get"],
+    ["keys rew", "rewrap"],
+    ["api-keys lt", "list"],
+    ["encrypt --contxet", "--context"],
+    ["cat --rae", "--range"],
+    ["keys shred --hlp", "--help"],
+    ["frobnicate", undefined],
+    ["encrypt --xyz", undefined],
+    ["encrypt -server", undefined],
+  ] as const) {
+    const argv = line.split(" ");
+    const parsed = createProgram(argv, async () => {}, { writeOut: () => {}, writeErr: () => {} });
+    const error = await parsed.parseAsync(argv, { from: "user" }).catch((reason: unknown) => reason);
+    expect(error, line).toBeInstanceOf(CliError);
+    const told = (error as CliError).hints.filter((hint) => hint.startsWith("did you mean"));
+    expect(told, line).toEqual(meant === undefined ? [] : [`did you mean ${meant}?`]);
+  }
+});
+
 test("the wrong kind of input names the command that takes it", async () => {
   const { path, out, run } = workplace();
   writeFileSync(path("in"), "x".repeat(100));
