@@ -21,7 +21,6 @@ import {
 } from "../../sources/scan/index.ts";
 import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
-import { withPostgres } from "../connect.ts";
 import { CliError, systemReason, usageError } from "../errors.ts";
 import { countParser } from "../input/arguments.ts";
 import { type Result, table } from "../output/format.ts";
@@ -94,6 +93,8 @@ async function scanAny(run: CommandRun, target: string, options: ScanOptions): P
   if (/^postgres(?:ql)?:\/\//i.test(target)) {
     const notes: Promise<void>[] = [];
     const onNotice = (notice: string): void => void notes.push(run.note(notice));
+    // Loads TLS and the database: not at the start of every command.
+    const { withPostgres } = await import("../connect.ts");
     return withPostgres(target, onNotice, run.signal, (connection) =>
       scan(postgresScanSource(connection), options),
     ).finally(() => Promise.all(notes));
