@@ -1,8 +1,8 @@
 import { globSync, rmSync, writeFileSync } from "node:fs";
 import { defineConfig, type Options } from "tsup";
 import manifest from "./package.json" with { type: "json" };
-import { ciphersOfWebFiles, separateFiles } from "./tools/build/ciphers.ts";
 import { writeNotices } from "./tools/build/notices.ts";
+import { separateFiles, webFiles } from "./tools/build/web.ts";
 import { ROOMS } from "./tools/imports/rooms.ts";
 import { buildModule } from "./tools/wasm/aes-gcm.ts";
 
@@ -74,7 +74,7 @@ export default defineConfig([
     target: "es2022",
     splitting: false,
     dts: { entry: entriesOf(exported) },
-    esbuildPlugins: [ciphersOfWebFiles, separateFiles],
+    esbuildPlugins: [webFiles, separateFiles],
     onSuccess: async () => {
       writeFileSync(WASM.default, buildModule());
       // Declarations are built beside the code, and when they are written, those that lie there are removed.

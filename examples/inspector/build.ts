@@ -12,7 +12,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { ciphersOfWeb } from "../../tools/build/ciphers.ts";
+import { webBundle } from "../../tools/build/web.ts";
 
 const HERE = import.meta.dirname;
 const FILE_DEFAULT = "demo-output/inspector.html";
@@ -52,7 +52,7 @@ async function bundle(file: string): Promise<string> {
     // A script in a page ends where its end tag is written.
     supported: { "inline-script": false },
     legalComments: "none",
-    plugins: [ciphersOfWeb],
+    plugins: [webBundle],
   });
   return result.outputFiles[0]!.text.trim();
 }

@@ -19,7 +19,7 @@ export type Bytes = ReturnType<Uint8Array["slice"]>;
 /** No bytes. Shared: with length 0 it cannot be changed. */
 export const EMPTY: Bytes = new Uint8Array(0);
 
-const encoder = new TextEncoder();
+const encoder = /* @__PURE__ */ new TextEncoder();
 
 /** Joins byte arrays into a new one. */
 export function concatBytes(...parts: readonly Uint8Array[]): Bytes {
@@ -117,6 +117,18 @@ export function utf8(text: string, what: string): Bytes {
   return encoder.encode(text);
 }
 
+/** Bytes that become characters at once: arguments of one call. */
+const PIECE_BYTES = 4096;
+
+/** The text of ASCII bytes; of others, text that is not ASCII. */
+export function asciiText(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    text += String.fromCharCode(...bytes.subarray(at, at + PIECE_BYTES));
+  }
+  return text;
+}
+
 /** UTF-8 of an ASCII constant of this package. */
 export function ascii(text: string): Bytes {
   return encoder.encode(text);
@@ -127,7 +139,7 @@ export function ascii(text: string): Bytes {
  *
  * @returns undefined where the bytes are not UTF-8
  */
-export const fromUtf8: DecodeUtf8 = utf8Decoder(globalThis.TextDecoder);
+export const fromUtf8: DecodeUtf8 = /* @__PURE__ */ utf8Decoder(globalThis.TextDecoder);
 
 /**
  * Bytes of an argument that may be text or bytes.
@@ -147,12 +159,15 @@ function intrinsic<T>(prototype: object, name: PropertyKey): (value: unknown) =>
   const get = Object.getOwnPropertyDescriptor(prototype, name)?.get;
   return (value) => Reflect.apply(get as () => T, value, []);
 }
-const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;
-const tagOf = intrinsic<string | undefined>(TYPED_ARRAY, Symbol.toStringTag);
-const bufferOf = intrinsic<ArrayBufferLike>(TYPED_ARRAY, "buffer");
-const offsetOf = intrinsic<number>(TYPED_ARRAY, "byteOffset");
-const lengthOf = intrinsic<number>(TYPED_ARRAY, "length");
-const sizeOf = intrinsic<number>(ArrayBuffer.prototype, "byteLength");
+const TYPED_ARRAY = /* @__PURE__ */ (() => Object.getPrototypeOf(Uint8Array.prototype) as object)();
+const tagOf = /* @__PURE__ */ intrinsic<string | undefined>(TYPED_ARRAY, Symbol.toStringTag);
+const bufferOf = /* @__PURE__ */ intrinsic<ArrayBufferLike>(TYPED_ARRAY, "buffer");
+const offsetOf = /* @__PURE__ */ intrinsic<number>(TYPED_ARRAY, "byteOffset");
+const lengthOf = /* @__PURE__ */ intrinsic<number>(TYPED_ARRAY, "length");
+const sizeOf = /* @__PURE__ */ intrinsic<number>(
+  /* @__PURE__ */ (() => ArrayBuffer.prototype)(),
+  "byteLength",
+);
 
 /**
  * Whether something is a `Uint8Array` or of a class that extends it. Those of another realm (a frame, a context of `node:vm`,

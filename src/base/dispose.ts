@@ -34,10 +34,10 @@ interface Symbols {
  * look for it in the code that they make of `using`. A class that wrote `[Symbol.dispose]` there would have a method
  * called "undefined". Portable code of coffer's own does not write `using`: it calls `dispose`, which is everywhere.
  */
-export const DISPOSE: DisposeName = disposeName(Symbol);
+export const DISPOSE: DisposeName = /* @__PURE__ */ disposeName(Symbol);
 
 /** `Symbol.asyncDispose`, or the registered symbol, likewise. */
-export const ASYNC_DISPOSE: AsyncDisposeName = asyncDisposeName(Symbol);
+export const ASYNC_DISPOSE: AsyncDisposeName = /* @__PURE__ */ asyncDisposeName(Symbol);
 
 /** @param symbols - the engine's own `Symbol`, or what stands for one that lacks `dispose` */
 export function disposeName(symbols: Symbols): DisposeName {

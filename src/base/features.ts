@@ -38,8 +38,15 @@ export function wellFormedBy(methods: WellFormedMethods): WellFormed {
   };
 }
 
+const wellFormed = /* @__PURE__ */ wellFormedBy(
+  /* @__PURE__ */ (() => String.prototype as WellFormedMethods)(),
+);
+
 /** Whether a text has no lone surrogates, and so a UTF-8 form. */
-export const { is: isWellFormed, to: toWellFormed } = wellFormedBy(String.prototype as WellFormedMethods);
+export const isWellFormed = (text: string): boolean => wellFormed.is(text);
+
+/** The text with U+FFFD in the place of each lone surrogate. */
+export const toWellFormed = (text: string): string => wellFormed.to(text);
 
 /** A promise, and what settles it. */
 export interface Settleable<T> {

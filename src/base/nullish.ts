@@ -20,7 +20,7 @@ export interface NullishOption {
 }
 
 /** Names of {@link NullishOption}. */
-export const NULLISH_OPTION: OptionNames = optionNames<NullishOption>({ nullish: true });
+export const NULLISH_OPTION: OptionNames = /* @__PURE__ */ optionNames<NullishOption>({ nullish: true });
 
 /**
  * Runs a batch with the items that are neither null nor undefined; the others are results as they are, at their index.

@@ -99,7 +99,7 @@ export function runtimeName(globals: RuntimeGlobals): RuntimeName {
 }
 
 /** The runtime that this module was loaded in. */
-export const runtime: Runtime = detectRuntime(globalThis as unknown as RuntimeGlobals);
+export const runtime: Runtime = /* @__PURE__ */ detectRuntime(globalThis as unknown as RuntimeGlobals);
 
 /**
  * A variable of the process's environment, where there is one; an empty one counts as absent.

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { decodedLength, decodeInto, selectBase64 } from "./base64.ts";
+import { decodeInto } from "./base64-buffer.ts";
+import { decodedLength, selectPortable } from "./base64-portable.ts";
 import { type Bytes, fromUtf8 } from "./bytes.ts";
 import { type CodingBuffer, codingBuffer } from "./coding-buffer.ts";
 
@@ -52,7 +53,7 @@ export function bufferMemory(memory: Bytes, native: typeof Buffer): TextMemory {
 
 /** Without `Buffer`. */
 export function portableMemory(memory: Bytes): TextMemory {
-  const codec = selectBase64(undefined);
+  const codec = selectPortable();
   const encoder = new TextEncoder();
   return {
     write: (text, at, room) => encoder.encodeInto(text, memory.subarray(at, at + room)).written,

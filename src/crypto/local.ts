@@ -62,7 +62,7 @@ export interface LocalEncryptOptions {
 }
 
 /** Names of {@link LocalEncryptOptions}. */
-export const LOCAL_ENCRYPT_OPTIONS = optionNames<LocalEncryptOptions>({
+export const LOCAL_ENCRYPT_OPTIONS = /* @__PURE__ */ optionNames<LocalEncryptOptions>({
   layout: true,
   requireCommitment: true,
   provider: true,
@@ -80,10 +80,9 @@ export interface LocalDecryptOptions extends ParseOptions {
 }
 
 /** Names of {@link LocalDecryptOptions}. */
-export const LOCAL_DECRYPT_OPTIONS = optionNames<Pick<LocalDecryptOptions, "as" | "provider" | "sync">>(
-  { as: true, provider: true, sync: true },
-  PARSE_OPTIONS,
-);
+export const LOCAL_DECRYPT_OPTIONS = /* @__PURE__ */ optionNames<
+  Pick<LocalDecryptOptions, "as" | "provider" | "sync">
+>({ as: true, provider: true, sync: true }, PARSE_OPTIONS);
 
 /**
  * Encrypts one message under a data key.

@@ -62,8 +62,8 @@ export interface EncryptFieldsOptions extends EncryptOptions, FieldsOptions {}
 /** What `decryptFields` takes. */
 export interface DecryptFieldsOptions extends Omit<DecryptOptions, "as">, FieldsOptions {}
 
-const SCHEMA_NAMES = optionNames<SchemaOption<unknown>>({ schema: true });
-const FIELDS_NAMES = optionNames<FieldsOptions>({ associatedData: true, missing: true });
+const SCHEMA_NAMES = /* @__PURE__ */ optionNames<SchemaOption<unknown>>({ schema: true });
+const FIELDS_NAMES = /* @__PURE__ */ optionNames<FieldsOptions>({ associatedData: true, missing: true });
 /** Text is what JSON is made of. */
 const DECRYPT_TEXT_OPTIONS = [...DECRYPT_OPTIONS].filter((name) => name !== "as");
 const DECRYPT_JSON_OPTIONS = new Set([...DECRYPT_TEXT_OPTIONS, ...SCHEMA_NAMES]);

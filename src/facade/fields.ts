@@ -27,7 +27,7 @@ export interface Field {
 }
 
 /** "coffer/v1/field" and a zero byte. */
-const LABEL = ascii("coffer/v1/field\0");
+const LABEL = /* @__PURE__ */ ascii("coffer/v1/field\0");
 
 /** An array's index as it is written. */
 const INDEX = /^(?:0|[1-9]\d*)$/;

@@ -53,19 +53,19 @@ export interface VaultPorts extends VaultBehaviour {
 /** A vault over ports, or over the WorkOS API: a coffer server's or WorkOS's own. */
 export type VaultOptions = VaultPorts | (HttpOptions & VaultBehaviour & { readonly keys?: undefined });
 
-const BEHAVIOUR_OPTIONS = optionNames<VaultBehaviour>({
+const BEHAVIOUR_OPTIONS = /* @__PURE__ */ optionNames<VaultBehaviour>({
   layout: true,
   requireCommitment: true,
   cache: true,
   sync: true,
 });
 /** Names of {@link VaultPorts}. */
-export const PORTS_OPTIONS = optionNames<Omit<VaultPorts, keyof VaultBehaviour>>(
+export const PORTS_OPTIONS = /* @__PURE__ */ optionNames<Omit<VaultPorts, keyof VaultBehaviour>>(
   { keys: true, kv: true, keks: true },
   BEHAVIOUR_OPTIONS,
 );
 /** Names of the options of a vault over HTTP. */
-export const HTTP_VAULT_OPTIONS = optionNames<{ keys?: undefined }>(
+export const HTTP_VAULT_OPTIONS = /* @__PURE__ */ optionNames<{ keys?: undefined }>(
   { keys: true },
   HTTP_OPTIONS,
   BEHAVIOUR_OPTIONS,
@@ -91,7 +91,7 @@ export interface DecryptOptions extends LocalDecryptOptions, CallOptions {
 }
 
 /** Names of {@link EncryptOptions}. */
-export const ENCRYPT_OPTIONS = optionNames<Omit<EncryptOptions, keyof CallOptions>>(
+export const ENCRYPT_OPTIONS = /* @__PURE__ */ optionNames<Omit<EncryptOptions, keyof CallOptions>>(
   { layout: true, requireCommitment: true, reuse: true },
   CALL_OPTIONS,
 );
@@ -103,7 +103,7 @@ export interface DecryptManyOptions extends DecryptOptions, NullishOption {}
 
 /** Names of {@link EncryptManyOptions}. */
 export const ENCRYPT_MANY_OPTIONS: OptionNames = new Set([...ENCRYPT_OPTIONS, ...NULLISH_OPTION]);
-const CONTEXT_OPTION = optionNames<Pick<DecryptOptions, "context">>({ context: true });
+const CONTEXT_OPTION = /* @__PURE__ */ optionNames<Pick<DecryptOptions, "context">>({ context: true });
 /** Names of {@link DecryptOptions}. */
 export const DECRYPT_OPTIONS: OptionNames = new Set([
   ...LOCAL_DECRYPT_OPTIONS,

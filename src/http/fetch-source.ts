@@ -27,7 +27,11 @@ export interface FetchSourceOptions {
 }
 
 /** Names of {@link FetchSourceOptions}. */
-const FETCH_SOURCE_OPTIONS = optionNames<FetchSourceOptions>({ fetch: true, headers: true, signal: true });
+const FETCH_SOURCE_OPTIONS = /* @__PURE__ */ optionNames<FetchSourceOptions>({
+  fetch: true,
+  headers: true,
+  signal: true,
+});
 
 /** Bytes that the first request asks for: it tells the size, and most headers of envelopes lie within. */
 const FIRST_BYTES = 1024;

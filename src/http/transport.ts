@@ -88,7 +88,7 @@ export interface HttpRequest<T = unknown> {
 }
 
 /** Names of {@link HttpOptions}, for calls that take them among options of their own. */
-export const HTTP_OPTIONS = optionNames<HttpOptions>({
+export const HTTP_OPTIONS = /* @__PURE__ */ optionNames<HttpOptions>({
   apiKey: true,
   baseUrl: true,
   extensions: true,

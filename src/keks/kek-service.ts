@@ -80,7 +80,7 @@ export interface ShredOptions extends CallOptions {
 }
 
 /** Names of {@link ShredOptions}. */
-export const SHRED_OPTIONS = optionNames<Omit<ShredOptions, keyof CallOptions>>(
+export const SHRED_OPTIONS = /* @__PURE__ */ optionNames<Omit<ShredOptions, keyof CallOptions>>(
   { dryRun: true, delayMs: true },
   CALL_OPTIONS,
 );

@@ -28,7 +28,11 @@ export interface DataKeyCacheOptions {
   readonly now?: (() => number) | undefined;
 }
 
-const CACHE_OPTIONS = optionNames<DataKeyCacheOptions>({ maxAgeMs: true, maxEntries: true, now: true });
+const CACHE_OPTIONS = /* @__PURE__ */ optionNames<DataKeyCacheOptions>({
+  maxAgeMs: true,
+  maxEntries: true,
+  now: true,
+});
 
 /** Limits of a cache, checked and with their defaults. */
 interface CacheLimits {

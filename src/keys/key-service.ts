@@ -23,7 +23,7 @@ export interface CallOptions {
 export const KEY_BATCH_ITEMS_MAX = 100;
 
 /** Names of {@link CallOptions}. */
-export const CALL_OPTIONS = optionNames<CallOptions>({ signal: true });
+export const CALL_OPTIONS = /* @__PURE__ */ optionNames<CallOptions>({ signal: true });
 
 /** A data key's wrapped form, as a service answers it where the key itself is not wanted. */
 export interface WrappedDataKey {

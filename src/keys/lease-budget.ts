@@ -29,7 +29,11 @@ export interface LeaseLimits {
 }
 
 /** Names of {@link LeaseLimits}. */
-export const LEASE_LIMITS = optionNames<LeaseLimits>({ maxMessages: true, maxBytes: true, maxAgeMs: true });
+export const LEASE_LIMITS = /* @__PURE__ */ optionNames<LeaseLimits>({
+  maxMessages: true,
+  maxBytes: true,
+  maxAgeMs: true,
+});
 
 /** A budget that was checked, with its defaults filled in. */
 export type CheckedLimits = Required<{ [K in keyof LeaseLimits]: number }>;

@@ -37,7 +37,7 @@ export interface LeaseEncryptOptions {
   readonly layout?: WritableLayout | undefined;
 }
 
-const LEASE_ENCRYPT_OPTIONS = optionNames<LeaseEncryptOptions>({ layout: true });
+const LEASE_ENCRYPT_OPTIONS = /* @__PURE__ */ optionNames<LeaseEncryptOptions>({ layout: true });
 
 /** A data key held for several messages. Made by {@link takeLease}. */
 export class Lease {

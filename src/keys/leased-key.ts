@@ -61,7 +61,7 @@ export interface LeaseOptions extends LeaseLimits {
   readonly now?: (() => number) | undefined;
 }
 
-const LEASE_OPTIONS = optionNames<Omit<LeaseOptions, keyof LeaseLimits>>(
+const LEASE_OPTIONS = /* @__PURE__ */ optionNames<Omit<LeaseOptions, keyof LeaseLimits>>(
   { layout: true, requireCommitment: true, provider: true, sync: true, now: true },
   LEASE_LIMITS,
   CALL_OPTIONS,

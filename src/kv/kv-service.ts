@@ -101,7 +101,10 @@ export interface RewrapKvOptions extends CallOptions {
 }
 
 /** Names of {@link RewrapKvOptions}. */
-export const REWRAP_KV_OPTIONS = optionNames<{ onProgress?: unknown }>({ onProgress: true }, CALL_OPTIONS);
+export const REWRAP_KV_OPTIONS = /* @__PURE__ */ optionNames<{ onProgress?: unknown }>(
+  { onProgress: true },
+  CALL_OPTIONS,
+);
 
 /** What a rewrap of the store has done. */
 export interface RewrapReport {

@@ -49,7 +49,7 @@ export interface BatchOptions extends RekeyOptions {
 }
 
 /** Names of {@link BatchOptions}. */
-export const BATCH_OPTIONS = optionNames<Omit<BatchOptions, keyof RekeyOptions>>(
+export const BATCH_OPTIONS = /* @__PURE__ */ optionNames<Omit<BatchOptions, keyof RekeyOptions>>(
   { concurrency: true, onProgress: true },
   REKEY_OPTIONS,
 );

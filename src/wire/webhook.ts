@@ -17,7 +17,7 @@ import {
   toHex,
 } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
-import { hash } from "../crypto/primitives/hash.ts";
+import { hmacSha256 } from "../crypto/primitives/hmac-sha256.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import { objectOf, textOf } from "./bodies.ts";
 
@@ -50,7 +50,7 @@ export interface VerifyOptions {
 }
 
 /** Names of {@link VerifyOptions}. */
-const VERIFY_OPTIONS = optionNames<VerifyOptions>({ toleranceMs: true, now: true });
+const VERIFY_OPTIONS = /* @__PURE__ */ optionNames<VerifyOptions>({ toleranceMs: true, now: true });
 
 /**
  * Signs a body.
@@ -104,7 +104,7 @@ export function verifyWebhook(
 }
 
 function mac(body: Uint8Array, secret: string, time: string): Bytes {
-  return hash.hmac("sha256", toBytes(secret, "secret"), concatBytes(ascii(`${time}.`), body));
+  return hmacSha256(toBytes(secret, "secret"), concatBytes(ascii(`${time}.`), body));
 }
 
 function invalid(): VaultError {

@@ -3,7 +3,7 @@ import { createDecipheriv } from "node:crypto";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeInto } from "../../src/base/base64.ts";
+import { decodeInto } from "../../src/base/base64-buffer.ts";
 import { codingBuffer } from "../../src/base/coding-buffer.ts";
 import { runtime } from "../../src/base/runtime.ts";
 import { bufferMemory, portableMemory } from "../../src/base/text-memory.ts";
@@ -14,7 +14,8 @@ import { parseEnvelope, serializeEnvelopeBytes } from "../../src/crypto/envelope
 import { sealMany } from "../../src/crypto/envelope/fast/envelope-batch.ts";
 import { EnvelopeKey, Platform } from "../../src/crypto/envelope/fast/envelope-key.ts";
 import { PIECE_CHARS, PIECE_DIGITS } from "../../src/crypto/envelope/fast/envelope-node.ts";
-import { type FrameLayout, layoutRow } from "../../src/crypto/envelope/layouts.ts";
+import { frameOf } from "../../src/crypto/envelope/fast/frame.ts";
+import type { FrameLayout } from "../../src/crypto/envelope/layouts.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
 import { seededStream } from "../support/bytes.ts";
@@ -103,7 +104,7 @@ describe.each(FRAME_LAYOUTS)("%s", (layout) => {
 
   test("the frame is the envelope without its message", () => {
     const keyBlob = Buffer.from(SAMPLE_1.encryptedKeys, "base64");
-    const frame = layoutRow(layout).frame!(keyBlob);
+    const frame = frameOf(layout, keyBlob);
     const nonce = new Uint8Array(12).fill(1);
     const tag = new Uint8Array(16).fill(2);
     const ciphertext = new Uint8Array(5).fill(3);

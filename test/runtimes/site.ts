@@ -11,7 +11,7 @@ import { createServer, request as forward, type IncomingMessage, type ServerResp
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
-import { ciphersOfWeb } from "../../tools/build/ciphers.ts";
+import { webBundle } from "../../tools/build/web.ts";
 import { ROOT } from "../../tools/root.ts";
 import { buildModule } from "../../tools/wasm/aes-gcm.ts";
 import type { Input, Report } from "./report.ts";
@@ -54,7 +54,7 @@ export async function openSite(
   cofferUrl: string,
 ): Promise<Site> {
   const builtIn = await filesOf([]);
-  const web = await filesOf([ciphersOfWeb]);
+  const web = await filesOf([webBundle]);
   const reports = new Map<string, PromiseWithResolvers<Report>>();
   const slot = (name: string): PromiseWithResolvers<Report> => {
     const made = reports.get(name) ?? Promise.withResolvers<Report>();

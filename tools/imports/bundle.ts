@@ -9,7 +9,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BuildFailure, build } from "esbuild";
-import { ciphersOfWeb } from "../build/ciphers.ts";
+import { webBundle } from "../build/web.ts";
 import { BROWSER_ENTRIES } from "./rooms.ts";
 import type { Violation } from "./rules.ts";
 
@@ -56,7 +56,7 @@ async function checkBundle(root: string, entry: string): Promise<Violation[]> {
       platform: "browser",
       format: "esm",
       logLevel: "silent",
-      plugins: [ciphersOfWeb],
+      plugins: [webBundle],
     });
     // What the bundler could not resolve inside a try block it leaves in the bundle with a warning.
     return Object.entries(result.metafile.inputs).flatMap(([file, input]) =>

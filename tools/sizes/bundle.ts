@@ -9,7 +9,7 @@ import { builtinModules } from "node:module";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build, type Plugin } from "esbuild";
-import { ciphersOfWeb } from "../build/ciphers.ts";
+import { webBundle } from "../build/web.ts";
 
 /** gzip's best level, as content delivery networks store files. */
 const GZIP_LEVEL = 9;
@@ -73,5 +73,5 @@ export function cofferSources(root: string): Plugin[] {
       });
     },
   };
-  return [sources, ciphersOfWeb];
+  return [sources, webBundle];
 }

@@ -1,7 +1,7 @@
 /**
  * The ciphers of Node, Bun and Deno: `node:crypto`, the WebAssembly module and the short ways, without a word from the user.
  *
- * Owns which they are. The build puts web.ts in the place of this file for every other runtime (tools/build/ciphers.ts).
+ * Owns which they are. The build puts web.ts in the place of this file for every other runtime (tools/build/web.ts).
  *
  * @module
  */

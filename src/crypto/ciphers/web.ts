@@ -1,7 +1,7 @@
 /**
  * The ciphers of browsers, edge runtimes and all others: Web Crypto alone. What answers at once is passed as `sync`.
  *
- * Owns which they are. The build puts this in the place of built-in.ts (tools/build/ciphers.ts).
+ * Owns which they are. The build puts this in the place of built-in.ts (tools/build/web.ts).
  *
  * @module
  */

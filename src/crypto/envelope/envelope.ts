@@ -44,7 +44,7 @@ export interface ParseOptions {
 }
 
 /** Names of {@link ParseOptions}. */
-export const PARSE_OPTIONS = optionNames<ParseOptions>({
+export const PARSE_OPTIONS = /* @__PURE__ */ optionNames<ParseOptions>({
   layouts: true,
   requireCommitment: true,
   lenient: true,

@@ -29,19 +29,6 @@ export interface SplitEnvelope {
   readonly isCanonical: boolean;
 }
 
-/** An envelope of one key blob without its message: what stays the same from message to message. */
-export interface EnvelopeFrame {
-  /** Everything but the ciphertext; nonce and tag are zeros. */
-  readonly bytes: Uint8Array;
-  /** Where in it the part stands that names the layout and the key blob, and how long that is. */
-  readonly headerAt: number;
-  readonly headerBytes: number;
-  readonly nonceAt: number;
-  readonly ciphertextAt: number;
-  /** Undefined where the tag follows the ciphertext. */
-  readonly tagAt: number | undefined;
-}
-
 /** How one layout is told, read and written: a row of the table in layouts.ts. */
 export interface LayoutRow {
   /** Its name in docs/spec. */
@@ -66,8 +53,6 @@ export interface LayoutRow {
   join(parts: EnvelopeParts): Bytes;
   /** Bytes of the plaintext. */
   plaintextBytes(parts: EnvelopeParts): number;
-  /** What all envelopes of it and of one key blob have in common; only of layouts that are written as one message. */
-  frame?(keyBlob: Uint8Array): EnvelopeFrame;
 }
 
 /** A row with what the types of layouts follow from. Named, so that declarations do not spell a row out. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { ascii, type Bytes, concatBytes, fromUtf8, readU32, startsWithAt, u32 } from "../../base/bytes.ts";
+import { ascii, asciiText, type Bytes, concatBytes, readU32, startsWithAt, u32 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import { CONTEXT_ENTRIES_MAX } from "../limits.ts";
 import { UUID_BYTES, uuidFromText, uuidToText } from "../primitives/uuid.ts";
@@ -16,9 +16,9 @@ import { UUID_BYTES, uuidFromText, uuidToText } from "../primitives/uuid.ts";
 export type KeyBlobFormat = "coffer" | "workos";
 
 /** The first 11 bytes of a blob tell whose it is. Both are as long, so that envelopes are told apart alike. */
-export const COFFER_MAGIC: Uint8Array = ascii("CFR.EKM.v1\0");
+export const COFFER_MAGIC: Uint8Array = /* @__PURE__ */ ascii("CFR.EKM.v1\0");
 /** The first 11 bytes of WorkOS's blob. */
-export const WORKOS_MAGIC: Uint8Array = ascii("WOS.EKM.v1\0");
+export const WORKOS_MAGIC: Uint8Array = /* @__PURE__ */ ascii("WOS.EKM.v1\0");
 /** Bytes of either magic. */
 export const MAGIC_BYTES = 11;
 
@@ -172,8 +172,8 @@ function workosKeks(bytes: Uint8Array, start: number): KekReference[] {
 }
 
 function uuidText(bytes: Uint8Array): string | undefined {
-  const text = fromUtf8(bytes);
-  return text !== undefined && uuidFromText(text) !== undefined ? text : undefined;
+  const text = asciiText(bytes);
+  return uuidFromText(text) === undefined ? undefined : text;
 }
 
 function malformed(problem: string): VaultError {

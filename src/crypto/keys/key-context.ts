@@ -46,7 +46,7 @@ export interface CanonicalContext {
 }
 
 /** Begins every canonical form, so that a later form can differ. */
-const CANONICAL_MAGIC = ascii("ctx1");
+const CANONICAL_MAGIC = /* @__PURE__ */ ascii("ctx1");
 
 /** Names that begin so are kept for coffer itself. */
 export const RESERVED_NAME_PREFIX = "coffer:";

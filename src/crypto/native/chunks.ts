@@ -23,7 +23,7 @@ import {
 import { FIXED_HEADER, SEALED_CHUNK_BYTES, shapeOfPlaintext, tooManyChunks } from "./format.ts";
 
 /** Begins the derivation's info (c2sp.org/chunked-encryption, "Key derivation"). */
-const INFO_LABEL = ascii("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0");
+const INFO_LABEL = /* @__PURE__ */ ascii("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0");
 
 const DERIVED_BYTES = KEY_BYTES + NONCE_BYTES + NATIVE_COMMITMENT_BYTES;
 

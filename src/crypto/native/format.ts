@@ -20,13 +20,13 @@ import {
 } from "../limits.ts";
 
 /** What every version of the format begins with; a digit follows. */
-const FAMILY = ascii("CFR");
+const FAMILY = /* @__PURE__ */ ascii("CFR");
 const VERSION = 0x31; // "1"
 const DIGIT_FIRST = 0x30;
 const DIGIT_LAST = 0x39;
 
 /** Format and version: the first four bytes. */
-export const NATIVE_MAGIC: Uint8Array = concatBytes(FAMILY, Uint8Array.of(VERSION));
+export const NATIVE_MAGIC: Uint8Array = /* @__PURE__ */ concatBytes(FAMILY, Uint8Array.of(VERSION));
 
 /** Suite 1: AES-256-GCM, HKDF-SHA-512, chunks of 16 KiB (docs/spec/native-envelope.md section 2). */
 const SUITE = 0x01;
@@ -34,7 +34,10 @@ const SUITE = 0x01;
 const FLAGS = 0x00;
 
 /** Magic, suite and flags: the part of the header that is authenticated. */
-export const FIXED_HEADER: Uint8Array = concatBytes(NATIVE_MAGIC, Uint8Array.of(SUITE, FLAGS));
+export const FIXED_HEADER: Uint8Array = /* @__PURE__ */ concatBytes(
+  NATIVE_MAGIC,
+  Uint8Array.of(SUITE, FLAGS),
+);
 
 /** Where the key blob's length stands. */
 const LENGTH_AT = FIXED_HEADER.length;

@@ -44,7 +44,7 @@ export interface NativeSourceOptions {
 }
 
 /** Names of {@link NativeSourceOptions}. */
-export const NATIVE_SOURCE_OPTIONS = optionNames<NativeSourceOptions>({
+export const NATIVE_SOURCE_OPTIONS = /* @__PURE__ */ optionNames<NativeSourceOptions>({
   provider: true,
   sync: true,
   signal: true,

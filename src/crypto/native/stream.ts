@@ -63,7 +63,7 @@ export interface NativeStreamOptions {
 }
 
 /** Names of {@link NativeStreamOptions}. */
-export const NATIVE_STREAM_OPTIONS = optionNames<NativeStreamOptions>({
+export const NATIVE_STREAM_OPTIONS = /* @__PURE__ */ optionNames<NativeStreamOptions>({
   provider: true,
   signal: true,
   sync: true,

@@ -17,4 +17,4 @@ export function selectHash(crypto: Runtime["crypto"]): HashProvider {
 }
 
 /** The hashes of the runtime that this module was loaded in. */
-export const hash: HashProvider = selectHash(runtime.crypto);
+export const hash: HashProvider = /* @__PURE__ */ selectHash(runtime.crypto);

@@ -22,7 +22,7 @@ const HALF = 12;
 /** The counter-mode KDF's prefixes for the two halves of the key: counter ‖ "X" ‖ 0 (c2sp.org/XAES-256-GCM). */
 const KEY_PREFIXES = [Uint8Array.of(0, 1, 0x58, 0), Uint8Array.of(0, 2, 0x58, 0)] as const;
 /** Begins the first block of the commitment's CMAC (ePrint 2025/758). */
-const COMMITMENT_LABEL = ascii("XCMT");
+const COMMITMENT_LABEL = /* @__PURE__ */ ascii("XCMT");
 const COMMITMENT_SUFFIXES = [Uint8Array.of(0, 1, 0, 1), Uint8Array.of(0, 1, 0, 2)] as const;
 
 /** The bare AES-256 under one key. */

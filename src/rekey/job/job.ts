@@ -123,7 +123,7 @@ export interface JobReport extends JobStatus {
   readonly findings: readonly Finding[];
 }
 
-const JOB_OPTIONS = optionNames<RekeyJobOptions>({
+const JOB_OPTIONS = /* @__PURE__ */ optionNames<RekeyJobOptions>({
   keys: true,
   source: true,
   mode: true,
@@ -132,7 +132,7 @@ const JOB_OPTIONS = optionNames<RekeyJobOptions>({
   layout: true,
   check: true,
 });
-const RUN_OPTIONS = optionNames<RunOptions>({
+const RUN_OPTIONS = /* @__PURE__ */ optionNames<RunOptions>({
   workers: true,
   pageRows: true,
   rate: true,

@@ -65,7 +65,7 @@ export interface VerifyReport {
   readonly findings: readonly Finding[];
 }
 
-const VERIFY_OPTIONS = optionNames<VerifyOptions>({
+const VERIFY_OPTIONS = /* @__PURE__ */ optionNames<VerifyOptions>({
   open: true,
   findings: true,
   onProgress: true,

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { decodeBase64, decodeBase64Lenient, encodeBase64, portableBase64 } from "../../../src/base/base64.ts";
+import { decodeBase64, decodeBase64Lenient, encodeBase64 } from "../../../src/base/base64.ts";
+import { portableBase64 } from "../../../src/base/base64-portable.ts";
 import { fromHex, toHex } from "../../../src/base/bytes.ts";
 import { decodeLeb128, encodeLeb128 } from "../../../src/base/leb128.ts";
 import { canonicalContext, type KeyContext, parseKeyContext } from "../../../src/crypto/index.ts";

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { decodedLength } from "../../../base/base64.ts";
+import { decodedLength } from "../../../base/base64-portable.ts";
 import type { Bytes } from "../../../base/bytes.ts";
 import { bufferMemory, portableMemory, type TextMemory } from "../../../base/text-memory.ts";
 import type { AeadProviderName, PiecewiseKey } from "../../aead/aead.ts";
@@ -21,12 +21,12 @@ import type { WasmKey, WasmProvider } from "../../aead/wasm.ts";
 import type { DataKey } from "../../keys/data-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "../../limits.ts";
 import { claimsEarlierLayout } from "../envelope.ts";
-import { type FrameLayout, layoutRow } from "../layouts.ts";
+import type { FrameLayout } from "../layouts.ts";
 import { drawNonce } from "../nonce.ts";
-import type { EnvelopeFrame } from "../parts.ts";
 import { type Budget, notText, roomFor } from "../plaintext.ts";
 import type { ReadyKey } from "../short-ways.ts";
 import { FRAME_BYTES_MAX, openByNode, sealByNode } from "./envelope-node.ts";
+import { type EnvelopeFrame, frameOf } from "./frame.ts";
 
 /** Bytes of associated data on the fast way; more is rare, and then its own cost decides. */
 export const ASSOCIATED_BYTES_FAST = 4096;
@@ -221,7 +221,7 @@ export class EnvelopeKey implements ReadyKey {
     if (layout === this.#frameLayout) return this.#frameNow as EnvelopeFrame;
     let frame = this.#frames.get(layout);
     if (frame === undefined) {
-      frame = layoutRow(layout).frame!(this.#key.keyBlob);
+      frame = frameOf(layout, this.#key.keyBlob);
       this.#frames.set(layout, frame);
     }
     this.#frameLayout = layout;

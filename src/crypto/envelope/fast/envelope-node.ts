@@ -8,7 +8,8 @@
  * @module
  */
 
-import { decodedLength, decodeInto } from "../../../base/base64.ts";
+import { decodeInto } from "../../../base/base64-buffer.ts";
+import { decodedLength } from "../../../base/base64-portable.ts";
 import { type Bytes, releaseMemory } from "../../../base/bytes.ts";
 import { type CodingBuffer, codingBuffer } from "../../../base/coding-buffer.ts";
 import { readText } from "../../../base/text-memory.ts";
@@ -16,8 +17,8 @@ import type { Opening, PiecewiseKey, Sealing } from "../../aead/aead.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "../../limits.ts";
 import { claimsEarlierLayout } from "../envelope.ts";
 import { drawNonce } from "../nonce.ts";
-import type { EnvelopeFrame } from "../parts.ts";
 import { type Budget, notText, tooLarge } from "../plaintext.ts";
+import type { EnvelopeFrame } from "./frame.ts";
 
 /** Bytes of a frame that is dealt with here: WorkOS's has 238. */
 export const FRAME_BYTES_MAX = 4096;
