@@ -192,7 +192,7 @@ export class VaultHost {
    * @throws VaultError the storage's codes
    */
   async destroyDue(): Promise<void> {
-    await destroyDueKeks(this.#database, this.#now());
+    await destroyDueKeks(this.#database, this.#now);
     await clearExpiredAnswers(this.#database, this.#now());
   }
 
@@ -232,7 +232,7 @@ export async function openHost(database: Database, options: HostOptions): Promis
   try {
     readyRandom();
     const { rootKeys, vaultId } = await unlock(database, options);
-    await destroyDueKeks(database, options.now());
+    await destroyDueKeks(database, options.now);
     await clearExpiredAnswers(database, options.now());
     return new VaultHost(database, rootKeys, uuidToText(vaultId), options.now);
   } catch (error) {

@@ -11,6 +11,7 @@ import { isVaultError } from "../../src/errors.ts";
 import type { Database, Row, Sql } from "../../src/vault/storage/database.ts";
 import { WRITABLE_AGE_MS_MAX } from "../../src/vault/storage/write-probe.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { eventually } from "../support/vaults.ts";
 
 /** A database to test, empty but for the vault's own tables. */
 export interface DatabaseSubject {
@@ -181,7 +182,7 @@ export function databaseContract(
         to.write(async (sql) => {
           // Where writes do not take turns, those of one row do.
           await sql.run("UPDATE contract SET n = n WHERE contract_id = ?", id);
-          const row = await sql.get(`SELECT n FROM contract WHERE contract_id = ?${to.lockRows}`, id);
+          const row = await sql.get(`SELECT n FROM contract WHERE contract_id = ?`, id);
           await sql.run("UPDATE contract SET n = ? WHERE contract_id = ?", (row!.n as number) + 1, id);
         });
       const all = [database, ...more];
@@ -190,6 +191,53 @@ export function databaseContract(
       expect(row!.n).toBe(100);
       for (const other of more) await other.close();
     });
+
+    testWithOthers(
+      "[REV-2] [REV-3] a lock is exclusive to one write, and shared by others, in the order of asking",
+      async () => {
+        const other = await subject.another!();
+        const order: string[] = [];
+        const [isFirst, letGo] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+        const first = database.write(
+          async () => {
+            isFirst.resolve();
+            await letGo.promise;
+            order.push("first");
+          },
+          { sharedLocks: [-7n, 2n ** 62n] },
+        );
+        await isFirst.promise;
+        if (isServer) {
+          // Others share it meanwhile.
+          await other.write(async () => order.push("shares"), { sharedLocks: [-7n] });
+        }
+        const waits = async (count: number): Promise<void> => {
+          if (!isServer) return;
+          const waiting = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+          await eventually(
+            async () => (await other.read((sql) => sql.get(waiting)))!.n === count,
+            "a write that waits",
+          );
+        };
+        const exclusive = other.write(async (sql) => {
+          await sql.lock(2n ** 62n, -7n);
+          order.push("exclusive");
+        });
+        await waits(1);
+        const last = database.write(async () => order.push("last"), { sharedLocks: [-7n] });
+        await waits(2);
+        const beside = isServer
+          ? other.write(async () => order.push("beside"), { sharedLocks: [8n] })
+          : undefined;
+        await beside;
+        letGo.resolve();
+        await Promise.all([first, exclusive, last]);
+        const shared = order.filter((name) => name !== "exclusive");
+        expect(shared).toEqual(isServer ? ["shares", "beside", "first", "last"] : ["first", "last"]);
+        if (isServer) expect(order.indexOf("exclusive")).toBe(3);
+        await other.close();
+      },
+    );
 
     test("a read sees one state from beginning to end", async () => {
       const [a, b] = [++ids, ++ids];

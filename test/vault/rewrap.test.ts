@@ -244,6 +244,8 @@ describe("how much a rewrap visits", () => {
         return sql.get(statement, ...parameters);
       },
       run: (statement, ...parameters) => sql.run(statement, ...parameters),
+      lock: (...locks) => sql.lock(...locks),
+      now: (own) => sql.now(own),
       raise: (...counters) => sql.raise(...counters),
     });
     const telling = new Proxy(database, {
@@ -281,7 +283,6 @@ describe("races with a shred", () => {
     const database = await openSqlite(path, { create: false, lockWaitMs: 10_000 });
     let isDone = false;
     const racing: Database = {
-      lockRows: database.lockRows,
       settled: (alias) => database.settled(alias),
       read: (work, options) => database.read(work, options),
       write: async (work, options) => {

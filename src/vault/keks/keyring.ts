@@ -15,6 +15,7 @@ import type { EventSink } from "../events/events.ts";
 import { CONTEXT_CACHE_MAX } from "../limits.ts";
 import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Sql, WaitOptions } from "../storage/database.ts";
+import type { KekVersion } from "./locks.ts";
 import {
   assembleRing,
   type Loaded,
@@ -32,9 +33,7 @@ import { storedText } from "./rows.ts";
 export interface StoredDataKey extends RingDataKey {
   /** The context's row. */
   readonly contextId: string;
-  readonly keks: readonly { readonly id: string; readonly version: number }[];
-  /** The counter of revocations before the key was made: if it has changed since, the key may be worthless. */
-  readonly revocations: number;
+  readonly keks: readonly KekVersion[];
 }
 
 /** Makes, unwraps and moves data keys within one environment. */
@@ -74,28 +73,11 @@ export class Keyring {
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<StoredDataKey> {
-    const seen = this.#database.changes().revocations;
-    const revocations = Number.isNaN(seen) ? await this.#storedRevocations(options) : seen;
     return this.#withNewestRing(context, events, options, (ring) => ({
       ...makeDataKey(ring),
       contextId: ring.contextId as string,
       keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
-      revocations,
     }));
-  }
-
-  /** The counter of revocations; what is wrapped after it was read and stored while it stays the same is good. */
-  async revocations(options: WaitOptions): Promise<number> {
-    const { revocations } = this.#database.changes();
-    return Number.isNaN(revocations) ? this.#storedRevocations(options) : revocations;
-  }
-
-  async #storedRevocations(options: WaitOptions): Promise<number> {
-    const row = await this.#database.read(
-      (sql) => sql.get("SELECT value FROM counters WHERE name = 'revocations'"),
-      options,
-    );
-    return row!.value as number;
   }
 
   /**

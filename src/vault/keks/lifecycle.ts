@@ -26,10 +26,12 @@ import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import type { EventSink } from "../events/events.ts";
 import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Sql } from "../storage/database.ts";
+import { kekLock } from "./locks.ts";
 import {
   findKek,
   insertKekVersion,
   iso,
+  type KekRow,
   kekInfo,
   kekName,
   kekRow,
@@ -92,7 +94,7 @@ export class KekLifecycle implements KekService {
   async rotate(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
     const own = ownSelector(selector);
     return this.#writes.write(async (sql) => {
-      const kek = await findKek(sql, this.#environmentId, own, true);
+      const kek = await this.#forChange(sql, own);
       const newest = (await kekVersions(sql, kek.id))[0]!;
       if (newest.state === "disabled" || newest.state === "pending-destroy") {
         throw new VaultError(
@@ -120,7 +122,7 @@ export class KekLifecycle implements KekService {
   async disable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
     const own = ownSelector(selector);
     return this.#writes.write(async (sql) => {
-      const kek = await findKek(sql, this.#environmentId, own, true);
+      const kek = await this.#forChange(sql, own);
       for (const { version, state } of await versionsMeant(sql, kek, own.version)) {
         if (state === "pending-destroy") {
           throw new VaultError(
@@ -138,7 +140,7 @@ export class KekLifecycle implements KekService {
   async enable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
     const own = ownSelector(selector);
     return this.#writes.write(async (sql) => {
-      const kek = await findKek(sql, this.#environmentId, own, true);
+      const kek = await this.#forChange(sql, own);
       const newest = (await kekVersions(sql, kek.id))[0]!.version;
       for (const { version } of await versionsMeant(sql, kek, own.version)) {
         await setState(sql, kek.id, version, version === newest ? "active" : "decrypt-only");
@@ -151,12 +153,14 @@ export class KekLifecycle implements KekService {
   async shred(selector: KekVersionSelector, options: ShredOptions & WriteOptions = {}): Promise<ShredReport> {
     const own = ownSelector(selector);
     const { isDryRun, delayMs } = ownShredOptions(options);
-    const destroyAt = this.#now() + delayMs;
     const work = async (sql: Sql): Promise<ShredReport> => {
-      const kek = await findKek(sql, this.#environmentId, own, !isDryRun);
+      const kek = isDryRun
+        ? await findKek(sql, this.#environmentId, own, false)
+        : await this.#forChange(sql, own);
       const targets = (await versionsMeant(sql, kek, own.version)).map(({ version }) => version);
       const report = await shredAccount(sql, kek, targets);
       if (isDryRun) return { ...report, isDryRun, destroyAt: null };
+      const destroyAt = (await sql.now(this.#now)) + delayMs;
       for (const version of targets) {
         await setState(sql, kek.id, version, delayMs === 0 ? "destroyed" : "pending-destroy", destroyAt);
       }
@@ -169,21 +173,49 @@ export class KekLifecycle implements KekService {
     await this.#database.scrub(options);
     return report;
   }
+
+  /** A KEK whose changes take turns from now on, and that no write that is under way wraps anything under. */
+  async #forChange(sql: Sql, selector: KekSelector): Promise<KekRow> {
+    const kek = await findKek(sql, this.#environmentId, selector, true);
+    await sql.lock(kekLock(kek.id));
+    return kek;
+  }
 }
 
-/** Destroys what is pending and due, in all environments. Called when a vault is opened. */
-export async function destroyDueKeks(database: Database, now: number): Promise<void> {
+/** KEKs that are destroyed in one transaction when they are due. Ours: PostgreSQL has room for few thousand locks. */
+const DUE_KEKS_AT_ONCE = 100;
+
+/**
+ * Destroys what is pending and due by the database's clock, in all environments. Called when a vault is opened.
+ *
+ * @param now - the clock of this process, for a storage without one
+ */
+export async function destroyDueKeks(database: Database, now: () => number): Promise<void> {
   const due = "state = 'pending-destroy' AND destroy_at <= ?";
-  const isDue = await database.read((sql) =>
-    sql.get(`SELECT 1 AS one FROM kek_versions WHERE ${due} LIMIT 1`, now),
-  );
-  if (isDue === undefined) return;
-  await database.write(async (sql) => {
-    await sql.run(
-      `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE ${due}`,
-      now,
+  const findDue = async (sql: Sql): Promise<string[]> => {
+    const rows = await sql.all(
+      `SELECT DISTINCT kek_id FROM kek_versions WHERE ${due} ORDER BY kek_id LIMIT ${DUE_KEKS_AT_ONCE}`,
+      await sql.now(now),
     );
-    await sql.raise("keks", "revocations");
-  });
-  await database.scrub();
+    return rows.map((row) => row.kek_id as string);
+  };
+  let hasDestroyed = false;
+  for (;;) {
+    const kekIds = await database.read(findDue);
+    if (kekIds.length === 0) break;
+    await database.write(async (sql) => {
+      await sql.lock(...kekIds.map(kekLock));
+      const at = await sql.now(now);
+      for (const kekId of kekIds) {
+        await sql.run(
+          `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE kek_id = ? AND ${due}`,
+          kekId,
+          at,
+        );
+      }
+      await sql.raise("keks", "revocations");
+    });
+    hasDestroyed = true;
+  }
+  if (hasDestroyed) await database.scrub();
 }

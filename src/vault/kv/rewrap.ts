@@ -14,16 +14,19 @@ import type { CallOptions } from "../../keys/key-service.ts";
 import type { RewrapKvOptions, RewrapReport } from "../../kv/kv-service.ts";
 import type { Access } from "../access/access.ts";
 import type { Keyring } from "../keks/keyring.ts";
+import { areActive, distinctVersions, type KekVersion, kekLocks } from "../keks/locks.ts";
 import type { RingDataKey } from "../keks/ring.ts";
 import { REWRAP_BATCH, REWRAP_PART_MAX, REWRAP_PART_MS_MAX } from "../limits.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
-import { insertVersionKeks, isUnrevoked, kekText, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
+import { insertVersionKeks, kekText, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
 
 /** A stored version whose data key has been wrapped anew. */
 interface MovedVersion {
   readonly versionId: string;
   readonly old: Uint8Array;
   readonly made: RingDataKey;
+  /** What it is wrapped under now. */
+  readonly keks: readonly KekVersion[];
 }
 
 /** One part of a rewrap. */
@@ -177,13 +180,12 @@ async function rewrapBatch(
   options: CallOptions,
 ): Promise<{ rewrapped: number; skipped: number }> {
   for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
-    const revocations = await keyring.revocations(options);
     const { moved, skipped } = await wrapAnew(keyring, access, rows, options);
     if (moved.length === 0) return { rewrapped: 0, skipped };
+    const keks = distinctVersions(moved.flatMap((version) => version.keks));
     const rewrapped = await database.write(
-      async (sql) =>
-        (await isUnrevoked(sql, database, revocations)) ? replaceKeyBlobs(sql, moved) : undefined,
-      options,
+      async (sql) => ((await areActive(sql, keks)) ? replaceKeyBlobs(sql, moved) : undefined),
+      { ...options, sharedLocks: kekLocks(keks) },
     );
     if (rewrapped !== undefined) return { rewrapped, skipped };
     await database.lookAfresh();
@@ -208,7 +210,10 @@ async function wrapAnew(
     try {
       unwrapped = await keyring.unwrap(old, options);
       const made = await keyring.rewrap(unwrapped, access.events, options);
-      if (made !== unwrapped) moved.push({ versionId: row.id as string, old, made });
+      if (made !== unwrapped) {
+        const keks = decodeKeyBlob(made.blob).keks.map(kekText);
+        moved.push({ versionId: row.id as string, old, made, keks });
+      }
     } catch (error) {
       if (!isUnusable(error)) throw error;
       skipped += 1;
@@ -222,7 +227,7 @@ async function wrapAnew(
 /** Puts new key blobs in the place of those that were read; answers how many. */
 async function replaceKeyBlobs(sql: Sql, moved: readonly MovedVersion[]): Promise<number> {
   let done = 0;
-  for (const { versionId, old, made } of moved) {
+  for (const { versionId, old, made, keks } of moved) {
     // Only what is still as it was read: another rewrap, or a destroy, may have come between.
     const changed = await sql.run(
       "UPDATE kv_versions SET key_blob = ?, key_id = ? WHERE id = ? AND key_blob = ?",
@@ -234,7 +239,7 @@ async function replaceKeyBlobs(sql: Sql, moved: readonly MovedVersion[]): Promis
     if (changed === 0) continue;
     done += 1;
     await sql.run("DELETE FROM kv_version_keks WHERE version_id = ?", versionId);
-    await insertVersionKeks(sql, versionId, decodeKeyBlob(made.blob).keks.map(kekText));
+    await insertVersionKeks(sql, versionId, keks);
   }
   return done;
 }

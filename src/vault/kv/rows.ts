@@ -13,9 +13,9 @@ import { VaultError } from "../../errors.ts";
 import type { KvObjectWithoutValue } from "../../kv/kv-service.ts";
 import { type Access, scopeCondition } from "../access/access.ts";
 import { storedContext } from "../keks/rows.ts";
-import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
+import type { Row, Sql, SqlValue } from "../storage/database.ts";
 
-/** How often a write starts over because keys were revoked while it was under way. */
+/** How often a write starts over because its KEKs were rotated or revoked while it was under way. */
 export const REVOKED_RETRIES_MAX = 10;
 
 /** What is read of an object and one of its versions. */
@@ -114,12 +114,6 @@ export function toObject(row: Row): KvObjectWithoutValue {
       versionId: row.version_id as string,
     },
   };
-}
-
-/** Whether no KEK has been disabled or destroyed since the counter was read, and none will be before the end. */
-export async function isUnrevoked(sql: Sql, database: Database, revocations: number): Promise<boolean> {
-  const counter = `SELECT value FROM counters WHERE name = 'revocations'${database.lockRows}`;
-  return (await sql.get(counter))!.value === revocations;
 }
 
 /** Notes which KEK versions a stored version needs. */

@@ -17,8 +17,9 @@ import type { Access } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import { hexOf } from "../ids.ts";
 import type { Keyring, StoredDataKey } from "../keks/keyring.ts";
+import { areActive, kekLocks } from "../keks/locks.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
-import { insertVersionKeks, isUnrevoked, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
+import { insertVersionKeks, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
 
 const VALUE_LABEL = ascii("coffer/v1/kv-value");
 
@@ -40,8 +41,9 @@ export class KvValues {
   }
 
   /**
-   * Runs `work` in a write transaction with a fresh data key that is still good when the transaction begins: a KEK
-   * that another process destroyed in between would make the value unreadable from the start.
+   * Runs `work` in a write transaction with a fresh data key whose KEK versions are active, and stay so to its end: under
+   * one that another process has rotated, a rewrap would no longer find the value; one that was destroyed would make it
+   * unreadable from the start.
    */
   async withStoredKey<T>(
     context: CanonicalContext,
@@ -51,10 +53,13 @@ export class KvValues {
     for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
       const key = await this.#keyring.createStoredDataKey(context, this.#access.events, options);
       try {
-        const result = await this.#database.write(async (sql) => {
-          if (!(await isUnrevoked(sql, this.#database, key.revocations))) return undefined;
-          return { value: await this.#writes.once(sql, options.idempotency, () => work(sql, key)) };
-        }, options);
+        const result = await this.#database.write(
+          async (sql) => {
+            if (!(await areActive(sql, key.keks))) return undefined;
+            return { value: await this.#writes.once(sql, options.idempotency, () => work(sql, key)) };
+          },
+          { signal: options.signal, sharedLocks: kekLocks(key.keks) },
+        );
         if (result !== undefined) return result.value;
       } finally {
         key.key.fill(0);

@@ -21,6 +21,17 @@ export interface Sql {
   get(statement: string, ...parameters: readonly SqlValue[]): Promise<Row | undefined>;
   /** How many rows a statement changed. */
   run(statement: string, ...parameters: readonly SqlValue[]): Promise<number>;
+  /**
+   * Takes locks exclusively, and keeps them to the end of the transaction: waits for those that hold one, in the order of
+   * asking. Nothing where writes take turns anyway. Only in a write.
+   */
+  lock(...locks: readonly bigint[]): Promise<void>;
+  /**
+   * The database's clock, in milliseconds since 1970, where it has one that all its processes share.
+   *
+   * @param own - the clock of this process, which counts where the database has none
+   */
+  now(own: () => number): Promise<number>;
   /** Raises counters, by which all processes notice the change once it is committed. */
   raise(...counters: readonly Counter[]): Promise<void>;
 }
@@ -40,6 +51,15 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a write takes. */
+export interface WriteLocks extends WaitOptions {
+  /**
+   * Locks to share with other writes that name them, and with none that holds one exclusively; taken when the transaction
+   * begins, before it reads anything. Signed numbers of 64 bits.
+   */
+  readonly sharedLocks?: readonly bigint[] | undefined;
+}
+
 /** A database of one vault. */
 export interface Database {
   /**
@@ -55,13 +75,7 @@ export interface Database {
    *
    * @throws what `work` throws; VaultError as `read`, and ERR_STORAGE_FULL, ERR_STORAGE_READ_ONLY
    */
-  write<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T>;
-
-  /**
-   * Added to a SELECT in a write transaction so that no other transaction changes its rows before the end: empty where writes take
-   * turns anyway.
-   */
-  readonly lockRows: string;
+  write<T>(work: (sql: Sql) => Promise<T>, options?: WriteLocks): Promise<T>;
 
   /**
    * A condition to add to a WHERE so that rows that come before in the order of `write_id, sequence` cannot appear later:

@@ -18,6 +18,7 @@ import {
   type Sql,
   type SqlValue,
   type WaitOptions,
+  type WriteLocks,
 } from "../database.ts";
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
 import type { Connection, Connections } from "./connection.ts";
@@ -37,6 +38,8 @@ const COUNTERS_AGE_MS_MAX = 1_000;
 const RETRIES_MAX = 5;
 /** The channel on which servers tell each other that a counter was raised. */
 const CHANNEL = "coffer_changes";
+/** The clock at this moment, and not when the transaction began. */
+const CLOCK = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now";
 const BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const BEGIN_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
@@ -63,6 +66,7 @@ const NO_STORED_TEXT = "\ufffe".repeat(4_096);
 /** A transaction under way. */
 interface Transaction {
   readonly isWrite: boolean;
+  readonly sharedLocks: readonly bigint[];
   raisesCounters: boolean;
   /** Where it runs, from BEGIN to COMMIT: there it may be broken off, and nothing has happened. */
   breakable: Connection | undefined;
@@ -70,7 +74,6 @@ interface Transaction {
 
 /** The port over a pool of connections. Made by `openPostgres`. */
 export class PostgresDatabase implements Database {
-  readonly lockRows = " FOR SHARE";
   readonly #connections: Connections;
   readonly #listens: boolean;
   readonly #statementTimeoutMs: number;
@@ -122,7 +125,7 @@ export class PostgresDatabase implements Database {
     return this.#begin(false, work, options);
   }
 
-  async write<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T> {
+  async write<T>(work: (sql: Sql) => Promise<T>, options?: WriteLocks): Promise<T> {
     try {
       const result = await this.#begin(true, work, options);
       this.#probe.succeeded();
@@ -171,11 +174,11 @@ export class PostgresDatabase implements Database {
   async #begin<T>(
     isWrite: boolean,
     work: (sql: Sql) => Promise<T>,
-    { signal }: WaitOptions = {},
+    { signal, sharedLocks = [] }: WriteLocks = {},
   ): Promise<T> {
     if (this.#isClosed) throw closed();
     signal?.throwIfAborted();
-    const transaction: Transaction = { isWrite, raisesCounters: false, breakable: undefined };
+    const transaction: Transaction = { isWrite, sharedLocks, raisesCounters: false, breakable: undefined };
     const running = this.#transaction(transaction, work, signal);
     this.#underWay.add(running);
     const isOver = running.finally(() => this.#underWay.delete(running));
@@ -214,11 +217,11 @@ export class PostgresDatabase implements Database {
     try {
       // One round trip; SET LOCAL ends with the transaction, so a pooler's next user sees nothing of it. A connection that
       // died while idle shows now.
-      await connection.query(
-        `${transaction.isWrite ? BEGIN_WRITE : BEGIN_READ}; SET LOCAL statement_timeout = ${this.#statementTimeoutMs}; SET LOCAL synchronous_commit = on`,
-        [],
-        this.#connectTimeoutMs,
-      );
+      const { isWrite, sharedLocks } = transaction;
+      const begin = `${isWrite ? BEGIN_WRITE : BEGIN_READ}; SET LOCAL statement_timeout = ${this.#statementTimeoutMs}; SET LOCAL synchronous_commit = on`;
+      // What the transaction reads comes after the locks, in statements of its own: each sees what was committed before it.
+      if (sharedLocks.length === 0) await connection.query(begin, [], this.#connectTimeoutMs);
+      else await connection.query(`${begin}; ${advisoryLocks("pg_advisory_xact_lock_shared", sharedLocks)}`);
       result = await work(this.#sql(connection, transaction));
       if (transaction.raisesCounters) await connection.query(`NOTIFY ${CHANNEL}`);
     } catch (error) {
@@ -276,6 +279,13 @@ export class PostgresDatabase implements Database {
       get: async (statement, ...parameters) =>
         (await query(statement, parameters)).rows[0] as Row | undefined,
       run: async (statement, ...parameters) => (await query(statement, parameters)).rowCount ?? 0,
+      lock: async (...locks) => {
+        await connection.query(advisoryLocks("pg_advisory_xact_lock", locks));
+      },
+      now: async () => {
+        const { rows } = await connection.query(CLOCK);
+        return rows[0].now as number;
+      },
       raise: async (...counters) => {
         transaction.raisesCounters = true;
         for (const counter of counters) await query(RAISE_COUNTER, [counter]);
@@ -378,6 +388,12 @@ async function untilGivenUp<T>(
     signal.removeEventListener("abort", onAbort);
     clearTimeout(timer);
   }
+}
+
+/** Takes locks one after another; by their order, so that two that take several do not wait for each other. */
+function advisoryLocks(take: string, locks: readonly bigint[]): string {
+  const inOrder = [...new Set(locks)].sort((a, b) => (a < b ? -1 : 1));
+  return `SELECT ${inOrder.map((lock) => `${take}('${lock}'::bigint)`).join(", ")}`;
 }
 
 /** Tells those whom `close` breaks off. */

@@ -60,7 +60,6 @@ export class SqliteDatabase implements Database {
   /** Of the file; undefined in memory. */
   readonly #path: string | undefined;
   readonly #statements = new Map<string, StatementSync>();
-  readonly lockRows = "";
   readonly #sql: Sql;
   readonly #dataVersion: StatementSync;
   readonly #writes: Write[] = [];
@@ -96,6 +95,8 @@ export class SqliteDatabase implements Database {
         }, statement),
       run: async (statement, ...parameters) =>
         this.#run((s) => Number(s.run(...parameters).changes), statement),
+      lock: async () => {}, // Writes take turns.
+      now: async (own) => own(), // The machine's.
       raise: async (...counters) => {
         for (const counter of counters) this.#run((s) => s.run(counter), RAISE_COUNTER);
       },
