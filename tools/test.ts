@@ -42,6 +42,12 @@ const SCRIPTS: readonly Script[] = [
     fullArgs: [],
   },
   {
+    name: "soak: workers of a rekey job killed while they write",
+    file: "test/soak/rekey-data.ts",
+    args: ["--short"],
+    fullArgs: [],
+  },
+  {
     name: "soak: the short ways against the long way",
     file: "test/soak/short-ways.ts",
     args: [],

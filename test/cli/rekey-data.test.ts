@@ -80,14 +80,13 @@ describe("on SQLite", () => {
     await place.out(["keys", "rotate", "organization_id=org_1"]);
     const args = ["rekey-data", "run", "app.db", ...TABLE, "--page-rows", "10", "--workers", "1"];
     const { child, ended } = place.start([...args, "--rate", "50"]);
-    const moved = (): number =>
-      Number(
-        database.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'coffer_rekey_ranges'").get()!
-          .n,
-      ) === 0
-        ? 0
-        : JSON.parse(database.prepare("SELECT counts FROM coffer_rekey_ranges").get()!.counts as string)
-            .moved;
+    const moved = (): number => {
+      const table = database
+        .prepare("SELECT name FROM sqlite_schema WHERE name = 'coffer_rekey_ranges'")
+        .get();
+      const range = table && database.prepare("SELECT counts FROM coffer_rekey_ranges").get();
+      return range === undefined ? 0 : JSON.parse(range.counts as string).moved;
+    };
     while (moved() === 0) await sleep(20);
     child.kill("SIGINT");
     const { code, err } = await ended;
