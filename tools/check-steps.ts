@@ -12,6 +12,7 @@ import { readDocuments } from "./documents/coverage.ts";
 import { checkBundles } from "./imports/bundle.ts";
 import { checkEngines } from "./imports/engines.ts";
 import { checkSources, formatViolation } from "./imports/rules.ts";
+import { checkClaims } from "./repository/claims.ts";
 import { checkDocstrings } from "./repository/docstrings.ts";
 import { checkLinks } from "./repository/links.ts";
 import { listFiles } from "./repository/list-files.ts";
@@ -79,6 +80,10 @@ export const CHECK_STEPS: readonly Step[] = [
     run: () => readDocuments(ROOT, listFiles(ROOT)).problems,
   },
   { name: "documents: docs/api is what the docstrings say", run: () => checkPages(ROOT, listFiles(ROOT)) },
+  {
+    name: "security: every claim names tests that run",
+    run: () => checkClaims(ROOT, listFiles(ROOT)),
+  },
   { name: "documents: links resolve", run: () => checkLinks(ROOT, listFiles(ROOT)) },
   { name: "files: no registry hosts, no absolute paths", run: () => checkTexts(ROOT, listFiles(ROOT)) },
   { name: "files: the lock file names no download address", run: () => checkLockFile(ROOT) },

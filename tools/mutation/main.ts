@@ -1,5 +1,5 @@
 /**
- * `npm run mutation -- [PATH ...] [--hours H] [--again] [--verbose]`: mutants of the sources that decide, one at a time.
+ * `npm run mutation -- [PATH ...] [--hours H] [--again] [--slow MS] [--verbose]`: mutants of the sources that decide, one at a time.
  * `--named`: those of named.ts; `--sample N [--seed S]`: some of all, by chance; `--table`: the table of docs/evidence.md out of the kept results.
  *
  * Owns the order: which tests enter which block is measured first, then each mutant is run against those. What is done
@@ -26,6 +26,8 @@ const PATIENCE_MS = 10_000;
 const PATIENCE_FACTOR = 4;
 /** For all tests that are named with a mutant. */
 const NAMED_MS_MAX = 3 * MS_PER_MINUTE;
+/** Test files that take longer are not asked: each survivor would wait for all of them. Ours; --slow sets another. */
+const SLOW_MS_DEFAULT = 5_000;
 const MEASURE_MS_MAX = 30 * MS_PER_MINUTE;
 const HOURS_DEFAULT = 8;
 const SEED_DEFAULT = 1;
@@ -53,6 +55,7 @@ const { values, positionals } = parseArgs({
     again: { type: "boolean", default: false },
     sample: { type: "string" },
     seed: { type: "string" },
+    slow: { type: "string" },
     named: { type: "boolean", default: false },
     table: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
@@ -109,9 +112,10 @@ async function measure(target: Target, sources: readonly Source[]): Promise<Test
     for (const path of answer.failed)
       console.log(`left out, it fails without a mutant: ${relative(ROOT, path)}`);
     const lines = readFileSync(hitsPath, "utf8").trim().split("\n");
+    const slow = Number(values.slow ?? SLOW_MS_DEFAULT);
     return lines
       .map((line) => JSON.parse(line) as { test: string; hits: string[] })
-      .filter(({ test }) => !answer.failed.includes(test))
+      .filter(({ test }) => !answer.failed.includes(test) && (answer.durations[test] ?? 0) <= slow)
       .map(({ test, hits }) => ({
         path: test,
         milliseconds: answer.durations[test] ?? 0,
