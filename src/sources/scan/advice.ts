@@ -46,7 +46,7 @@ export function adviceFor(column: ColumnReport): string[] {
   const older = olderVersions(keks);
   if (older > 0)
     advice.push(
-      `${older} references to older versions of KEKs: rewrap them, then the old versions can be shredded`,
+      `${older} references to older versions of KEKs: rewrap them (coffer rekey-data run), then the old versions can be shredded`,
     );
   if ((layouts.iv32 ?? 0) > 0) {
     advice.push(

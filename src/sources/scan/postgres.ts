@@ -33,7 +33,7 @@ const TABLES = `
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_type b ON b.oid = t.typbasetype
   WHERE c.relkind IN ('r', 'm') AND NOT c.relispartition IS NULL
-    AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+    AND n.nspname NOT IN ('information_schema', 'coffer_rekey') AND n.nspname NOT LIKE 'pg\\_%'
     AND (t.typcategory = 'S' OR t.typname IN ('json', 'jsonb', 'bytea', '_text', '_varchar')
       OR b.typcategory = 'S' OR b.typname IN ('json', 'jsonb', 'bytea'))
   GROUP BY c.oid, n.nspname, c.relname, c.reltuples, c.relkind

@@ -41,7 +41,7 @@ export async function sqliteScanSource(path: string): Promise<ScanSource & Dispo
     async *places() {
       const tables = database
         .prepare(
-          "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+          "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'coffer\\_rekey\\_%' ESCAPE '\\' ORDER BY name",
         )
         .all() as { name: string; wr: number }[];
       for (const { name, wr } of tables) yield tablePlace(database, name, wr === 0);
