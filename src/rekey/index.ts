@@ -50,3 +50,4 @@ export {
   rewrap,
   rewrapMany,
 } from "./rekey.ts";
+export { STALE_VERSIONS_MAX, type StaleOptions, type StaleWhere, staleWhere } from "./stale-where.ts";
