@@ -10,7 +10,7 @@
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT } from "../root.ts";
 import { countBlocks, isSound, type Mutant, mutate, type ParsedFile, parseMutants } from "./mutants.ts";
@@ -94,6 +94,8 @@ function sourceAt(path: string): Source {
   return { path, code, parsed: parseMutants(path, code) };
 }
 
+const testNameOf = (source: string): string => basename(source).replace(/\.ts$/, ".test.ts");
+
 /** Which blocks of these sources each test file enters, and how long it takes. */
 async function measure(target: Target, sources: readonly Source[]): Promise<TestFile[]> {
   const directory = mkdtempSync(join(tmpdir(), "coffer-mutation-"));
@@ -113,9 +115,12 @@ async function measure(target: Target, sources: readonly Source[]): Promise<Test
       console.log(`left out, it fails without a mutant: ${relative(ROOT, path)}`);
     const lines = readFileSync(hitsPath, "utf8").trim().split("\n");
     const slow = Number(values.slow ?? SLOW_MS_DEFAULT);
+    // The test of a file of the same name is asked however long it takes.
+    const own = new Set(sources.map(({ path }) => testNameOf(path)));
     return lines
       .map((line) => JSON.parse(line) as { test: string; hits: string[] })
-      .filter(({ test }) => !answer.failed.includes(test) && (answer.durations[test] ?? 0) <= slow)
+      .filter(({ test }) => !answer.failed.includes(test))
+      .filter(({ test }) => (answer.durations[test] ?? 0) <= slow || own.has(basename(test)))
       .map(({ test, hits }) => ({
         path: test,
         milliseconds: answer.durations[test] ?? 0,
@@ -135,9 +140,9 @@ async function judge(
   mutant: Mutant,
   tests: readonly TestFile[],
 ): Promise<Outcome> {
-  const room = source.path.split("/").at(-1)!.replace(".ts", ".test.ts");
+  const own = testNameOf(source.path);
   const rank = (test: TestFile): number =>
-    (test.milliseconds + 300) / (1 + test.kills + (test.path.endsWith(`/${room}`) ? 20 : 0));
+    (test.milliseconds + 300) / (1 + test.kills + (basename(test.path) === own ? 20 : 0));
   const reaching = tests
     .filter(({ hits }) => hits.has(`${source.path} ${mutant.block}`))
     .sort((a, b) => rank(a) - rank(b));
