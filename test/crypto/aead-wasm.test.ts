@@ -10,7 +10,8 @@ import { type RuntimeName, runtime, type WebAssemblyApi } from "../../src/base/r
 import { AeadProviders } from "../../src/crypto/aead/choose.ts";
 import { NOBLE_ROW } from "../../src/crypto/aead/noble.ts";
 import type { Available } from "../../src/crypto/aead/row.ts";
-import { PIECE_BYTES, WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
+import { compileEngine } from "../../src/crypto/aead/wasm/compile.ts";
+import { PIECE_BYTES, type WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
 import * as layout from "../../src/crypto/aead/wasm/layout.ts";
 import { type WasmProvider, wasmModuleRow, wasmProvider } from "../../src/crypto/aead/wasm.ts";
 import { WEBCRYPTO_ROW } from "../../src/crypto/aead/webcrypto.ts";
@@ -28,7 +29,7 @@ const wasm = runtime.wasm!;
 /** An engine without relaxed SIMD: what is validated first is the relaxed module. */
 function plainEngine(): WasmEngine {
   let asked = 0;
-  return WasmEngine.create({ ...api(), validate: (bytes) => asked++ > 0 && wasm.validate(bytes) })!;
+  return compileEngine({ ...api(), validate: (bytes) => asked++ > 0 && wasm.validate(bytes) })!;
 }
 
 /** The runtime's WebAssembly as a plain object, to be changed. */
@@ -37,7 +38,7 @@ function api(): WebAssemblyApi {
 }
 
 const ENGINES = [
-  ["relaxed SIMD", () => WasmEngine.create(wasm)!],
+  ["relaxed SIMD", () => compileEngine(wasm)!],
   ["SIMD", plainEngine],
 ] as const;
 
@@ -282,7 +283,7 @@ describe("starting", () => {
     ["an engine that opens wrongly", { ...api(), Instance: lyingInstance({ open: () => 1 }) }],
   ])("falls back with %s", async (_, described) => {
     const without = { crypto: undefined, webcrypto: undefined, wasm: described };
-    expect(WasmEngine.create(described)).toBeUndefined();
+    expect(compileEngine(described)).toBeUndefined();
     const providers = providersOf(without);
     expect(providers.sync(undefined, 16).name).toBe("noble");
     expect((await providers.async()).name).toBe("noble");

@@ -6,6 +6,7 @@ import { runtime } from "../../src/base/runtime.ts";
 import { hash, selectHash } from "../../src/crypto/primitives/hash.ts";
 import { nobleHash } from "../../src/crypto/primitives/hash-noble.ts";
 import type { HashName } from "../../src/crypto/primitives/hash-port.ts";
+import { hmacSha256 } from "../../src/crypto/primitives/hmac-sha256.ts";
 import { hex, toHexText, utf8Bytes } from "../support/bytes.ts";
 import { HASH_PROVIDERS } from "../support/providers.ts";
 import { describeVectors, reportChecked } from "../support/vectors.ts";
@@ -102,4 +103,11 @@ describe.each(["sha256", "sha512"] as const)("%s", (name) => {
       );
     });
   });
+});
+
+test("HMAC-SHA-256 is the same by node:crypto and by @noble/hashes", () => {
+  const [key, bytes] = [Uint8Array.from({ length: 70 }, (_, i) => i), new Uint8Array(200).fill(7)];
+  const expected = hash.hmac("sha256", key, bytes);
+  expect(hmacSha256(key, bytes)).toEqual(new Uint8Array(expected));
+  expect(hmacSha256(key, bytes, { crypto: undefined })).toEqual(new Uint8Array(expected));
 });

@@ -10,7 +10,8 @@
 import { createCipheriv } from "node:crypto";
 import { parseArgs } from "node:util";
 import { runtime } from "../../src/base/runtime.ts";
-import { WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
+import { compileEngine } from "../../src/crypto/aead/wasm/compile.ts";
+import type { WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
 import { wasmProvider } from "../../src/crypto/aead/wasm.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { seededStream } from "../support/bytes.ts";
@@ -25,7 +26,7 @@ const { values } = parseArgs({
 const total = Number(values.messages ?? (values.short ? 30_000 : 10_000_000));
 const seed = Number(values.seed);
 const next = seededStream(seed);
-const engines = [WasmEngine.create(runtime.wasm), plainEngine()];
+const engines = [compileEngine(runtime.wasm), plainEngine()];
 const providers = engines.map((engine) => {
   if (engine === undefined) throw new Error("this runtime has no WebAssembly SIMD");
   return wasmProvider(engine);
@@ -81,7 +82,7 @@ function plainEngine(): WasmEngine | undefined {
   const wasm = runtime.wasm!;
   let asked = 0;
   const validate = (module: Uint8Array<ArrayBuffer>): boolean => asked++ > 0 && wasm.validate(module);
-  return WasmEngine.create({ Module: wasm.Module, Instance: wasm.Instance, validate });
+  return compileEngine({ Module: wasm.Module, Instance: wasm.Instance, validate });
 }
 
 function fail(n: number, what: string): never {

@@ -12,7 +12,7 @@ import { AeadProviders } from "../../src/crypto/aead/choose.ts";
 import { NOBLE_ROW, nobleProvider } from "../../src/crypto/aead/noble.ts";
 import { NODE_ROW, nodeProvider } from "../../src/crypto/aead/node.ts";
 import type { Available, ProviderRow } from "../../src/crypto/aead/row.ts";
-import { WasmEngine } from "../../src/crypto/aead/wasm/engine.ts";
+import { compileEngine } from "../../src/crypto/aead/wasm/compile.ts";
 import { WASM_ROW, type WasmProvider, wasmProvider } from "../../src/crypto/aead/wasm.ts";
 import { WEBCRYPTO_ROW, webCryptoProvider } from "../../src/crypto/aead/webcrypto.ts";
 import { HERE } from "../../src/crypto/ciphers/of-call.ts";
@@ -28,7 +28,7 @@ const subtle = runtime.webcrypto!.subtle;
 
 export const NODE: SyncAeadProvider = nodeProvider(nodeCrypto);
 export const WEBCRYPTO: AeadProvider = webCryptoProvider(subtle);
-export const WASM: WasmProvider = wasmProvider(WasmEngine.create(runtime.wasm)!);
+export const WASM: WasmProvider = wasmProvider(compileEngine(runtime.wasm)!);
 export const NOBLE: SyncAeadProvider = nobleProvider;
 
 export const AEAD_PROVIDERS: readonly AeadProvider[] = [NODE, WEBCRYPTO, WASM, NOBLE];

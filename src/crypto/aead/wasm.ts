@@ -13,6 +13,7 @@ import type { RuntimeName, WebAssemblyApi } from "../../base/runtime.ts";
 import { decryptFailed, invalidType, VaultError } from "../../errors.ts";
 import { checkKey, checkOpen, checkSealNonce, type SyncAeadKey, type SyncAeadProvider } from "./aead.ts";
 import type { ProviderRow } from "./row.ts";
+import { compileEngine } from "./wasm/compile.ts";
 import { type HeldKey, WasmEngine } from "./wasm/engine.ts";
 
 /**
@@ -100,7 +101,7 @@ export function wasmProvider(engine: WasmEngine): WasmProvider {
 export const WASM_ROW: ProviderRow = {
   name: "wasm",
   start: ({ wasm }) => {
-    const engine = WasmEngine.create(wasm);
+    const engine = compileEngine(wasm);
     return engine === undefined ? undefined : wasmProvider(engine);
   },
   smallBytesMax: CROSSOVER_BYTES,

@@ -1,5 +1,5 @@
 /**
- * The AES-GCM module of WebAssembly, running: compiled once, when first asked for, or given compiled.
+ * The AES-GCM module of WebAssembly, running: compiled here (compile.ts), or given compiled.
  *
  * Owns the instance, its linear memory and the slots in which expanded keys lie there. Keys are wiped from the
  * memory when they are let go of, and opened messages as soon as they were copied out. Must not know providers
@@ -7,14 +7,11 @@
  *
  * @module
  */
-import { decodeBase64 } from "../../../base/base64.ts";
 import { type Bytes, equalBytes, fromHex } from "../../../base/bytes.ts";
 import type { WebAssemblyApi } from "../../../base/runtime.ts";
 import { KEY_BYTES, TAG_BYTES } from "../../limits.ts";
 import { SecretBytes } from "../../primitives/secret-bytes.ts";
 import * as layout from "./layout.ts";
-import { MODULE_BASE64 } from "./module.ts";
-import { withRelaxedSwizzle } from "./relaxed.ts";
 
 /** The functions of the module (tools/wasm/aes-gcm.ts). Addresses and lengths are not checked there. */
 interface Exports {
@@ -140,29 +137,6 @@ export class WasmEngine {
   }
 
   /**
-   * Compiles the module and tests it.
-   *
-   * @param wasm - the runtime's `WebAssembly`
-   * @returns undefined where it is absent, forbidden (content security policy, edge runtimes), has no SIMD, or
-   *   computes wrongly
-   */
-  static create(wasm: WebAssemblyApi | undefined): WasmEngine | undefined {
-    if (wasm === undefined) return undefined;
-    const plain = decodeBase64(MODULE_BASE64) as Bytes;
-    for (const isRelaxed of [true, false]) {
-      try {
-        const bytes = isRelaxed ? withRelaxedSwizzle(plain) : plain;
-        if (!wasm.validate(bytes)) continue;
-        const engine = WasmEngine.#start(wasm, new wasm.Module(bytes), isRelaxed);
-        if (engine !== undefined) return engine;
-      } catch {
-        // Compiling at run time is forbidden, or something in the way it was tested failed: as good as absent.
-      }
-    }
-    return undefined;
-  }
-
-  /**
    * Starts a module that was compiled ahead of time, and tests it. It is the one without relaxed SIMD.
    *
    * @param module - a `WebAssembly.Module`
@@ -170,14 +144,22 @@ export class WasmEngine {
    */
   static fromModule(wasm: WebAssemblyApi, module: object): WasmEngine | undefined {
     try {
-      return WasmEngine.#start(wasm, module, false);
+      return WasmEngine.start(wasm, module, false);
     } catch {
       // It wants imports, or what was called like a function of ours failed.
       return undefined;
     }
   }
 
-  static #start(wasm: WebAssemblyApi, module: object, isRelaxed: boolean): WasmEngine | undefined {
+  /**
+   * Starts a compiled module, and tests it.
+   *
+   * @param module - a `WebAssembly.Module`
+   * @param isRelaxed - whether it uses relaxed SIMD
+   * @returns undefined if it is not this version's, or computes wrongly
+   * @throws what a module throws that cannot be started
+   */
+  static start(wasm: WebAssemblyApi, module: object, isRelaxed: boolean): WasmEngine | undefined {
     const exports = new wasm.Instance(module as never).exports as Exports;
     if (FUNCTIONS.some((name) => typeof exports[name] !== "function")) return undefined;
     // Addresses are not checked in the module: all must lie inside its memory.
