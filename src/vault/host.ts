@@ -11,23 +11,37 @@ import { isUint8Array } from "../base/bytes.ts";
 import { untilAborted } from "../base/concurrency.ts";
 import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
+import type { SecretBytes } from "../crypto/primitives/secret-bytes.ts";
 import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { Access } from "./access/access.ts";
 import { type ApiKeyInfo, ApiKeys } from "./access/api-keys.ts";
 import { Callers } from "./access/callers.ts";
 import { clearExpiredAnswers, IdempotentWrites } from "./access/idempotency.ts";
+import { type Authority, openAuthority } from "./authority/authority.ts";
+import { beginAuthority } from "./authority/begin.ts";
+import { recordOf } from "./authority/record.ts";
+import { disposeVaultKeys } from "./authority/vault-keys.ts";
 import { type EventActor, EventLog, type EventMode } from "./events/events.ts";
 import { Webhooks } from "./events/webhooks.ts";
 import { newId } from "./ids.ts";
-import { EmbeddedKeyService } from "./keks/key-service.ts";
+import { EmbeddedKeyService, type IsStoredKey } from "./keks/key-service.ts";
 import { Keyring } from "./keks/keyring.ts";
 import { destroyDueKeks, KekLifecycle } from "./keks/lifecycle.ts";
+import { storedKeysWithOldLabel } from "./kv/old-label.ts";
 import { EmbeddedKvStore } from "./kv/store.ts";
 import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
 import { findRootKey, type RootKeyRequest } from "./root/root-key.ts";
-import { RootKeys } from "./root/root-keys.ts";
-import type { Database, WaitOptions } from "./storage/database.ts";
+import { ROOT_FORM_NAMES, RootKeys } from "./root/root-keys.ts";
+import {
+  checksAmong,
+  type FindRoots,
+  ROOT_CHECK,
+  ROOT_CHECK_NEXT,
+  type RootChecks,
+  Roots,
+} from "./root/roots.ts";
+import type { Database, SqlValue, WaitOptions } from "./storage/database.ts";
 
 /** An environment: a tenant of a host. */
 export interface EnvironmentInfo {
@@ -84,19 +98,27 @@ export class VaultHost {
   /** Runs writes once per idempotency key, and makes the option by which services are told one. */
   readonly writes: IdempotentWrites;
   readonly #database: Database;
-  readonly #rootKeys: RootKeys;
+  readonly #authority: Authority;
   readonly #now: () => number;
+  readonly #isStored: IsStoredKey;
   readonly #keyrings = new Map<string, Keyring>();
 
-  constructor(database: Database, rootKeys: RootKeys, vaultId: string, now: () => number) {
+  constructor(
+    database: Database,
+    authority: Authority,
+    vaultId: string,
+    isStored: IsStoredKey,
+    now: () => number,
+  ) {
     this.#database = database;
-    this.#rootKeys = rootKeys;
+    this.#authority = authority;
+    this.#isStored = isStored;
     this.#now = now;
     this.vaultId = vaultId;
-    this.apiKeys = new ApiKeys(database, now);
-    this.events = new EventLog(database, now);
-    this.writes = new IdempotentWrites(database, rootKeys, now);
-    this.webhooks = new Webhooks(database, rootKeys, this.writes, now);
+    this.apiKeys = new ApiKeys(database, authority, now);
+    this.events = new EventLog(database, now, () => authority.generation);
+    this.writes = new IdempotentWrites(database, authority.serviceKeys, now);
+    this.webhooks = new Webhooks(database, authority, this.writes, now);
   }
 
   /** The services of an environment on behalf of `principal`. */
@@ -115,9 +137,9 @@ export class VaultHost {
     const keyring = this.#keyring(environmentId);
     return {
       environmentId,
-      keys: new EmbeddedKeyService(this.vaultId, keyring, this.#database, access),
-      kv: new EmbeddedKvStore(this.#database, keyring, access, this.writes, this.#now),
-      keks: new KekLifecycle(this.#database, this.#rootKeys, access, this.writes, this.#now),
+      keys: new EmbeddedKeyService(this.vaultId, keyring, this.#database, access, this.#isStored),
+      kv: new EmbeddedKvStore(this.#database, keyring, this.#authority, access, this.writes, this.#now),
+      keks: new KekLifecycle(this.#database, this.#authority, access, this.writes, this.#now),
     };
   }
 
@@ -127,7 +149,7 @@ export class VaultHost {
    * @param events - which events the sessions record
    */
   callers(events: EventMode): Callers<Caller> {
-    return new Callers(this.#database, (apiKey) => {
+    return new Callers(this.#database, this.#authority, (apiKey) => {
       const { id, name, environmentId, constraints } = apiKey;
       const session = this.session(environmentId, {
         actor: { id, name, source: "api" },
@@ -138,15 +160,31 @@ export class VaultHost {
     });
   }
 
+  /** Whether the vault's rows are authenticated (docs/spec/authority.md). */
+  get isAuthenticated(): boolean {
+    return this.#authority.isAuthenticated;
+  }
+
   /** All environments by name. */
   listEnvironments(): Promise<EnvironmentInfo[]> {
+    return this.#environments("name = name");
+  }
+
+  #environments(which: string, ...parameters: readonly SqlValue[]): Promise<EnvironmentInfo[]> {
     return this.#database.read(async (sql) => {
-      const rows = await sql.all("SELECT id, name, created_at FROM environments ORDER BY name");
-      return rows.map((row) => ({
-        id: row.id as string,
-        name: row.name as string,
-        createdAt: new Date(row.created_at as number).toISOString(),
-      }));
+      const known = await this.#authority.look(sql);
+      const rows = await sql.all(
+        `SELECT id, name, created_at, generation, mac FROM environments WHERE ${which} ORDER BY name`,
+        ...parameters,
+      );
+      return rows.map((row) => {
+        known.check(recordOf("environments", row), row.mac);
+        return {
+          id: row.id as string,
+          name: row.name as string,
+          createdAt: new Date(row.created_at as number).toISOString(),
+        };
+      });
     });
   }
 
@@ -159,17 +197,27 @@ export class VaultHost {
   async environment(name: string): Promise<EnvironmentInfo> {
     checkEnvironmentName(name);
     const find = async (): Promise<EnvironmentInfo | undefined> =>
-      (await this.listEnvironments()).find((environment) => environment.name === name);
+      (await this.#environments("name = ?", name))[0];
     const found = await find();
     if (found !== undefined) return found;
-    await this.#database.write((sql) =>
-      sql.run(
+    await this.#database.write(async (sql) => {
+      const id = newId(ENVIRONMENT_ID_PREFIX);
+      const row = { id, name, created_at: this.#now() };
+      const inserted = await sql.run(
         "INSERT INTO environments (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
-        newId(ENVIRONMENT_ID_PREFIX),
+        id,
         name,
-        this.#now(),
-      ),
-    );
+        row.created_at,
+      );
+      if (inserted === 0) return; // Another process was faster.
+      const generation = await (await this.#authority.change(sql)).append("environment", id);
+      await sql.run(
+        "UPDATE environments SET generation = ?, mac = ? WHERE id = ?",
+        generation,
+        this.#authority.seal(recordOf("environments", { ...row, generation })),
+        id,
+      );
+    });
     return (await find())!;
   }
 
@@ -192,7 +240,7 @@ export class VaultHost {
    * @throws VaultError the storage's codes
    */
   async destroyDue(): Promise<void> {
-    await destroyDueKeks(this.#database, this.#now);
+    await destroyDueKeks(this.#database, this.#authority, this.#now);
     await clearExpiredAnswers(this.#database, this.#now());
   }
 
@@ -208,14 +256,14 @@ export class VaultHost {
     } finally {
       await this.#database.close();
       for (const keyring of this.#keyrings.values()) keyring.dispose();
-      this.#rootKeys.dispose();
+      this.#authority.dispose();
     }
   }
 
   #keyring(environmentId: string): Keyring {
     let keyring = this.#keyrings.get(environmentId);
     if (keyring === undefined) {
-      keyring = new Keyring(this.#database, this.#rootKeys, environmentId, this.#now);
+      keyring = new Keyring(this.#database, this.#authority, environmentId, this.#now);
       this.#keyrings.set(environmentId, keyring);
     }
     return keyring;
@@ -231,19 +279,37 @@ export class VaultHost {
 export async function openHost(database: Database, options: HostOptions): Promise<VaultHost> {
   try {
     readyRandom();
-    const { rootKeys, vaultId } = await unlock(database, options);
-    await destroyDueKeks(database, options.now);
-    await clearExpiredAnswers(database, options.now());
-    return new VaultHost(database, rootKeys, uuidToText(vaultId), options.now);
+    const { roots, vaultId } = await unlock(database, options);
+    let authority: Authority;
+    try {
+      authority = await openAuthority(database, roots, vaultId, options.now);
+    } catch (error) {
+      roots.dispose();
+      throw error;
+    }
+    try {
+      if (!authority.isAuthenticated) options.onNotice(NOT_AUTHENTICATED_NOTICE);
+      await destroyDueKeks(database, authority, options.now);
+      await clearExpiredAnswers(database, options.now());
+      const isStored = await storedKeysWithOldLabel(database);
+      return new VaultHost(database, authority, uuidToText(vaultId), isStored, options.now);
+    } catch (error) {
+      authority.dispose();
+      throw error;
+    }
   } catch (error) {
     await database.close();
     throw error;
   }
 }
 
+/** Told when a vault is opened that an older coffer made. */
+export const NOT_AUTHENTICATED_NOTICE =
+  "this vault is not authenticated: who writes its database can change who may do what. Run coffer migrate --authenticate";
+
 interface Identity {
   readonly vaultId: Uint8Array;
-  readonly check: Uint8Array;
+  readonly checks: RootChecks;
 }
 
 const MADE_NOTICE = "there was no vault: made a new, empty one under the root key given";
@@ -252,7 +318,7 @@ const MADE_NOTICE = "there was no vault: made a new, empty one under the root ke
 async function unlock(
   database: Database,
   options: HostOptions,
-): Promise<{ rootKeys: RootKeys; vaultId: Uint8Array }> {
+): Promise<{ roots: Roots; vaultId: Uint8Array }> {
   const stored = await readIdentity(database);
   if (stored === undefined && !options.create) {
     throw new VaultError("ERR_VAULT_NOT_FOUND", "there is no vault in this database yet");
@@ -262,48 +328,63 @@ async function unlock(
     for (const notice of root.notices) options.onNotice(notice);
     // Where the root key was there before, a vault may have been expected to be there as well.
     if (stored === undefined && root.source !== "created") options.onNotice(MADE_NOTICE);
-    const identity = stored ?? (await createIdentity(database, root.key));
-    const rootKeys = new RootKeys(root.key, identity.vaultId);
-    if (rootKeys.isRightRoot(identity.check)) return { rootKeys, vaultId: identity.vaultId };
-    rootKeys.dispose();
-    throw new VaultError(
-      "ERR_ROOT_KEY_WRONG",
-      `the root key (from: ${root.source}) is not the one of this vault`,
-    );
+    const { vaultId, checks } = stored ?? (await createIdentity(database, root.key, options.now()));
+    let isFirst = true;
+    const find: FindRoots = () => {
+      if (!isFirst) return [];
+      isFirst = false;
+      return rootsOf(root.key, vaultId);
+    };
+    try {
+      return { roots: new Roots(checks, find), vaultId };
+    } catch (error) {
+      if (!isVaultError(error, "ERR_ROOT_KEY_WRONG")) throw error;
+      throw new VaultError(
+        "ERR_ROOT_KEY_WRONG",
+        `the root key (from: ${root.source}) is not the one of this vault`,
+      );
+    }
   } finally {
     root.key.dispose();
   }
 }
 
-async function createIdentity(
-  database: Database,
-  root: ConstructorParameters<typeof RootKeys>[0],
-): Promise<Identity> {
+/** A root key in all forms that a vault may have. */
+function rootsOf(root: SecretBytes, vaultId: Uint8Array): readonly RootKeys[] {
+  return ROOT_FORM_NAMES.map((form) => new RootKeys(root, vaultId, form));
+}
+
+async function createIdentity(database: Database, root: SecretBytes, now: number): Promise<Identity> {
   const vaultId = uuidV4();
-  const rootKeys = new RootKeys(root, vaultId);
-  const check = rootKeys.createCheck();
-  rootKeys.dispose();
-  await database.write(async (sql) => {
-    // Another process may be making the same vault: the first one decides, and the others read its answer.
-    const statement = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
-    const isFirst = (await sql.run(statement, "vault_id", vaultId)) === 1;
-    if (isFirst) await sql.run(statement, "root_check", check);
-  });
+  const rootKeys = new RootKeys(root, vaultId, "authenticated");
+  try {
+    await database.write(async (sql) => {
+      // Another process may be making the same vault: the first one decides, and the others read its answer.
+      const statement = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
+      const isFirst = (await sql.run(statement, "vault_id", vaultId)) === 1;
+      if (!isFirst) return;
+      await sql.run(statement, ROOT_CHECK, rootKeys.createCheck());
+      disposeVaultKeys(await beginAuthority(sql, rootKeys, now));
+    });
+  } finally {
+    rootKeys.dispose();
+  }
   return (await readIdentity(database))!;
 }
 
 async function readIdentity(database: Database): Promise<Identity | undefined> {
   const { rows, kek } = await database.read(async (sql) => ({
-    rows: await sql.all("SELECT name, value FROM meta"),
+    rows: await sql.all(
+      `SELECT name, value FROM meta WHERE name IN ('vault_id', '${ROOT_CHECK}', '${ROOT_CHECK_NEXT}')`,
+    ),
     kek: await sql.get("SELECT id FROM keks LIMIT 1"),
   }));
-  const value = (name: string) => rows.find((row) => row.name === name)?.value;
-  const vaultId = value("vault_id");
-  const check = value("root_check");
+  const vaultId = rows.find((row) => row.name === "vault_id")?.value;
+  const checks = checksAmong(rows);
   // A vault that is only about to be made has no KEKs.
-  if (vaultId === undefined && check === undefined && kek === undefined) return undefined;
-  if (!(isUint8Array(vaultId) && vaultId.length === UUID_BYTES && isUint8Array(check))) {
+  if (rows.length === 0 && kek === undefined) return undefined;
+  if (!(isUint8Array(vaultId) && vaultId.length === UUID_BYTES && checks !== undefined)) {
     throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged in its file");
   }
-  return { vaultId, check };
+  return { vaultId, checks };
 }

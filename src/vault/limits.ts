@@ -116,3 +116,6 @@ export const DELIVERY_CLAIM_MS = 60_000;
 
 /** Dead deliveries that are listed at once. Ours. */
 export const DELIVERIES_PAGE_MAX = 100;
+
+/** Entries that the log of changes of authority has at most before it is compacted into its snapshot. Ours. */
+export const AUTHORITY_LOG_MAX = 1_000;

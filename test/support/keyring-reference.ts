@@ -133,9 +133,10 @@ export function kekAssociatedData(
   vaultId: Uint8Array,
   environmentId: string,
   kek: Omit<ReferenceKek, "key">,
+  label = "coffer/v1/kek-wrap",
 ): Uint8Array {
   return joined(
-    Buffer.from("coffer/v1/kek-wrap"),
+    Buffer.from(label),
     field(vaultId),
     field(environmentId),
     field(kek.id),
@@ -164,10 +165,11 @@ export function wrapAssociatedData(
   environmentId: string,
   keks: readonly Omit<ReferenceKek, "key">[],
   dataKeyId: Uint8Array,
+  label = "coffer/v1/data-key",
 ): Uint8Array {
   const references = joined(...keks.flatMap((kek) => [uuidBytes(kek.id), u32Bytes(kek.version)]));
   return joined(
-    Buffer.from("coffer/v1/data-key"),
+    Buffer.from(label),
     field(canonicalForm(keks)),
     field(environmentId),
     field(references),

@@ -2,14 +2,12 @@
 import { expect, test, vi } from "vitest";
 
 import { canonicalContext } from "../../src/crypto/keys/key-context.ts";
-import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { KcXaesKey } from "../../src/crypto/primitives/xaes.ts";
 import { Keyring } from "../../src/vault/keks/keyring.ts";
-import { RootKeys } from "../../src/vault/root/root-keys.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
-import { fromBase64 } from "../support/bytes.ts";
+import { openTestAuthority } from "../support/authority.ts";
 import { rejectionOf } from "../support/errors.ts";
-import { freshPath, openTestVault, ROOT_KEY, tamper } from "../support/vaults.ts";
+import { freshPath, openTestVault, tamper } from "../support/vaults.ts";
 
 const CONTEXT = { organization_id: "org_1" };
 
@@ -20,8 +18,7 @@ test("[KEY-48] a look that fails leaves no wrapping key behind", async () => {
   const { environmentId } = vault;
   await vault.close();
   const database = await openSqlite(path, { create: false, lockWaitMs: 1_000 });
-  const row = await database.read((sql) => sql.get("SELECT value FROM meta WHERE name = 'vault_id'"));
-  const rootKeys = new RootKeys(new SecretBytes(fromBase64(ROOT_KEY)), row!.value as Uint8Array);
+  const authority = await openTestAuthority(database);
   const read = database.read.bind(database);
   vi.spyOn(database, "read").mockImplementation(async (work, options) => {
     const loaded = await read(work, options);
@@ -30,7 +27,7 @@ test("[KEY-48] a look that fails leaves no wrapping key behind", async () => {
     return loaded;
   });
   const dispose = vi.spyOn(KcXaesKey.prototype, "dispose");
-  const keyring = new Keyring(database, rootKeys, environmentId, Date.now);
+  const keyring = new Keyring(database, authority, environmentId, Date.now);
   const events = { append: async () => {}, note: () => {} };
   const error = await rejectionOf(() => keyring.createDataKey(canonicalContext(CONTEXT), events));
   expect(error.code).toBe("ERR_STORAGE_CORRUPT");

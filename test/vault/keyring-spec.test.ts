@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
-import { RootKeys } from "../../src/vault/root/root-keys.ts";
+import { ServiceKeys } from "../../src/vault/root/service-keys.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { base64, fromBase64, toHexText, utf8Bytes } from "../support/bytes.ts";
-import { errorOf } from "../support/errors.ts";
+import { errorOf, rejectionOf } from "../support/errors.ts";
 import {
   canonicalForm,
   detached,
@@ -116,22 +116,23 @@ describe("the worked example", () => {
 });
 
 test("[KEY-12] the keys of webhooks' secrets and of fingerprints are derived as the page says", () => {
-  const rootKeys = new RootKeys(new SecretBytes(Uint8Array.from(ROOT)), VAULT_ID);
+  const root = new SecretBytes(Uint8Array.from(ROOT));
+  const keys = new ServiceKeys({ webhookSecret: root, fingerprint: root }, VAULT_ID);
   const owner = utf8Bytes("webhook_1");
-  const sealed = rootKeys.sealSecret(utf8Bytes("whsec_1"), owner);
+  const sealed = keys.sealSecret(utf8Bytes("whsec_1"), owner);
   const key = hkdf(ROOT, VAULT_ID, "coffer/v1/webhook-secret");
   expect(kcXaesOpened(key, sealed.subarray(0, 24), sealed.subarray(24), owner)).toEqual(utf8Bytes("whsec_1"));
-  expect(rootKeys.openSecret(sealed, owner)).toEqual(utf8Bytes("whsec_1"));
-  expect(errorOf(() => rootKeys.openSecret(sealed, utf8Bytes("webhook_2"))).code).toBe("ERR_STORAGE_CORRUPT");
+  expect(keys.openSecret(sealed, owner)).toEqual(utf8Bytes("whsec_1"));
+  expect(errorOf(() => keys.openSecret(sealed, utf8Bytes("webhook_2"))).code).toBe("ERR_STORAGE_CORRUPT");
   const hmac = createHmac("sha256", hkdf(ROOT, VAULT_ID, "coffer/v1/idempotency"))
     .update("request")
     .digest();
-  expect(rootKeys.fingerprint(utf8Bytes("request"))).toEqual(Uint8Array.from(hmac));
+  expect(keys.fingerprint(utf8Bytes("request"))).toEqual(Uint8Array.from(hmac));
   const keyed = createHmac("sha256", hkdf(ROOT, VAULT_ID, "coffer/v1/idempotency-key"))
     .update("\0\0\0\x05env_1\0\0\0\x05key_1\0\0\0\x02id")
     .digest("hex");
-  expect(rootKeys.idempotencyKey("env_1", "key_1", "id")).toBe(keyed);
-  const answer = rootKeys.sealAnswer(utf8Bytes("{}"), [utf8Bytes("env_1"), utf8Bytes("ab")]);
+  expect(keys.idempotencyKey("env_1", "key_1", "id")).toBe(keyed);
+  const answer = keys.sealAnswer(utf8Bytes("{}"), [utf8Bytes("env_1"), utf8Bytes("ab")]);
   const bytes = Uint8Array.from(Buffer.from(answer, "base64"));
   const answerKey = hkdf(ROOT, VAULT_ID, "coffer/v1/idempotent-answer");
   const bound = utf8Bytes("\0\0\0\x05env_1\0\0\0\x02ab");
@@ -142,9 +143,9 @@ test("[KEY-12] the keys of webhooks' secrets and of fingerprints are derived as 
     ["no base64!", ["env_1", "ab"]],
     ["AAAA", ["env_1", "ab"]],
   ] as const) {
-    expect(errorOf(() => rootKeys.openAnswer(text, owner.map(utf8Bytes))).code).toBe("ERR_STORAGE_CORRUPT");
+    expect(errorOf(() => keys.openAnswer(text, owner.map(utf8Bytes))).code).toBe("ERR_STORAGE_CORRUPT");
   }
-  rootKeys.dispose();
+  keys.dispose();
 });
 
 test("[KEY-29] of WorkOS's key blobs as much is told as can be read", () => {
@@ -230,9 +231,13 @@ describe("a vault built from the page", () => {
     });
   });
 
-  test("[KEY-12] [KEY-25] opens, and gives the data key for its key blob", async () => {
+  test("[KEY-12] [KEY-25] [AUT-14] opens, and gives the data key for its key blob", async () => {
     const vault = await openTestVault({ path, rootKey: ROOT });
     expect(vault.environmentId).toBe(ENVIRONMENT);
+    // The page uses one data key for both; as long as a value has it like this, nobody else gets it.
+    const refused = await rejectionOf(() => vault.createDecrypt({ keys: base64(given("key blob")) }));
+    expect(refused.code).toBe("ERR_DECRYPT_FAILED");
+    expect(await vault.rewrapKv()).toEqual({ checked: 1, rewrapped: 1, skipped: 0 });
     using key = await vault.createDecrypt({ keys: base64(given("key blob")) });
     expect(fromBase64(key.dataKey)).toEqual(DATA_KEY);
     expect(key.id).toBe(uuidText(uuid5(uuidBytes(KEKS[0]!.id), DATA_KEY)));
@@ -249,7 +254,7 @@ describe("a vault built from the page", () => {
 
 describe("what the vault writes", () => {
   /** Everything under one object, taken apart by the page alone. */
-  test("[KEY-12] [KEY-14] [KEY-23] [KEY-24] [KEY-25] [KEY-27] [KEY-30] is what the page says", async () => {
+  test("[KEY-12] [KEY-14] [KEY-23] [KEY-24] [KEY-25] [KEY-27] [KEY-30] [AUT-3] [AUT-4] [AUT-13] is what the page says", async () => {
     const path = freshPath();
     const vault = await openTestVault({ path });
     const keyContext = { b: "2", a: "1", "\u{10000}": "3", "\u{ff61}": "4" };
@@ -266,9 +271,10 @@ describe("what the vault writes", () => {
     const check = meta.get("root_check")!;
     expect(check).toHaveLength(72);
     const checkKey = hkdf(root, vaultId, "coffer/v1/root-check");
-    expect(kcXaesOpened(checkKey, check.subarray(0, 24), check.subarray(24), vaultId)).toHaveLength(0);
+    const checkData = joined(vaultId, Buffer.from("authenticated"));
+    expect(kcXaesOpened(checkKey, check.subarray(0, 24), check.subarray(24), checkData)).toHaveLength(0);
 
-    const kekKey = hkdf(root, vaultId, "coffer/v1/kek-wrap");
+    const wrapKey = hkdf(root, vaultId, "coffer/v2/wrap");
     const keks = new Map<string, ReferenceKek>();
     type KekRow = {
       id: string;
@@ -287,8 +293,8 @@ describe("what the vault writes", () => {
         value: Buffer.from(row.context_value).toString(),
       };
       expect(row.wrapped).toHaveLength(104);
-      const aad = kekAssociatedData(vaultId, vault.environmentId, kek);
-      const key = kcXaesOpened(kekKey, row.wrapped.subarray(0, 24), row.wrapped.subarray(24), aad);
+      const aad = kekAssociatedData(vaultId, vault.environmentId, kek, "coffer/v2/kek-wrap");
+      const key = kcXaesOpened(wrapKey, row.wrapped.subarray(0, 24), row.wrapped.subarray(24), aad);
       expect(key).toHaveLength(32);
       keks.set(`${kek.name} ${kek.version}`, { ...kek, key });
     }
@@ -306,7 +312,7 @@ describe("what the vault writes", () => {
       blob.subarray(52 + 80),
     ];
     expect(Uint8Array.from(blob)).toEqual(keyBlobBytes(dataKeyId, ring, nonce, wrapped));
-    const wrapAad = wrapAssociatedData(vault.environmentId, ring, dataKeyId);
+    const wrapAad = wrapAssociatedData(vault.environmentId, ring, dataKeyId, "coffer/v1/kv-data-key");
     const dataKey = kcXaesOpened(wrappingKey(ring), nonce, wrapped, wrapAad);
     expect(uuid5(uuidBytes(ring[0]!.id), dataKey)).toEqual(Uint8Array.from(dataKeyId));
     expect(version.key_id).toBe(uuidText(dataKeyId));

@@ -117,7 +117,7 @@ describe("[KEY-55] a vault that is missing beside its root key", () => {
     const { DatabaseSync } = await import("node:sqlite");
     const database = new DatabaseSync(path);
     database.exec(
-      "PRAGMA foreign_keys = OFF; DELETE FROM meta; DELETE FROM kek_versions; DELETE FROM context_keks; DELETE FROM contexts; DELETE FROM keks",
+      "PRAGMA foreign_keys = OFF; DELETE FROM meta; DELETE FROM vault_keys; DELETE FROM authority_log; DELETE FROM events; DELETE FROM environments; DELETE FROM kek_versions; DELETE FROM context_keks; DELETE FROM contexts; DELETE FROM keks",
     );
     database.close();
     await makeVault(path);

@@ -78,6 +78,7 @@ export const ROOMS: readonly Room[] = [
       "storage",
       "files",
       "root",
+      "authority",
       "events",
       "access",
       "events/webhooks.ts",

@@ -12,6 +12,8 @@ import { canonicalContext, contextObject, type KeyContext } from "../../crypto/k
 import { hash } from "../../crypto/primitives/hash.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { invalidRange, invalidType, VaultError } from "../../errors.ts";
+import type { Authority } from "../authority/authority.ts";
+import { recordOf } from "../authority/record.ts";
 import { newId } from "../ids.ts";
 import {
   API_KEY_BYTES,
@@ -45,10 +47,12 @@ export interface ApiKeyInfo {
 /** The API keys of one database. */
 export class ApiKeys {
   readonly #database: Database;
+  readonly #authority: Authority;
   readonly #now: () => number;
 
-  constructor(database: Database, now: () => number) {
+  constructor(database: Database, authority: Authority, now: () => number) {
     this.#database = database;
+    this.#authority = authority;
     this.#now = now;
   }
 
@@ -94,19 +98,32 @@ export class ApiKeys {
     const key = `${API_KEY_PREFIX}${secret}${checksum(secret)}`;
     const id = newId(API_KEY_ID_PREFIX);
     const now = this.#now();
-    await this.#database.write((sql) =>
-      sql.run(
-        `INSERT INTO api_keys (id, environment_id, name, digest, permissions, constraints, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    const row = {
+      id,
+      environment_id: environmentId,
+      name,
+      digest: digestOf(key),
+      permissions: JSON.stringify(permissions),
+      constraints: JSON.stringify(constraints),
+      created_at: now,
+      revoked_at: null,
+      generation: 0,
+    };
+    await this.#database.write(async (sql) => {
+      await this.#authority.prepare(sql);
+      await sql.run(
+        `INSERT INTO api_keys (id, environment_id, name, digest, permissions, constraints, created_at, mac)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         id,
         environmentId,
         name,
-        digestOf(key),
-        JSON.stringify(permissions),
-        JSON.stringify(constraints),
+        row.digest,
+        row.permissions,
+        row.constraints,
         now,
-      ),
-    );
+        this.#authority.seal(recordOf("api_keys", row)),
+      );
+    });
     const createdAt = new Date(now).toISOString();
     return { key, info: { id, name, environmentId, permissions, constraints, createdAt, revokedAt: null } };
   }
@@ -114,10 +131,12 @@ export class ApiKeys {
   /** The keys of an environment, or of all, the newest first; revoked ones too. */
   list(environmentId?: string): Promise<ApiKeyInfo[]> {
     return this.#database.read(async (sql) => {
+      const known = await this.#authority.look(sql);
       const rows = await sql.all(
         "SELECT * FROM api_keys WHERE environment_id = coalesce(?, environment_id) ORDER BY created_at DESC, id",
         environmentId ?? null,
       );
+      for (const row of rows) known.check(recordOf("api_keys", row), row.mac);
       return rows.map(apiKeyInfo);
     });
   }
@@ -129,11 +148,24 @@ export class ApiKeys {
    */
   async revoke(id: string): Promise<ApiKeyInfo> {
     return this.#database.write(async (sql) => {
-      await sql.run("UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", this.#now(), id);
+      // Locks the row: what is read of it next stays so.
+      await sql.run("UPDATE api_keys SET created_at = created_at WHERE id = ?", id);
       const row = await sql.get("SELECT * FROM api_keys WHERE id = ?", id);
       if (row === undefined) throw new VaultError("ERR_API_KEY_NOT_FOUND", "there is no such API key");
+      const change = await this.#authority.change(sql);
+      change.check(recordOf("api_keys", row), row.mac);
+      if (row.revoked_at !== null) return apiKeyInfo(row);
+      const generation = await change.append("revoke", id);
+      const revoked = { ...row, revoked_at: this.#now(), generation };
+      await sql.run(
+        "UPDATE api_keys SET revoked_at = ?, generation = ?, mac = ? WHERE id = ?",
+        revoked.revoked_at,
+        generation,
+        this.#authority.seal(recordOf("api_keys", revoked)),
+        id,
+      );
       await sql.raise("api_keys");
-      return apiKeyInfo(row);
+      return apiKeyInfo(revoked);
     });
   }
 }

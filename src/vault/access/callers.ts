@@ -7,6 +7,8 @@
  * @module
  */
 import { equalBytes } from "../../base/bytes.ts";
+import type { Authority } from "../authority/authority.ts";
+import { recordOf } from "../authority/record.ts";
 import { hexOf } from "../ids.ts";
 import type { Database } from "../storage/database.ts";
 import { type ApiKeyInfo, apiKeyInfo, digestOf, isWellFormedKey, KEY_FORM } from "./api-keys.ts";
@@ -14,14 +16,16 @@ import { type ApiKeyInfo, apiKeyInfo, digestOf, isWellFormedKey, KEY_FORM } from
 /** Recognises callers by their API keys, and keeps a `Caller` for each. */
 export class Callers<Caller> {
   readonly #database: Database;
+  readonly #authority: Authority;
   readonly #make: (apiKey: ApiKeyInfo) => Caller;
   /** By the key's digest, true for one value of the counter. */
   readonly #known = new Map<string, Caller>();
   #knownAt = -1;
 
   /** @param make - makes what is kept with an API key that was looked up */
-  constructor(database: Database, make: (apiKey: ApiKeyInfo) => Caller) {
+  constructor(database: Database, authority: Authority, make: (apiKey: ApiKeyInfo) => Caller) {
     this.#database = database;
+    this.#authority = authority;
     this.#make = make;
   }
 
@@ -47,9 +51,12 @@ export class Callers<Caller> {
     const id = hexOf(digest);
     const known = this.#known.get(id);
     if (known !== undefined) return known;
-    const row = await this.#database.read((sql) =>
-      sql.get("SELECT * FROM api_keys WHERE digest = ?", digest),
-    );
+    const row = await this.#database.read(async (sql) => {
+      const found = await sql.get("SELECT * FROM api_keys WHERE digest = ?", digest);
+      if (found === undefined) return undefined;
+      (await this.#authority.look(sql)).check(recordOf("api_keys", found), found.mac);
+      return found;
+    });
     // The index has found it by a hash of 256 random bits; the comparison is constant-time all the same.
     if (row === undefined || row.revoked_at !== null || !equalBytes(row.digest as Uint8Array, digest))
       return undefined;

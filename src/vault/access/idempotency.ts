@@ -11,7 +11,7 @@ import { equalBytes, fromUtf8, utf8 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import { EXPIRED_ANSWERS_PER_WRITE, IDEMPOTENT_ANSWER_MS } from "../limits.ts";
-import type { RootKeys } from "../root/root-keys.ts";
+import type { ServiceKeys } from "../root/service-keys.ts";
 import type { Database, Sql } from "../storage/database.ts";
 
 /** A request by which it is known when it is repeated. Nothing of it is in clear. */
@@ -32,12 +32,12 @@ export interface WriteOptions extends CallOptions {
 /** The writes of one database; without an idempotency key nothing of them is kept. */
 export class IdempotentWrites {
   readonly #database: Database;
-  readonly #rootKeys: RootKeys;
+  readonly #keys: ServiceKeys;
   readonly #now: () => number;
 
-  constructor(database: Database, rootKeys: RootKeys, now: () => number) {
+  constructor(database: Database, keys: ServiceKeys, now: () => number) {
     this.#database = database;
-    this.#rootKeys = rootKeys;
+    this.#keys = keys;
     this.#now = now;
   }
 
@@ -56,8 +56,8 @@ export class IdempotentWrites {
     const { environmentId, id } = caller;
     return {
       environmentId,
-      key: this.#rootKeys.idempotencyKey(environmentId, id, key),
-      fingerprint: this.#rootKeys.fingerprint(request),
+      key: this.#keys.idempotencyKey(environmentId, id, key),
+      fingerprint: this.#keys.fingerprint(request),
     };
   }
 
@@ -104,7 +104,7 @@ export class IdempotentWrites {
     if (!equalBytes(row.request_hash as Uint8Array, idempotency.fingerprint)) {
       throw new VaultError("ERR_IDEMPOTENCY_CONFLICT", "the idempotency key was used for another request");
     }
-    const text = this.#rootKeys.openAnswer(row.answer as string, owner(idempotency));
+    const text = this.#keys.openAnswer(row.answer as string, owner(idempotency));
     return { value: JSON.parse(fromUtf8(text) as string) as T };
   }
 
@@ -132,7 +132,7 @@ export class IdempotentWrites {
     const text = utf8(JSON.stringify(answer), "the answer");
     await sql.run(
       "UPDATE idempotent_answers SET answer = ? WHERE environment_id = ? AND idempotency_key = ?",
-      this.#rootKeys.sealAnswer(text, owner(idempotency)),
+      this.#keys.sealAnswer(text, owner(idempotency)),
       idempotency.environmentId,
       idempotency.key,
     );

@@ -65,13 +65,16 @@ interface Noted {
 export class EventLog {
   readonly #database: Database;
   readonly #now: () => number;
+  readonly #generation: () => number;
   #noted: Noted[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(database: Database, now: () => number) {
+  /** @param generation - of the last change of authority that was seen */
+  constructor(database: Database, now: () => number, generation: () => number) {
     this.#database = database;
     this.#now = now;
+    this.#generation = generation;
   }
 
   /** A sink that adds the actor to every event. In mode `changes`, reads are not recorded. */
@@ -79,7 +82,11 @@ export class EventLog {
     const who = { actor_id: actor.id, actor_source: actor.source, actor_name: actor.name };
     return {
       append: (sql, kind, data) =>
-        insert(sql, [{ environmentId, kind, data: { ...who, ...data }, at: this.#now() }]),
+        insert(
+          sql,
+          [{ environmentId, kind, data: { ...who, ...data }, at: this.#now() }],
+          this.#generation(),
+        ),
       note: (kind, data) => {
         if (mode === "all") this.#note({ environmentId, kind, data: { ...who, ...data }, at: this.#now() });
       },
@@ -140,7 +147,7 @@ export class EventLog {
     this.#flushing = (async () => {
       await previous.catch(() => {});
       try {
-        await this.#database.write((sql) => insert(sql, noted));
+        await this.#database.write((sql) => insert(sql, noted, this.#generation()));
       } catch (error) {
         this.#keep(noted);
         throw error;
@@ -182,17 +189,17 @@ export function toEvent(id: string, kind: EventKind, data: string, createdAt: nu
   };
 }
 
-const COLUMNS = "(?, ?, ?, ?, ?)";
+const COLUMNS = "(?, ?, ?, ?, ?, ?)";
 
 function insertText(rows: number): string {
   const values = Array(rows).fill(COLUMNS).join(", ");
-  return `INSERT INTO events (id, environment_id, kind, data, created_at) VALUES ${values}`;
+  return `INSERT INTO events (id, environment_id, kind, data, created_at, generation) VALUES ${values}`;
 }
 const INSERT_ONE = insertText(1);
 const INSERT_MANY = insertText(EVENTS_PER_INSERT);
 
 /** Records events in their order, and what webhooks are owed of them. */
-async function insert(sql: Sql, events: readonly Noted[]): Promise<void> {
+async function insert(sql: Sql, events: readonly Noted[], generation: number): Promise<void> {
   // One read of the kernel's for the ids of all.
   const random = randomBytes(events.length * ORDERED_ID_RANDOM_BYTES);
   const rows = events.map((event, i) => {
@@ -200,7 +207,7 @@ async function insert(sql: Sql, events: readonly Noted[]): Promise<void> {
       EVENT_ID_PREFIX,
       random.subarray(i * ORDERED_ID_RANDOM_BYTES, (i + 1) * ORDERED_ID_RANDOM_BYTES),
     );
-    return [id, event.environmentId, event.kind, JSON.stringify(event.data), event.at];
+    return [id, event.environmentId, event.kind, JSON.stringify(event.data), event.at, generation];
   });
   let at = 0;
   for (; at + EVENTS_PER_INSERT <= rows.length; at += EVENTS_PER_INSERT) {

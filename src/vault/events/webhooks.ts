@@ -9,9 +9,11 @@
 import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8, toHex, utf8 } from "../../base/bytes.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
-import { invalidRange, VaultError } from "../../errors.ts";
+import { invalidRange, isVaultError, VaultError } from "../../errors.ts";
 import { EVENT_KINDS, type EventKind } from "../../wire/event-kinds.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
+import type { Authority } from "../authority/authority.ts";
+import { recordOf } from "../authority/record.ts";
 import {
   DELIVERIES_PAGE_MAX,
   DELIVERY_ATTEMPTS_MAX,
@@ -24,7 +26,6 @@ import {
   WEBHOOK_SECRET_BYTES,
   WEBHOOK_SECRET_PREFIX,
 } from "../limits.ts";
-import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Row } from "../storage/database.ts";
 import { toEvent, type VaultEvent } from "./events.ts";
 
@@ -69,13 +70,13 @@ export interface DeadDelivery {
 /** The webhooks of one database. */
 export class Webhooks {
   readonly #database: Database;
-  readonly #rootKeys: RootKeys;
+  readonly #authority: Authority;
   readonly #writes: IdempotentWrites;
   readonly #now: () => number;
 
-  constructor(database: Database, rootKeys: RootKeys, writes: IdempotentWrites, now: () => number) {
+  constructor(database: Database, authority: Authority, writes: IdempotentWrites, now: () => number) {
     this.#database = database;
-    this.#rootKeys = rootKeys;
+    this.#authority = authority;
     this.#writes = writes;
     this.#now = now;
   }
@@ -111,14 +112,27 @@ export class Webhooks {
     const secret = `${WEBHOOK_SECRET_PREFIX}${encodeBase64(randomBytes(WEBHOOK_SECRET_BYTES)).replace(/[+/=]/g, "")}`;
     const now = this.#now();
     return this.#writes.write(async (sql) => {
+      await this.#authority.prepare(sql);
+      const row = {
+        id,
+        environment_id: environmentId,
+        url,
+        kinds: request.kinds === undefined ? "*" : ` ${request.kinds.join(" ")} `,
+        sealed_secret: this.#authority.serviceKeys.sealSecret(utf8(secret, "secret"), utf8(id, "id")),
+        created_at: now,
+        disabled_at: null,
+        generation: 0,
+      };
       await sql.run(
-        "INSERT INTO webhooks (id, environment_id, url, kinds, sealed_secret, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        `INSERT INTO webhooks (id, environment_id, url, kinds, sealed_secret, created_at, mac)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
         id,
         environmentId,
         url,
-        request.kinds === undefined ? "*" : ` ${request.kinds.join(" ")} `,
-        this.#rootKeys.sealSecret(utf8(secret, "secret"), utf8(id, "id")),
+        row.kinds,
+        row.sealed_secret,
         now,
+        this.#authority.seal(recordOf("webhooks", row)),
       );
       return {
         id,
@@ -133,10 +147,12 @@ export class Webhooks {
   /** The webhooks of an environment, the oldest first. */
   list(environmentId: string): Promise<WebhookInfo[]> {
     return this.#database.read(async (sql) => {
+      const known = await this.#authority.look(sql);
       const rows = await sql.all(
         "SELECT * FROM webhooks WHERE environment_id = ? AND disabled_at IS NULL ORDER BY created_at, id",
         environmentId,
       );
+      for (const row of rows) known.check(recordOf("webhooks", row), row.mac);
       return rows.map(toInfo);
     });
   }
@@ -144,13 +160,26 @@ export class Webhooks {
   /** Ends a webhook; what it is owed is dropped. @throws VaultError ERR_WEBHOOK_NOT_FOUND */
   async remove(environmentId: string, id: string, options: WriteOptions = {}): Promise<void> {
     await this.#writes.write(async (sql) => {
-      const changed = await sql.run(
-        "UPDATE webhooks SET disabled_at = ? WHERE id = ? AND environment_id = ? AND disabled_at IS NULL",
-        this.#now(),
+      // Locks the row: what is read of it next stays so.
+      const found = await sql.run(
+        `UPDATE webhooks SET created_at = created_at
+         WHERE id = ? AND environment_id = ? AND disabled_at IS NULL`,
         id,
         environmentId,
       );
-      if (changed === 0) throw new VaultError("ERR_WEBHOOK_NOT_FOUND", "there is no such webhook");
+      if (found === 0) throw new VaultError("ERR_WEBHOOK_NOT_FOUND", "there is no such webhook");
+      const row = (await sql.get("SELECT * FROM webhooks WHERE id = ?", id))!;
+      const change = await this.#authority.change(sql);
+      change.check(recordOf("webhooks", row), row.mac);
+      const generation = await change.append("webhook", id);
+      const now = this.#now();
+      await sql.run(
+        "UPDATE webhooks SET disabled_at = ?, generation = ?, mac = ? WHERE id = ?",
+        now,
+        generation,
+        this.#authority.seal(recordOf("webhooks", { ...row, disabled_at: now, generation })),
+        id,
+      );
       await sql.run("DELETE FROM webhook_deliveries WHERE webhook_id = ? AND state = 'pending'", id);
       return true;
     }, options);
@@ -211,16 +240,19 @@ export class Webhooks {
    *
    * @param wanted - how many at most of each webhook, by its id
    */
-  claim(wanted: ReadonlyMap<string, number>): Promise<Delivery[]> {
+  async claim(wanted: ReadonlyMap<string, number>): Promise<Delivery[]> {
     const now = this.#now();
+    const webhooks = await this.#authentic([...wanted.keys()]);
     // In one order everywhere, so that two servers do not wait for each other.
     const inOrder = [...wanted].sort(([one], [other]) => (one < other ? -1 : 1));
     return this.#database.write(async (sql) => {
       const claimed: Delivery[] = [];
       for (const [webhookId, limit] of inOrder) {
+        const webhook = webhooks.get(webhookId);
+        if (webhook === undefined) continue;
         for (const row of await sql.all(DUE, webhookId, now, limit)) {
           const isOurs = await sql.run(CLAIM, now + DELIVERY_CLAIM_MS, row.sequence!, row.due_at!);
-          if (isOurs > 0) claimed.push(this.#toDelivery(row));
+          if (isOurs > 0) claimed.push(this.#toDelivery(webhook, row));
         }
       }
       return claimed;
@@ -242,14 +274,36 @@ export class Webhooks {
     );
   }
 
-  #toDelivery(row: Row): Delivery {
-    const webhookId = row.webhook_id as string;
-    const secret = this.#rootKeys.openSecret(row.sealed_secret as Uint8Array, utf8(webhookId, "id"));
+  /** Those webhooks that are as they were made; nothing is sent to others, and a list names them. */
+  #authentic(ids: readonly string[]): Promise<ReadonlyMap<string, Row>> {
+    return this.#database.read(async (sql) => {
+      const known = await this.#authority.look(sql);
+      const found = new Map<string, Row>();
+      for (const id of ids) {
+        const row = await sql.get("SELECT * FROM webhooks WHERE id = ? AND disabled_at IS NULL", id);
+        if (row === undefined) continue;
+        try {
+          known.check(recordOf("webhooks", row), row.mac);
+          found.set(id, row);
+        } catch (error) {
+          if (!isVaultError(error, "ERR_STORAGE_CORRUPT")) throw error;
+        }
+      }
+      return found;
+    });
+  }
+
+  #toDelivery(webhook: Row, row: Row): Delivery {
+    const webhookId = webhook.id as string;
+    const secret = this.#authority.serviceKeys.openSecret(
+      webhook.sealed_secret as Uint8Array,
+      utf8(webhookId, "id"),
+    );
     return {
       sequence: row.sequence as number,
       webhookId,
-      environmentId: row.environment_id as string,
-      url: row.url as string,
+      environmentId: webhook.environment_id as string,
+      url: webhook.url as string,
       secret: fromUtf8(secret) as string,
       event: toEvent(row.id as string, row.kind as EventKind, row.data as string, row.created_at as number),
       attempt: (row.attempts as number) + 1,
@@ -270,8 +324,7 @@ const OWED = `
   FROM owed JOIN webhooks w ON w.id = owed.id WHERE w.disabled_at IS NULL`;
 
 const DUE = `
-  SELECT d.sequence, d.due_at, d.attempts, w.id AS webhook_id, w.environment_id, w.url, w.sealed_secret,
-    e.id, e.kind, e.data, e.created_at
+  SELECT d.sequence, d.due_at, d.attempts, e.id, e.kind, e.data, e.created_at
   FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN events e ON e.id = d.event_id
   WHERE d.webhook_id = ? AND d.state = 'pending' AND d.due_at <= ? AND w.disabled_at IS NULL
   ORDER BY d.due_at, d.sequence LIMIT ?`;

@@ -12,6 +12,7 @@ import type { ItemResult } from "../../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../../crypto/keys/data-key.ts";
 import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
+import { decryptFailed } from "../../errors.ts";
 import { eachItem } from "../../keys/batch-calls.ts";
 import type { CallOptions, KeyService, WrappedDataKey } from "../../keys/key-service.ts";
 import { type Access, inScope, isInScope } from "../access/access.ts";
@@ -20,19 +21,27 @@ import type { Keyring } from "./keyring.ts";
 import type { RingDataKey } from "./ring.ts";
 import { unknownKek } from "./ring-rows.ts";
 
+/** Whether a data key of this id is that of a stored value, and has the label of applications all the same. */
+export type IsStoredKey = (id: string, options: CallOptions) => boolean | Promise<boolean>;
+
 /** Data keys of one environment, for one caller. */
 export class EmbeddedKeyService implements KeyService {
   readonly id: string;
   readonly #keyring: Keyring;
   readonly #database: Database;
   readonly #access: Access;
+  readonly #isStored: IsStoredKey;
 
-  /** @param vaultId - UUID text; with environment and scope it tells this service from all others */
-  constructor(vaultId: string, keyring: Keyring, database: Database, access: Access) {
+  /**
+   * @param vaultId - UUID text; with environment and scope it tells this service from all others
+   * @param isStored - tells the data keys of stored values that have the label of applications ([AUT-14])
+   */
+  constructor(vaultId: string, keyring: Keyring, database: Database, access: Access, isStored: IsStoredKey) {
     this.id = `embedded:${vaultId}:${access.environmentId}:${JSON.stringify(access.scope)}`;
     this.#keyring = keyring;
     this.#database = database;
     this.#access = access;
+    this.#isStored = isStored;
   }
 
   async createDataKey(
@@ -72,7 +81,7 @@ export class EmbeddedKeyService implements KeyService {
   ): Promise<DataKey> {
     options.signal?.throwIfAborted();
     const old = await this.#unwrap(request.encryptedKeys, options);
-    const made = await this.#keyring.rewrap(old, this.#access.events, options);
+    const made = await this.#keyring.rewrap(old, "application", this.#access.events, options);
     this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
     this.#noteRead(made);
     return toDataKey(made);
@@ -106,7 +115,7 @@ export class EmbeddedKeyService implements KeyService {
     options.signal?.throwIfAborted();
     return eachItem(request.encryptedKeys, 1, (encryptedKeys) =>
       this.#rewrapped(encryptedKeys, options, (old) =>
-        this.#keyring.rewrap(old, this.#access.events, options),
+        this.#keyring.rewrap(old, "application", this.#access.events, options),
       ),
     );
   }
@@ -150,11 +159,17 @@ export class EmbeddedKeyService implements KeyService {
   /** What is out of the session's scope answers like what does not exist. */
   async #unwrap(keys: string, options: CallOptions): Promise<RingDataKey> {
     const blob = keyBlobFromText(keys);
-    if (this.#access.scope.length === 0) return this.#keyring.unwrap(blob, options);
+    const { scope } = this.#access;
     // Before the states of its KEKs are looked at: a caller must not learn those of other contexts.
-    const entries = await this.#keyring.contextOf(blob, options);
-    if (isInScope(this.#access, entries)) return this.#keyring.unwrap(blob, options);
-    throw unknownKek(decodeKeyBlob(blob).keks[0]!.id);
+    const isUnknown =
+      scope.length > 0 && !isInScope(this.#access, await this.#keyring.contextOf(blob, options));
+    if (isUnknown) throw unknownKek(decodeKeyBlob(blob).keks[0]!.id);
+    const made = await this.#keyring.unwrap(blob, "application", options);
+    // The context that the blob authenticates decides; what its KEKs' rows said above was only believed.
+    const isOutside = !isInScope(this.#access, made.context.entries);
+    if (!isOutside && !(await this.#isStored(made.id, options))) return made;
+    made.key.fill(0);
+    throw isOutside ? unknownKek(decodeKeyBlob(blob).keks[0]!.id) : decryptFailed();
   }
 
   #noteRead(made: RingDataKey): void {

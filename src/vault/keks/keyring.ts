@@ -11,13 +11,14 @@ import { type CofferKeyBlob, decodeKeyBlob } from "../../crypto/keys/key-blob.ts
 import type { CanonicalContext, ContextEntry } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../../errors.ts";
+import type { Authority } from "../authority/authority.ts";
 import type { EventSink } from "../events/events.ts";
 import { CONTEXT_CACHE_MAX } from "../limits.ts";
-import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Sql, WaitOptions } from "../storage/database.ts";
 import type { KekVersion } from "./locks.ts";
 import {
   assembleRing,
+  type DataKeyOwner,
   type Loaded,
   makeDataKey,
   type Ring,
@@ -39,7 +40,7 @@ export interface StoredDataKey extends RingDataKey {
 /** Makes, unwraps and moves data keys within one environment. */
 export class Keyring {
   readonly #database: Database;
-  readonly #rootKeys: RootKeys;
+  readonly #authority: Authority;
   readonly #environmentId: string;
   readonly #now: () => number;
   /** Rings by what names them: a canonical context (newest versions) or a blob's KEK references. */
@@ -47,9 +48,9 @@ export class Keyring {
   /** The counter of KEK changes that #rings is true for. */
   #ringsAt = -1;
 
-  constructor(database: Database, rootKeys: RootKeys, environmentId: string, now: () => number) {
+  constructor(database: Database, authority: Authority, environmentId: string, now: () => number) {
     this.#database = database;
-    this.#rootKeys = rootKeys;
+    this.#authority = authority;
     this.#environmentId = environmentId;
     this.#now = now;
   }
@@ -64,7 +65,7 @@ export class Keyring {
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<RingDataKey> {
-    return this.#withNewestRing(context, events, options, makeDataKey);
+    return this.#withNewestRing(context, events, options, (ring) => makeDataKey(ring, "application"));
   }
 
   /** The same for something that is to be stored in this vault. */
@@ -74,7 +75,7 @@ export class Keyring {
     options: WaitOptions = {},
   ): Promise<StoredDataKey> {
     return this.#withNewestRing(context, events, options, (ring) => ({
-      ...makeDataKey(ring),
+      ...makeDataKey(ring, "store"),
       contextId: ring.contextId as string,
       keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
     }));
@@ -83,16 +84,17 @@ export class Keyring {
   /**
    * Unwraps a data key.
    *
+   * @param owner - whose it must be
    * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND (none of this environment), ERR_KEY_DISABLED,
    *   ERR_KEY_DESTROYED, ERR_DECRYPT_FAILED
    */
-  async unwrap(blob: Uint8Array, options: WaitOptions = {}): Promise<RingDataKey> {
+  async unwrap(blob: Uint8Array, owner: DataKeyOwner, options: WaitOptions = {}): Promise<RingDataKey> {
     const parts = decodeKeyBlob(blob);
     return this.#withRing(
       referencesKey(parts.keks),
-      (sql) => loadVersions(sql, this.#environmentId, parts.keks),
+      (sql) => loadVersions(sql, this.#authority, this.#environmentId, parts.keks),
       options,
-      (ring) => unwrap(ring, parts, blob),
+      (ring) => unwrap(ring, owner, parts, blob),
     );
   }
 
@@ -128,19 +130,25 @@ export class Keyring {
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<RingDataKey> {
-    return this.#withNewestRing(context, events, options, (ring) => wrap(ring, old.key));
+    return this.#withNewestRing(context, events, options, (ring) => wrap(ring, "application", old.key));
   }
 
   /**
    * Wraps a data key under the newest KEKs of its own context.
    *
-   * @returns the same object if it was under the newest already
+   * @param owner - whose it is to be
+   * @returns the same object if it was so already
    * @throws as `createDataKey`
    */
-  async rewrap(old: RingDataKey, events: EventSink, options: WaitOptions = {}): Promise<RingDataKey> {
+  async rewrap(
+    old: RingDataKey,
+    owner: DataKeyOwner,
+    events: EventSink,
+    options: WaitOptions = {},
+  ): Promise<RingDataKey> {
     const references = referencesKey(decodeKeyBlob(old.blob).keks);
     return this.#withNewestRing(old.context, events, options, (ring) =>
-      referencesKey(ring.keks) === references ? old : wrap(ring, old.key),
+      referencesKey(ring.keks) === references && old.owner === owner ? old : wrap(ring, owner, old.key),
     );
   }
 
@@ -160,13 +168,14 @@ export class Keyring {
     const key = contextKey(context);
     const kept = this.#kept(key);
     if (kept !== undefined) return work(kept);
-    const load = (sql: Sql): Promise<Loaded> => loadNewest(sql, this.#environmentId, context);
+    const load = (sql: Sql): Promise<Loaded> =>
+      loadNewest(sql, this.#authority, this.#environmentId, context);
     try {
       return await this.#withRing(key, load, options, work);
     } catch (error) {
       if (!isVaultError(error, "ERR_KEY_NOT_FOUND")) throw error;
     }
-    const made = { environmentId: this.#environmentId, rootKeys: this.#rootKeys, now: this.#now() };
+    const made = { environmentId: this.#environmentId, authority: this.#authority, now: this.#now() };
     await this.#database.write((sql) => createMissing(sql, made, context, events), options);
     // Loaded in a transaction of its own: what is kept in memory must have been committed.
     try {
@@ -190,7 +199,11 @@ export class Keyring {
     const kept = this.#kept(key);
     if (kept !== undefined) return work(kept);
     const at = this.#ringsAt;
-    const ring = assembleRing(this.#rootKeys, this.#environmentId, await this.#database.read(load, options));
+    const ring = assembleRing(
+      this.#authority.roots,
+      this.#environmentId,
+      await this.#database.read(load, options),
+    );
     let isCurrent = false;
     try {
       // Only what was loaded for the state that the others belong to may join them.

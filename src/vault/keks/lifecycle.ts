@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { VaultError } from "../../errors.ts";
+import { isVaultError, VaultError } from "../../errors.ts";
 import {
   type KekInfo,
   type KekListRequest,
@@ -23,20 +23,23 @@ import {
 import type { CallOptions } from "../../keys/key-service.ts";
 import type { Access } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
+import type { Authenticated, Authority } from "../authority/authority.ts";
 import type { EventSink } from "../events/events.ts";
-import type { RootKeys } from "../root/root-keys.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import { kekLock } from "./locks.ts";
 import {
   findKek,
   insertKekVersion,
   iso,
+  KEK_COLUMNS,
   type KekRow,
   kekInfo,
   kekName,
   kekRow,
   kekVersions,
+  newKekVersion,
   placeOf,
+  sealKek,
   setState,
   versionsMeant,
 } from "./rows.ts";
@@ -45,7 +48,7 @@ import { shredAccount } from "./shred-account.ts";
 /** Changes KEKs within one environment. */
 export class KekLifecycle implements KekService {
   readonly #database: Database;
-  readonly #rootKeys: RootKeys;
+  readonly #authority: Authority;
   readonly #writes: IdempotentWrites;
   readonly #environmentId: string;
   readonly #events: EventSink;
@@ -53,13 +56,13 @@ export class KekLifecycle implements KekService {
 
   constructor(
     database: Database,
-    rootKeys: RootKeys,
+    authority: Authority,
     access: Access,
     writes: IdempotentWrites,
     now: () => number,
   ) {
     this.#database = database;
-    this.#rootKeys = rootKeys;
+    this.#authority = authority;
     this.#writes = writes;
     this.#environmentId = access.environmentId;
     this.#events = access.events;
@@ -69,8 +72,9 @@ export class KekLifecycle implements KekService {
   async list(request: KekListRequest = {}, options: CallOptions = {}): Promise<KekPage> {
     const { limit, after } = ownListRequest(request);
     return this.#database.read(async (sql) => {
+      const known = await this.#authority.look(sql);
       const rows = await sql.all(
-        `SELECT id, context_name, context_value, created_at FROM keks
+        `SELECT ${KEK_COLUMNS} FROM keks
          WHERE environment_id = ?${after === undefined ? "" : " AND (context_name, context_value) > (?, ?)"}
          ORDER BY context_name, context_value LIMIT ?`,
         this.#environmentId,
@@ -78,7 +82,7 @@ export class KekLifecycle implements KekService {
         limit + 1,
       );
       const data: KekInfo[] = [];
-      for (const row of rows.slice(0, limit)) data.push(await kekInfo(sql, kekRow(row)));
+      for (const row of rows.slice(0, limit)) data.push(await kekInfo(sql, known, kekRow(row)));
       return { data, listMetadata: { after: rows.length > limit ? data.at(-1)!.id : null } };
     }, options);
   }
@@ -86,7 +90,8 @@ export class KekLifecycle implements KekService {
   async get(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
     const own = ownSelector(selector);
     return this.#database.read(
-      async (sql) => kekInfo(sql, await findKek(sql, this.#environmentId, own, false)),
+      async (sql) =>
+        kekInfo(sql, await this.#authority.look(sql), await findKek(sql, this.#environmentId, own, false)),
       options,
     );
   }
@@ -95,7 +100,8 @@ export class KekLifecycle implements KekService {
     const own = ownSelector(selector);
     return this.#writes.write(async (sql) => {
       const kek = await this.#forChange(sql, own);
-      const newest = (await kekVersions(sql, kek.id))[0]!;
+      const change = await this.#authority.change(sql);
+      const newest = (await kekVersions(sql, change, kek))[0]!;
       if (newest.state === "disabled" || newest.state === "pending-destroy") {
         throw new VaultError(
           "ERR_KEY_STATE",
@@ -113,9 +119,11 @@ export class KekLifecycle implements KekService {
         contextName: kek.name,
         contextValue: kek.value,
       };
-      await insertKekVersion(sql, this.#rootKeys, identity, this.#now());
+      const root = await this.#authority.prepare(sql);
+      await insertKekVersion(sql, kek.id, newKekVersion(root, identity, this.#now()));
+      const changed = await this.#seal(sql, kek, await change.append("rotate", kek.id));
       await sql.raise("keks");
-      return kekInfo(sql, kek);
+      return kekInfo(sql, ACCEPTED, changed);
     }, options);
   }
 
@@ -123,7 +131,9 @@ export class KekLifecycle implements KekService {
     const own = ownSelector(selector);
     return this.#writes.write(async (sql) => {
       const kek = await this.#forChange(sql, own);
-      for (const { version, state } of await versionsMeant(sql, kek, own.version)) {
+      const change = await this.#authority.change(sql);
+      const all = await kekVersions(sql, change, kek);
+      for (const { version, state } of versionsMeant(kek, all, own.version)) {
         if (state === "pending-destroy") {
           throw new VaultError(
             "ERR_KEY_STATE",
@@ -132,8 +142,9 @@ export class KekLifecycle implements KekService {
         }
         await setState(sql, kek.id, version, "disabled");
       }
+      const changed = await this.#seal(sql, kek, await change.append("disable", kek.id));
       await sql.raise("keks", "revocations");
-      return kekInfo(sql, kek);
+      return kekInfo(sql, ACCEPTED, changed);
     }, options);
   }
 
@@ -141,12 +152,15 @@ export class KekLifecycle implements KekService {
     const own = ownSelector(selector);
     return this.#writes.write(async (sql) => {
       const kek = await this.#forChange(sql, own);
-      const newest = (await kekVersions(sql, kek.id))[0]!.version;
-      for (const { version } of await versionsMeant(sql, kek, own.version)) {
+      const change = await this.#authority.change(sql);
+      const all = await kekVersions(sql, change, kek);
+      const newest = all[0]!.version;
+      for (const { version } of versionsMeant(kek, all, own.version)) {
         await setState(sql, kek.id, version, version === newest ? "active" : "decrypt-only");
       }
+      const changed = await this.#seal(sql, kek, await change.append("enable", kek.id));
       await sql.raise("keks");
-      return kekInfo(sql, kek);
+      return kekInfo(sql, ACCEPTED, changed);
     }, options);
   }
 
@@ -157,13 +171,16 @@ export class KekLifecycle implements KekService {
       const kek = isDryRun
         ? await findKek(sql, this.#environmentId, own, false)
         : await this.#forChange(sql, own);
-      const targets = (await versionsMeant(sql, kek, own.version)).map(({ version }) => version);
+      const change = isDryRun ? undefined : await this.#authority.change(sql);
+      const all = await kekVersions(sql, change ?? (await this.#authority.look(sql)), kek);
+      const targets = versionsMeant(kek, all, own.version).map(({ version }) => version);
       const report = await shredAccount(sql, kek, targets);
-      if (isDryRun) return { ...report, isDryRun, destroyAt: null };
+      if (change === undefined) return { ...report, isDryRun, destroyAt: null };
       const destroyAt = (await sql.now(this.#now)) + delayMs;
       for (const version of targets) {
         await setState(sql, kek.id, version, delayMs === 0 ? "destroyed" : "pending-destroy", destroyAt);
       }
+      await this.#seal(sql, kek, await change.append("shred", kek.id));
       await this.#events.append(sql, "vault.kek.deleted", { key_name: kekName(kek), key_id: kek.id });
       await sql.raise("keks", "revocations");
       return { ...report, isDryRun, destroyAt: iso(destroyAt) };
@@ -180,42 +197,77 @@ export class KekLifecycle implements KekService {
     await sql.lock(kekLock(kek.id));
     return kek;
   }
+
+  /** Gives a KEK that was changed its new MAC. */
+  async #seal(sql: Sql, kek: KekRow, generation: number): Promise<KekRow> {
+    await sealKek(sql, this.#authority, kek.stored, generation);
+    return { ...kek, stored: { ...kek.stored, generation } };
+  }
 }
+
+/** Of what this transaction has just written itself. */
+const ACCEPTED: Authenticated = { check: () => {} };
 
 /** KEKs that are destroyed in one transaction when they are due. Ours: PostgreSQL has room for few thousand locks. */
 const DUE_KEKS_AT_ONCE = 100;
 
 /**
- * Destroys what is pending and due by the database's clock, in all environments. Called when a vault is opened.
+ * Destroys what is pending and due by the database's clock, in all environments. Called when a vault is opened. A KEK whose rows
+ * were altered is left as it is: nothing takes it either.
  *
  * @param now - the clock of this process, for a storage without one
  */
-export async function destroyDueKeks(database: Database, now: () => number): Promise<void> {
+export async function destroyDueKeks(
+  database: Database,
+  authority: Authority,
+  now: () => number,
+): Promise<void> {
   const due = "state = 'pending-destroy' AND destroy_at <= ?";
-  const findDue = async (sql: Sql): Promise<string[]> => {
-    const rows = await sql.all(
-      `SELECT DISTINCT kek_id FROM kek_versions WHERE ${due} ORDER BY kek_id LIMIT ${DUE_KEKS_AT_ONCE}`,
-      await sql.now(now),
-    );
-    return rows.map((row) => row.kek_id as string);
-  };
   let hasDestroyed = false;
-  for (;;) {
-    const kekIds = await database.read(findDue);
+  for (let after = ""; ; ) {
+    const rows = await database.read(async (sql) =>
+      sql.all(
+        `SELECT DISTINCT kek_id FROM kek_versions WHERE kek_id > ? AND ${due} ORDER BY kek_id LIMIT ${DUE_KEKS_AT_ONCE}`,
+        after,
+        await sql.now(now),
+      ),
+    );
+    const kekIds = rows.map((row) => row.kek_id as string);
     if (kekIds.length === 0) break;
-    await database.write(async (sql) => {
-      await sql.lock(...kekIds.map(kekLock));
-      const at = await sql.now(now);
-      for (const kekId of kekIds) {
-        await sql.run(
-          `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE kek_id = ? AND ${due}`,
-          kekId,
-          at,
-        );
-      }
-      await sql.raise("keks", "revocations");
-    });
+    after = kekIds.at(-1)!;
+    await database.write(
+      async (sql) => {
+        // In the order in which every change takes locks: rows, KEKs, the log.
+        for (const id of kekIds) await sql.run("UPDATE keks SET created_at = created_at WHERE id = ?", id);
+        await sql.lock(...kekIds.map(kekLock));
+        const change = await authority.change(sql);
+        const at = await sql.now(now);
+        for (const id of kekIds) {
+          const row = await sql.get(`SELECT ${KEK_COLUMNS} FROM keks WHERE id = ?`, id);
+          if (row === undefined || !(await isAuthentic(sql, change, kekRow(row)))) continue;
+          const destroyed = await sql.run(
+            `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE kek_id = ? AND ${due}`,
+            id,
+            at,
+          );
+          // Otherwise another process was faster.
+          if (destroyed > 0) await sealKek(sql, authority, row, await change.append("shred", id));
+        }
+        await sql.raise("keks", "revocations");
+      },
+      { sharedLocks: [ROOT_LOCK] },
+    );
     hasDestroyed = true;
   }
   if (hasDestroyed) await database.scrub();
+}
+
+async function isAuthentic(sql: Sql, authority: Authenticated, kek: KekRow): Promise<boolean> {
+  try {
+    await kekVersions(sql, authority, kek);
+    return true;
+  } catch (error) {
+    if (isVaultError(error, "ERR_STORAGE_CORRUPT")) return false;
+    throw error;
+  }
 }

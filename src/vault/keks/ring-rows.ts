@@ -11,32 +11,27 @@ import { type CanonicalContext, type ContextEntry, canonicalEntries } from "../.
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
 import type { KekState } from "../../keks/kek-service.ts";
+import type { Authenticated, Authority } from "../authority/authority.ts";
+import { kekRecord } from "../authority/record.ts";
 import type { EventSink } from "../events/events.ts";
 import { newUuid } from "../ids.ts";
-import type { RootKeys } from "../root/root-keys.ts";
-import type { Row, Sql } from "../storage/database.ts";
+import type { Row, Sql, SqlValue } from "../storage/database.ts";
 import type { KekRow, Loaded } from "./ring.ts";
-import { damagedKek, insertKekVersion, kekName, storedText } from "./rows.ts";
+import { damagedKek, insertKekVersion, kekName, newKekVersion, storedText } from "./rows.ts";
 
 /** The KEK versions that a blob names, in its order, which must be the canonical one. */
 export async function loadVersions(
   sql: Sql,
+  authority: Authority,
   environmentId: string,
   keks: CofferKeyBlob["keks"],
 ): Promise<Loaded> {
-  const found = [];
+  const known = await authority.look(sql);
+  const found: Row[] = [];
   for (const kek of keks) {
-    const row = await sql.get(
-      `SELECT k.id, k.context_name, k.context_value, v.version, v.state, v.wrapped
-       FROM keks k JOIN kek_versions v ON v.kek_id = k.id
-       WHERE k.environment_id = ? AND k.id = ? AND v.version = ?`,
-      environmentId,
-      uuidToText(kek.id),
-      kek.version,
-    );
-    if (row === undefined) {
-      throw unknownKek(kek.id);
-    }
+    const rows = await recordRows(sql, known, "k.id = ?", environmentId, uuidToText(kek.id));
+    const row = rows.find(({ version }) => version === kek.version);
+    if (row === undefined) throw unknownKek(kek.id);
     found.push(row);
   }
   // The form comes before any state: an invented blob must not tell states of KEKs.
@@ -47,26 +42,49 @@ export async function loadVersions(
 /** The newest version of each KEK of a context. @throws VaultError ERR_KEY_NOT_FOUND if one does not exist yet */
 export async function loadNewest(
   sql: Sql,
+  authority: Authority,
   environmentId: string,
   context: CanonicalContext,
 ): Promise<Loaded> {
   const known = await contextRow(sql, environmentId, context);
   if (known === undefined) throw missingKek();
-  const found = [];
+  const authenticated = await authority.look(sql);
+  const found: Row[] = [];
   for (const entry of context.entries) {
-    const row = await sql.get(
-      `SELECT k.id, k.context_name, k.context_value, v.version, v.state, v.wrapped
-       FROM keks k JOIN kek_versions v ON v.kek_id = k.id
-       WHERE k.environment_id = ? AND k.context_name = ? AND k.context_value = ?
-       ORDER BY v.version DESC LIMIT 1`,
+    const rows = await recordRows(
+      sql,
+      authenticated,
+      "k.context_name = ? AND k.context_value = ?",
       environmentId,
       utf8(entry.name, "context name"),
       utf8(entry.value, "context value"),
     );
+    const row = rows.at(-1);
     if (row === undefined) throw missingKek();
     found.push(row);
   }
   return { rows: usable(found, ["active"]), contextId: known.id as string };
+}
+
+/** A KEK with each of its versions, the lowest first, if the KEK's record is as it was written. */
+async function recordRows(
+  sql: Sql,
+  authority: Authenticated,
+  which: string,
+  ...parameters: readonly SqlValue[]
+): Promise<readonly Row[]> {
+  const rows = await sql.all(
+    `SELECT k.id, k.environment_id, k.context_name, k.context_value, k.created_at AS kek_created_at, k.generation, k.mac,
+       v.version, v.state, v.wrapped, v.created_at, v.destroy_at
+     FROM keks k JOIN kek_versions v ON v.kek_id = k.id
+     WHERE k.environment_id = ? AND ${which} ORDER BY v.version`,
+    ...parameters,
+  );
+  const kek = rows[0];
+  if (kek !== undefined) {
+    authority.check(kekRecord({ ...kek, created_at: kek.kek_created_at as SqlValue }, rows), kek.mac);
+  }
+  return rows;
 }
 
 /** The row of a context, if it was ever used. */
@@ -85,10 +103,11 @@ export function contextRow(
 /** Makes what of a context's KEKs and records is not there; another process may do the same at the same time. */
 export async function createMissing(
   sql: Sql,
-  { environmentId, rootKeys, now }: { environmentId: string; rootKeys: RootKeys; now: number },
+  { environmentId, authority, now }: { environmentId: string; authority: Authority; now: number },
   context: CanonicalContext,
   events: EventSink,
 ): Promise<void> {
+  const root = await authority.prepare(sql);
   await sql.run(
     `INSERT INTO contexts (id, environment_id, canonical, created_at) VALUES (?, ?, ?, ?)
      ON CONFLICT (environment_id, canonical) DO NOTHING`,
@@ -102,24 +121,34 @@ export async function createMissing(
     const id = newUuid();
     const name = utf8(entry.name, "context name");
     const value = utf8(entry.value, "context value");
+    const identity = {
+      environmentId,
+      kekId: id,
+      version: 1,
+      contextName: entry.name,
+      contextValue: entry.value,
+    };
+    const version = newKekVersion(root, identity, now);
+    const kek = {
+      id,
+      environment_id: environmentId,
+      context_name: name,
+      context_value: value,
+      created_at: now,
+      generation: 0,
+    };
     const inserted = await sql.run(
-      `INSERT INTO keks (id, environment_id, context_name, context_value, created_at) VALUES (?, ?, ?, ?, ?)
+      `INSERT INTO keks (id, environment_id, context_name, context_value, created_at, mac) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (environment_id, context_name, context_value) DO NOTHING`,
       id,
       environmentId,
       name,
       value,
       now,
+      authority.seal(kekRecord(kek, [version])),
     );
     if (inserted === 1) {
-      const identity = {
-        environmentId,
-        kekId: id,
-        version: 1,
-        contextName: entry.name,
-        contextValue: entry.value,
-      };
-      await insertKekVersion(sql, rootKeys, identity, now);
+      await insertKekVersion(sql, id, version);
       await events.append(sql, "vault.kek.created", { key_name: kekName(entry), key_id: id });
     }
     await sql.run(

@@ -22,7 +22,7 @@ import { randomBytes } from "../../crypto/primitives/random.ts";
 import { uuidFromText, uuidToText, uuidV5 } from "../../crypto/primitives/uuid.ts";
 import { KcXaesKey } from "../../crypto/primitives/xaes.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
-import type { RootKeys } from "../root/root-keys.ts";
+import type { Roots } from "../root/roots.ts";
 
 /** A data key that was made or unwrapped; the key is the caller's to zero. */
 export interface RingDataKey {
@@ -34,6 +34,8 @@ export interface RingDataKey {
   readonly context: CanonicalContext;
   /** The same context as callers see it; frozen. */
   readonly keyContext: KeyContext;
+  /** Whose it is. */
+  readonly owner: DataKeyOwner;
 }
 
 /** The KEK versions of one context, ready to wrap and unwrap. */
@@ -42,7 +44,7 @@ export interface Ring {
   readonly context: CanonicalContext;
   readonly keyContext: KeyContext;
   readonly wrappingKey: KcXaesKey;
-  /** What all wraps under it authenticate: everything but the data key's id. */
+  /** What all wraps under it authenticate: everything but the owner's label and the data key's id. */
   readonly associatedData: Uint8Array;
   /** The context's row; known only to rings of newest versions. */
   readonly contextId: string | undefined;
@@ -63,12 +65,20 @@ export interface KekRow {
 }
 
 const WRAPPING_KEY_INFO = ascii("coffer/v1/data-key-wrap");
-const WRAP_LABEL = ascii("coffer/v1/data-key");
+
+/** Begins what a wrap authenticates: data keys of applications and those of stored values do not open as each other. */
+const OWNER_LABELS = {
+  application: ascii("coffer/v1/data-key"),
+  store: ascii("coffer/v1/kv-data-key"),
+};
+
+/** Who has the use of a data key: an application, or the store for one of its values. */
+export type DataKeyOwner = keyof typeof OWNER_LABELS;
 
 /** Derives the wrapping key from KEKs in canonical order. */
-export function assembleRing(rootKeys: RootKeys, environmentId: string, { rows, contextId }: Loaded): Ring {
+export function assembleRing(roots: Roots, environmentId: string, { rows, contextId }: Loaded): Ring {
   const kekBytes = rows.map((row) =>
-    rootKeys.unwrap(row.wrapped, {
+    roots.unwrap(row.wrapped, {
       environmentId,
       kekId: row.id,
       version: row.version,
@@ -87,7 +97,6 @@ export function assembleRing(rootKeys: RootKeys, environmentId: string, { rows, 
     keyContext: contextObject(context),
     wrappingKey: new KcXaesKey(HERE.providers.sync(undefined, KEY_BYTES), wrappingKey),
     associatedData: concatBytes(
-      WRAP_LABEL,
       lengthPrefixed(context.bytes),
       lengthPrefixed(utf8(environmentId, "environment id")),
       lengthPrefixed(referencesBytes(keks)),
@@ -99,37 +108,38 @@ export function assembleRing(rootKeys: RootKeys, environmentId: string, { rows, 
 }
 
 /** A random data key, wrapped. Its bytes and the wrap's nonce come from one read of the kernel's, at this moment. */
-export function makeDataKey(ring: Ring): RingDataKey {
+export function makeDataKey(ring: Ring, owner: DataKeyOwner): RingDataKey {
   const random = randomBytes(KEY_BYTES + WRAP_NONCE_BYTES);
   // Copies, because each has an owner of its own.
   const key = random.slice(0, KEY_BYTES);
   const nonce = random.slice(KEY_BYTES);
   random.fill(0);
-  return wrap(ring, key, nonce);
+  return wrap(ring, owner, key, nonce);
 }
 
 /** Wraps a data key, which stays the caller's. */
 export function wrap(
   ring: Ring,
+  owner: DataKeyOwner,
   key: Uint8Array,
   nonce: Uint8Array = randomBytes(WRAP_NONCE_BYTES),
 ): RingDataKey {
   const dataKeyId = uuidV5(ring.keks[0]!.id, key);
-  const wrapped = ring.wrappingKey.seal(nonce, key, associatedData(ring, dataKeyId));
+  const wrapped = ring.wrappingKey.seal(nonce, key, associatedData(ring, owner, dataKeyId));
   const blob = encodeKeyBlob({ dataKeyId, keks: ring.keks, nonce, wrapped });
-  return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext };
+  return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext, owner };
 }
 
 /** Unwraps a data key. @throws VaultError ERR_DECRYPT_FAILED */
-export function unwrap(ring: Ring, parts: CofferKeyBlob, blob: Uint8Array): RingDataKey {
+export function unwrap(ring: Ring, owner: DataKeyOwner, parts: CofferKeyBlob, blob: Uint8Array): RingDataKey {
   const { dataKeyId, nonce, wrapped } = parts;
-  const key = ring.wrappingKey.open(nonce, wrapped, associatedData(ring, dataKeyId));
+  const key = ring.wrappingKey.open(nonce, wrapped, associatedData(ring, owner, dataKeyId));
   if (!equalBytes(uuidV5(ring.keks[0]!.id, key), dataKeyId)) throw decryptFailed();
-  return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext };
+  return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext, owner };
 }
 
-function associatedData(ring: Ring, dataKeyId: Uint8Array): Uint8Array {
-  return concatBytes(ring.associatedData, lengthPrefixed(dataKeyId));
+function associatedData(ring: Ring, owner: DataKeyOwner, dataKeyId: Uint8Array): Uint8Array {
+  return concatBytes(OWNER_LABELS[owner], ring.associatedData, lengthPrefixed(dataKeyId));
 }
 
 function kekIdBytes(id: string): Uint8Array {

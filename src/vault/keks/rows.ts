@@ -14,7 +14,9 @@ import {
 } from "../../crypto/keys/key-context.ts";
 import { VaultError } from "../../errors.ts";
 import type { KekInfo, KekSelector, KekState } from "../../keks/kek-service.ts";
-import type { KekIdentity, RootKeys } from "../root/root-keys.ts";
+import type { Authenticated, Authority } from "../authority/authority.ts";
+import { kekRecord } from "../authority/record.ts";
+import { damagedWrap, type KekIdentity, type RootKeys } from "../root/root-keys.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
 
 /** A KEK as it is stored. */
@@ -23,6 +25,8 @@ export interface KekRow {
   readonly name: string;
   readonly value: string;
   readonly createdAt: number;
+  /** As it is stored, for its record. */
+  readonly stored: Row;
 }
 
 /** A version of one. */
@@ -30,6 +34,9 @@ export interface VersionRow {
   readonly version: number;
   readonly state: KekState;
 }
+
+/** Columns of `keks`: all of a KEK's record that is not of its versions, and its MAC. */
+export const KEK_COLUMNS = "id, environment_id, context_name, context_value, created_at, generation, mac";
 
 /**
  * A KEK of an environment.
@@ -43,25 +50,19 @@ export async function findKek(
   selector: KekSelector,
   forChange: boolean,
 ): Promise<KekRow> {
-  const columns = "SELECT id, context_name, context_value, created_at FROM keks WHERE environment_id = ?";
-  let row: Row | undefined;
-  if ("kekId" in selector) {
-    row = await sql.get(`${columns} AND id = ?`, environmentId, selector.kekId);
-  } else {
-    const { name, value } = selector;
-    row = await sql.get(
-      `${columns} AND context_name = ? AND context_value = ?`,
-      environmentId,
-      // A name or value with a lone surrogate has no bytes, and so no KEK.
-      utf8(name, "the name"),
-      utf8(value, "the value"),
-    );
-  }
+  const isById = "kekId" in selector;
+  const which = `environment_id = ? AND ${isById ? "id = ?" : "context_name = ? AND context_value = ?"}`;
+  // A name or value with a lone surrogate has no bytes, and so no KEK.
+  const named = isById
+    ? [selector.kekId]
+    : [utf8(selector.name, "the name"), utf8(selector.value, "the value")];
+  const parameters: readonly SqlValue[] = [environmentId, ...named];
+  // Changes of one KEK take turns: what is read of it and its versions next must not be overtaken.
+  if (forChange) await sql.run(`UPDATE keks SET created_at = created_at WHERE ${which}`, ...parameters);
+  const row = await sql.get(`SELECT ${KEK_COLUMNS} FROM keks WHERE ${which}`, ...parameters);
   if (row === undefined) {
     throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such KEK in this environment");
   }
-  // Changes of one KEK take turns: what is read of its versions next must not be overtaken.
-  if (forChange) await sql.run("UPDATE keks SET created_at = created_at WHERE id = ?", row.id as string);
   return kekRow(row);
 }
 
@@ -78,16 +79,16 @@ export async function placeOf(sql: Sql, environmentId: string, id: string): Prom
 }
 
 /**
- * The versions that a selector means and that still exist, the newest first.
+ * The versions that a selector means and that still exist.
  *
+ * @param all - of the KEK, the newest first
  * @throws VaultError ERR_KEY_NOT_FOUND, ERR_KEY_DESTROYED
  */
-export async function versionsMeant(
-  sql: Sql,
+export function versionsMeant(
   kek: KekRow,
+  all: readonly VersionRow[],
   version: number | undefined,
-): Promise<VersionRow[]> {
-  const all = await kekVersions(sql, kek.id);
+): VersionRow[] {
   const meant = version === undefined ? all : all.filter((row) => row.version === version);
   if (meant.length === 0) {
     throw new VaultError("ERR_KEY_NOT_FOUND", `the KEK ${kek.id} has no version ${version}`);
@@ -97,30 +98,58 @@ export async function versionsMeant(
   return existing;
 }
 
-/** Stores a new active version of a KEK, made here. */
+/** Makes a new active version of a KEK. @returns its row, to be stored */
+export function newKekVersion(root: RootKeys, identity: KekIdentity, now: number) {
+  const wrapped = root.create(identity);
+  return { version: identity.version, state: "active", wrapped, created_at: now, destroy_at: null } as const;
+}
+
+/** Stores a version of a KEK. */
 export async function insertKekVersion(
   sql: Sql,
-  rootKeys: RootKeys,
-  identity: KekIdentity,
-  now: number,
+  kekId: string,
+  row: ReturnType<typeof newKekVersion>,
 ): Promise<void> {
   await sql.run(
-    "INSERT INTO kek_versions (kek_id, version, state, wrapped, created_at) VALUES (?, ?, 'active', ?, ?)",
-    identity.kekId,
-    identity.version,
-    rootKeys.create(identity),
-    now,
+    "INSERT INTO kek_versions (kek_id, version, state, wrapped, created_at) VALUES (?, ?, ?, ?, ?)",
+    kekId,
+    row.version,
+    row.state,
+    row.wrapped,
+    row.created_at,
   );
 }
 
-/** The versions of a KEK, the newest first. */
-export async function kekVersions(sql: Sql, kekId: string): Promise<VersionRow[]> {
-  const rows = await sql.all(
-    "SELECT version, state FROM kek_versions WHERE kek_id = ? ORDER BY version DESC",
+/**
+ * The versions of a KEK, the newest first, if the KEK's record is as it was written.
+ *
+ * @throws VaultError ERR_STORAGE_CORRUPT
+ */
+export async function kekVersions(sql: Sql, authority: Authenticated, kek: KekRow): Promise<VersionRow[]> {
+  const rows = await storedVersions(sql, kek.id);
+  if (rows.length === 0) throw damagedKek(kek.id);
+  authority.check(kekRecord(kek.stored, rows), kek.stored.mac);
+  return rows.map((row) => ({ version: row.version as number, state: row.state as KekState })).toReversed();
+}
+
+/** Gives a KEK, after a change of it, the MAC of what is stored now. */
+export async function sealKek(sql: Sql, authority: Authority, kek: Row, generation: number): Promise<void> {
+  const id = kek.id as string;
+  const record = kekRecord({ ...kek, generation }, await storedVersions(sql, id));
+  await sql.run(
+    "UPDATE keks SET generation = ?, mac = ? WHERE id = ?",
+    generation,
+    authority.seal(record),
+    id,
+  );
+}
+
+/** The versions as they are stored, the lowest first. */
+export function storedVersions(sql: Sql, kekId: string): Promise<readonly Row[]> {
+  return sql.all(
+    "SELECT version, state, wrapped, created_at, destroy_at FROM kek_versions WHERE kek_id = ? ORDER BY version",
     kekId,
   );
-  if (rows.length === 0) throw damagedKek(kekId);
-  return rows.map((row) => ({ version: row.version as number, state: row.state as KekState }));
 }
 
 /** Puts a version into a state; of a destroyed one the wrapped KEK goes too. */
@@ -143,14 +172,15 @@ export async function setState(
 }
 
 /** A KEK as callers are told of it. */
-export async function kekInfo(sql: Sql, kek: KekRow): Promise<KekInfo> {
+export async function kekInfo(sql: Sql, authority: Authenticated, kek: KekRow): Promise<KekInfo> {
   const rows = await sql.all(
-    `SELECT v.version, v.state, v.created_at, v.destroy_at,
+    `SELECT v.version, v.state, v.wrapped, v.created_at, v.destroy_at,
        (SELECT count(*) FROM kv_version_keks vk WHERE vk.kek_id = v.kek_id AND vk.kek_version = v.version) AS kv_versions
      FROM kek_versions v WHERE v.kek_id = ? ORDER BY v.version DESC`,
     kek.id,
   );
   if (rows.length === 0) throw damagedKek(kek.id);
+  authority.check(kekRecord(kek.stored, rows.toReversed()), kek.stored.mac);
   return {
     id: kek.id,
     name: kek.name,
@@ -174,6 +204,7 @@ export function kekRow(row: Row): KekRow {
     name: storedText(row.context_name),
     value: storedText(row.context_value),
     createdAt: row.created_at as number,
+    stored: row,
   };
 }
 
@@ -183,9 +214,7 @@ export function iso(milliseconds: number): string {
 }
 
 /** A KEK whose rows cannot be what was written. */
-export function damagedKek(id: string): VaultError {
-  return new VaultError("ERR_STORAGE_CORRUPT", `the KEK ${id} is damaged in the vault's file`);
-}
+export const damagedKek: (id: string) => VaultError = damagedWrap;
 
 /** How events name a KEK. */
 export function kekName(entry: ContextEntry): string {

@@ -13,12 +13,22 @@ import { VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type { RewrapKvOptions, RewrapReport } from "../../kv/kv-service.ts";
 import type { Access } from "../access/access.ts";
+import type { Authority } from "../authority/authority.ts";
 import type { Keyring } from "../keks/keyring.ts";
 import { areActive, distinctVersions, type KekVersion, kekLocks } from "../keks/locks.ts";
 import type { RingDataKey } from "../keks/ring.ts";
 import { REWRAP_BATCH, REWRAP_PART_MAX, REWRAP_PART_MS_MAX } from "../limits.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
-import { insertVersionKeks, kekText, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
+import {
+  checkOldVersion,
+  insertVersionKeks,
+  kekText,
+  keyOwnerOf,
+  OLD_KEY_LABEL,
+  OWN_KEY_LABEL,
+  REVOKED_RETRIES_MAX,
+  revokedTooFast,
+} from "./rows.ts";
 
 /** A stored version whose data key has been wrapped anew. */
 interface MovedVersion {
@@ -48,13 +58,18 @@ export interface RewrapPart extends RewrapReport {
 export async function rewrapStored(
   database: Database,
   keyring: Keyring,
+  authority: Authority,
   access: Access,
   options: RewrapKvOptions,
 ): Promise<RewrapReport> {
   const report = { checked: 0, rewrapped: 0, skipped: 0 };
   let total = 0;
   for (let after: string | undefined; ; ) {
-    const part = await rewrapPart(database, keyring, access, { ...options, after, versions: REWRAP_BATCH });
+    const part = await rewrapPart(database, keyring, authority, access, {
+      ...options,
+      after,
+      versions: REWRAP_BATCH,
+    });
     total = part.total ?? total;
     report.checked += part.checked;
     report.rewrapped += part.rewrapped;
@@ -75,6 +90,7 @@ export async function rewrapStored(
 export async function rewrapPart(
   database: Database,
   keyring: Keyring,
+  authority: Authority,
   access: Access,
   options: CallOptions & { readonly after?: string | undefined; readonly versions?: number | undefined },
 ): Promise<RewrapPart> {
@@ -88,7 +104,7 @@ export async function rewrapPart(
     signal?.throwIfAborted();
     const from: Place = place;
     const limit = Math.min(REWRAP_BATCH, max - report.checked);
-    const batch = await database.read((sql) => findLeft(sql, access, from, limit), { signal });
+    const batch = await database.read((sql) => findLeft(sql, authority, access, from, limit), { signal });
     place = batch.next;
     if (batch.rows.length === 0) continue;
     const moved = await rewrapBatch(database, keyring, access, batch.rows, { signal });
@@ -108,7 +124,9 @@ interface Place {
 }
 
 const BEGINNING: Place = { kekId: "", kekVersion: 0, versionId: "" };
-const PLACE = /^([0-9a-f-]{0,36})\.(\d{1,15})\.([0-9A-Za-z_-]{0,64})$/;
+/** Stands for a KEK behind all others: what is under no such KEK version, but has the label of applications. */
+const OLD_LABEL = "old";
+const PLACE = /^([0-9a-f-]{0,36}|old)\.(\d{1,15})\.([0-9A-Za-z_-]{0,64})$/;
 
 function textOf({ kekId, kekVersion, versionId }: Place): string {
   return `${kekId}.${kekVersion}.${versionId}`;
@@ -135,18 +153,32 @@ const COUNT_LEFT = `SELECT count(*) AS n FROM kek_versions kv CROSS JOIN keks k 
 const NEXT_KEK = `SELECT kv.kek_id, kv.version FROM ${LEFT_KEKS} AND (kv.kek_id, kv.version) > (?, ?)
     AND EXISTS (SELECT 1 FROM kv_version_keks vk WHERE vk.kek_id = kv.kek_id AND vk.kek_version = kv.version)
   ORDER BY kv.kek_id, kv.version LIMIT 1`;
-const UNDER_KEK = `SELECT v.id, v.key_blob FROM kv_version_keks vk CROSS JOIN kv_versions v
+// The value itself only where the version's MAC covers it.
+const VERSION_COLUMNS = `v.id, v.object_id, v.number, v.key_id, v.key_blob, v.key_label, v.created_at, v.mac,
+  CASE WHEN v.key_label = ${OLD_KEY_LABEL} THEN v.sealed END AS sealed`;
+const UNDER_KEK = `SELECT ${VERSION_COLUMNS} FROM kv_version_keks vk CROSS JOIN kv_versions v
   WHERE vk.kek_id = ? AND vk.kek_version = ? AND vk.version_id > ? AND v.id = vk.version_id AND v.key_blob IS NOT NULL
     AND ${IS_FIRST} ORDER BY vk.version_id LIMIT ?`;
+const LEFT_OLD = `kv_versions v CROSS JOIN kv_objects o
+  WHERE v.key_label = ${OLD_KEY_LABEL} AND v.key_blob IS NOT NULL AND o.id = v.object_id AND o.environment_id = ?
+    AND NOT EXISTS (
+      SELECT 1 FROM kv_version_keks w CROSS JOIN kek_versions x
+      WHERE w.version_id = v.id AND x.kek_id = w.kek_id AND x.version = w.kek_version AND x.state <> 'active')`;
+const WITH_OLD_LABEL = `SELECT ${VERSION_COLUMNS} FROM ${LEFT_OLD} AND v.id > ? ORDER BY v.id LIMIT ?`;
+const COUNT_OLD = `SELECT count(*) AS n FROM ${LEFT_OLD}`;
 
 async function countLeft(database: Database, access: Access, options: CallOptions): Promise<number> {
-  const count = await database.read((sql) => sql.get(COUNT_LEFT, access.environmentId), options);
-  return count!.n as number;
+  return database.read(async (sql) => {
+    const left = await sql.get(COUNT_LEFT, access.environmentId);
+    const old = await sql.get(COUNT_OLD, access.environmentId);
+    return (left!.n as number) + (old!.n as number);
+  }, options);
 }
 
 /** The next stored versions after a place, and the place behind them; without one where nothing comes after. */
 async function findLeft(
   sql: Sql,
+  authority: Authority,
   access: Access,
   place: Place,
   limit: number,
@@ -156,17 +188,23 @@ async function findLeft(
   for (let keks = 0; keks < REWRAP_BATCH; keks++) {
     const room = limit - rows.length;
     if (kekId !== "") {
-      const found = await sql.all(UNDER_KEK, kekId, kekVersion, versionId, room);
+      const found =
+        kekId === OLD_LABEL
+          ? await sql.all(WITH_OLD_LABEL, access.environmentId, versionId, room)
+          : await sql.all(UNDER_KEK, kekId, kekVersion, versionId, room);
+      for (const row of found) {
+        if (row.key_label === OLD_KEY_LABEL) await checkOldVersion(sql, authority, row);
+      }
       rows.push(...found);
       if (found.length === room) {
         versionId = found[found.length - 1]!.id as string;
         break;
       }
     }
+    if (kekId === OLD_LABEL) return { rows, next: undefined };
     const next = await sql.get(NEXT_KEK, access.environmentId, kekId, kekVersion);
-    if (next === undefined) return { rows, next: undefined };
-    kekId = next.kek_id as string;
-    kekVersion = next.version as number;
+    kekId = (next?.kek_id as string | undefined) ?? OLD_LABEL;
+    kekVersion = (next?.version as number | undefined) ?? 0;
     versionId = "";
   }
   return { rows, next: { kekId, kekVersion, versionId } };
@@ -208,8 +246,8 @@ async function wrapAnew(
     const old = row.key_blob as Uint8Array;
     let unwrapped: RingDataKey | undefined;
     try {
-      unwrapped = await keyring.unwrap(old, options);
-      const made = await keyring.rewrap(unwrapped, access.events, options);
+      unwrapped = await keyring.unwrap(old, keyOwnerOf(row), options);
+      const made = await keyring.rewrap(unwrapped, "store", access.events, options);
       if (made !== unwrapped) {
         const keks = decodeKeyBlob(made.blob).keks.map(kekText);
         moved.push({ versionId: row.id as string, old, made, keks });
@@ -230,7 +268,8 @@ async function replaceKeyBlobs(sql: Sql, moved: readonly MovedVersion[]): Promis
   for (const { versionId, old, made, keks } of moved) {
     // Only what is still as it was read: another rewrap, or a destroy, may have come between.
     const changed = await sql.run(
-      "UPDATE kv_versions SET key_blob = ?, key_id = ? WHERE id = ? AND key_blob = ?",
+      `UPDATE kv_versions SET key_blob = ?, key_id = ?, key_label = ${OWN_KEY_LABEL}, mac = NULL
+       WHERE id = ? AND key_blob = ?`,
       made.blob,
       made.id,
       versionId,

@@ -11,27 +11,38 @@ import { contextObject } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { VaultError } from "../../errors.ts";
 import type { KvObjectWithoutValue } from "../../kv/kv-service.ts";
-import { type Access, scopeCondition } from "../access/access.ts";
+import { type Access, isInScope, scopeCondition } from "../access/access.ts";
+import type { Authority } from "../authority/authority.ts";
+import { recordOf } from "../authority/record.ts";
+import type { DataKeyOwner } from "../keks/ring.ts";
 import { storedContext } from "../keks/rows.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
 
 /** How often a write starts over because its KEKs were rotated or revoked while it was under way. */
 export const REVOKED_RETRIES_MAX = 10;
 
+/** What is read of an object alone: all of its record. */
+const RECORD_COLUMNS = `o.id, o.name, o.environment_id, o.current_version, o.created_at, o.updated_at, o.deleted_at, o.mac,
+  c.canonical, (SELECT cv.number FROM kv_versions cv WHERE cv.id = o.current_version AND cv.object_id = o.id) AS current_number,
+  (SELECT max(nv.number) FROM kv_versions nv WHERE nv.object_id = o.id) AS newest_number`;
+const RECORD_TABLES = "kv_objects o JOIN contexts c ON c.id = o.context_id";
 /** What is read of an object and one of its versions. */
-export const OBJECT_COLUMNS = `o.id, o.name, o.environment_id, o.current_version, o.updated_at, o.deleted_at, c.canonical,
-  v.id AS version_id, v.key_id, v.key_blob, v.sealed, v.created_at AS version_created_at, v.created_by_id, v.created_by_name`;
+const OBJECT_COLUMNS = `${RECORD_COLUMNS}, v.id AS version_id, v.number, v.key_id, v.key_blob, v.key_label, v.sealed, v.generation,
+  v.mac AS version_mac, v.created_at AS version_created_at, v.created_by_id, v.created_by_name`;
 /** The tables that an object is read from. */
-export const OBJECT_TABLES =
-  "kv_objects o JOIN contexts c ON c.id = o.context_id JOIN kv_versions v ON v.object_id = o.id";
+const OBJECT_TABLES = `${RECORD_TABLES} JOIN kv_versions v ON v.object_id = o.id`;
 
-/** Looks rows up on behalf of a caller. */
+/** Looks rows up on behalf of a caller, and believes none that is not as it was written. */
 export class KvRows {
   readonly #environmentId: string;
+  readonly #access: Access;
+  readonly #authority: Authority;
   readonly #scope: ReturnType<typeof scopeCondition>;
 
-  constructor(access: Access) {
+  constructor(access: Access, authority: Authority) {
     this.#environmentId = access.environmentId;
+    this.#access = access;
+    this.#authority = authority;
     this.#scope = scopeCondition(access, "o.context_id");
   }
 
@@ -42,7 +53,19 @@ export class KvRows {
     return row;
   }
 
-  /** The same, deleted or not. */
+  /** The live object of a name, with its current version. */
+  async named(sql: Sql, name: string): Promise<Row> {
+    const row = await sql.get(
+      `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = o.current_version
+       WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL${this.#scope.sql}`,
+      this.#environmentId,
+      name,
+      ...this.#scope.parameters,
+    );
+    return this.#believed(sql, row);
+  }
+
+  /** A live object or a deleted one, with its current version, or the one asked for. */
   async any(sql: Sql, id: string, versionId?: string): Promise<Row> {
     const row = await sql.get(
       `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = coalesce(?, o.current_version)
@@ -52,8 +75,93 @@ export class KvRows {
       id,
       ...this.#scope.parameters,
     );
-    if (row === undefined) throw notFound();
+    return this.#believed(sql, row);
+  }
+
+  /** Objects without versions. @param rest - conditions on `o`, order and limit */
+  async list(sql: Sql, rest: string, ...parameters: readonly SqlValue[]): Promise<readonly Row[]> {
+    const rows = await sql.all(
+      `SELECT ${RECORD_COLUMNS} FROM ${RECORD_TABLES} WHERE o.environment_id = ?${this.#scope.sql} AND ${rest}`,
+      this.#environmentId,
+      ...this.#scope.parameters,
+      ...parameters,
+    );
+    for (const row of rows) await this.#check(sql, row);
+    return rows;
+  }
+
+  /** The same as {@link any}, and nobody else changes it before the transaction ends. */
+  async locked(sql: Sql, id: string, versionId?: string): Promise<Row> {
+    await this.#authority.prepare(sql);
+    await sql.run(
+      `UPDATE kv_objects AS o SET updated_at = o.updated_at WHERE o.id = ? AND o.environment_id = ?${this.#scope.sql}`,
+      id,
+      this.#environmentId,
+      ...this.#scope.parameters,
+    );
+    return this.any(sql, id, versionId);
+  }
+
+  /** A live object, locked, whose version is the expected one. */
+  async lockedLive(sql: Sql, id: string, check: string | undefined): Promise<Row> {
+    const row = await this.locked(sql, id);
+    if (row.deleted_at !== null) throw notFound();
+    if (check !== undefined && row.current_version !== check) throw conflict();
     return row;
+  }
+
+  /** Changes a locked object. @returns the row as it is then */
+  async change(
+    sql: Sql,
+    row: Row,
+    changes: Partial<
+      Readonly<Record<"current_version" | "current_number" | "updated_at" | "deleted_at", SqlValue>>
+    >,
+  ): Promise<Row> {
+    const changed = { ...row, ...changes };
+    await sql.run(
+      "UPDATE kv_objects SET current_version = ?, updated_at = ?, deleted_at = ?, mac = ? WHERE id = ?",
+      changed.current_version as SqlValue,
+      changed.updated_at as SqlValue,
+      changed.deleted_at as SqlValue,
+      this.macOf(changed),
+      row.id as string,
+    );
+    return changed;
+  }
+
+  /** The MAC of an object. */
+  macOf(row: Row): Uint8Array | null {
+    return this.#authority.seal(recordOf("kv_objects", row));
+  }
+
+  /** A row that was found, if it may be believed and is in the scope. */
+  async #believed(sql: Sql, row: Row | undefined): Promise<Row> {
+    if (row === undefined) throw notFound();
+    await this.#check(sql, row);
+    await this.#authority.checkGeneration(sql, row.generation as number, `a version of the object ${row.id}`);
+    if (row.key_label === OLD_KEY_LABEL && row.sealed !== null) {
+      await checkOldVersion(sql, this.#authority, {
+        ...row,
+        id: row.version_id!,
+        object_id: row.id!,
+        mac: row.version_mac!,
+        created_at: row.version_created_at!,
+      });
+    }
+    return row;
+  }
+
+  async #check(sql: Sql, row: Row): Promise<void> {
+    await this.#authority.check(sql, recordOf("kv_objects", row), row.mac);
+    if (this.#authority.isAuthenticated && row.current_number !== row.newest_number) {
+      throw new VaultError(
+        "ERR_STORAGE_CORRUPT",
+        `the object ${row.id} is older than its newest version: its row was put back`,
+      );
+    }
+    // SQL has left out what is outside by rows that are not authenticated.
+    if (!isInScope(this.#access, storedContext(row.canonical).entries)) throw notFound();
   }
 
   async isNameTaken(sql: Sql, name: string): Promise<boolean> {
@@ -63,28 +171,6 @@ export class KvRows {
       name,
     );
     return row !== undefined;
-  }
-
-  /** Changes a live object if its version is the expected one, in one statement. */
-  async changeLive(
-    sql: Sql,
-    id: string,
-    check: string | undefined,
-    assignments: string,
-    ...values: readonly SqlValue[]
-  ): Promise<void> {
-    const changed = await sql.run(
-      `UPDATE kv_objects AS o SET ${assignments} WHERE o.id = ? AND o.environment_id = ? AND o.deleted_at IS NULL
-       AND o.current_version = coalesce(?, o.current_version)${this.#scope.sql}`,
-      ...values,
-      id,
-      this.#environmentId,
-      check ?? null,
-      ...this.#scope.parameters,
-    );
-    if (changed === 1) return;
-    await this.live(sql, id);
-    throw conflict();
   }
 
   async sequenceOf(sql: Sql, cursor: string): Promise<number> {
@@ -97,6 +183,21 @@ export class KvRows {
     if (row === undefined) throw new VaultError("ERR_CURSOR_INVALID", "the cursor is not one of this list");
     return row.sequence as number;
   }
+}
+
+/** The label in rows of data keys that were wrapped like those of applications ([AUT-13]). */
+export const OLD_KEY_LABEL = 1;
+/** The label of the store's own. */
+export const OWN_KEY_LABEL = 2;
+
+/** Whose the data key of a version was wrapped as. */
+export function keyOwnerOf(row: Row): DataKeyOwner {
+  return row.key_label === OLD_KEY_LABEL ? "application" : "store";
+}
+
+/** Refuses a version with the label of applications that did not have it from before. @throws VaultError ERR_STORAGE_CORRUPT */
+export function checkOldVersion(sql: Sql, authority: Authority, row: Row): Promise<void> {
+  return authority.check(sql, recordOf("kv_versions", row), row.mac);
 }
 
 /** A row as it is handed out. */

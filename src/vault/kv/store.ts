@@ -21,24 +21,25 @@ import type {
   RewrapReport,
 } from "../../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules.ts";
-import { type Access, inScope, scopeCondition } from "../access/access.ts";
+import { type Access, inScope } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
+import type { Authority } from "../authority/authority.ts";
 import { newOrderedId, orderedId } from "../ids.ts";
 import type { Keyring } from "../keks/keyring.ts";
 import { storedContext } from "../keks/rows.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
 import type { Database, Row, SqlValue } from "../storage/database.ts";
 import { type RewrapPart, rewrapPart, rewrapStored } from "./rewrap.ts";
-import { conflict, iso, KvRows, notFound, OBJECT_COLUMNS, OBJECT_TABLES, toObject } from "./rows.ts";
+import { conflict, iso, KvRows, toObject } from "./rows.ts";
 import { destroyed, KvValues } from "./values.ts";
 
 /** The store of one environment. */
 export class EmbeddedKvStore implements KvService {
   readonly #database: Database;
   readonly #keyring: Keyring;
+  readonly #authority: Authority;
   readonly #environmentId: string;
   readonly #access: Access;
-  readonly #scope: ReturnType<typeof scopeCondition>;
   readonly #rows: KvRows;
   readonly #writes: IdempotentWrites;
   readonly #values: KvValues;
@@ -47,18 +48,19 @@ export class EmbeddedKvStore implements KvService {
   constructor(
     database: Database,
     keyring: Keyring,
+    authority: Authority,
     access: Access,
     writes: IdempotentWrites,
     now: () => number,
   ) {
     this.#database = database;
+    this.#authority = authority;
     this.#keyring = keyring;
     this.#environmentId = access.environmentId;
     this.#access = access;
-    this.#scope = scopeCondition(access, "o.context_id");
-    this.#rows = new KvRows(access);
+    this.#rows = new KvRows(access, authority);
     this.#writes = writes;
-    this.#values = new KvValues(database, keyring, access, writes);
+    this.#values = new KvValues(database, keyring, authority, access, writes);
     this.#now = now;
   }
 
@@ -79,10 +81,22 @@ export class EmbeddedKvStore implements KvService {
       const id = newOrderedId(OBJECT_ID_PREFIX);
       const versionId = orderedId();
       const now = this.#now();
+      await this.#authority.prepare(sql);
+      const mac = this.#rows.macOf({
+        id,
+        environment_id: this.#environmentId,
+        name,
+        canonical: context.bytes,
+        current_version: versionId,
+        current_number: 1,
+        created_at: now,
+        updated_at: now,
+        deleted_at: null,
+      });
       const inserted = await sql.run(
-        `INSERT INTO kv_objects (id, environment_id, name, context_id, current_version, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-        ...[id, this.#environmentId, name, key.contextId, versionId, now, now],
+        `INSERT INTO kv_objects (id, environment_id, name, context_id, current_version, created_at, updated_at, mac)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        ...[id, this.#environmentId, name, key.contextId, versionId, now, now, mac],
       );
       if (inserted === 0) throw exists();
       await this.#values.insert(sql, { objectId: id, name, versionId, number: 1, value, key, now });
@@ -117,18 +131,7 @@ export class EmbeddedKvStore implements KvService {
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
     const name = checkName(request.name);
     options.signal?.throwIfAborted();
-    const row = await this.#database.read(
-      (sql) =>
-        sql.get(
-          `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = o.current_version
-         WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL${this.#scope.sql}`,
-          this.#environmentId,
-          name,
-          ...this.#scope.parameters,
-        ),
-      options,
-    );
-    if (row === undefined) throw notFound();
+    const row = await this.#database.read((sql) => this.#rows.named(sql, name), options);
     return this.#read(row, options);
   }
 
@@ -159,17 +162,13 @@ export class EmbeddedKvStore implements KvService {
     return this.#values.withStoredKey(context, options, async (sql, key) => {
       const versionId = orderedId();
       const clock = this.#now();
-      // One conditional statement decides, whatever other processes do (the row above may be old by now). A clock that was
-      // set back, or is another machine's, does not make the object older than it was.
-      const changes = "current_version = ?, updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END";
-      await this.#rows.changeLive(sql, id, check, changes, versionId, clock, clock);
-      const last = await sql.get(
-        `SELECT max(v.number) AS n, max(o.updated_at) AS at
-         FROM kv_objects o JOIN kv_versions v ON v.object_id = o.id WHERE o.id = ?`,
-        id,
-      );
-      const number = (last!.n as number) + 1;
-      const now = last!.at as number;
+      // What the row says now decides, whatever other processes do (the row above may be old by now). A clock that was set
+      // back, or is another machine's, does not make the object older than it was.
+      const before = await this.#rows.lockedLive(sql, id, check);
+      const number = (before.newest_number as number) + 1;
+      const now = Math.max(before.updated_at as number, clock);
+      const changes = { current_version: versionId, current_number: number, updated_at: now };
+      await this.#rows.change(sql, before, changes);
       await this.#values.insert(sql, { objectId: id, name, versionId, number, value, key, now });
       await this.#access.events.append(sql, "vault.data.updated", {
         kv_name: name,
@@ -188,9 +187,9 @@ export class EmbeddedKvStore implements KvService {
     const check = checkVersionCheck(request.versionCheck);
     options.signal?.throwIfAborted();
     return this.#writes.write(async (sql) => {
-      await this.#rows.changeLive(sql, id, check, "deleted_at = ?", this.#now());
-      const row = await sql.get("SELECT name FROM kv_objects WHERE id = ?", id);
-      const name = row!.name as string;
+      const row = await this.#rows.lockedLive(sql, id, check);
+      await this.#rows.change(sql, row, { deleted_at: this.#now() });
+      const name = row.name as string;
       await this.#access.events.append(sql, "vault.data.deleted", { kv_name: name });
       return { success: true, name };
     }, options);
@@ -201,29 +200,26 @@ export class EmbeddedKvStore implements KvService {
     options.signal?.throwIfAborted();
     this.#access.events.note("vault.names.listed", {});
     return this.#database.read(async (sql) => {
-      const where = [
-        `o.environment_id = ?${this.#scope.sql}`,
-        deleted ? "o.deleted_at IS NOT NULL" : "o.deleted_at IS NULL",
-      ];
-      const parameters: SqlValue[] = [this.#environmentId, ...this.#scope.parameters];
+      const where = [deleted ? "o.deleted_at IS NOT NULL" : "o.deleted_at IS NULL"];
+      const parameters: SqlValue[] = [];
       if (search !== undefined) {
         // Case-sensitive in every dialect, and no character of the text has a meaning.
-        where.push("replace(name, ?, '') <> name");
+        where.push("replace(o.name, ?, '') <> o.name");
         parameters.push(search);
       }
       if (updatedAfterMs !== undefined) {
-        where.push("updated_at > ?");
+        where.push("o.updated_at > ?");
         parameters.push(updatedAfterMs);
       }
       const cursor = after ?? before;
       const isForward = (order === "asc") === (before === undefined);
       if (cursor !== undefined) {
-        where.push(`sequence ${isForward ? ">" : "<"} ?`);
+        where.push(`o.sequence ${isForward ? ">" : "<"} ?`);
         parameters.push(await this.#rows.sequenceOf(sql, cursor));
       }
-      const rows = await sql.all(
-        `SELECT id, name, updated_at FROM kv_objects o WHERE ${where.join(" AND ")}
-         ORDER BY sequence ${isForward ? "ASC" : "DESC"} LIMIT ?`,
+      const rows = await this.#rows.list(
+        sql,
+        `${where.join(" AND ")} ORDER BY o.sequence ${isForward ? "ASC" : "DESC"} LIMIT ?`,
         ...parameters,
         limit + 1,
       );
@@ -289,14 +285,14 @@ export class EmbeddedKvStore implements KvService {
     const id = checkId(request.id, "id");
     options.signal?.throwIfAborted();
     return this.#writes.write(async (sql) => {
-      const row = await this.#rows.any(sql, id);
+      const row = await this.#rows.locked(sql, id);
       if (row.deleted_at === null)
         throw new VaultError("ERR_KV_NOT_DELETED", "the object has not been deleted");
       if (row.sealed === null) throw destroyed();
       if (await this.#rows.isNameTaken(sql, row.name as string)) {
         throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
       }
-      await sql.run("UPDATE kv_objects SET deleted_at = NULL WHERE id = ?", id);
+      await this.#rows.change(sql, row, { deleted_at: null });
       await this.#access.events.append(sql, "vault.data.updated", {
         kv_name: row.name as string,
         key_id: row.key_id as string,
@@ -314,7 +310,7 @@ export class EmbeddedKvStore implements KvService {
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     options.signal?.throwIfAborted();
     const destroyedVersions = await this.#writes.write(async (sql) => {
-      const row = await this.#rows.any(sql, id, versionId);
+      const row = await this.#rows.locked(sql, id, versionId);
       const only = versionId === undefined ? "" : " AND id = ?";
       const parameters = versionId === undefined ? [id] : [id, versionId];
       const which = `SELECT id FROM kv_versions WHERE object_id = ?${only}`;
@@ -323,12 +319,8 @@ export class EmbeddedKvStore implements KvService {
         `UPDATE kv_versions SET sealed = NULL, key_blob = NULL, size = 0 WHERE sealed IS NOT NULL AND id IN (${which})`,
         ...parameters,
       );
-      if (versionId === undefined) {
-        await sql.run(
-          "UPDATE kv_objects SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL",
-          this.#now(),
-          id,
-        );
+      if (versionId === undefined && row.deleted_at === null) {
+        await this.#rows.change(sql, row, { deleted_at: this.#now() });
       }
       await this.#access.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
       return changed;
@@ -338,12 +330,12 @@ export class EmbeddedKvStore implements KvService {
   }
 
   rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
-    return rewrapStored(this.#database, this.#keyring, this.#access, options);
+    return rewrapStored(this.#database, this.#keyring, this.#authority, this.#access, options);
   }
 
   /** A part of it that ends soon. @throws as `rewrapPart` */
   rewrapPart(options: CallOptions & { readonly after?: string | undefined } = {}): Promise<RewrapPart> {
-    return rewrapPart(this.#database, this.#keyring, this.#access, options);
+    return rewrapPart(this.#database, this.#keyring, this.#authority, this.#access, options);
   }
 
   async #read(row: Row, options: CallOptions): Promise<KvObject> {

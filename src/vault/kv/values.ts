@@ -15,11 +15,18 @@ import { isVaultError, VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type { Access } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
+import type { Authority } from "../authority/authority.ts";
 import { hexOf } from "../ids.ts";
 import type { Keyring, StoredDataKey } from "../keks/keyring.ts";
 import { areActive, kekLocks } from "../keks/locks.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
-import { insertVersionKeks, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
+import {
+  insertVersionKeks,
+  keyOwnerOf,
+  OWN_KEY_LABEL,
+  REVOKED_RETRIES_MAX,
+  revokedTooFast,
+} from "./rows.ts";
 
 const VALUE_LABEL = ascii("coffer/v1/kv-value");
 
@@ -30,11 +37,19 @@ const ETAG_BYTES = 16;
 export class KvValues {
   readonly #database: Database;
   readonly #keyring: Keyring;
+  readonly #authority: Authority;
   readonly #access: Access;
   readonly #writes: IdempotentWrites;
 
-  constructor(database: Database, keyring: Keyring, access: Access, writes: IdempotentWrites) {
+  constructor(
+    database: Database,
+    keyring: Keyring,
+    authority: Authority,
+    access: Access,
+    writes: IdempotentWrites,
+  ) {
     this.#database = database;
+    this.#authority = authority;
     this.#keyring = keyring;
     this.#access = access;
     this.#writes = writes;
@@ -88,8 +103,9 @@ export class KvValues {
     const sealed = sealDetachedSync(version.value, { dataKey: key.key }, associatedData, HERE);
     await sql.run(
       `INSERT INTO kv_versions
-         (id, object_id, number, key_id, key_blob, sealed, size, etag, created_at, created_by_id, created_by_name)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         (id, object_id, number, key_id, key_blob, sealed, size, etag, created_at, created_by_id, created_by_name,
+          key_label, generation)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       versionId,
       objectId,
       version.number,
@@ -101,6 +117,8 @@ export class KvValues {
       version.now,
       this.#access.actor.id,
       this.#access.actor.name,
+      OWN_KEY_LABEL,
+      this.#authority.generation,
     );
     await insertVersionKeks(sql, versionId, key.keks);
   }
@@ -109,7 +127,7 @@ export class KvValues {
   async open(row: Row, options: CallOptions): Promise<string> {
     if (row.sealed === null) throw destroyed();
     if (row.key_blob === null) throw damaged();
-    const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array, options);
+    const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array, keyOwnerOf(row), options);
     // The object's context is shown, and the next version is encrypted for it: it must be the one of this version.
     if (!equalBytes(context.bytes, row.canonical as Uint8Array)) {
       key.fill(0);

@@ -21,7 +21,7 @@ export interface SchemaTypes {
 }
 
 /** The newest version. */
-export const SCHEMA_VERSION = 6;
+export const SCHEMA_VERSION = 7;
 
 /** Statements that take a database from version index to index + 1. */
 export function migrations({ text, bytes, integer, sequence, write }: SchemaTypes): readonly string[] {
@@ -190,6 +190,38 @@ export function migrations({ text, bytes, integer, sequence, write }: SchemaType
     // 6: from here on idempotency keys are stored as HMACs and answers sealed. What stood in clear goes.
     `
   DELETE FROM idempotent_answers;
+  `,
+    // 7: authority (docs/spec/authority.md). Rows without a MAC are of a vault that is not authenticated yet.
+    `
+  CREATE TABLE vault_keys (
+    purpose ${text} NOT NULL,
+    version ${integer} NOT NULL,
+    wrapped ${bytes},
+    created_at ${integer} NOT NULL,
+    PRIMARY KEY (purpose, version)
+  );
+  CREATE TABLE authority_log (
+    generation ${integer} PRIMARY KEY,
+    kind ${text} NOT NULL,
+    subject ${text} NOT NULL,
+    at ${integer} NOT NULL,
+    mac ${bytes}
+  );
+  ALTER TABLE environments ADD COLUMN generation ${integer} NOT NULL DEFAULT 0;
+  ALTER TABLE environments ADD COLUMN mac ${bytes};
+  ALTER TABLE api_keys ADD COLUMN generation ${integer} NOT NULL DEFAULT 0;
+  ALTER TABLE api_keys ADD COLUMN mac ${bytes};
+  ALTER TABLE webhooks ADD COLUMN generation ${integer} NOT NULL DEFAULT 0;
+  ALTER TABLE webhooks ADD COLUMN mac ${bytes};
+  ALTER TABLE keks ADD COLUMN generation ${integer} NOT NULL DEFAULT 0;
+  ALTER TABLE keks ADD COLUMN mac ${bytes};
+  ALTER TABLE kv_objects ADD COLUMN mac ${bytes};
+  ALTER TABLE kv_versions ADD COLUMN generation ${integer} NOT NULL DEFAULT 0;
+  ALTER TABLE kv_versions ADD COLUMN key_label ${integer} NOT NULL DEFAULT 1;
+  ALTER TABLE kv_versions ADD COLUMN mac ${bytes};
+  CREATE INDEX kv_versions_old ON kv_versions (id) WHERE key_label = 1;
+  CREATE INDEX kv_versions_by_old_key ON kv_versions (key_id) WHERE key_label = 1;
+  ALTER TABLE events ADD COLUMN generation ${integer} NOT NULL DEFAULT 0;
   `,
   ];
 }

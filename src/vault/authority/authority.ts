@@ -1,0 +1,257 @@
+/**
+ * Authority: whether rows that decide are as a holder of the root key wrote them, and not older than their last change
+ * (docs/spec/authority.md).
+ *
+ * Owns the one interface by which all parts of the vault seal and check records, its two variants (a vault that is
+ * authenticated, and one that is not yet), and what of the log is kept in memory. Must not know tables beyond their records.
+ *
+ * @module
+ */
+import { VaultError } from "../../errors.ts";
+import type { RootKeys } from "../root/root-keys.ts";
+import type { Roots } from "../root/roots.ts";
+import { ServiceKeys } from "../root/service-keys.ts";
+import type { Database, Sql, SqlValue } from "../storage/database.ts";
+import { appendEntry, type ChangeKind, checkEnd, type LogState, lockLog, readHead, readLog } from "./log.ts";
+import { MAC_BYTES, Macs } from "./macs.ts";
+import type { RowRecord } from "./record.ts";
+import { disposeVaultKeys, loadVaultKeys, newestOf } from "./vault-keys.ts";
+
+/** What a transaction knows of authority. */
+export interface Authenticated {
+  /**
+   * @param mac - as the row has it
+   * @throws VaultError ERR_STORAGE_CORRUPT, which names the row, unless it is the record's, and the record not older than its last
+   *   change
+   */
+  check(record: RowRecord, mac: SqlValue | undefined): void;
+}
+
+/** A change of authority within a write transaction. */
+export interface Change extends Authenticated {
+  /** Appends to the log. @returns the generation that the changed record is to have */
+  append(kind: ChangeKind, subject: string): Promise<number>;
+}
+
+/** Who may do what in a vault, as far as its rows are authenticated. */
+export interface Authority {
+  readonly isAuthenticated: boolean;
+  readonly roots: Roots;
+  readonly serviceKeys: ServiceKeys;
+  /** The generation of the last change that was seen. */
+  readonly generation: number;
+  /** What a row is to have as its MAC. */
+  seal(record: RowRecord): Uint8Array | null;
+  /** The same check as {@link Authenticated.check}, for rows whose changes the log does not have. */
+  check(sql: Sql, record: RowRecord, mac: SqlValue | undefined): Promise<void>;
+  /** Refuses a row that says a generation which the log has not reached. @throws VaultError ERR_STORAGE_CORRUPT */
+  checkGeneration(sql: Sql, generation: number, what: string): Promise<void>;
+  /** Looks at the log, within a transaction that sees one state. */
+  look(sql: Sql): Promise<Authenticated>;
+  /** Makes sure that what is written in this transaction is what the vault takes. @returns what KEKs are wrapped under */
+  prepare(sql: Sql): Promise<RootKeys>;
+  /** Begins a change, within a write transaction that has locked the row it changes; other changes wait until it ends. */
+  change(sql: Sql): Promise<Change>;
+  /** Lets go of all keys. */
+  dispose(): void;
+}
+
+/** Opens the authority of a vault. @throws VaultError ERR_STORAGE_CORRUPT */
+export function openAuthority(
+  database: Database,
+  roots: Roots,
+  vaultId: Uint8Array,
+  now: () => number,
+): Promise<Authority> {
+  return AUTHORITIES[roots.form](database, roots, vaultId, now);
+}
+
+/** The authority of a vault that is authenticated. */
+class VaultAuthority implements Authority {
+  readonly isAuthenticated = true;
+  readonly roots: Roots;
+  readonly serviceKeys: ServiceKeys;
+  readonly #database: Database;
+  readonly #now: () => number;
+  #macs: Macs;
+  #log: LogState;
+
+  constructor(
+    database: Database,
+    roots: Roots,
+    now: () => number,
+    opened: { readonly macs: Macs; readonly log: LogState; readonly serviceKeys: ServiceKeys },
+  ) {
+    this.#database = database;
+    this.roots = roots;
+    this.#now = now;
+    this.#macs = opened.macs;
+    this.#log = opened.log;
+    this.serviceKeys = opened.serviceKeys;
+  }
+
+  get generation(): number {
+    return this.#log.generation;
+  }
+
+  seal(record: RowRecord): Uint8Array {
+    return this.#macs.of(record);
+  }
+
+  async check(sql: Sql, record: RowRecord, mac: SqlValue | undefined): Promise<void> {
+    if (this.#macs.isOf(record, mac)) return;
+    if (!this.#macs.knows(mac)) await this.#loadMacs(sql);
+    if (!this.#macs.isOf(record, mac)) throw altered(record);
+  }
+
+  async checkGeneration(sql: Sql, generation: number, what: string): Promise<void> {
+    if (generation > this.#log.generation && generation > (await this.#read(sql, this.#log)).generation) {
+      throw logTooOld(what);
+    }
+  }
+
+  async look(sql: Sql): Promise<Authenticated> {
+    const log = await this.#read(sql, this.#log);
+    // An older state, which another server's transaction may still see, is not kept.
+    if (log.generation > this.#log.generation) this.#log = log;
+    return this.#against(log);
+  }
+
+  prepare(sql: Sql): Promise<RootKeys> {
+    return this.roots.forWrite(this.#database, sql);
+  }
+
+  async change(sql: Sql): Promise<Change> {
+    await this.prepare(sql);
+    await lockLog(sql);
+    // What is read here may contain what this transaction or one that shares its fate has appended: it is not kept.
+    let log = await this.#read(sql, this.#log);
+    return {
+      check: this.#against(log).check,
+      append: async (kind, subject) => {
+        log = await appendEntry(sql, this.#macs, log, { kind, subject, at: this.#now() });
+        return log.generation;
+      },
+    };
+  }
+
+  dispose(): void {
+    this.#macs.dispose();
+    this.serviceKeys.dispose();
+    this.roots.dispose();
+  }
+
+  #against(log: LogState): Authenticated {
+    return {
+      check: (record, mac) => {
+        if (!this.#macs.isOf(record, mac)) throw altered(record);
+        const { subject, generation } = record;
+        if (subject === undefined || generation === undefined) return;
+        if (generation > log.generation) throw logTooOld(record.what);
+        if (generation < log.lastChange(subject)) throw outdated(record);
+      },
+    };
+  }
+
+  async #read(sql: Sql, known: LogState): Promise<LogState> {
+    const head = await readHead(sql);
+    if (!this.#macs.knows(head?.subarray(-MAC_BYTES))) await this.#loadMacs(sql);
+    return readLog(sql, this.#macs, known, head);
+  }
+
+  /** Others may have made a newer key. */
+  async #loadMacs(sql: Sql): Promise<void> {
+    const keys = await loadVaultKeys(sql, this.roots);
+    this.#macs.dispose();
+    this.#macs = new Macs(keys["row-mac"]);
+    disposeVaultKeys({ ...keys, "row-mac": new Map() });
+  }
+}
+
+/** The authority of a vault that is not authenticated yet: everything is believed, as programs did before. */
+class NoAuthority implements Authority {
+  readonly isAuthenticated = false;
+  readonly generation = 0;
+  readonly roots: Roots;
+  readonly serviceKeys: ServiceKeys;
+  readonly #database: Database;
+
+  constructor(database: Database, roots: Roots, serviceKeys: ServiceKeys) {
+    this.#database = database;
+    this.roots = roots;
+    this.serviceKeys = serviceKeys;
+  }
+
+  seal(): null {
+    return null;
+  }
+
+  async check(): Promise<void> {}
+
+  async checkGeneration(): Promise<void> {}
+
+  async look(): Promise<Authenticated> {
+    return { check: () => {} };
+  }
+
+  prepare(sql: Sql): Promise<RootKeys> {
+    return this.roots.forWrite(this.#database, sql);
+  }
+
+  async change(sql: Sql): Promise<Change> {
+    await this.prepare(sql);
+    return { check: () => {}, append: async () => 0 };
+  }
+
+  dispose(): void {
+    this.serviceKeys.dispose();
+    this.roots.dispose();
+  }
+}
+
+type Open = (database: Database, roots: Roots, vaultId: Uint8Array, now: () => number) => Promise<Authority>;
+
+const AUTHORITIES: Readonly<Record<Roots["form"], Open>> = {
+  plain: async (database, roots) => new NoAuthority(database, roots, roots.newest.serviceKeys!),
+  authenticated: (database, roots, vaultId, now) =>
+    database.read(async (sql) => {
+      const keys = await loadVaultKeys(sql, roots);
+      const serviceKeys = new ServiceKeys(
+        { webhookSecret: newestOf(keys, "webhook-secret"), fingerprint: newestOf(keys, "fingerprint") },
+        vaultId,
+      );
+      const macs = new Macs(keys["row-mac"]);
+      disposeVaultKeys({ ...keys, "row-mac": new Map() });
+      const log = await readLog(sql, macs, undefined, await readHead(sql));
+      await checkEnd(sql, log);
+      await checkNewest(sql, log);
+      return new VaultAuthority(database, roots, now, { macs, log, serviceKeys });
+    }),
+};
+
+/** The latest rows that carry a generation: a log that is older than one of them was put back. */
+async function checkNewest(sql: Sql, log: LogState): Promise<void> {
+  const newest = [
+    ["an event", await sql.get("SELECT generation FROM events ORDER BY sequence DESC LIMIT 1")],
+    // Their ids begin with the time.
+    ["a stored version", await sql.get("SELECT generation FROM kv_versions ORDER BY id DESC LIMIT 1")],
+  ] as const;
+  for (const [what, row] of newest) {
+    if (row !== undefined && (row.generation as number) > log.generation) throw logTooOld(what);
+  }
+}
+
+function altered({ what }: RowRecord): VaultError {
+  return new VaultError("ERR_STORAGE_CORRUPT", `${what} is not as coffer wrote it: its row was altered`);
+}
+
+function outdated({ what }: RowRecord): VaultError {
+  return new VaultError("ERR_STORAGE_CORRUPT", `${what} is older than its last change: its row was put back`);
+}
+
+function logTooOld(what: string): VaultError {
+  return new VaultError(
+    "ERR_STORAGE_CORRUPT",
+    `the log of changes of authority is older than ${what}: it was put back`,
+  );
+}

@@ -1,0 +1,18 @@
+/**
+ * Data keys of stored values that were wrapped with the label of applications, before the store had its own ([AUT-14]).
+ *
+ * Owns the question which data keys these are. Must not know how they are wrapped.
+ *
+ * @module
+ */
+import type { IsStoredKey } from "../keks/key-service.ts";
+import type { Database } from "../storage/database.ts";
+import { OLD_KEY_LABEL } from "./rows.ts";
+
+/** Answers for a database in which nothing new gets the old label: where there is none now, nothing is looked up any more. */
+export async function storedKeysWithOldLabel(database: Database): Promise<IsStoredKey> {
+  const some = `SELECT 1 AS found FROM kv_versions WHERE key_label = ${OLD_KEY_LABEL}`;
+  if ((await database.read((sql) => sql.get(`${some} LIMIT 1`))) === undefined) return () => false;
+  return async (id, options) =>
+    (await database.read((sql) => sql.get(`${some} AND key_id = ? LIMIT 1`, id), options)) !== undefined;
+}

@@ -1,0 +1,158 @@
+/**
+ * The roots that a vault's KEKs are wrapped under: one, or two while the root is being rotated.
+ *
+ * Owns which of them wraps what is new, and which opens what is stored. Must not know where root keys come from.
+ *
+ * @module
+ */
+import { equalBytes, isUint8Array } from "../../base/bytes.ts";
+import { isVaultError, VaultError } from "../../errors.ts";
+import type { Database, Row, Sql } from "../storage/database.ts";
+import { damagedWrap, type KekIdentity, type RootFormName, type RootKeys } from "./root-keys.ts";
+
+/** The rows of `meta` that root keys are known by: the one of now, and the next one while the root is being rotated. */
+export const ROOT_CHECK = "root_check";
+/** The check of the next root. */
+export const ROOT_CHECK_NEXT = "root_check_next";
+
+/** The stored checks. */
+export interface RootChecks {
+  readonly current: Uint8Array;
+  readonly next: Uint8Array | undefined;
+}
+
+/** The checks among rows of `meta`; undefined where there is none. */
+export function checksAmong(rows: readonly Row[]): RootChecks | undefined {
+  const value = (name: string): Uint8Array | undefined => {
+    const found = rows.find((row) => row.name === name)?.value;
+    return isUint8Array(found) ? found : undefined;
+  };
+  const current = value(ROOT_CHECK);
+  return current === undefined ? undefined : { current, next: value(ROOT_CHECK_NEXT) };
+}
+
+/**
+ * Answers the keys of the roots that are there, in all forms; they become the caller's. Of roots that cannot change while the
+ * process runs it answers the first time only.
+ */
+export type FindRoots = () => readonly RootKeys[];
+
+/** The roots of an open vault. */
+export class Roots {
+  readonly form: RootFormName;
+  readonly #find: FindRoots;
+  #checks: RootChecks;
+  /** The newest first. */
+  #known: readonly RootKeys[] = [];
+
+  /** @throws VaultError ERR_ROOT_KEY_WRONG if one of the checks is of a root that is not there */
+  constructor(checks: RootChecks, find: FindRoots) {
+    this.#find = find;
+    this.#checks = checks;
+    this.#known = this.#rootsOf(checks);
+    this.form = this.#known[0]!.form;
+  }
+
+  /** What new KEKs are wrapped under, as far as is known. */
+  get newest(): RootKeys {
+    return this.#known[0]!;
+  }
+
+  /**
+   * @returns the KEK, 32 bytes, the caller's to zero
+   * @throws VaultError ERR_STORAGE_CORRUPT if the row was altered
+   */
+  unwrap(wrapped: Uint8Array, identity: KekIdentity): Uint8Array {
+    return this.#first((root) => root.unwrap(wrapped, identity)) ?? fail(damagedWrap(identity.kekId));
+  }
+
+  /** The vault key, the caller's to zero; undefined if its row was altered. */
+  unwrapVaultKey(wrapped: Uint8Array, purpose: string, version: number): Uint8Array | undefined {
+    return this.#first((root) => root.unwrapVaultKey(wrapped, purpose, version));
+  }
+
+  /**
+   * Makes sure, for the rest of a write transaction, that this process knows what the vault's root is.
+   *
+   * @returns what is to be wrapped under
+   * @throws VaultError ERR_STORAGE_UNAVAILABLE if the vault has another root, or was authenticated, since it was opened
+   */
+  async forWrite(database: Database, sql: Sql): Promise<RootKeys> {
+    const rows = await sql.all(
+      `SELECT name, value FROM meta WHERE name IN ('${ROOT_CHECK}', '${ROOT_CHECK_NEXT}')${database.lockRows}`,
+    );
+    const checks = checksAmong(rows);
+    if (checks === undefined) throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged");
+    if (!isSame(checks, this.#checks)) {
+      let known: readonly RootKeys[];
+      try {
+        known = this.#rootsOf(checks);
+      } catch (error) {
+        if (isVaultError(error, "ERR_ROOT_KEY_WRONG")) throw changed();
+        throw error;
+      }
+      if (known[0]!.form !== this.form) throw changed();
+      // The others stay until the end: a transaction that sees an older state may need them.
+      this.#known = [...new Set([...known, ...this.#known])];
+      this.#checks = checks;
+    }
+    return this.#known[0]!;
+  }
+
+  dispose(): void {
+    for (const root of this.#known) root.dispose();
+  }
+
+  /** What the first root that can answers; before none can, roots that came since are looked for. */
+  #first<T>(work: (root: RootKeys) => T | undefined): T | undefined {
+    for (const root of this.#known) {
+      const answer = work(root);
+      if (answer !== undefined) return answer;
+    }
+    let answer: T | undefined;
+    for (const root of this.#find()) {
+      const own = answer === undefined && root.form === this.form ? work(root) : undefined;
+      if (own === undefined) root.dispose();
+      else this.#known = [...this.#known, root];
+      answer ??= own;
+    }
+    return answer;
+  }
+
+  /** The roots of some checks, the newest first, of those that are known and those that can be found. */
+  #rootsOf({ current, next }: RootChecks): readonly RootKeys[] {
+    const found = this.#find();
+    const all = [...this.#known, ...found];
+    const checks = next === undefined ? [current] : [next, current];
+    const wanted = checks.map((check) => all.find((root) => root.isRightRoot(check)));
+    for (const root of found) if (!wanted.includes(root)) root.dispose();
+    const right = wanted.filter((root) => root !== undefined);
+    if (right.length === wanted.length) return right;
+    throw new VaultError(
+      "ERR_ROOT_KEY_WRONG",
+      right.length === 0
+        ? "the root key is not the one of this vault"
+        : "the root of this vault is being rotated: the root key of before and the next one are both needed",
+    );
+  }
+}
+
+function isSame(one: RootChecks, other: RootChecks): boolean {
+  return (
+    equalBytes(one.current, other.current) &&
+    (one.next === undefined || other.next === undefined
+      ? one.next === other.next
+      : equalBytes(one.next, other.next))
+  );
+}
+
+function fail(error: Error): never {
+  throw error;
+}
+
+function changed(): VaultError {
+  return new VaultError(
+    "ERR_STORAGE_UNAVAILABLE",
+    "the vault was authenticated, or its root rotated, since this process opened it: open it again",
+  );
+}

@@ -1,0 +1,25 @@
+/**
+ * The authority of a database that a test has opened by itself, under the tests' root key.
+ *
+ * Owns how root key, checks and vault keys come together there. Must not know what the test does with it.
+ *
+ * @module
+ */
+import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
+import { type Authority, openAuthority } from "../../src/vault/authority/authority.ts";
+import { ROOT_FORM_NAMES, RootKeys } from "../../src/vault/root/root-keys.ts";
+import { checksAmong, Roots } from "../../src/vault/root/roots.ts";
+import type { Database } from "../../src/vault/storage/database.ts";
+import { fromBase64 } from "./bytes.ts";
+import { ROOT_KEY } from "./vaults.ts";
+
+/** Opens the authority of a vault's database; without rows that decide it has no use. */
+export async function openTestAuthority(database: Database): Promise<Authority> {
+  const rows = await database.read((sql) => sql.all("SELECT name, value FROM meta"));
+  const vaultId = rows.find((row) => row.name === "vault_id")!.value as Uint8Array;
+  const root = (): SecretBytes => new SecretBytes(fromBase64(ROOT_KEY));
+  const roots = new Roots(checksAmong(rows)!, () =>
+    ROOT_FORM_NAMES.map((form) => new RootKeys(root(), vaultId, form)),
+  );
+  return openAuthority(database, roots, vaultId, Date.now);
+}
