@@ -12,12 +12,18 @@ import { untilAborted } from "../base/concurrency.ts";
 import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
 import type { SecretBytes } from "../crypto/primitives/secret-bytes.ts";
-import { UUID_BYTES, uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
+import { UUID_BYTES, uuidFromText, uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { Access } from "./access/access.ts";
 import { type ApiKeyInfo, ApiKeys } from "./access/api-keys.ts";
 import { Callers } from "./access/callers.ts";
 import { clearExpiredAnswers, IdempotentWrites } from "./access/idempotency.ts";
+import {
+  type AuthenticationReport,
+  type AuthorityFindings,
+  authenticateVault,
+  authorityFindings,
+} from "./authenticate.ts";
 import { type Authority, openAuthority } from "./authority/authority.ts";
 import { beginAuthority } from "./authority/begin.ts";
 import { recordOf } from "./authority/record.ts";
@@ -56,6 +62,8 @@ export interface Principal {
   readonly actor: EventActor;
   /** Entries that a context must have to be seen; default all contexts. */
   readonly constraints?: KeyContext | undefined;
+  /** Whether rekeys may change or drop entries of a context; default true. */
+  readonly mayRekeyAny?: boolean | undefined;
   /** Which events are recorded; default `changes`. */
   readonly events?: EventMode | undefined;
 }
@@ -132,6 +140,7 @@ export class VaultHost {
       environmentId,
       actor: principal.actor,
       scope,
+      mayRekeyAny: principal.mayRekeyAny !== false,
       events: this.events.sink(environmentId, principal.actor, principal.events ?? "changes"),
     };
     const keyring = this.#keyring(environmentId);
@@ -150,10 +159,11 @@ export class VaultHost {
    */
   callers(events: EventMode): Callers<Caller> {
     return new Callers(this.#database, this.#authority, (apiKey) => {
-      const { id, name, environmentId, constraints } = apiKey;
+      const { id, name, environmentId, constraints, permissions } = apiKey;
       const session = this.session(environmentId, {
         actor: { id, name, source: "api" },
         constraints,
+        mayRekeyAny: permissions.includes("decrypt") || permissions.includes("rekey:any"),
         events,
       });
       return { apiKey, session };
@@ -163,6 +173,23 @@ export class VaultHost {
   /** Whether the vault's rows are authenticated (docs/spec/authority.md). */
   get isAuthenticated(): boolean {
     return this.#authority.isAuthenticated;
+  }
+
+  /** What the vault holds whose rows decide: what to look at before it is authenticated. Changes nothing. */
+  authorityFindings(): Promise<AuthorityFindings> {
+    return authorityFindings(this.#database, this.#authority);
+  }
+
+  /**
+   * Authenticates a vault that an older coffer made, with all that is in it now: look at {@link authorityFindings} before. Everyone
+   * who has the vault open must open it again, this object too.
+   *
+   * @throws VaultError ERR_STORAGE_UNAVAILABLE if it was authenticated since it was opened; ERR_UNSUPPORTED if it was before
+   */
+  async authenticate(): Promise<AuthenticationReport> {
+    if (this.isAuthenticated) throw new VaultError("ERR_UNSUPPORTED", "this vault is authenticated already");
+    const vaultId = uuidFromText(this.vaultId)!;
+    return authenticateVault(this.#database, this.#authority, vaultId, this.#now);
   }
 
   /** All environments by name. */
@@ -288,7 +315,6 @@ export async function openHost(database: Database, options: HostOptions): Promis
       throw error;
     }
     try {
-      if (!authority.isAuthenticated) options.onNotice(NOT_AUTHENTICATED_NOTICE);
       await destroyDueKeks(database, authority, options.now);
       await clearExpiredAnswers(database, options.now());
       const isStored = await storedKeysWithOldLabel(database);
@@ -302,10 +328,6 @@ export async function openHost(database: Database, options: HostOptions): Promis
     throw error;
   }
 }
-
-/** Told when a vault is opened that an older coffer made. */
-export const NOT_AUTHENTICATED_NOTICE =
-  "this vault is not authenticated: who writes its database can change who may do what. Run coffer migrate --authenticate";
 
 interface Identity {
   readonly vaultId: Uint8Array;

@@ -119,3 +119,6 @@ export const DELIVERIES_PAGE_MAX = 100;
 
 /** Entries that the log of changes of authority has at most before it is compacted into its snapshot. Ours. */
 export const AUTHORITY_LOG_MAX = 1_000;
+
+/** Rows that are read at once while a vault is authenticated, or its root rotated. Ours. */
+export const AUTHENTICATE_PAGE = 200;

@@ -417,13 +417,45 @@ describe("batches", () => {
     const { encrypted_keys } = body.data[0];
     const key = await server.apiKey(["rekey"]);
     const results = [
-      await post("rekeys", { items: [{ context: { organization_id: "org_3" }, encrypted_keys }] }, key),
+      await post("rekeys", { items: [{ context: { ...CONTEXT, region: "eu" }, encrypted_keys }] }, key),
       await post("rewraps", { encrypted_keys: [encrypted_keys] }, key),
     ];
     for (const { status, body: answer } of results) {
       expect(status).toBe(200);
       expect(Object.keys(answer.results[0]).sort()).toEqual(["context", "encrypted_keys", "id"]);
     }
+  });
+
+  test.each([
+    [["rekey"], "ERR_CONTEXT_NOT_ALLOWED"],
+    [["rekey", "encrypt"], "ERR_CONTEXT_NOT_ALLOWED"],
+    [["rekey", "rekey:any"], undefined],
+    [["rekey", "decrypt"], undefined],
+  ] as const)("[AUT-19] a rekey that changes or drops an entry, with %j", async (permissions, code) => {
+    const context = { ...CONTEXT, region: "eu" };
+    const { body } = await post("data-keys", { context, count: 1 });
+    const { encrypted_keys } = body.data[0];
+    const key = await server.apiKey([...permissions]);
+    for (const to of [CONTEXT, { ...context, region: "us" }, { other: "one" }]) {
+      const { body: answer } = await post("rekeys", { items: [{ context: to, encrypted_keys }] }, key);
+      expect(answer.results[0].code).toBe(code);
+    }
+    const narrower = { ...context, app: "billing" };
+    const { body: answer } = await post("rekeys", { items: [{ context: narrower, encrypted_keys }] }, key);
+    expect(answer.results[0].context).toEqual(narrower);
+  });
+
+  test("[AUT-19] a rekey out of, or into, what the caller is bound to", async () => {
+    const bound = await server.apiKey(["rekey", "rekey:any"], { constraints: { region: "eu" } });
+    const make = async (context: object): Promise<string> =>
+      (await post("data-keys", { context, count: 1 })).body.data[0].encrypted_keys;
+    const inside = await make({ ...CONTEXT, region: "eu" });
+    const outside = await make({ ...CONTEXT, region: "us" });
+    const rekey = async (encrypted_keys: string, context: object): Promise<string | undefined> =>
+      (await post("rekeys", { items: [{ context, encrypted_keys }] }, bound)).body.results[0].code;
+    expect(await rekey(inside, { ...CONTEXT, region: "us" })).toBe("ERR_CONTEXT_NOT_ALLOWED");
+    expect(await rekey(outside, { ...CONTEXT, region: "eu" })).toBe("ERR_DECRYPT_FAILED");
+    expect(await rekey(inside, { organization_id: "org_9", region: "eu" })).toBeUndefined();
   });
 
   test("[API-30] 1 to 100 items", async () => {

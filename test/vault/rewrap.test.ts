@@ -198,7 +198,8 @@ describe("how much a rewrap visits", () => {
       expect(plan.join("; ")).not.toContain("TEMP B-TREE");
       // The few versions of KEKs are walked in their order; the stored ones are searched for.
       // An index of those with the label of applications holds nothing else.
-      for (const step of plan) expect(step).not.toMatch(/SCAN (v|vk|w)\b(?! USING INDEX kv_versions_(old|by_old_key))/);
+      for (const step of plan)
+        expect(step).not.toMatch(/SCAN (v|vk|w)\b(?! USING INDEX kv_versions_(old|by_old_key))/);
       if (statement.includes("FROM kv_version_keks vk CROSS JOIN kv_versions v")) {
         expect(plan[0]).toContain("kv_version_keks_by_kek (kek_id=? AND kek_version=? AND version_id>?)");
       }
@@ -268,7 +269,7 @@ async function storeOver(database: Database): Promise<EmbeddedKvStore> {
   const { environmentId } = vault;
   const keyring = new Keyring(database, authority, environmentId, Date.now);
   const events = { append: async () => {}, note: () => {} };
-  const access = { environmentId, actor: TEST_ACTOR, scope: [], events };
+  const access = { environmentId, actor: TEST_ACTOR, scope: [], mayRekeyAny: true, events };
   const writes = new IdempotentWrites(database, authority.serviceKeys, Date.now);
   return new EmbeddedKvStore(database, keyring, authority, access, writes, Date.now);
 }

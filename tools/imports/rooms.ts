@@ -84,6 +84,7 @@ export const ROOMS: readonly Room[] = [
       "events/webhooks.ts",
       "keks",
       "kv",
+      "authenticate.ts",
       "host.ts",
       "open-vault.ts",
     ],

@@ -1,5 +1,5 @@
 /**
- * `coffer environments`, `api-keys`, `migrate` and `status`: looking after what servers are built on.
+ * `coffer environments`, `api-keys` and `status`: looking after what servers are built on.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { type Group, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { entryParser } from "../input/arguments.ts";
-import { databaseUrl, environmentName, openTransport, SERVER_VARIABLE } from "../open.ts";
+import { environmentName, openTransport, SERVER_VARIABLE } from "../open.ts";
 import { type Result, record, table } from "../output/format.ts";
 
 /** `coffer environments list`. */
@@ -61,7 +61,8 @@ const API_KEYS_HELP = `
 Permissions, as many as needed; nothing is allowed that is not listed:
   encrypt    make data keys
   decrypt    unwrap data keys
-  rekey      wrap data keys for other contexts
+  rekey      wrap data keys anew, for the same context or one with more entries
+  rekey:any  with rekey: for any other context
   kv:read    read and list stored values
   kv:write   write, delete and destroy stored values
   admin      KEKs, webhooks, events
@@ -193,34 +194,9 @@ function constraintsText(key: ApiKeyInfo): string {
     .join(" ");
 }
 
-/** `coffer migrate`. */
-export const MIGRATE: Verb = {
-  name: "migrate",
-  summary: "prepare a PostgreSQL database",
-  description:
-    "Brings a PostgreSQL database's tables to the version of this coffer. A vault's file needs no such thing.",
-  help: `
-Run it before the servers of a new release. Several at once take turns.
-
-Example:
-  $ coffer migrate --database postgres://coffer@db/coffer
-`,
-  needs: "host",
-  run: async (run: CommandRun) => {
-    const url = databaseUrl(run.flags);
-    if (url === undefined)
-      throw usageError("no database was given", "name it with --database URL or COFFER_DATABASE");
-    const { migratePostgres } = await import("../../vault/index.ts");
-    const { from, to } = await migratePostgres({ url });
-    return {
-      view:
-        from === to
-          ? `the database has version ${to} already`
-          : `the database went from version ${from} to ${to}`,
-      data: () => ({ from, to }),
-    };
-  },
-};
+/** Said of a vault that an older coffer made. */
+export const NOT_AUTHENTICATED =
+  "who writes this vault's database can change who may do what; coffer migrate --authenticate ends that";
 
 /** `coffer status`. */
 export const STATUS: Verb = {
@@ -256,8 +232,14 @@ export const STATUS: Verb = {
         ["coffer", VERSION],
         ["vault", host.vaultId],
         ["environments", environments.map(({ name }) => name).join(" ")],
+        ["authenticated", host.isAuthenticated ? "yes" : `no: ${NOT_AUTHENTICATED}`],
       ]),
-      data: () => ({ version: VERSION, vaultId: host.vaultId, environments }),
+      data: () => ({
+        version: VERSION,
+        vaultId: host.vaultId,
+        environments,
+        authenticated: host.isAuthenticated,
+      }),
     };
   },
 };

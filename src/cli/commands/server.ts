@@ -3,6 +3,7 @@
  *
  * @module
  */
+
 import { Option } from "commander";
 import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
@@ -11,6 +12,7 @@ import { choiceParser, countParser } from "../input/arguments.ts";
 import { writeErr, writeOut } from "../io.ts";
 import { EXIT_DONE, EXIT_SERVICE } from "../output/exit-codes.ts";
 import type { Result } from "../output/format.ts";
+import { NOT_AUTHENTICATED } from "./administration.ts";
 
 interface ServerOptions {
   readonly port?: number;
@@ -96,6 +98,7 @@ async function serve(run: CommandRun, options: ServerOptions): Promise<Result> {
     requestsPerMinute: options.rateLimit,
     ...(log ? { log: (entry) => void writeErr(`${JSON.stringify(entry)}\n`) } : {}),
   });
+  if (!host.isAuthenticated) await run.note(NOT_AUTHENTICATED);
   const worker = new WebhookWorker({ webhooks: host.webhooks, allow: options.webhookAllow });
   const listening = await listen(app, { host: options.host, port: options.port });
   worker.start();

@@ -18,6 +18,8 @@ export interface Access {
   readonly actor: EventActor;
   /** Entries that a context must have to be seen at all; empty for all contexts. */
   readonly scope: readonly ContextEntry[];
+  /** Whether data keys may be moved to contexts that lack, or change, an entry of their old one ([AUT-19]). */
+  readonly mayRekeyAny: boolean;
   readonly events: EventSink;
 }
 
@@ -34,6 +36,22 @@ export function inScope(access: Access, context: CanonicalContext): CanonicalCon
   throw new VaultError(
     "ERR_CONTEXT_NOT_ALLOWED",
     "the key context lacks an entry that this caller is bound to",
+  );
+}
+
+/**
+ * Refuses a rekey that would let others decrypt than before, for who may not decrypt. One that adds entries narrows.
+ *
+ * @throws VaultError ERR_CONTEXT_NOT_ALLOWED
+ */
+export function checkMove(access: Access, from: CanonicalContext, to: CanonicalContext): void {
+  const isNarrower = from.entries.every((old) =>
+    to.entries.some((entry) => entry.name === old.name && entry.value === old.value),
+  );
+  if (access.mayRekeyAny || isNarrower) return;
+  throw new VaultError(
+    "ERR_CONTEXT_NOT_ALLOWED",
+    "the rekey changes or drops an entry of the key context: this caller needs decrypt or rekey:any for that",
   );
 }
 

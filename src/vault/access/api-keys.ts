@@ -25,7 +25,15 @@ import {
 import type { Database, Row } from "../storage/database.ts";
 
 /** What an API key may be allowed. Nothing is allowed that is not listed. */
-export const PERMISSIONS = ["encrypt", "decrypt", "rekey", "kv:read", "kv:write", "admin"] as const;
+export const PERMISSIONS = [
+  "encrypt",
+  "decrypt",
+  "rekey",
+  "rekey:any",
+  "kv:read",
+  "kv:write",
+  "admin",
+] as const;
 
 /** One thing that an API key may be allowed. */
 export type Permission = (typeof PERMISSIONS)[number];

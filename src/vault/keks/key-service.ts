@@ -15,7 +15,7 @@ import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context
 import { decryptFailed } from "../../errors.ts";
 import { eachItem } from "../../keys/batch-calls.ts";
 import type { CallOptions, KeyService, WrappedDataKey } from "../../keys/key-service.ts";
-import { type Access, inScope, isInScope } from "../access/access.ts";
+import { type Access, checkMove, inScope, isInScope } from "../access/access.ts";
 import type { Database } from "../storage/database.ts";
 import type { Keyring } from "./keyring.ts";
 import type { RingDataKey } from "./ring.ts";
@@ -69,6 +69,12 @@ export class EmbeddedKeyService implements KeyService {
     options.signal?.throwIfAborted();
     const context = inScope(this.#access, canonicalContext(request.context));
     const old = await this.#unwrap(request.encryptedKeys, options);
+    try {
+      checkMove(this.#access, old.context, context);
+    } catch (error) {
+      old.key.fill(0);
+      throw error;
+    }
     const made = await this.#keyring.rekey(old, context, this.#access.events, options);
     this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
     this.#noteRead(made);
@@ -102,9 +108,10 @@ export class EmbeddedKeyService implements KeyService {
     options.signal?.throwIfAborted();
     return eachItem(request.items, 1, async ({ context, encryptedKeys }) => {
       const to = inScope(this.#access, canonicalContext(context));
-      return this.#rewrapped(encryptedKeys, options, (old) =>
-        this.#keyring.rekey(old, to, this.#access.events, options),
-      );
+      return this.#rewrapped(encryptedKeys, options, async (old) => {
+        checkMove(this.#access, old.context, to);
+        return this.#keyring.rekey(old, to, this.#access.events, options);
+      });
     });
   }
 

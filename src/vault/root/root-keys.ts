@@ -37,6 +37,8 @@ interface RootForm {
   readonly checkData: Uint8Array;
   /** The service's keys are derived from the root key too, and not from vault keys. */
   readonly hasServiceKeys: boolean;
+  /** The form that a vault of this one gets when it is authenticated. */
+  readonly becomes: "authenticated" | undefined;
 }
 
 /** The forms that there are. */
@@ -46,12 +48,14 @@ export const ROOT_FORMS = {
     kekLabel: ascii("coffer/v1/kek-wrap"),
     checkData: EMPTY,
     hasServiceKeys: true,
+    becomes: "authenticated",
   },
   authenticated: {
     wrapInfo: ascii("coffer/v2/wrap"),
     kekLabel: ascii("coffer/v2/kek-wrap"),
     checkData: ascii("authenticated"),
     hasServiceKeys: false,
+    becomes: undefined,
   },
 } satisfies Readonly<Record<string, RootForm>>;
 
@@ -69,6 +73,8 @@ export class RootKeys {
   readonly form: RootFormName;
   /** Only in the form that derives them from the root key. */
   readonly serviceKeys: ServiceKeys | undefined;
+  /** The same root in the form that the vault gets when it is authenticated. */
+  readonly authenticated: RootKeys | undefined;
   readonly #wrapKey: SecretBytes;
   readonly #checkKey: SecretBytes;
   readonly #vaultId: Uint8Array;
@@ -87,6 +93,8 @@ export class RootKeys {
     if (ROOT_FORMS[form].hasServiceKeys) {
       this.serviceKeys = new ServiceKeys({ webhookSecret: root, fingerprint: root }, vaultId);
     }
+    const { becomes } = ROOT_FORMS[form];
+    if (becomes !== undefined) this.authenticated = new RootKeys(root, vaultId, becomes);
     this.#vaultId = vaultId;
     this.#provider = HERE.providers.sync();
   }
@@ -137,6 +145,7 @@ export class RootKeys {
     this.#wrapKey.dispose();
     this.#checkKey.dispose();
     this.serviceKeys?.dispose();
+    this.authenticated?.dispose();
   }
 
   #open(key: SecretBytes, sealed: Uint8Array, associatedData: Uint8Array): Uint8Array | undefined {

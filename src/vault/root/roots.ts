@@ -53,6 +53,11 @@ export class Roots {
     this.form = this.#known[0]!.form;
   }
 
+  /** The stored value that the root of now is known by. */
+  get check(): Uint8Array {
+    return this.#checks.current;
+  }
+
   /** What new KEKs are wrapped under, as far as is known. */
   get newest(): RootKeys {
     return this.#known[0]!;
@@ -88,10 +93,10 @@ export class Roots {
       try {
         known = this.#rootsOf(checks);
       } catch (error) {
-        if (isVaultError(error, "ERR_ROOT_KEY_WRONG")) throw changed();
+        if (isVaultError(error, "ERR_ROOT_KEY_WRONG")) throw vaultChanged();
         throw error;
       }
-      if (known[0]!.form !== this.form) throw changed();
+      if (known[0]!.form !== this.form) throw vaultChanged();
       // The others stay until the end: a transaction that sees an older state may need them.
       this.#known = [...new Set([...known, ...this.#known])];
       this.#checks = checks;
@@ -150,7 +155,8 @@ function fail(error: Error): never {
   throw error;
 }
 
-function changed(): VaultError {
+/** The vault is not any more what this process has opened. */
+export function vaultChanged(): VaultError {
   return new VaultError(
     "ERR_STORAGE_UNAVAILABLE",
     "the vault was authenticated, or its root rotated, since this process opened it: open it again",

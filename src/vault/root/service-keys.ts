@@ -8,7 +8,7 @@
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
 import { ascii, concatBytes, lengthPrefixed, toHex, utf8 } from "../../base/bytes.ts";
 import type { SyncAeadProvider } from "../../crypto/aead/aead.ts";
-import { providers } from "../../crypto/aead/choose.ts";
+import { HERE } from "../../crypto/ciphers/of-call.ts";
 import { KEY_BYTES } from "../../crypto/limits.ts";
 import { hash } from "../../crypto/primitives/hash.ts";
 import { SecretBytes } from "../../crypto/primitives/secret-bytes.ts";
@@ -42,7 +42,7 @@ export class ServiceKeys {
     this.#idempotencyKeyKey = derive(fingerprint, IDEMPOTENCY_KEY_INFO);
     this.#answerKey = derive(fingerprint, ANSWER_INFO);
     this.#secretKey = derive(webhookSecret, SECRET_INFO);
-    this.#provider = providers.sync();
+    this.#provider = HERE.providers.sync();
   }
 
   /** Seals a secret of the service's own (a webhook's), bound to what it belongs to. */

@@ -1,0 +1,128 @@
+/**
+ * `coffer migrate`: a PostgreSQL database's tables, and the authentication of a vault that an older coffer made.
+ *
+ * @module
+ */
+import type { AuthorityFindings } from "../../vault/index.ts";
+import { option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
+import { usageError } from "../errors.ts";
+import { checkConfirmable, confirm } from "../input/confirm.ts";
+import { databaseUrl } from "../open.ts";
+import { type Result, record } from "../output/format.ts";
+
+interface Options {
+  readonly authenticate?: boolean;
+  readonly yes?: boolean;
+}
+
+/** What a person types to confirm. */
+const ANSWER = "authenticate";
+
+/** `coffer migrate`. */
+export const MIGRATE: Verb = {
+  name: "migrate",
+  summary: "prepare a PostgreSQL database; authenticate a vault of an older coffer",
+  description:
+    "Brings a PostgreSQL database's tables to the version of this coffer. A vault's file needs no such thing.",
+  options: [
+    option("--authenticate", "authenticate all that a vault made by an older coffer holds now"),
+    option("--yes", "do not ask"),
+  ],
+  help: `
+Run it before the servers of a new release. Several at once take turns.
+
+--authenticate: an older coffer did not authenticate API keys, states of KEKs,
+environments, webhooks and contexts of objects. This shows what is there now, and
+after a confirmation, or with --yes, believes it from then on, and nothing that
+is changed past coffer. Look through the list before: what somebody has put in is
+believed too. Make a backup first, and stop servers: they must open the vault
+again. Copies and backups of before stay as they were.
+
+Examples:
+  $ coffer migrate --database postgres://coffer@db/coffer
+  $ coffer migrate --authenticate --vault vault.db
+`,
+  needs: "host",
+  run: migrate,
+};
+
+async function migrate(run: CommandRun, options: Options): Promise<Result> {
+  const url = databaseUrl(run.flags);
+  if (options.authenticate !== true) {
+    if (url === undefined)
+      throw usageError("no database was given", "name it with --database URL or COFFER_DATABASE");
+    return migrateTables(url);
+  }
+  if (options.yes !== true) checkConfirmable(false);
+  if (url !== undefined) await migrateTables(url);
+  const host = await run.openHost();
+  const findings = await host.authorityFindings();
+  if (findings.isAuthenticated) {
+    return { view: "this vault is authenticated already", data: () => findings };
+  }
+  if (options.yes !== true) await confirm(findingsView(findings), ANSWER);
+  const report = await host.authenticate();
+  const { damaged } = report;
+  return {
+    view: `${findingsView(report)}\n\n${record([
+      ["authenticated", "yes"],
+      ["damaged", damaged.length === 0 ? undefined : damaged.join(" ")],
+    ])}`,
+    data: () => report,
+  };
+}
+
+async function migrateTables(url: string): Promise<Result> {
+  const { migratePostgres } = await import("../../vault/index.ts");
+  const { from, to } = await migratePostgres({ url });
+  return {
+    view:
+      from === to
+        ? `the database has version ${to} already`
+        : `the database went from version ${from} to ${to}`,
+    data: () => ({ from, to }),
+  };
+}
+
+function findingsView(findings: AuthorityFindings): string {
+  const { environments, kekVersions, apiKeys, webhooks, rekeyLimited } = findings;
+  const lines = (title: string, texts: readonly string[]): [string, string][] => [
+    [title, String(texts.length)],
+    ...texts.map((text): [string, string] => ["", text]),
+  ];
+  const entries = (context: Readonly<Record<string, string>>): string =>
+    Object.entries(context)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(",");
+  return record([
+    ...lines(
+      "environments",
+      environments.map(({ id, name }) => `${name} (${id})`),
+    ),
+    [
+      "KEK versions",
+      Object.entries(kekVersions)
+        .map(([state, count]) => `${count} ${state}`)
+        .join(", ") || "none",
+    ],
+    ...lines(
+      "API keys",
+      apiKeys.map((key) =>
+        [
+          `${key.id} ${key.name}: ${key.permissions.join(" ")}`,
+          entries(key.constraints),
+          key.revokedAt === null ? "" : `revoked ${key.revokedAt}`,
+          rekeyLimited.includes(key.id) ? "(can rekey to narrower contexts only from now on)" : "",
+        ]
+          .filter((text) => text !== "")
+          .join(" "),
+      ),
+    ),
+    ...lines(
+      "webhooks",
+      webhooks.map(({ id, url }) => `${id} ${url}`),
+    ),
+    ["objects", String(findings.objects)],
+  ]);
+}

@@ -1,0 +1,198 @@
+/**
+ * Authenticating a vault that an older coffer made (docs/spec/authority.md section 6).
+ *
+ * Owns what is shown of it before, and the one transaction that gives every record its MAC and every KEK its new wrap. Must not
+ * know who asks for it.
+ *
+ * @module
+ */
+import { utf8 } from "../base/bytes.ts";
+import { isVaultError } from "../errors.ts";
+import { type ApiKeyInfo, apiKeyInfo } from "./access/api-keys.ts";
+import type { Authority } from "./authority/authority.ts";
+import { beginAuthority } from "./authority/begin.ts";
+import { Macs } from "./authority/macs.ts";
+import { kekRecord, type RowRecord, recordOf } from "./authority/record.ts";
+import { disposeVaultKeys, newestOf } from "./authority/vault-keys.ts";
+import { KEK_COLUMNS, kekRow, storedVersions } from "./keks/rows.ts";
+import { OLD_KEY_LABEL } from "./kv/rows.ts";
+import { AUTHENTICATE_PAGE } from "./limits.ts";
+import { ROOT_CHECK, vaultChanged } from "./root/roots.ts";
+import { ServiceKeys } from "./root/service-keys.ts";
+import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
+
+/** What a vault holds whose rows decide: what somebody is to look at before it is believed. */
+export interface AuthorityFindings {
+  readonly isAuthenticated: boolean;
+  readonly environments: readonly { readonly id: string; readonly name: string }[];
+  /** How many versions of KEKs are in which state. */
+  readonly kekVersions: Readonly<Record<string, number>>;
+  readonly apiKeys: readonly ApiKeyInfo[];
+  /** Ids of API keys that could rekey to other contexts and cannot any more: they lack `rekey:any` and `decrypt`. */
+  readonly rekeyLimited: readonly string[];
+  readonly webhooks: readonly { readonly id: string; readonly environmentId: string; readonly url: string }[];
+  readonly objects: number;
+}
+
+/** What was authenticated. */
+export interface AuthenticationReport extends AuthorityFindings {
+  /** Ids of KEKs and webhooks that no key opens: they got no MAC, and are refused as they were before. */
+  readonly damaged: readonly string[];
+}
+
+/** What is there. Changes nothing. */
+export function authorityFindings(database: Database, authority: Authority): Promise<AuthorityFindings> {
+  return database.read(async (sql) => {
+    const environments = await sql.all("SELECT id, name FROM environments ORDER BY name");
+    const states = await sql.all(
+      "SELECT state, count(*) AS n FROM kek_versions GROUP BY state ORDER BY state",
+    );
+    const apiKeys = (await sql.all("SELECT * FROM api_keys ORDER BY created_at, id")).map(apiKeyInfo);
+    const webhooks = await sql.all(
+      "SELECT id, environment_id, url FROM webhooks WHERE disabled_at IS NULL ORDER BY created_at, id",
+    );
+    const objects = await sql.get("SELECT count(*) AS n FROM kv_objects");
+    return {
+      isAuthenticated: authority.isAuthenticated,
+      environments: environments.map((row) => ({ id: row.id as string, name: row.name as string })),
+      kekVersions: Object.fromEntries(states.map((row) => [row.state as string, row.n as number])),
+      apiKeys,
+      rekeyLimited: apiKeys.filter(isRekeyLimited).map(({ id }) => id),
+      webhooks: webhooks.map((row) => ({
+        id: row.id as string,
+        environmentId: row.environment_id as string,
+        url: row.url as string,
+      })),
+      objects: objects!.n as number,
+    };
+  });
+}
+
+function isRekeyLimited({ permissions, revokedAt }: ApiKeyInfo): boolean {
+  return (
+    revokedAt === null &&
+    permissions.includes("rekey") &&
+    !permissions.includes("decrypt") &&
+    !permissions.includes("rekey:any")
+  );
+}
+
+/**
+ * Authenticates all that is there. Whoever has the vault open must open it again.
+ *
+ * @param authority - of the vault as it is not authenticated yet
+ * @throws VaultError ERR_STORAGE_UNAVAILABLE if another process has done it since the vault was opened
+ */
+export async function authenticateVault(
+  database: Database,
+  authority: Authority,
+  vaultId: Uint8Array,
+  now: () => number,
+): Promise<AuthenticationReport> {
+  const findings = await authorityFindings(database, authority);
+  const damaged = await database.write((sql) => authenticateAll(sql, authority, vaultId, now()));
+  // The old wraps were overwritten.
+  await database.scrub();
+  return { ...findings, isAuthenticated: true, damaged };
+}
+
+async function authenticateAll(
+  sql: Sql,
+  authority: Authority,
+  vaultId: Uint8Array,
+  now: number,
+): Promise<readonly string[]> {
+  const root = authority.roots.newest.authenticated!;
+  // First: others that write have locked this row, and wait for it from now on.
+  const changed = await sql.run(
+    "UPDATE meta SET value = ? WHERE name = ? AND value = ?",
+    root.createCheck(),
+    ROOT_CHECK,
+    authority.roots.check,
+  );
+  if (changed === 0) throw vaultChanged();
+  const keys = await beginAuthority(sql, root, now);
+  const macs = new Macs(keys["row-mac"]);
+  const service = new ServiceKeys(
+    { webhookSecret: newestOf(keys, "webhook-secret"), fingerprint: newestOf(keys, "fingerprint") },
+    vaultId,
+  );
+  const damaged: string[] = [];
+  /** Runs `work` on a row, and notes one that no key opens. */
+  const orDamaged = async (id: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (!isVaultError(error, "ERR_STORAGE_CORRUPT")) throw error;
+      damaged.push(id);
+    }
+  };
+  const seal = async (table: string, record: RowRecord, id: SqlValue): Promise<void> => {
+    await sql.run(`UPDATE ${table} SET mac = ? WHERE id = ?`, macs.of(record), id);
+  };
+  try {
+    await eachRow(sql, `SELECT ${KEK_COLUMNS} FROM keks`, (row) =>
+      orDamaged(row.id as string, async () => {
+        const kek = kekRow(row);
+        for (const { version, wrapped } of await storedVersions(sql, kek.id)) {
+          if (wrapped === null) continue;
+          const identity = {
+            environmentId: row.environment_id as string,
+            kekId: kek.id,
+            version: version as number,
+            contextName: kek.name,
+            contextValue: kek.value,
+          };
+          const bytes = authority.roots.unwrap(wrapped as Uint8Array, identity);
+          await sql.run(
+            "UPDATE kek_versions SET wrapped = ? WHERE kek_id = ? AND version = ?",
+            root.wrap(bytes, identity),
+            kek.id,
+            version!,
+          );
+          bytes.fill(0);
+        }
+        await seal("keks", kekRecord(row, await storedVersions(sql, kek.id)), kek.id);
+      }),
+    );
+    for (const table of ["environments", "api_keys"] as const) {
+      await eachRow(sql, `SELECT * FROM ${table}`, (row) => seal(table, recordOf(table, row), row.id!));
+    }
+    await eachRow(sql, "SELECT * FROM webhooks", (row) =>
+      orDamaged(row.id as string, async () => {
+        const owner = utf8(row.id as string, "id");
+        const secret = authority.serviceKeys.openSecret(row.sealed_secret as Uint8Array, owner);
+        const sealed = service.sealSecret(secret, owner);
+        secret.fill(0);
+        await sql.run("UPDATE webhooks SET sealed_secret = ? WHERE id = ?", sealed, row.id!);
+        await seal("webhooks", recordOf("webhooks", { ...row, sealed_secret: sealed }), row.id!);
+      }),
+    );
+    const objects = `SELECT o.id, o.environment_id, o.name, o.current_version, o.created_at, o.updated_at, o.deleted_at,
+      c.canonical, (SELECT v.number FROM kv_versions v WHERE v.id = o.current_version AND v.object_id = o.id) AS current_number
+      FROM kv_objects o JOIN contexts c ON c.id = o.context_id`;
+    await eachRow(sql, objects, (row) => seal("kv_objects", recordOf("kv_objects", row), row.id!));
+    const versions = `SELECT * FROM kv_versions WHERE key_label = ${OLD_KEY_LABEL} AND sealed IS NOT NULL`;
+    await eachRow(sql, versions, (row) => seal("kv_versions", recordOf("kv_versions", row), row.id!));
+    // They are known by HMACs under keys that are no more.
+    await sql.run("DELETE FROM idempotent_answers");
+    await sql.raise("keks", "revocations", "api_keys");
+    return damaged;
+  } finally {
+    service.dispose();
+    disposeVaultKeys(keys);
+  }
+}
+
+/** Runs `work` on all rows, a page at a time, in the order of their ids. */
+async function eachRow(sql: Sql, select: string, work: (row: Row) => Promise<void>): Promise<void> {
+  for (let after: SqlValue = ""; ; ) {
+    const page: readonly Row[] = await sql.all(
+      `SELECT * FROM (${select}) AS found WHERE id > ? ORDER BY id LIMIT ${AUTHENTICATE_PAGE}`,
+      after,
+    );
+    for (const row of page) await work(row);
+    if (page.length < AUTHENTICATE_PAGE) return;
+    after = page.at(-1)!.id as SqlValue;
+  }
+}
