@@ -17,7 +17,7 @@ import { disposeVaultKeys, newestOf } from "./authority/vault-keys.ts";
 import { KEK_COLUMNS, kekRow, storedVersions } from "./keks/rows.ts";
 import { OLD_KEY_LABEL } from "./kv/rows.ts";
 import { AUTHENTICATE_PAGE } from "./limits.ts";
-import { ROOT_CHECK, vaultChanged } from "./root/roots.ts";
+import { ROOT_CHECK, ROOT_LOCK, vaultChanged } from "./root/roots.ts";
 import { ServiceKeys } from "./root/service-keys.ts";
 import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
 
@@ -103,7 +103,8 @@ async function authenticateAll(
   now: number,
 ): Promise<readonly string[]> {
   const root = authority.roots.newest.authenticated!;
-  // First: others that write have locked this row, and wait for it from now on.
+  // First: it waits for those that write, and they for it.
+  await sql.lock(ROOT_LOCK);
   const changed = await sql.run(
     "UPDATE meta SET value = ? WHERE name = ? AND value = ?",
     root.createCheck(),

@@ -46,6 +46,7 @@ import {
   ROOT_CHECK_NEXT,
   type RootChecks,
   Roots,
+  WITH_ROOT,
 } from "./root/roots.ts";
 import type { Database, SqlValue, WaitOptions } from "./storage/database.ts";
 
@@ -244,7 +245,7 @@ export class VaultHost {
         this.#authority.seal(recordOf("environments", { ...row, generation })),
         id,
       );
-    });
+    }, WITH_ROOT);
     return (await find())!;
   }
 

@@ -22,6 +22,7 @@ import {
   API_KEY_NAME_CHARS_MAX,
   API_KEY_PREFIX,
 } from "../limits.ts";
+import { WITH_ROOT } from "../root/roots.ts";
 import type { Database, Row } from "../storage/database.ts";
 
 /** What an API key may be allowed. Nothing is allowed that is not listed. */
@@ -131,7 +132,7 @@ export class ApiKeys {
         now,
         this.#authority.seal(recordOf("api_keys", row)),
       );
-    });
+    }, WITH_ROOT);
     const createdAt = new Date(now).toISOString();
     return { key, info: { id, name, environmentId, permissions, constraints, createdAt, revokedAt: null } };
   }
@@ -174,7 +175,7 @@ export class ApiKeys {
       );
       await sql.raise("api_keys");
       return apiKeyInfo(revoked);
-    });
+    }, WITH_ROOT);
   }
 }
 

@@ -11,6 +11,7 @@ import { equalBytes, fromUtf8, utf8 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import { EXPIRED_ANSWERS_PER_WRITE, IDEMPOTENT_ANSWER_MS } from "../limits.ts";
+import { WITH_ROOT } from "../root/roots.ts";
 import type { ServiceKeys } from "../root/service-keys.ts";
 import type { Database, Sql } from "../storage/database.ts";
 
@@ -70,7 +71,8 @@ export class IdempotentWrites {
    */
   write<T>(work: (sql: Sql) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     const { idempotency } = options;
-    return this.#database.write((sql) => this.once(sql, idempotency, work), options);
+    const { signal } = options;
+    return this.#database.write((sql) => this.once(sql, idempotency, work), { ...WITH_ROOT, signal });
   }
 
   /** The same within a write transaction that has begun. */

@@ -48,7 +48,11 @@ export interface Authority {
   checkGeneration(sql: Sql, generation: number, what: string): Promise<void>;
   /** Looks at the log, within a transaction that sees one state. */
   look(sql: Sql): Promise<Authenticated>;
-  /** Makes sure that what is written in this transaction is what the vault takes. @returns what KEKs are wrapped under */
+  /**
+   * Makes sure that what is written in this transaction, which shares `ROOT_LOCK`, is what the vault takes.
+   *
+   * @returns what KEKs are wrapped under
+   */
   prepare(sql: Sql): Promise<RootKeys>;
   /** Begins a change, within a write transaction that has locked the row it changes; other changes wait until it ends. */
   change(sql: Sql): Promise<Change>;
@@ -71,18 +75,15 @@ class VaultAuthority implements Authority {
   readonly isAuthenticated = true;
   readonly roots: Roots;
   readonly serviceKeys: ServiceKeys;
-  readonly #database: Database;
   readonly #now: () => number;
   #macs: Macs;
   #log: LogState;
 
   constructor(
-    database: Database,
     roots: Roots,
     now: () => number,
     opened: { readonly macs: Macs; readonly log: LogState; readonly serviceKeys: ServiceKeys },
   ) {
-    this.#database = database;
     this.roots = roots;
     this.#now = now;
     this.#macs = opened.macs;
@@ -118,7 +119,7 @@ class VaultAuthority implements Authority {
   }
 
   prepare(sql: Sql): Promise<RootKeys> {
-    return this.roots.forWrite(this.#database, sql);
+    return this.roots.forWrite(sql);
   }
 
   async change(sql: Sql): Promise<Change> {
@@ -174,10 +175,8 @@ class NoAuthority implements Authority {
   readonly generation = 0;
   readonly roots: Roots;
   readonly serviceKeys: ServiceKeys;
-  readonly #database: Database;
 
-  constructor(database: Database, roots: Roots, serviceKeys: ServiceKeys) {
-    this.#database = database;
+  constructor(roots: Roots, serviceKeys: ServiceKeys) {
     this.roots = roots;
     this.serviceKeys = serviceKeys;
   }
@@ -195,7 +194,7 @@ class NoAuthority implements Authority {
   }
 
   prepare(sql: Sql): Promise<RootKeys> {
-    return this.roots.forWrite(this.#database, sql);
+    return this.roots.forWrite(sql);
   }
 
   async change(sql: Sql): Promise<Change> {
@@ -212,7 +211,7 @@ class NoAuthority implements Authority {
 type Open = (database: Database, roots: Roots, vaultId: Uint8Array, now: () => number) => Promise<Authority>;
 
 const AUTHORITIES: Readonly<Record<Roots["form"], Open>> = {
-  plain: async (database, roots) => new NoAuthority(database, roots, roots.newest.serviceKeys!),
+  plain: async (_, roots) => new NoAuthority(roots, roots.newest.serviceKeys!),
   authenticated: (database, roots, vaultId, now) =>
     database.read(async (sql) => {
       const keys = await loadVaultKeys(sql, roots);
@@ -225,7 +224,7 @@ const AUTHORITIES: Readonly<Record<Roots["form"], Open>> = {
       const log = await readLog(sql, macs, undefined, await readHead(sql));
       await checkEnd(sql, log);
       await checkNewest(sql, log);
-      return new VaultAuthority(database, roots, now, { macs, log, serviceKeys });
+      return new VaultAuthority(roots, now, { macs, log, serviceKeys });
     }),
 };
 

@@ -14,6 +14,7 @@ import { isVaultError, VaultError } from "../../errors.ts";
 import type { Authority } from "../authority/authority.ts";
 import type { EventSink } from "../events/events.ts";
 import { CONTEXT_CACHE_MAX } from "../limits.ts";
+import { WITH_ROOT } from "../root/roots.ts";
 import type { Database, Sql, WaitOptions } from "../storage/database.ts";
 import type { KekVersion } from "./locks.ts";
 import {
@@ -176,7 +177,10 @@ export class Keyring {
       if (!isVaultError(error, "ERR_KEY_NOT_FOUND")) throw error;
     }
     const made = { environmentId: this.#environmentId, authority: this.#authority, now: this.#now() };
-    await this.#database.write((sql) => createMissing(sql, made, context, events), options);
+    await this.#database.write((sql) => createMissing(sql, made, context, events), {
+      ...WITH_ROOT,
+      signal: options.signal,
+    });
     // Loaded in a transaction of its own: what is kept in memory must have been committed.
     try {
       return await this.#withRing(key, load, options, work);

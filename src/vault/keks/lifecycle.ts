@@ -25,6 +25,7 @@ import type { Access } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import type { Authenticated, Authority } from "../authority/authority.ts";
 import type { EventSink } from "../events/events.ts";
+import { WITH_ROOT } from "../root/roots.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import { kekLock } from "./locks.ts";
 import {
@@ -235,28 +236,25 @@ export async function destroyDueKeks(
     const kekIds = rows.map((row) => row.kek_id as string);
     if (kekIds.length === 0) break;
     after = kekIds.at(-1)!;
-    await database.write(
-      async (sql) => {
-        // In the order in which every change takes locks: rows, KEKs, the log.
-        for (const id of kekIds) await sql.run("UPDATE keks SET created_at = created_at WHERE id = ?", id);
-        await sql.lock(...kekIds.map(kekLock));
-        const change = await authority.change(sql);
-        const at = await sql.now(now);
-        for (const id of kekIds) {
-          const row = await sql.get(`SELECT ${KEK_COLUMNS} FROM keks WHERE id = ?`, id);
-          if (row === undefined || !(await isAuthentic(sql, change, kekRow(row)))) continue;
-          const destroyed = await sql.run(
-            `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE kek_id = ? AND ${due}`,
-            id,
-            at,
-          );
-          // Otherwise another process was faster.
-          if (destroyed > 0) await sealKek(sql, authority, row, await change.append("shred", id));
-        }
-        await sql.raise("keks", "revocations");
-      },
-      { sharedLocks: [ROOT_LOCK] },
-    );
+    await database.write(async (sql) => {
+      // In the order in which every change takes locks: rows, KEKs, the log.
+      for (const id of kekIds) await sql.run("UPDATE keks SET created_at = created_at WHERE id = ?", id);
+      await sql.lock(...kekIds.map(kekLock));
+      const change = await authority.change(sql);
+      const at = await sql.now(now);
+      for (const id of kekIds) {
+        const row = await sql.get(`SELECT ${KEK_COLUMNS} FROM keks WHERE id = ?`, id);
+        if (row === undefined || !(await isAuthentic(sql, change, kekRow(row)))) continue;
+        const destroyed = await sql.run(
+          `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE kek_id = ? AND ${due}`,
+          id,
+          at,
+        );
+        // Otherwise another process was faster.
+        if (destroyed > 0) await sealKek(sql, authority, row, await change.append("shred", id));
+      }
+      await sql.raise("keks", "revocations");
+    }, WITH_ROOT);
     hasDestroyed = true;
   }
   if (hasDestroyed) await database.scrub();

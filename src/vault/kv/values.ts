@@ -19,14 +19,9 @@ import type { Authority } from "../authority/authority.ts";
 import { hexOf } from "../ids.ts";
 import type { Keyring, StoredDataKey } from "../keks/keyring.ts";
 import { areActive, kekLocks } from "../keks/locks.ts";
+import { ROOT_LOCK } from "../root/roots.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
-import {
-  insertVersionKeks,
-  keyOwnerOf,
-  OWN_KEY_LABEL,
-  REVOKED_RETRIES_MAX,
-  revokedTooFast,
-} from "./rows.ts";
+import { insertVersionKeks, keyOwnerOf, OWN_KEY_LABEL, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
 
 const VALUE_LABEL = ascii("coffer/v1/kv-value");
 
@@ -73,7 +68,7 @@ export class KvValues {
             if (!(await areActive(sql, key.keks))) return undefined;
             return { value: await this.#writes.once(sql, options.idempotency, () => work(sql, key)) };
           },
-          { signal: options.signal, sharedLocks: kekLocks(key.keks) },
+          { signal: options.signal, sharedLocks: [...kekLocks(key.keks), ROOT_LOCK] },
         );
         if (result !== undefined) return result.value;
       } finally {

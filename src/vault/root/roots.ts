@@ -7,13 +7,22 @@
  */
 import { equalBytes, isUint8Array } from "../../base/bytes.ts";
 import { isVaultError, VaultError } from "../../errors.ts";
-import type { Database, Row, Sql } from "../storage/database.ts";
+import type { Row, Sql, WriteLocks } from "../storage/database.ts";
 import { damagedWrap, type KekIdentity, type RootFormName, type RootKeys } from "./root-keys.ts";
 
 /** The rows of `meta` that root keys are known by: the one of now, and the next one while the root is being rotated. */
 export const ROOT_CHECK = "root_check";
 /** The check of the next root. */
 export const ROOT_CHECK_NEXT = "root_check_next";
+
+/**
+ * Shared by every write that wraps under the root or seals a record, and taken alone by what changes either: "CFR1root". KEKs'
+ * locks are random numbers of 64 bits.
+ */
+export const ROOT_LOCK = 0x4346_5231_726f_6f74n;
+
+/** For a write that needs no other lock. */
+export const WITH_ROOT: WriteLocks = { sharedLocks: [ROOT_LOCK] };
 
 /** The stored checks. */
 export interface RootChecks {
@@ -77,14 +86,14 @@ export class Roots {
   }
 
   /**
-   * Makes sure, for the rest of a write transaction, that this process knows what the vault's root is.
+   * Makes sure, for the rest of a write transaction that shares {@link ROOT_LOCK}, that this process knows the vault's root.
    *
    * @returns what is to be wrapped under
    * @throws VaultError ERR_STORAGE_UNAVAILABLE if the vault has another root, or was authenticated, since it was opened
    */
-  async forWrite(database: Database, sql: Sql): Promise<RootKeys> {
+  async forWrite(sql: Sql): Promise<RootKeys> {
     const rows = await sql.all(
-      `SELECT name, value FROM meta WHERE name IN ('${ROOT_CHECK}', '${ROOT_CHECK_NEXT}')${database.lockRows}`,
+      `SELECT name, value FROM meta WHERE name IN ('${ROOT_CHECK}', '${ROOT_CHECK_NEXT}')`,
     );
     const checks = checksAmong(rows);
     if (checks === undefined) throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged");
