@@ -6,12 +6,22 @@
  *
  * @module
  */
+import { statSync } from "node:fs";
 import type { ContextEntry, KeyContext } from "../crypto/keys/key-context.ts";
 import type { CiphertextSource, SourceRow } from "../rekey/job/source.ts";
-import { postgresTable, type SlotOption, sqliteTable } from "../sources/index.ts";
+import {
+  cofferFolder,
+  jsonLinesFile,
+  postgresTable,
+  type SlotOption,
+  sqliteTable,
+} from "../sources/index.ts";
 import { openPostgresPool } from "./connect.ts";
 import { usageError } from "./errors.ts";
 import { readTemplate, type Template } from "./input/templates.ts";
+
+const URL_LIKE = /^[a-z][a-z0-9+.-]*:\/\//i;
+const JSON_LINES = /\.(?:jsonl|ndjson)$/i;
 
 /** The options that say where ciphertexts are. */
 export interface SourceFlags {
@@ -52,7 +62,7 @@ export function rowRules({ context, aad }: SourceFlags): RowRules {
 /**
  * Opens what an argument names.
  *
- * @param target - `postgres://…` or the path of a SQLite file
+ * @param target - `postgres://…`, or the path of a SQLite file, a file of JSON lines or a folder
  * @param connections - at most
  * @throws CliError ERR_USAGE; VaultError ERR_SOURCE_INVALID, ERR_UNSUPPORTED, and the storage's codes
  */
@@ -64,8 +74,17 @@ export async function openSource(
   connections: number,
 ): Promise<CiphertextSource> {
   const { table, schema, column, key } = flags;
+  if (!URL_LIKE.test(target)) {
+    if (schema !== undefined) throw usageError("--schema is for PostgreSQL");
+    if (statSync(target, { throwIfNoEntry: false })?.isDirectory() === true)
+      return cofferFolder({ path: target });
+    if (JSON_LINES.test(target)) {
+      if (column === undefined) throw noColumn();
+      return jsonLinesFile({ path: target, columns: column.map((name) => name.split(".")) });
+    }
+  }
   if (table === undefined) throw usageError("no table was given", "give one with --table");
-  if (column === undefined) throw usageError("no column was given", "give at least one with --column");
+  if (column === undefined) throw noColumn();
   const options = { table, columns: column.map(slotOf), key, fields };
   if (/^postgres(?:ql)?:\/\//i.test(target)) {
     const pool = await openPostgresPool(target, onNotice, connections);
@@ -84,8 +103,11 @@ export async function openSource(
   }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(target))
     throw usageError("the source is no postgres:// URL and no file");
-  if (schema !== undefined) throw usageError("--schema is for PostgreSQL");
   return sqliteTable({ database: target, ...options });
+}
+
+function noColumn(): Error {
+  return usageError("no column was given", "give at least one with --column");
 }
 
 /** `column`, or `column:/name/0/name` for a place within JSON. */

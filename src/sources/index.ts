@@ -4,6 +4,9 @@
  * @module
  */
 export type { CiphertextSource } from "../rekey/job/source.ts";
+export { cofferFolder, type FolderOptions } from "./folder.ts";
+export { type IterableOptions, iterableSource, type RowWrite } from "./iterable.ts";
+export { type JsonLinesOptions, jsonLinesFile } from "./json-lines.ts";
 export { type PgClient, type PgPool, type PostgresTableOptions, postgresTable } from "./postgres.ts";
 export {
   adviceFor,

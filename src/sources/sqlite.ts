@@ -64,14 +64,25 @@ export function sqliteTable(options: SqliteTableOptions): TableSource {
   return new TableSource(SQLITE, new SqliteConnection(connection, lockWaitMs, isPath), table);
 }
 
-function openFile(path: string): DatabaseSync {
+/**
+ * A database in a file, on a connection of its own.
+ *
+ * @param isMade - whether a file that is not there is made
+ * @throws VaultError ERR_UNSUPPORTED, ERR_SOURCE_INVALID
+ */
+export function openSqlite(path: string, isMade: boolean): SqlDatabase {
+  return new SqliteConnection(openFile(path, isMade), LOCK_WAIT_MS_DEFAULT, true);
+}
+
+function openFile(path: string, isMade = false): DatabaseSync {
   const sqlite = process.getBuiltinModule("node:sqlite");
   if (sqlite === undefined)
     throw new VaultError("ERR_UNSUPPORTED", "this needs node:sqlite, which this runtime has not");
   try {
-    const connection = new sqlite.DatabaseSync(path, { timeout: BLOCKING_WAIT_MS, readOnly: true });
-    // Only to see that there is one: SQLite would make what is missing.
-    connection.close();
+    if (!isMade) {
+      // Only to see that there is one: SQLite would make what is missing.
+      new sqlite.DatabaseSync(path, { timeout: BLOCKING_WAIT_MS, readOnly: true }).close();
+    }
     return new sqlite.DatabaseSync(path, { timeout: BLOCKING_WAIT_MS });
   } catch (cause) {
     throw new VaultError("ERR_SOURCE_INVALID", "the database cannot be opened", { cause });

@@ -142,6 +142,23 @@ describe("on SQLite", () => {
     expect(await vault.decrypt(texts()[4]!, "users:5:{ssn}")).toBe("secret 4");
   });
 
+  test("JSON lines and folders are sources too", async () => {
+    const { place, vault } = await setting(async () => []);
+    const text = await vault.encrypt("a", CONTEXT);
+    writeFileSync(place.path("users.jsonl"), `{"deep":{"ssn":"${text}"}}\n`);
+    writeFileSync(place.path("big.txt"), "data");
+    await place.out(["encrypt-file", "big.txt", "--context", "organization_id=org_1"]);
+    await place.out(["keys", "rotate", "organization_id=org_1"]);
+    const lines = await place.json(["rekey-data", "run", "users.jsonl", "--column", "deep.ssn"]);
+    expect(lines).toMatchObject({ isComplete: true, counts: { rows: 1, moved: 1 } });
+    const verified = await place.json(["rekey-data", "verify", "users.jsonl", "--column", "deep.ssn"]);
+    expect(verified.keks).toMatchObject([{ version: 2, references: 1 }]);
+    expect((await place.json(["rekey-data", "run", "."])).counts).toMatchObject({ rows: 1, moved: 1 });
+    expect(await place.out(["cat", "big.txt.coffer"])).toBe("data");
+    const lost = await place.run(["rekey-data", "run", "users.jsonl"]);
+    expect([lost.code, lost.err]).toEqual([1, expect.stringContaining("no column was given")]);
+  });
+
   test.each([
     [["run", "app.db", "--column", "ssn"], "no table was given"],
     [["run", "app.db", "--table", "users"], "no column was given"],

@@ -1,4 +1,8 @@
 /** Every source fulfils the contract of sources. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { iterableSource, jsonLinesFile } from "../../src/sources/index.ts";
 import { ciphertextSourceContract, type SourceSubject } from "../contract/ciphertext-source.ts";
 import { describePostgres } from "../support/postgres.ts";
 import { postgresDatabase, sqliteDatabase, type TestDatabase } from "./tables.ts";
@@ -55,3 +59,65 @@ describePostgres("on PostgreSQL", () => {
     );
   }
 });
+
+ciphertextSourceContract(
+  "rows of one's own",
+  async (values) => {
+    const directory = mkdtempSync(join(tmpdir(), "coffer-source-"));
+    const rows = values.map((value, i) => ({ key: `row ${i}`, value, isThere: true }));
+    const own = (key: string) => rows.find((row) => row.key === key && row.isThere);
+    return {
+      open: async () =>
+        iterableSource({
+          name: "mine",
+          slots: ["body"],
+          journal: join(directory, "journal"),
+          rows: async function* () {
+            for (const { key, value, isThere } of rows)
+              if (isThere) yield { key, values: [value], fields: {} };
+          },
+          write: async (key, [change]) => {
+            const row = own(key);
+            if (row?.value === change!.after) return "written";
+            if (row?.value !== change!.before) return "changed";
+            row.value = change!.after;
+            return "written";
+          },
+        }),
+      read: async () => rows.filter(({ isThere }) => isThere).map(({ value }) => value),
+      write: async (index, value) => {
+        rows[index]!.value = value;
+      },
+      remove: async (index) => {
+        rows[index]!.isThere = false;
+      },
+      close: async () => rmSync(directory, { recursive: true }),
+    };
+  },
+  { isShared: false },
+);
+
+ciphertextSourceContract(
+  "JSON lines",
+  async (values) => {
+    const directory = mkdtempSync(join(tmpdir(), "coffer-source-"));
+    const path = join(directory, "rows.jsonl");
+    writeFileSync(path, values.map((body, n) => `{"n":${n}.0, "body": ${JSON.stringify(body)}}\n`).join(""));
+    return {
+      open: () => jsonLinesFile({ path, columns: ["body"] }),
+      read: async () =>
+        readFileSync(path, "utf8")
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line).body),
+      write: async () => {
+        throw new Error("nobody else writes it");
+      },
+      remove: async () => {
+        throw new Error("nobody else writes it");
+      },
+      close: async () => rmSync(directory, { recursive: true }),
+    };
+  },
+  { isShared: false },
+);

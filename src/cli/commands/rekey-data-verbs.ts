@@ -48,7 +48,7 @@ const PROGRESS_MS = 200;
 const repeated = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 
 const SOURCE: readonly (readonly [string, string])[] = [
-  ["<source>", "postgres://USER@HOST/DB, or the file of a SQLite database"],
+  ["<source>", "postgres://USER@HOST/DB, a SQLite file, a .jsonl file, or a folder of .coffer files"],
 ];
 const TABLE_FLAGS = [
   option("--table <name>", "the table that holds ciphertexts"),

@@ -195,7 +195,10 @@ export class RekeyJob {
     readonly tools: Omit<PageRules["tools"], "signal">;
   };
 
-  /** @throws TypeError ERR_INVALID_ARGUMENT for an unknown mode, or one that needs what was not given */
+  /**
+   * @throws TypeError ERR_INVALID_ARGUMENT for an unknown mode, or one that needs what was not given; VaultError ERR_UNSUPPORTED
+   *   for a mode that the source cannot serve
+   */
   constructor(options: RekeyJobOptions) {
     checkOptions(options, JOB_OPTIONS, "RekeyJob");
     const { keys, source, context, associatedData, check = "sample" } = options;
@@ -206,6 +209,11 @@ export class RekeyJob {
     if (!["none", "sample", "all"].includes(check)) throw invalidType("check must be none, sample or all");
     const layout = options.layout === undefined ? undefined : checkLayout(options.layout);
     if (layout !== undefined && mode.isSplice) throw invalidType(`the mode ${mode.name} keeps the layout`);
+    if (source.isSpliceOnly === true && !mode.isSplice)
+      throw new VaultError(
+        "ERR_UNSUPPORTED",
+        `the mode ${mode.name} needs payloads, which this source does not give`,
+      );
     this.#source = source;
     this.#mode = mode;
     this.#settings = JSON.stringify({ mode: mode.name, layout: layout ?? null });

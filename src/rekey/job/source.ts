@@ -96,6 +96,8 @@ export interface CiphertextSource {
   readonly shape: string;
   /** Names of the values that each row has. */
   readonly slots: readonly string[];
+  /** Holds wrapped keys without their payloads: only modes that splice can be used. Default false. */
+  readonly isSpliceOnly?: boolean;
 
   /**
    * Looks at everything that can be known before the first write, and writes nothing.
