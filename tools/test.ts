@@ -36,8 +36,8 @@ const SCRIPTS: readonly Script[] = [
     fullArgs: [],
   },
   {
-    name: "soak: processes killed while they write",
-    file: "test/soak/kill-nine.ts",
+    name: "soak: kills, failing calls and crashes, and nothing lost",
+    file: "test/soak/main.ts",
     args: ["--short"],
     fullArgs: [],
   },
