@@ -22,26 +22,44 @@ export interface NullishOption {
 /** Names of {@link NullishOption}. */
 export const NULLISH_OPTION: OptionNames = /* @__PURE__ */ optionNames<NullishOption>({ nullish: true });
 
+/** A batch without the items that are null or undefined, and the way back to all of them. */
+export interface PresentItems<Item> {
+  /** The items to work on; a list of its own if any was left out. */
+  readonly items: readonly Item[];
+  /** Results of these, and between them null and undefined as they are, at their index. */
+  readonly restore: <Value>(results: ItemResult<Value>[]) => ItemResult<Value | null | undefined>[];
+}
+
 /**
- * Runs a batch with the items that are neither null nor undefined; the others are results as they are, at their index.
+ * Leaves null and undefined out of a batch.
  *
- * @param run - is given a list of its own
  * @throws RangeError ERR_INVALID_ARGUMENT for a wrong option
  */
-export async function aroundNullish<Item, Value>(
+export function withoutNullish<Item>(
   items: readonly (Item | null | undefined)[],
   { nullish = "pass" }: NullishOption,
-  run: (items: readonly Item[]) => Promise<ItemResult<Value>[]>,
-): Promise<ItemResult<Value | null | undefined>[]> {
+): PresentItems<Item> {
   if (nullish !== "pass" && nullish !== "refuse") throw invalidRange('nullish must be "pass" or "refuse"');
   // What is no list is for the batch to refuse.
-  if (nullish === "refuse" || !Array.isArray(items)) return await run(items as readonly Item[]);
+  if (nullish === "refuse" || !Array.isArray(items) || !hasNullish(items)) {
+    return { items: items as readonly Item[], restore: (results) => results };
+  }
   const own = Array.from(items as readonly (Item | null | undefined)[]);
-  const present = own.filter((item) => item !== null && item !== undefined);
-  const results = await run(present);
-  if (present.length === own.length) return results;
-  let next = 0;
-  return own.map((item) =>
-    item === null || item === undefined ? { ok: true, value: item as null | undefined } : results[next++]!,
-  );
+  return {
+    items: own.filter((item) => item !== null && item !== undefined),
+    restore: (results) => {
+      let next = 0;
+      return own.map((item) =>
+        item === null || item === undefined
+          ? { ok: true, value: item as null | undefined }
+          : results[next++]!,
+      );
+    },
+  };
+}
+
+/** Also of a list with holes, which `some` does not see. */
+function hasNullish(items: readonly unknown[]): boolean {
+  for (const item of items) if (item === null || item === undefined) return true;
+  return false;
 }

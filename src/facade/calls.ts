@@ -8,6 +8,8 @@
 
 import { type Settleable, settleable } from "../base/features.ts";
 import { VaultError } from "../errors.ts";
+import { type CallTaker, runCall } from "../keys/calls.ts";
+import type { ChangeOptions } from "../keys/key-service.ts";
 
 /** The calls of one vault. */
 export class VaultCalls {
@@ -15,11 +17,20 @@ export class VaultCalls {
   #underWay = 0;
   #settled: Settleable<void> | undefined;
 
-  /** Runs a call, which {@link settled} waits for; its first part before this returns. @throws VaultError ERR_DISPOSED */
-  async during<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs a call within its time, which {@link settled} waits for; its first part before this returns.
+   *
+   * @param taker - the port that the call goes to
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_DISPOSED, ERR_SERVICE_TIMEOUT
+   */
+  async during<O extends ChangeOptions, T>(
+    options: O,
+    taker: CallTaker,
+    work: (call: O) => Promise<T>,
+  ): Promise<T> {
     this.begin();
     try {
-      return await work();
+      return await runCall(options, taker, work);
     } finally {
       this.end();
     }

@@ -199,8 +199,8 @@ export class VaultDocuments extends VaultStore {
     options: CallOptions = {},
   ): Promise<PutKvResult> {
     checkOptions(options, CALL_OPTIONS, "putKvJson");
-    return await this.#calls.during(() =>
-      putByName(this.#kv, { ...request, value: toJsonText(request.value) }, options),
+    return await this.#calls.during(options, this.#kv, (call) =>
+      putByName(this.#kv, { ...request, value: toJsonText(request.value) }, call),
     );
   }
 
@@ -217,10 +217,8 @@ export class VaultDocuments extends VaultStore {
     checkOptions(options, GET_KV_JSON_OPTIONS, "getKvJson");
     const { schema, ...callOptions } = options;
     checkSchema(schema);
-    const object = await this.#calls.during(() =>
-      request.name === undefined
-        ? this.#kv.getKv(request, callOptions)
-        : this.#kv.getName(request, callOptions),
+    const object = await this.#calls.during(callOptions, this.#kv, (call) =>
+      request.name === undefined ? this.#kv.getKv(request, call) : this.#kv.getName(request, call),
     );
     const value = fromJsonText(object.value);
     return {

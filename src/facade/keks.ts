@@ -18,7 +18,8 @@ import {
   type ShredOptions,
   type ShredReport,
 } from "../keks/kek-service.ts";
-import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
+import { type CallTaker, checkedCall } from "../keys/calls.ts";
+import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import type { VaultCalls } from "./calls.ts";
 
 /** Lists KEKs and changes their states. Every call throws ERR_UNSUPPORTED over a service that has none, as WorkOS's. */
@@ -33,51 +34,59 @@ export class VaultKeks {
   }
 
   /**
-   * Lists KEKs by context name and value: `await` it for a page, or `for await` over all.
+   * Lists KEKs by context name and value: `await` it for a page, or `for await` over all. `timeout` is for each page.
    *
    * @throws RangeError ERR_INVALID_ARGUMENT for a bad limit; VaultError ERR_CURSOR_INVALID
    */
   list(request: KekListRequest = {}, options: CallOptions = {}): KekListing {
     checkOptions(options, CALL_OPTIONS, "keks.list");
-    const { signal } = options;
-    return new KekListing((page) => this.#run((service) => service.list(page, { signal })), { ...request });
+    const own = { ...checkedCall(options, this.#service ?? NO_KEKS) };
+    return new KekListing((page) => this.#run(own, (service, call) => service.list(page, call)), {
+      ...request,
+    });
   }
 
   /** One KEK. @throws VaultError ERR_KEY_NOT_FOUND */
   async get(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
     checkOptions(options, CALL_OPTIONS, "keks.get");
-    return this.#run((service) => service.get(selector, options));
+    return this.#run(options, (service, call) => service.get(selector, call));
   }
 
   /** Makes a new KEK version for future wraps. @throws as `KekService.rotate` */
-  async rotate(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CALL_OPTIONS, "keks.rotate");
-    return this.#run((service) => service.rotate(selector, options));
+  async rotate(selector: KekSelector, options: ChangeOptions = {}): Promise<KekInfo> {
+    checkOptions(options, CHANGE_OPTIONS, "keks.rotate");
+    return this.#run(options, (service, call) => service.rotate(selector, call));
   }
 
   /** Puts a KEK, or one version, out of use until `enable`. @throws as `KekService.disable` */
-  async disable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CALL_OPTIONS, "keks.disable");
-    return this.#run((service) => service.disable(selector, options));
+  async disable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
+    checkOptions(options, CHANGE_OPTIONS, "keks.disable");
+    return this.#run(options, (service, call) => service.disable(selector, call));
   }
 
   /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekService.enable` */
-  async enable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CALL_OPTIONS, "keks.enable");
-    return this.#run((service) => service.enable(selector, options));
+  async enable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
+    checkOptions(options, CHANGE_OPTIONS, "keks.enable");
+    return this.#run(options, (service, call) => service.enable(selector, call));
   }
 
   /** Destroys a KEK for good, or tells what that would cost. @throws as `KekService.shred` */
   async shred(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
     checkOptions(options, SHRED_OPTIONS, "keks.shred");
-    return this.#run((service) => service.shred(selector, options));
+    return this.#run(options, (service, call) => service.shred(selector, call));
   }
 
-  #run<T>(work: (service: KekService) => Promise<T>): Promise<T> {
-    return this.#calls.during(async () => {
+  #run<O extends ChangeOptions, T>(
+    options: O,
+    work: (service: KekService, call: O) => Promise<T>,
+  ): Promise<T> {
+    return this.#calls.during(options, this.#service ?? NO_KEKS, async (call) => {
       if (this.#service === undefined)
         throw new VaultError("ERR_UNSUPPORTED", "this key service has no KEKs");
-      return work(this.#service);
+      return work(this.#service, call);
     });
   }
 }
+
+/** What takes calls where there are no KEKs: all options, since the answer is that there are none. */
+const NO_KEKS: CallTaker = { takesHeaders: true };

@@ -12,7 +12,7 @@ import { encodeBase64 } from "../base/base64.ts";
 import { type Bytes, copyBytes, equalBytes } from "../base/bytes.ts";
 import { lend } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
-import { aroundNullish } from "../base/nullish.ts";
+import { withoutNullish } from "../base/nullish.ts";
 import { checkOptions } from "../base/options.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
 import type { Ciphers } from "../crypto/ciphers/ciphers.ts";
@@ -41,6 +41,7 @@ import type { FindDataKey } from "../crypto/native/stream.ts";
 import { decryptFailed, VaultError } from "../errors.ts";
 import { batchSize } from "../keys/batch-calls.ts";
 import { decryptBatch, encryptBatch, type UseLeasedKey, type VaultEncryptItem } from "../keys/batches.ts";
+import { checkedCall, runCall, withinTime } from "../keys/calls.ts";
 import { DataKeyCache } from "../keys/data-key-cache.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
 import { Lease } from "../keys/lease.ts";
@@ -88,11 +89,20 @@ export class VaultMessages {
   }
 
   /** Encrypts one message. */
-  async encrypt(
+  encrypt(
     data: string | Uint8Array,
     keyContext: KeyContext,
     associatedData: AssociatedData,
     options: EncryptOptions = {},
+  ): Promise<string> {
+    return runCall(options, this.#keys, (call) => this.#encrypt(data, keyContext, associatedData, call));
+  }
+
+  async #encrypt(
+    data: string | Uint8Array,
+    keyContext: KeyContext,
+    associatedData: AssociatedData,
+    options: EncryptOptions,
   ): Promise<string> {
     checkOptions(options, ENCRYPT_OPTIONS, "encrypt");
     this.#calls.begin();
@@ -137,18 +147,20 @@ export class VaultMessages {
     options: EncryptManyOptions = {},
   ): Promise<ItemResult<string | null | undefined>[]> {
     checkOptions(options, ENCRYPT_MANY_OPTIONS, "encryptMany");
-    return await this.#calls.during(async () => {
+    return await this.#calls.during(options, this.#keys, async (call) => {
       const layout = this.#layoutToWrite(options);
-      options.signal?.throwIfAborted();
-      const { signal } = options;
+      call.signal?.throwIfAborted();
+      const { signal, headers } = call;
       const limits = checkReuse(options.reuse);
       const useLeasedKey: UseLeasedKey = async (context, work) => {
-        if (limits !== undefined) return await this.#leases.use(context, limits, 1, work, { signal });
+        if (limits !== undefined)
+          return await this.#leases.use(context, limits, 1, work, { signal, headers });
         const settings = settingsOf(DEFAULT_LIMITS, this.#ciphers);
-        return await lend(await takeLeasedKey(this.#keys, context, settings, signal), work);
+        return await lend(await takeLeasedKey(this.#keys, context, settings, { signal, headers }), work);
       };
-      return await aroundNullish(items, options, (present) =>
-        encryptBatch(useLeasedKey, present, keyContext, associatedData, { ...options, layout }),
+      const present = withoutNullish(items, options);
+      return present.restore(
+        await encryptBatch(useLeasedKey, present.items, keyContext, associatedData, { signal, layout }),
       );
     });
   }
@@ -163,7 +175,10 @@ export class VaultMessages {
     this.#calls.checkOpen();
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
-    return this.#openByCachedKey(ciphertext, aad, as, options) ?? this.#decrypt(ciphertext, aad, as, options);
+    return (
+      this.#openByCachedKey(ciphertext, aad, as, options) ??
+      runCall(options, this.#keys, (call) => this.#decrypt(ciphertext, aad, as, call))
+    );
   }
 
   /** Decrypts many ciphertexts, with one data key per wrapped form. */
@@ -173,19 +188,20 @@ export class VaultMessages {
     options: DecryptManyOptions = {},
   ): Promise<ItemResult<string | Bytes | null | undefined>[]> {
     checkOptions(options, DECRYPT_MANY_OPTIONS, "decryptMany");
-    return await this.#calls.during(async () => {
-      options.signal?.throwIfAborted();
+    return await this.#calls.during(options, this.#keys, async (call) => {
+      call.signal?.throwIfAborted();
       const expected = expectedContext(options);
-      return await aroundNullish(items, options, (present) =>
-        decryptBatch(
+      const present = withoutNullish(items, options);
+      return present.restore(
+        await decryptBatch(
           {
             size: batchSize(this.#keys.unwrapMany !== undefined),
             use: (encryptedKeys, work, callOptions) =>
               this.#cache.useMany(this.#keys, encryptedKeys, work, callOptions),
           },
-          present,
+          present.items,
           associatedData,
-          this.withPolicy(options),
+          this.withPolicy(call),
           this.#ciphersOf(options),
           (key) => checkContext(key, expected),
         ),
@@ -200,10 +216,11 @@ export class VaultMessages {
     options: DecryptOptions = {},
   ): Promise<string> {
     checkOptions(options, DECRYPT_OPTIONS, "upgrade");
-    return await this.#calls.during(async () => {
+    return await this.#calls.during(options, this.#keys, async (call) => {
       const aad = copyBytes(associatedDataBytes(associatedData));
       const given = options.context === undefined ? undefined : canonicalContext(options.context);
-      const { provider, signal } = options;
+      const { provider } = options;
+      const { signal, headers } = call;
       const ciphers = this.#ciphersOf(options);
       const envelope = parseEnvelope(ciphertext, this.withPolicy(options));
       if (envelope.layout === "native") return ciphertext;
@@ -221,10 +238,10 @@ export class VaultMessages {
           const plaintext = await decryptEnvelope(envelope, key, aad, "bytes", ciphers, provider);
           return { context, plaintext: plaintext as Uint8Array };
         },
-        { signal },
+        { signal, headers },
       );
       try {
-        const made = await this.#keys.createDataKey({ context: opened.context }, { signal });
+        const made = await this.#keys.createDataKey({ context: opened.context }, { signal, headers });
         return await lend(made, (key) =>
           encryptEnvelope(opened.plaintext, key, aad, "native", ciphers, provider),
         );
@@ -236,28 +253,30 @@ export class VaultMessages {
 
   /** Takes a data key and holds it. */
   async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
-    return await this.#calls.during(async () => {
+    return await this.#calls.during(options, this.#keys, async (call) => {
       const settings = leaseSettings({
         ...this.withPolicy(options),
         sync: this.#ciphersOf(options),
         layout: this.#layoutOf(options),
       });
-      return new Lease(await takeLeasedKey(this.#keys, checkedContext(context), settings, options.signal));
+      return new Lease(await takeLeasedKey(this.#keys, checkedContext(context), settings, call));
     });
   }
 
   /** Finds and lends the data keys of native envelopes whose headers have been read. */
   keyFinder(options: CallOptions & Pick<DecryptOptions, "context">): FindDataKey {
     const expected = expectedContext(options);
-    const { signal } = options;
+    const { signal, timeout, headers } = checkedCall(options, this.#keys);
     return (encryptedKeys, use) =>
-      this.#withKey(
-        encryptedKeys,
-        (key) => {
-          checkContext(key, expected);
-          return use(key);
-        },
-        { signal },
+      withinTime({ signal, timeout, headers }, (call) =>
+        this.#withKey(
+          encryptedKeys,
+          (key) => {
+            checkContext(key, expected);
+            return use(key);
+          },
+          call,
+        ),
       );
   }
 
@@ -316,9 +335,15 @@ export class VaultMessages {
     as: "text" | "bytes",
     options: DecryptOptions,
   ): string | Bytes | undefined {
-    const { context, layouts, signal, requireCommitment = this.#requireCommitment, provider } = options;
+    const { context, layouts, signal, timeout, headers, provider } = options;
+    const { requireCommitment = this.#requireCommitment } = options;
     const isPlain =
-      context === undefined && layouts === undefined && signal === undefined && !requireCommitment;
+      context === undefined &&
+      layouts === undefined &&
+      signal === undefined &&
+      timeout === undefined &&
+      headers === undefined &&
+      !requireCommitment;
     if (!isPlain || typeof ciphertext !== "string") return undefined;
     const key = this.#cache.guessKey(this.#keys, ciphertext);
     if (key === undefined) return undefined;

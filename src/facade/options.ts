@@ -119,6 +119,10 @@ export const STREAM_OPTIONS: OptionNames = new Set([
   ...CONTEXT_OPTION,
 ]);
 /** Names of the options of `openNativeSource` and `decryptRange`. */
-export const SOURCE_OPTIONS: OptionNames = new Set([...NATIVE_SOURCE_OPTIONS, ...CONTEXT_OPTION]);
+export const SOURCE_OPTIONS: OptionNames = new Set([
+  ...CALL_OPTIONS,
+  ...NATIVE_SOURCE_OPTIONS,
+  ...CONTEXT_OPTION,
+]);
 /** Names of the options of `rewrap`. */
 export const REWRAP_OPTIONS: OptionNames = new Set([...REKEY_OPTIONS, ...CONTEXT_OPTION]);

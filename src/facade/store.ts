@@ -9,7 +9,8 @@
 import { checkOptions } from "../base/options.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
-import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
+import { checkedCall } from "../keys/calls.ts";
+import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { type PutKvRequest, type PutKvResult, putByName } from "../kv/by-name.ts";
 import {
   type KvListRequest,
@@ -27,7 +28,9 @@ import { KvListing } from "../kv/pagination.ts";
 import type { VaultCalls } from "./calls.ts";
 
 /** The store's calls as the facade has them: all of them, and a list is also an iterator. */
-type KvServiceFacade = { [K in Exclude<keyof KvService, "listKv">]-?: NonNullable<KvService[K]> };
+type KvServiceFacade = {
+  [K in Exclude<keyof KvService, "listKv" | "takesHeaders">]-?: NonNullable<KvService[K]>;
+};
 
 /** What a {@link Vault} does with its store. */
 export class VaultStore implements KvServiceFacade {
@@ -43,10 +46,10 @@ export class VaultStore implements KvServiceFacade {
   /** Stores a value under a new name. @throws as `KvService.createKv` */
   async createKv(
     request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<KvMetadata> {
-    checkOptions(options, CALL_OPTIONS, "createKv");
-    return await this.#calls.during(() => this.#kv.createKv(request, options));
+    checkOptions(options, CHANGE_OPTIONS, "createKv");
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.createKv(request, call));
   }
 
   /** Reads a stored value by id; with `versionId` an old version. @throws as `KvService.getKv` */
@@ -55,13 +58,13 @@ export class VaultStore implements KvServiceFacade {
     options: CallOptions = {},
   ): Promise<KvObject> {
     checkOptions(options, CALL_OPTIONS, "getKv");
-    return await this.#calls.during(() => this.#kv.getKv(request, options));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.getKv(request, call));
   }
 
   /** Reads a stored value by name. @throws as `KvService.getName` */
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
     checkOptions(options, CALL_OPTIONS, "getName");
-    return await this.#calls.during(() => this.#kv.getName(request, options));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.getName(request, call));
   }
 
   /** Writes a new version. @throws as `KvService.updateKv` */
@@ -71,10 +74,10 @@ export class VaultStore implements KvServiceFacade {
       readonly value: string;
       readonly versionCheck?: string | null | undefined;
     },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    checkOptions(options, CALL_OPTIONS, "updateKv");
-    return await this.#calls.during(() => this.#kv.updateKv(request, options));
+    checkOptions(options, CHANGE_OPTIONS, "updateKv");
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.updateKv(request, call));
   }
 
   /**
@@ -94,24 +97,24 @@ export class VaultStore implements KvServiceFacade {
    */
   async putKv(request: PutKvRequest, options: CallOptions = {}): Promise<PutKvResult> {
     checkOptions(options, CALL_OPTIONS, "putKv");
-    return await this.#calls.during(() => putByName(this.#kv, request, options));
+    return await this.#calls.during(options, this.#kv, (call) => putByName(this.#kv, request, call));
   }
 
   /** Hides an object and frees its name. @throws as `KvService.deleteKv` */
   async deleteKv(
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
-    checkOptions(options, CALL_OPTIONS, "deleteKv");
-    return await this.#calls.during(() => this.#kv.deleteKv(request, options));
+    checkOptions(options, CHANGE_OPTIONS, "deleteKv");
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.deleteKv(request, call));
   }
 
-  /** Lists objects: `await` it for a page, or `for await` over all. @throws as `KvService.listKv` */
+  /** Lists objects: `await` it for a page, or `for await` over all; `timeout` is for each page. @throws as `KvService.listKv` */
   listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
     checkOptions(options, CALL_OPTIONS, "listKv");
-    const { signal } = options;
+    const own = { ...checkedCall(options, this.#kv) };
     return new KvListing(async (page) => {
-      return await this.#calls.during(() => this.#kv.listKv(page, { signal }));
+      return await this.#calls.during(own, this.#kv, (call) => this.#kv.listKv(page, call));
     }, request);
   }
 
@@ -121,7 +124,7 @@ export class VaultStore implements KvServiceFacade {
     options: CallOptions = {},
   ): Promise<KvPage<KvVersion>> {
     checkOptions(options, CALL_OPTIONS, "listKvVersions");
-    return await this.#calls.during(() => this.#kv.listKvVersions(request, options));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.listKvVersions(request, call));
   }
 
   /** An object without its value. @throws as `KvService.listKvMetadata` */
@@ -130,41 +133,41 @@ export class VaultStore implements KvServiceFacade {
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
     checkOptions(options, CALL_OPTIONS, "listKvMetadata");
-    return await this.#calls.during(() => this.#kv.listKvMetadata(request, options));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.listKvMetadata(request, call));
   }
 
   /** Brings a deleted object back. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.undeleteKv` */
   async undeleteKv(
     request: { readonly id: string },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    checkOptions(options, CALL_OPTIONS, "undeleteKv");
-    return await this.#calls.during(async () => {
+    checkOptions(options, CHANGE_OPTIONS, "undeleteKv");
+    return await this.#calls.during(options, this.#kv, async (call) => {
       if (this.#kv.undeleteKv === undefined)
         throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
-      return await this.#kv.undeleteKv(request, options);
+      return await this.#kv.undeleteKv(request, call);
     });
   }
 
   /** Erases stored values for good. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.destroyKv` */
   async destroyKv(
     request: { readonly id: string; readonly versionId?: string | undefined },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<{ readonly destroyedVersions: number }> {
-    checkOptions(options, CALL_OPTIONS, "destroyKv");
-    return await this.#calls.during(async () => {
+    checkOptions(options, CHANGE_OPTIONS, "destroyKv");
+    return await this.#calls.during(options, this.#kv, async (call) => {
       if (this.#kv.destroyKv === undefined)
         throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
-      return await this.#kv.destroyKv(request, options);
+      return await this.#kv.destroyKv(request, call);
     });
   }
   /** Wraps the data keys of all stored values anew. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.rewrapKv` */
   async rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
     checkOptions(options, REWRAP_KV_OPTIONS, "rewrapKv");
-    return await this.#calls.during(async () => {
+    return await this.#calls.during(options, this.#kv, async (call) => {
       if (this.#kv.rewrapKv === undefined)
         throw new VaultError("ERR_UNSUPPORTED", "this store cannot rewrap");
-      return await this.#kv.rewrapKv(options);
+      return await this.#kv.rewrapKv(call);
     });
   }
 }

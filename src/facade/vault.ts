@@ -33,6 +33,7 @@ import {
 } from "../crypto/native/stream.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
 import type { VaultEncryptItem } from "../keys/batches.ts";
+import { checkedCall, withinTime } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
 import type { Lease } from "../keys/lease.ts";
 import type { LeaseOptions } from "../keys/leased-key.ts";
@@ -218,6 +219,7 @@ export class Vault extends VaultDocuments {
    * Encrypts a stream of bytes of any length into the native format, under a fresh data key.
    *
    * @param options.signal - an abort ends the stream whenever it comes: both sides fail with its reason
+   * @param options.timeout - milliseconds for the data key; the stream itself may take any time
    * @returns a transform of `Uint8Array`s, to pipe through. It fails with what `encrypt` throws, and what fails or is
    *   aborted leaves an envelope that is not accepted as a whole one
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED (all
@@ -231,9 +233,12 @@ export class Vault extends VaultDocuments {
     checkOptions(options, STREAM_OPTIONS, "encryptStream");
     this.#calls.checkOpen();
     const context = checkedContext(keyContext);
-    const { signal } = options;
+    const { signal, timeout, headers } = checkedCall(options, this.keys);
     const make: MakeDataKey = async (use) => {
-      return await lend(await this.keys.createDataKey({ context }, { signal }), use);
+      const made = await withinTime({ signal, timeout, headers }, (call) =>
+        this.keys.createDataKey({ context }, call),
+      );
+      return await lend(made, use);
     };
     return encryptStream(make, associatedData, { ...options, sync: this.#messages.syncOf(options) });
   }
@@ -243,6 +248,7 @@ export class Vault extends VaultDocuments {
    * early is an error, not an end.
    *
    * @param associatedData - exactly what was given to encrypt
+   * @param options.timeout - milliseconds for the data key; the stream itself may take any time
    * @returns a transform of `Uint8Array`s, to pipe through. It fails with ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED,
    *   ERR_ENVELOPE_MALFORMED (before any request, but where it is cut off), and as `decrypt`
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED
@@ -268,12 +274,12 @@ export class Vault extends VaultDocuments {
   async openNativeSource(
     source: RangeSource,
     associatedData?: AssociatedData,
-    options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
+    options: CallOptions & NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<NativeReader> {
     checkOptions(options, SOURCE_OPTIONS, "openNativeSource");
-    return await this.#calls.during(() =>
-      openNativeSource(source, this.#messages.keyFinder(options), associatedData, {
-        ...options,
+    return await this.#calls.during(options, this.keys, (call) =>
+      openNativeSource(source, this.#messages.keyFinder(call), associatedData, {
+        ...call,
         sync: this.#messages.syncOf(options),
       }),
     );
@@ -292,12 +298,12 @@ export class Vault extends VaultDocuments {
     start: number,
     end?: number,
     associatedData?: AssociatedData,
-    options: NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
+    options: CallOptions & NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<Bytes> {
     checkOptions(options, SOURCE_OPTIONS, "decryptRange");
-    return await this.#calls.during(() =>
-      decryptRange(source, this.#messages.keyFinder(options), start, end, associatedData, {
-        ...options,
+    return await this.#calls.during(options, this.keys, (call) =>
+      decryptRange(source, this.#messages.keyFinder(call), start, end, associatedData, {
+        ...call,
         sync: this.#messages.syncOf(options),
       }),
     );
@@ -315,8 +321,8 @@ export class Vault extends VaultDocuments {
   /** Moves a ciphertext to another context without touching its data. @throws as `rekey` of coffer/rekey */
   async rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
     checkOptions(options, REKEY_OPTIONS, "rekey");
-    return await this.#calls.during(() =>
-      rekey(this.keys, ciphertext, context, this.#messages.withPolicy(options)),
+    return await this.#calls.during(options, this.keys, (call) =>
+      rekey(this.keys, ciphertext, context, this.#messages.withPolicy(call)),
     );
   }
 
@@ -327,8 +333,8 @@ export class Vault extends VaultDocuments {
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
     checkOptions(options, BATCH_OPTIONS, "rekeyMany");
-    return await this.#calls.during(() =>
-      rekeyMany(this.keys, ciphertexts, context, this.#messages.withPolicy(options)),
+    return await this.#calls.during(options, this.keys, (call) =>
+      rekeyMany(this.keys, ciphertexts, context, this.#messages.withPolicy(call)),
     );
   }
 
@@ -338,7 +344,9 @@ export class Vault extends VaultDocuments {
     options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
   ): Promise<string> {
     checkOptions(options, REWRAP_OPTIONS, "rewrap");
-    return await this.#calls.during(() => rewrap(this.keys, ciphertext, this.#messages.withPolicy(options)));
+    return await this.#calls.during(options, this.keys, (call) =>
+      rewrap(this.keys, ciphertext, this.#messages.withPolicy(call)),
+    );
   }
 
   /**
@@ -350,8 +358,8 @@ export class Vault extends VaultDocuments {
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
     checkOptions(options, BATCH_OPTIONS, "rewrapMany");
-    return await this.#calls.during(() =>
-      rewrapMany(this.keys, ciphertexts, this.#messages.withPolicy(options)),
+    return await this.#calls.during(options, this.keys, (call) =>
+      rewrapMany(this.keys, ciphertexts, this.#messages.withPolicy(call)),
     );
   }
 
@@ -366,9 +374,9 @@ export class Vault extends VaultDocuments {
     options: CallOptions = {},
   ): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createDataKey");
-    return await this.#calls.during(() => {
+    return await this.#calls.during(options, this.keys, (call) => {
       const context = checkedContext(request.context);
-      return this.keys.createDataKey({ context }, options);
+      return this.keys.createDataKey({ context }, call);
     });
   }
 
@@ -381,7 +389,9 @@ export class Vault extends VaultDocuments {
    */
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createDecrypt");
-    return await this.#calls.during(() => this.keys.createDecrypt({ keys: request.keys }, options));
+    return await this.#calls.during(options, this.keys, (call) =>
+      this.keys.createDecrypt({ keys: request.keys }, call),
+    );
   }
 
   /** The same as {@link createDecrypt}. */
@@ -400,9 +410,9 @@ export class Vault extends VaultDocuments {
     options: CallOptions = {},
   ): Promise<DataKey> {
     checkOptions(options, CALL_OPTIONS, "createRekey");
-    return await this.#calls.during(() => {
+    return await this.#calls.during(options, this.keys, (call) => {
       const context = checkedContext(request.context);
-      return this.keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, options);
+      return this.keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, call);
     });
   }
 

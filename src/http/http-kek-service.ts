@@ -20,7 +20,8 @@ import {
   type ShredOptions,
   type ShredReport,
 } from "../keks/kek-service.ts";
-import type { CallOptions } from "../keys/key-service.ts";
+import { runCall } from "../keys/calls.ts";
+import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import type { Wire } from "../wire/bodies.ts";
 import { kekFromWire, kekPageFromWire, selectorToWire, shredFromWire } from "../wire/keks.ts";
 import type { Transport } from "./transport.ts";
@@ -29,6 +30,7 @@ const CODES = { 404: "ERR_KEY_NOT_FOUND" } as const;
 
 /** KEKs of a coffer server. Over other services every call throws ERR_UNSUPPORTED. */
 export class HttpKekService implements KekService {
+  readonly takesHeaders = true;
   readonly #transport: Transport;
 
   constructor(transport: Transport) {
@@ -36,52 +38,56 @@ export class HttpKekService implements KekService {
   }
 
   async list(request: KekListRequest = {}, options: CallOptions = {}): Promise<KekPage> {
-    return this.#ask(ownListRequest(request), options.signal);
+    return this.#ask(ownListRequest(request), options);
   }
 
   async get(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
     const own = ownSelector(selector);
-    const { data } = await this.#ask(selectorToWire(own), options.signal);
+    const { data } = await this.#ask(selectorToWire(own), options);
     const found = data.find((kek) => isNamed(kek, own));
     if (found !== undefined) return found;
     throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such KEK in this environment");
   }
 
-  async rotate(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
-    return this.#change("rotate", selectorToWire(ownSelector(selector)), kekFromWire, options.signal);
+  async rotate(selector: KekSelector, options: ChangeOptions = {}): Promise<KekInfo> {
+    return this.#change("rotate", selectorToWire(ownSelector(selector)), kekFromWire, options);
   }
 
-  async disable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    return this.#change("disable", selectorToWire(ownSelector(selector)), kekFromWire, options.signal);
+  async disable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
+    return this.#change("disable", selectorToWire(ownSelector(selector)), kekFromWire, options);
   }
 
-  async enable(selector: KekVersionSelector, options: CallOptions = {}): Promise<KekInfo> {
-    return this.#change("enable", selectorToWire(ownSelector(selector)), kekFromWire, options.signal);
+  async enable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
+    return this.#change("enable", selectorToWire(ownSelector(selector)), kekFromWire, options);
   }
 
   async shred(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
     const { isDryRun, delayMs } = ownShredOptions(options);
     const body = { ...selectorToWire(ownSelector(selector)), dry_run: isDryRun, delay_ms: delayMs };
-    return this.#change("shred", body, shredFromWire, options.signal);
+    return this.#change("shred", body, shredFromWire, options);
   }
 
   async #ask(
     query: Readonly<Record<string, string | number | undefined>>,
-    signal: AbortSignal | undefined,
+    options: CallOptions,
   ): Promise<KekPage> {
-    await this.#transport.needExtensions("list KEKs", signal);
-    const path = ["coffer", "v1", "keks"];
-    return this.#transport.send({ method: "GET", path, query, codes: CODES, signal, read: kekPageFromWire });
+    return runCall(options, this, async (call) => {
+      await this.#transport.needExtensions("list KEKs", call);
+      const path = ["coffer", "v1", "keks"];
+      return this.#transport.send({ call, method: "GET", path, query, codes: CODES, read: kekPageFromWire });
+    });
   }
 
   async #change<T>(
     verb: string,
     body: Wire,
     read: (answer: unknown) => T,
-    signal: AbortSignal | undefined,
+    options: ChangeOptions,
   ): Promise<T> {
-    await this.#transport.needExtensions(`${verb} KEKs`, signal);
-    const path = ["coffer", "v1", "keks", verb];
-    return this.#transport.send({ method: "POST", path, body, codes: CODES, signal, read });
+    return runCall(options, this, async (call) => {
+      await this.#transport.needExtensions(`${verb} KEKs`, call);
+      const path = ["coffer", "v1", "keks", verb];
+      return this.#transport.send({ call, method: "POST", path, body, codes: CODES, read });
+    });
   }
 }

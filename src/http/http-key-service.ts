@@ -14,6 +14,7 @@ import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { VaultError } from "../errors.ts";
 import { eachItem, wrappedOf } from "../keys/batch-calls.ts";
+import { runCall } from "../keys/calls.ts";
 import type { CallOptions, KeyService, WrappedDataKey } from "../keys/key-service.ts";
 import { BATCH_GROUPS_AT_ONCE } from "../keys/limits.ts";
 import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf } from "../wire/bodies.ts";
@@ -35,6 +36,7 @@ const CONTEXT_CODES = { 422: "ERR_KEY_CONTEXT_INVALID" } as const;
 /** Data keys by requests to a service. */
 export class HttpKeyService implements KeyService {
   readonly id: string;
+  readonly takesHeaders = true;
   readonly #transport: Transport;
   /** Absent where it is known from the start that the service is no coffer server: others cannot rewrap by themselves. */
   readonly createRewrap?: NonNullable<KeyService["createRewrap"]>;
@@ -58,40 +60,42 @@ export class HttpKeyService implements KeyService {
     options: CallOptions = {},
   ): Promise<DataKey> {
     const context = canonicalContext(request.context);
-    return this.#transport.send({
-      method: "POST",
-      path: ["vault", "v1", "keys", "data-key"],
-      isRepeatable: true,
-      body: { context: contextObject(context) },
-      codes: CONTEXT_CODES,
-      signal: options.signal,
-      read: (body) => readDataKey(body, context.bytes),
-    });
+    return runCall(options, this, (call) =>
+      this.#transport.send({
+        call,
+        method: "POST",
+        path: ["vault", "v1", "keys", "data-key"],
+        isRepeatable: true,
+        body: { context: contextObject(context) },
+        codes: CONTEXT_CODES,
+        read: (body) => readDataKey(body, context.bytes),
+      }),
+    );
   }
 
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     const { keys } = request;
-    const { signal } = options;
     const keyBlob = keyBlobFromText(keys);
-    const hasExtensions = await this.#transport.hasExtensions(signal);
-    return this.#transport.send({
-      method: "POST",
-      path: [hasExtensions ? "coffer" : "vault", "v1", "keys", "decrypt"],
-      isRepeatable: true,
-      body: { keys },
-      codes: BLOB_CODES,
-      signal,
-      read: (body) => {
-        const wire = objectOf(body, "data key");
-        return makeDataKey({
-          id: textOf(wire.id, "id"),
-          dataKey: textOf(wire.data_key, "data_key"),
-          encryptedKeys: keys,
-          keyBlob,
-          context: wire.context === undefined ? undefined : contextOf(wire.context),
-        });
-      },
-    });
+    return runCall(options, this, async (call) =>
+      this.#transport.send({
+        call,
+        method: "POST",
+        path: [(await this.#transport.hasExtensions(call)) ? "coffer" : "vault", "v1", "keys", "decrypt"],
+        isRepeatable: true,
+        body: { keys },
+        codes: BLOB_CODES,
+        read: (body) => {
+          const wire = objectOf(body, "data key");
+          return makeDataKey({
+            id: textOf(wire.id, "id"),
+            dataKey: textOf(wire.data_key, "data_key"),
+            encryptedKeys: keys,
+            keyBlob,
+            context: wire.context === undefined ? undefined : contextOf(wire.context),
+          });
+        },
+      }),
+    );
   }
 
   async createRekey(
@@ -99,65 +103,72 @@ export class HttpKeyService implements KeyService {
     options: CallOptions = {},
   ): Promise<DataKey> {
     const context = canonicalContext(request.context);
-    keyBlobFromText(request.encryptedKeys);
-    return this.#transport.send({
-      method: "POST",
-      path: ["vault", "v1", "keys", "rekey"],
-      isRepeatable: true,
-      body: { context: contextObject(context), encrypted_keys: request.encryptedKeys },
-      codes: { ...BLOB_CODES, ...CONTEXT_CODES },
-      signal: options.signal,
-      read: (body) => readDataKey(body, context.bytes),
-    });
+    const { encryptedKeys } = request;
+    keyBlobFromText(encryptedKeys);
+    return runCall(options, this, (call) =>
+      this.#transport.send({
+        call,
+        method: "POST",
+        path: ["vault", "v1", "keys", "rekey"],
+        isRepeatable: true,
+        body: { context: contextObject(context), encrypted_keys: encryptedKeys },
+        codes: { ...BLOB_CODES, ...CONTEXT_CODES },
+        read: (body) => readDataKey(body, context.bytes),
+      }),
+    );
   }
 
   /** A batch where the service has batches; else one after another, so that there is one way to ask. */
   async unwrapMany(
     request: { readonly keys: readonly string[] },
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<ItemResult<DataKey>[]> {
     const items = checkItems(request.keys, (keys) => keys);
-    if (!(await this.#transport.hasExtensions(signal)))
-      return eachItem(request.keys, BATCH_GROUPS_AT_ONCE, (keys) => this.createDecrypt({ keys }, { signal }));
-    return sendKeyBatch(this.#transport, {
-      operation: "decrypts",
-      items,
-      body: (keys) => ({ keys }),
-      read: (wire, keys, keyBlob) => {
-        const id = textOf(wire.id, "id");
-        const told = dataKeyIdOf(keyBlob);
-        if (told !== undefined && told !== id) throw badResponse("it is for another data key");
-        const dataKey = textOf(wire.data_key, "data_key");
-        return makeDataKey({ id, dataKey, encryptedKeys: keys, keyBlob, context: contextOf(wire.context) });
-      },
-      codes: BLOB_CODES,
-      signal,
+    return runCall(options, this, async (call) => {
+      if (!(await this.#transport.hasExtensions(call)))
+        return eachItem(request.keys, BATCH_GROUPS_AT_ONCE, (keys) => this.createDecrypt({ keys }, call));
+      return sendKeyBatch(this.#transport, {
+        operation: "decrypts",
+        items,
+        body: (keys) => ({ keys }),
+        read: (wire, keys, keyBlob) => {
+          const id = textOf(wire.id, "id");
+          const told = dataKeyIdOf(keyBlob);
+          if (told !== undefined && told !== id) throw badResponse("it is for another data key");
+          const dataKey = textOf(wire.data_key, "data_key");
+          return makeDataKey({ id, dataKey, encryptedKeys: keys, keyBlob, context: contextOf(wire.context) });
+        },
+        codes: BLOB_CODES,
+        call,
+      });
     });
   }
 
   async rekeyMany(
     request: { readonly items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[] },
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<ItemResult<WrappedDataKey>[]> {
     const checked = checkItems(request.items, (item) => item.encryptedKeys);
-    if (!(await this.#transport.hasExtensions(signal))) {
-      return eachItem(request.items, BATCH_GROUPS_AT_ONCE, async (item) =>
-        wrappedOf(await this.createRekey(item, { signal })),
-      );
-    }
-    return sendKeyBatch(this.#transport, {
-      operation: "rekeys",
-      items: checked,
-      body: (items) => ({
-        items: items.map((item) => ({ context: item.context, encrypted_keys: item.encryptedKeys })),
-      }),
-      read: (wire, item) => {
-        const wrapped = wrappedFromWire(wire);
-        checkContext(wrapped.context, canonicalContext(item.context).bytes);
-        return wrapped;
-      },
-      codes: { ...BLOB_CODES, ...CONTEXT_CODES },
-      signal,
+    return runCall(options, this, async (call) => {
+      if (!(await this.#transport.hasExtensions(call))) {
+        return eachItem(request.items, BATCH_GROUPS_AT_ONCE, async (item) =>
+          wrappedOf(await this.createRekey(item, call)),
+        );
+      }
+      return sendKeyBatch(this.#transport, {
+        operation: "rekeys",
+        items: checked,
+        body: (items) => ({
+          items: items.map((item) => ({ context: item.context, encrypted_keys: item.encryptedKeys })),
+        }),
+        read: (wire, item) => {
+          const wrapped = wrappedFromWire(wire);
+          checkContext(wrapped.context, canonicalContext(item.context).bytes);
+          return wrapped;
+        },
+        codes: { ...BLOB_CODES, ...CONTEXT_CODES },
+        call,
+      });
     });
   }
 
@@ -177,22 +188,24 @@ export class HttpKeyService implements KeyService {
 
   async #rewraps(
     items: readonly BatchItem<string>[],
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<ItemResult<WrappedDataKey>[]> {
-    if (!(await this.#transport.hasExtensions(signal))) {
-      throw new VaultError("ERR_UNSUPPORTED", "this service cannot rewrap");
-    }
-    return sendKeyBatch(this.#transport, {
-      operation: "rewraps",
-      items,
-      body: (keys) => ({ encrypted_keys: keys }),
-      read: (wire, _, keyBlob) => {
-        const wrapped = wrappedFromWire(wire);
-        checkSameDataKey(keyBlob, wrapped.keyBlob);
-        return wrapped;
-      },
-      codes: BLOB_CODES,
-      signal,
+    return runCall(options, this, async (call) => {
+      if (!(await this.#transport.hasExtensions(call))) {
+        throw new VaultError("ERR_UNSUPPORTED", "this service cannot rewrap");
+      }
+      return sendKeyBatch(this.#transport, {
+        operation: "rewraps",
+        items,
+        body: (keys) => ({ encrypted_keys: keys }),
+        read: (wire, _, keyBlob) => {
+          const wrapped = wrappedFromWire(wire);
+          checkSameDataKey(keyBlob, wrapped.keyBlob);
+          return wrapped;
+        },
+        codes: BLOB_CODES,
+        call,
+      });
     });
   }
 
@@ -207,23 +220,25 @@ export class HttpKeyService implements KeyService {
 
   async createDataKeys(
     request: { readonly context: KeyContext; readonly count: number },
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<DataKey[]> {
-    if (!(await this.#transport.hasExtensions(signal))) return this.#oneByOne(request, { signal });
-    const context = canonicalContext(request.context);
-    return this.#transport.send({
-      method: "POST",
-      path: ["coffer", "v1", "keys", "data-keys"],
-      isRepeatable: true,
-      body: { context: contextObject(context), count: request.count },
-      codes: CONTEXT_CODES,
-      signal,
-      read: (body) => {
-        const { data } = objectOf(body, "data keys");
-        if (!Array.isArray(data) || data.length !== request.count)
-          throw badResponse("it has not as many data keys as were asked for");
-        return data.map((one) => readDataKey(one, context.bytes));
-      },
+    return runCall(options, this, async (call) => {
+      if (!(await this.#transport.hasExtensions(call))) return this.#oneByOne(request, call);
+      const context = canonicalContext(request.context);
+      return this.#transport.send({
+        call,
+        method: "POST",
+        path: ["coffer", "v1", "keys", "data-keys"],
+        isRepeatable: true,
+        body: { context: contextObject(context), count: request.count },
+        codes: CONTEXT_CODES,
+        read: (body) => {
+          const { data } = objectOf(body, "data keys");
+          if (!Array.isArray(data) || data.length !== request.count)
+            throw badResponse("it has not as many data keys as were asked for");
+          return data.map((one) => readDataKey(one, context.bytes));
+        },
+      });
     });
   }
 }

@@ -8,7 +8,8 @@
 import { isWellFormed } from "../base/features.ts";
 import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
-import type { CallOptions } from "../keys/key-service.ts";
+import { runCall } from "../keys/calls.ts";
+import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import type {
   KvListRequest,
   KvMetadata,
@@ -42,6 +43,7 @@ const CONFLICT = { ...NOT_FOUND, 409: "ERR_KV_VERSION_CONFLICT" } as const;
 
 /** Stored secrets by requests to a service. */
 export class HttpKvService implements KvService {
+  readonly takesHeaders = true;
   readonly #transport: Transport;
 
   constructor(transport: Transport) {
@@ -50,9 +52,8 @@ export class HttpKvService implements KvService {
 
   async createKv(
     request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<KvMetadata> {
-    const { signal } = options;
     const { value } = request;
     checkValue(value);
     const body = {
@@ -60,14 +61,16 @@ export class HttpKvService implements KvService {
       value,
       key_context: checkedContext(request.keyContext),
     };
-    return this.#send({
-      method: "POST",
-      ...(await this.#write([], [409], signal)),
-      body,
-      codes: { 409: "ERR_KV_EXISTS", 422: "ERR_SERVICE_REJECTED" },
-      signal,
-      read: metadataFromWire,
-    });
+    return runCall(options, this, async (call) =>
+      this.#transport.send({
+        method: "POST",
+        ...(await this.#write([], [409], call)),
+        body,
+        codes: { 409: "ERR_KV_EXISTS", 422: "ERR_SERVICE_REJECTED" },
+        call,
+        read: metadataFromWire,
+      }),
+    );
   }
 
   async getKv(
@@ -76,26 +79,29 @@ export class HttpKvService implements KvService {
   ): Promise<KvObject> {
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-    const { signal } = options;
-    if (versionId !== undefined) await this.#transport.needExtensions("read old versions", signal);
-    return this.#send({
-      method: "GET",
-      path: [versionId === undefined ? "vault" : "coffer", "v1", "kv", id],
-      query: { version_id: versionId },
-      codes: NOT_FOUND,
-      signal,
-      read: objectFromWire,
+    return runCall(options, this, async (call) => {
+      if (versionId !== undefined) await this.#transport.needExtensions("read old versions", call);
+      return this.#transport.send({
+        method: "GET",
+        path: [versionId === undefined ? "vault" : "coffer", "v1", "kv", id],
+        query: { version_id: versionId },
+        codes: NOT_FOUND,
+        call,
+        read: objectFromWire,
+      });
     });
   }
 
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
-    return this.#send({
-      method: "GET",
-      path: ["vault", "v1", "kv", "name", checkName(request.name)],
-      codes: NOT_FOUND,
-      signal: options.signal,
-      read: objectFromWire,
-    });
+    return runCall(options, this, async (call) =>
+      this.#transport.send({
+        method: "GET",
+        path: ["vault", "v1", "kv", "name", checkName(request.name)],
+        codes: NOT_FOUND,
+        call,
+        read: objectFromWire,
+      }),
+    );
   }
 
   async updateKv(
@@ -104,71 +110,74 @@ export class HttpKvService implements KvService {
       readonly value: string;
       readonly versionCheck?: string | null | undefined;
     },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    const { signal } = options;
     const { value } = request;
     checkValue(value);
     const body = {
       value,
       version_check: versionCheckOf(request.versionCheck) ?? null,
     };
-    return this.#send({
-      method: "PUT",
-      ...(await this.#write([idOf(request.id)], [409], signal)),
-      body,
-      codes: CONFLICT,
-      signal,
-      read: objectWithoutValueFromWire,
-    });
+    return runCall(options, this, async (call) =>
+      this.#transport.send({
+        method: "PUT",
+        ...(await this.#write([idOf(request.id)], [409], call)),
+        body,
+        codes: CONFLICT,
+        call,
+        read: objectWithoutValueFromWire,
+      }),
+    );
   }
 
   async deleteKv(
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
-    const { signal } = options;
     const query = { version_check: versionCheckOf(request.versionCheck) };
-    return this.#send({
-      method: "DELETE",
-      ...(await this.#write([idOf(request.id)], [404], signal)),
-      query,
-      codes: CONFLICT,
-      signal,
-      read: (body) => {
-        const wire = objectOf(body, "answer");
-        if (wire.success !== true) throw badResponse("success is not true");
-        return { success: true as const, name: textOf(wire.name, "name") };
-      },
-    });
+    return runCall(options, this, async (call) =>
+      this.#transport.send({
+        method: "DELETE",
+        ...(await this.#write([idOf(request.id)], [404], call)),
+        query,
+        codes: CONFLICT,
+        call,
+        read: (body) => {
+          const wire = objectOf(body, "answer");
+          if (wire.success !== true) throw badResponse("success is not true");
+          return { success: true as const, name: textOf(wire.name, "name") };
+        },
+      }),
+    );
   }
 
   async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
     const checked = checkListRequest(request);
-    const { signal } = options;
-    if (checked.deleted) await this.#transport.needExtensions("list deleted objects", signal);
-    return this.#send({
-      method: "GET",
-      path: [checked.deleted ? "coffer" : "vault", "v1", "kv"],
-      query: {
-        limit: checked.limit,
-        before: checked.before,
-        after: checked.after,
-        order: checked.order,
-        search: checked.search,
-        updatedAfter:
-          checked.updatedAfterMs === undefined ? undefined : new Date(checked.updatedAfterMs).toISOString(),
-        deleted: checked.deleted ? "true" : undefined,
-      },
-      codes: { 400: "ERR_CURSOR_INVALID", 414: "ERR_CURSOR_INVALID", 431: "ERR_CURSOR_INVALID" },
-      signal,
-      read: (body) => {
-        const page = summaryPageFromWire(body);
-        // The hosted service was seen to give the next page's cursor as `before`: a client that follows `after` alone would take
-        // its first page for the whole list. A coffer server gives it as both.
-        const { before, after } = page.listMetadata;
-        return { ...page, listMetadata: { before, after: after ?? before } };
-      },
+    return runCall(options, this, async (call) => {
+      if (checked.deleted) await this.#transport.needExtensions("list deleted objects", call);
+      return this.#transport.send({
+        method: "GET",
+        path: [checked.deleted ? "coffer" : "vault", "v1", "kv"],
+        query: {
+          limit: checked.limit,
+          before: checked.before,
+          after: checked.after,
+          order: checked.order,
+          search: checked.search,
+          updatedAfter:
+            checked.updatedAfterMs === undefined ? undefined : new Date(checked.updatedAfterMs).toISOString(),
+          deleted: checked.deleted ? "true" : undefined,
+        },
+        codes: { 400: "ERR_CURSOR_INVALID", 414: "ERR_CURSOR_INVALID", 431: "ERR_CURSOR_INVALID" },
+        call,
+        read: (body) => {
+          const page = summaryPageFromWire(body);
+          // The hosted service was seen to give the next page's cursor as `before`: a client that follows `after` alone would take
+          // its first page for the whole list. A coffer server gives it as both.
+          const { before, after } = page.listMetadata;
+          return { ...page, listMetadata: { before, after: after ?? before } };
+        },
+      });
     });
   }
 
@@ -176,93 +185,100 @@ export class HttpKvService implements KvService {
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvPage<KvVersion>> {
-    const { signal } = options;
     const id = idOf(request.id);
-    return this.#send({
-      method: "GET",
-      path: [await this.#room(signal), "v1", "kv", id, "versions"],
-      codes: NOT_FOUND,
-      signal,
-      read: versionPageFromWire,
-    });
+    return runCall(options, this, async (call) =>
+      this.#transport.send({
+        method: "GET",
+        path: [await this.#room(call), "v1", "kv", id, "versions"],
+        codes: NOT_FOUND,
+        call,
+        read: versionPageFromWire,
+      }),
+    );
   }
 
   async listKvMetadata(
     request: { readonly id: string },
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    return this.#send({
-      method: "GET",
-      path: ["vault", "v1", "kv", idOf(request.id), "metadata"],
-      codes: NOT_FOUND,
-      signal: options.signal,
-      read: objectWithoutValueFromWire,
-    });
+    return runCall(options, this, async (call) =>
+      this.#transport.send({
+        method: "GET",
+        path: ["vault", "v1", "kv", idOf(request.id), "metadata"],
+        codes: NOT_FOUND,
+        call,
+        read: objectWithoutValueFromWire,
+      }),
+    );
   }
 
   async undeleteKv(
     request: { readonly id: string },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    const { signal } = options;
     const id = idOf(request.id);
-    await this.#transport.needExtensions("undelete", signal);
-    return this.#send({
-      method: "POST",
-      path: ["coffer", "v1", "kv", id, "undelete"],
-      codes: NOT_FOUND,
-      signal,
-      read: objectWithoutValueFromWire,
+    return runCall(options, this, async (call) => {
+      await this.#transport.needExtensions("undelete", call);
+      return this.#transport.send({
+        method: "POST",
+        path: ["coffer", "v1", "kv", id, "undelete"],
+        codes: NOT_FOUND,
+        call,
+        read: objectWithoutValueFromWire,
+      });
     });
   }
 
   async destroyKv(
     request: { readonly id: string; readonly versionId?: string | undefined },
-    options: CallOptions = {},
+    options: ChangeOptions = {},
   ): Promise<{ readonly destroyedVersions: number }> {
-    const { signal } = options;
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-    await this.#transport.needExtensions("destroy versions", signal);
-    return this.#send({
-      method: "POST",
-      path: ["coffer", "v1", "kv", id, "destroy"],
-      body: versionId === undefined ? {} : { version_id: versionId },
-      codes: NOT_FOUND,
-      signal,
-      read: (body) => ({
-        destroyedVersions: numberOf(objectOf(body, "answer").destroyed_versions, "destroyed_versions"),
-      }),
+    return runCall(options, this, async (call) => {
+      await this.#transport.needExtensions("destroy versions", call);
+      return this.#transport.send({
+        method: "POST",
+        path: ["coffer", "v1", "kv", id, "destroy"],
+        body: versionId === undefined ? {} : { version_id: versionId },
+        codes: NOT_FOUND,
+        call,
+        read: (body) => ({
+          destroyedVersions: numberOf(objectOf(body, "answer").destroyed_versions, "destroyed_versions"),
+        }),
+      });
     });
   }
 
   async rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
-    const { signal, onProgress } = options;
-    await this.#transport.needExtensions("rewrap stored values", signal);
-    const report = { checked: 0, rewrapped: 0, skipped: 0 };
-    let total = 0;
-    let after: string | undefined;
-    do {
-      const part: Wire = await this.#send({
-        method: "POST",
-        path: ["coffer", "v1", "keks", "rewrap-kv"],
-        query: { after },
-        signal,
-        read: (body) => objectOf(body, "report"),
-      });
-      report.checked += numberOf(part.checked, "checked");
-      report.rewrapped += numberOf(part.rewrapped, "rewrapped");
-      report.skipped += numberOf(part.skipped, "skipped");
-      if (typeof part.total === "number") total = part.total;
-      onProgress?.(report.checked, Math.max(total, report.checked));
-      // A server of before answers once for all.
-      after = part.after === undefined || part.after === null ? undefined : textOf(part.after, "after");
-    } while (after !== undefined);
-    return report;
+    const { onProgress } = options;
+    return runCall(options, this, async (call) => {
+      await this.#transport.needExtensions("rewrap stored values", call);
+      const report = { checked: 0, rewrapped: 0, skipped: 0 };
+      let total = 0;
+      let after: string | undefined;
+      do {
+        const part: Wire = await this.#transport.send({
+          method: "POST",
+          path: ["coffer", "v1", "keks", "rewrap-kv"],
+          query: { after },
+          call,
+          read: (body) => objectOf(body, "report"),
+        });
+        report.checked += numberOf(part.checked, "checked");
+        report.rewrapped += numberOf(part.rewrapped, "rewrapped");
+        report.skipped += numberOf(part.skipped, "skipped");
+        if (typeof part.total === "number") total = part.total;
+        onProgress?.(report.checked, Math.max(total, report.checked));
+        // A server of before answers once for all.
+        after = part.after === undefined || part.after === null ? undefined : textOf(part.after, "after");
+      } while (after !== undefined);
+      return report;
+    });
   }
 
-  async #room(signal: AbortSignal | undefined): Promise<string> {
-    return (await this.#transport.hasExtensions(signal)) ? "coffer" : "vault";
+  async #room(call: CallOptions): Promise<string> {
+    return (await this.#transport.hasExtensions(call)) ? "coffer" : "vault";
   }
 
   /**
@@ -272,17 +288,13 @@ export class HttpKvService implements KvService {
   async #write(
     segments: readonly string[],
     conflicts: readonly number[],
-    signal: AbortSignal | undefined,
+    call: CallOptions,
   ): Promise<Pick<HttpRequest, "path" | "conflictsWithItself">> {
-    const room = await this.#room(signal);
+    const room = await this.#room(call);
     return {
       path: [room, "v1", "kv", ...segments],
       conflictsWithItself: room === "coffer" ? [] : conflicts,
     };
-  }
-
-  #send<T>(request: HttpRequest<T>): Promise<T> {
-    return this.#transport.send(request);
   }
 }
 

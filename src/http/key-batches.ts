@@ -11,7 +11,7 @@ import { type ItemResult, resultOf } from "../base/item-result.ts";
 import { keyBlobFromText } from "../crypto/keys/data-key.ts";
 import { inspectKeyBlob } from "../crypto/keys/key-blob.ts";
 import { VaultError, type VaultErrorCode } from "../errors.ts";
-import { KEY_BATCH_ITEMS_MAX, type WrappedDataKey } from "../keys/key-service.ts";
+import { type CallOptions, KEY_BATCH_ITEMS_MAX, type WrappedDataKey } from "../keys/key-service.ts";
 import { badResponse, contextOf, objectOf, textOf, type Wire } from "../wire/bodies.ts";
 import { KNOWN_CODES, type StatusCodes } from "./refusals.ts";
 import { serviceWords } from "./service-words.ts";
@@ -44,7 +44,8 @@ export interface KeyBatch<T, R> {
   readonly body: (items: readonly T[]) => unknown;
   readonly read: (result: Wire, item: T, keyBlob: Bytes) => R;
   readonly codes: StatusCodes;
-  readonly signal: AbortSignal | undefined;
+  /** The call that the batch is part of. */
+  readonly call: CallOptions;
 }
 
 /**
@@ -67,12 +68,12 @@ export async function sendKeyBatch<T, R>(
   for (const part of parts(fit, (index) => items[index]!.encryptedKeys.length)) {
     const sent = part.map((index) => items[index]!);
     const answers = await transport.send({
+      call: batch.call,
       method: "POST",
       path: ["coffer", "v1", "keys", batch.operation],
       isRepeatable: true,
       body: batch.body(sent.map(({ item }) => item)),
       codes: batch.codes,
-      signal: batch.signal,
       read: (body) => readResults(body, sent, batch),
     });
     for (const [n, index] of part.entries()) results[index] = answers[n]!;

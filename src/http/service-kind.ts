@@ -7,10 +7,13 @@
  * @module
  */
 import { untilAborted } from "../base/concurrency.ts";
+import type { CallOptions } from "../keys/key-service.ts";
 import { LACKING_MS } from "./limits.ts";
 
-/** Asks the service. Rejects where its answer says nothing about what it can do. */
-export type AskKind = () => Promise<boolean>;
+/**
+ * Asks the service, with the headers of the call that needs to know. Rejects where its answer says nothing about what it can do.
+ */
+export type AskKind = (call: Pick<CallOptions, "headers">) => Promise<boolean>;
 
 /** Whether a service has coffer's own operations. */
 export class ServiceKind {
@@ -34,10 +37,10 @@ export class ServiceKind {
   }
 
   /** @throws what asking throws; it is then asked anew the next time; the signal's reason */
-  async hasExtensions(signal: AbortSignal | undefined): Promise<boolean> {
+  async hasExtensions({ signal, headers }: CallOptions): Promise<boolean> {
     if (this.#told !== undefined) return this.#told;
     if (this.#now() >= this.#askAgainAt) this.forget();
-    this.#asking ??= this.#find();
+    this.#asking ??= this.#find(headers);
     return untilAborted(this.#asking, signal);
   }
 
@@ -47,8 +50,8 @@ export class ServiceKind {
     this.#askAgainAt = Number.POSITIVE_INFINITY;
   }
 
-  #find(): Promise<boolean> {
-    const asking = this.#ask().then(
+  #find(headers: CallOptions["headers"]): Promise<boolean> {
+    const asking = this.#ask({ headers }).then(
       (hasExtensions) => {
         if (!hasExtensions && this.#asking === asking) this.#askAgainAt = this.#now() + LACKING_MS;
         return hasExtensions;

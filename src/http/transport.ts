@@ -12,6 +12,8 @@ import { deadlineOf } from "../base/features.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { invalidRange, isVaultError, VaultError } from "../errors.ts";
+import { isTimeOver } from "../keys/calls.ts";
+import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import { VERSION } from "../version.ts";
 import { badResponse, objectOf } from "../wire/bodies.ts";
 import {
@@ -69,6 +71,8 @@ export interface HttpOptions {
 
 /** One logical request. */
 export interface HttpRequest<T = unknown> {
+  /** The call that it is part of, without its time: what of it concerns a request. */
+  readonly call?: Pick<ChangeOptions, "signal" | "headers" | "idempotencyKey"> | undefined;
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Segments of the path; each is encoded, so that a name with a slash stays one segment. */
   readonly path: readonly string[];
@@ -80,7 +84,6 @@ export interface HttpRequest<T = unknown> {
   readonly isRepeatable?: boolean | undefined;
   /** Statuses by which a service without idempotency keys refuses a request that it has carried out before. */
   readonly conflictsWithItself?: readonly number[] | undefined;
-  readonly signal?: AbortSignal | undefined;
   /** Makes of the answer's JSON what is wanted; what it throws is told with the request's id. Default: the JSON. */
   readonly read?: ((body: unknown) => T) | undefined;
   /** Makes an answer of a refusal that is one for this operation; undefined for all others. */
@@ -118,7 +121,9 @@ export class Transport {
     const { apiKey, baseUrl, isWorkos } = targetOf(options);
     this.#apiKey = apiKey;
     this.#baseUrl = baseUrl;
-    this.#kind = new ServiceKind(options.extensions ?? (isWorkos ? false : undefined), () => this.#askKind());
+    this.#kind = new ServiceKind(options.extensions ?? (isWorkos ? false : undefined), (call) =>
+      this.#askKind(call),
+    );
     this.#timeoutMs = checkNumber(options.timeoutMs ?? TIMEOUT_MS_DEFAULT, 1, 2 ** 31 - 1, "timeoutMs");
     this.#maxRetries = checkNumber(options.maxRetries ?? RETRIES_DEFAULT, 0, RETRIES_MAX, "maxRetries");
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
@@ -136,13 +141,13 @@ export class Transport {
    *
    * @throws as {@link send}, where the service's answer does not say so
    */
-  hasExtensions(signal: AbortSignal | undefined): Promise<boolean> {
-    return this.#kind.hasExtensions(signal);
+  hasExtensions(call: CallOptions): Promise<boolean> {
+    return this.#kind.hasExtensions(call);
   }
 
   /** @param what - a service without coffer's own operations cannot. @throws VaultError ERR_UNSUPPORTED; as {@link hasExtensions} */
-  async needExtensions(what: string, signal: AbortSignal | undefined): Promise<void> {
-    if (await this.hasExtensions(signal)) return;
+  async needExtensions(what: string, call: CallOptions): Promise<void> {
+    if (await this.hasExtensions(call)) return;
     throw new VaultError("ERR_UNSUPPORTED", `this service cannot ${what}`);
   }
 
@@ -153,12 +158,13 @@ export class Transport {
    * @throws VaultError with the service's own code where it gives one, else ERR_SERVICE_UNAUTHENTICATED,
    *   ERR_SERVICE_FORBIDDEN, ERR_SERVICE_RATE_LIMITED, ERR_SERVICE_REJECTED, ERR_SERVICE_UNAVAILABLE, ERR_SERVICE_TIMEOUT,
    *   ERR_SERVICE_BAD_RESPONSE, or what `codes` says; ERR_OUTCOME_UNKNOWN if a change may have been made although no answer
-   *   says so; the signal's reason
+   *   says so, also where the call's time is over meanwhile; else the signal's reason
    */
   async send<T = unknown>(request: HttpRequest<T>): Promise<T> {
     const url = this.#baseUrl.join(request.path, request.query);
     const isRepeatable = request.isRepeatable ?? request.method === "GET";
     const headers: Record<string, string> = {
+      ...request.call?.headers,
       accept: "application/json",
       authorization: `Bearer ${this.#apiKey}`,
     };
@@ -166,7 +172,9 @@ export class Transport {
     // A browser forbids it, or asks the server's leave for it.
     if (!("document" in globalThis)) headers["user-agent"] = `coffer/${VERSION}`;
     // One key for all attempts: a service that honours it does the work once.
-    if (request.method !== "GET") headers["idempotency-key"] = uuidToText(uuidV4());
+    if (request.method !== "GET") {
+      headers["idempotency-key"] = request.call?.idempotencyKey ?? uuidToText(uuidV4());
+    }
     const init: RequestInit = {
       method: request.method,
       headers,
@@ -176,11 +184,19 @@ export class Transport {
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
     };
     let mayHaveActed = false;
+    let waitMs = 0;
     for (let attempt = 0; ; attempt++) {
-      request.signal?.throwIfAborted();
+      try {
+        request.call?.signal?.throwIfAborted();
+        if (attempt > 0) await pause(waitMs, request.call?.signal);
+      } catch (reason) {
+        throw isTimeOver(reason) && mayHaveActed && !isRepeatable ? outcomeUnknown(reason) : reason;
+      }
       try {
         return await this.#attempt(url, init, request);
       } catch (error) {
+        // The request was under way.
+        if (isTimeOver(error) && !isRepeatable) throw outcomeUnknown(error);
         if (!(error instanceof FailedAttempt)) throw error;
         const { status } = error.error;
         const isDoubtful =
@@ -196,7 +212,7 @@ export class Transport {
         }
         if (isLast) throw error.error;
         mayHaveActed ||= error.mayHaveActed;
-        await pause(error.waitMs ?? backoff(attempt), request.signal);
+        waitMs = error.waitMs ?? backoff(attempt);
       }
     }
   }
@@ -206,7 +222,7 @@ export class Transport {
   }
 
   async #attempt<T>(url: URL, init: RequestInit, request: HttpRequest<T>): Promise<T> {
-    const deadline = deadlineOf(this.#timeoutMs, request.signal);
+    const deadline = deadlineOf(this.#timeoutMs, request.call?.signal);
     try {
       const response = await this.#fetch(url, { ...init, signal: deadline.signal });
       // Browsers show the type only, all others the status.
@@ -220,7 +236,7 @@ export class Transport {
       return response.ok ? readAnswer(answer, request) : this.#readRefusal(answer, request);
     } catch (error) {
       if (error instanceof FailedAttempt || isVaultError(error)) throw error;
-      request.signal?.throwIfAborted();
+      request.call?.signal?.throwIfAborted();
       if (deadline.isOver()) {
         throw new FailedAttempt(
           new VaultError("ERR_SERVICE_TIMEOUT", `the service did not answer within ${this.#timeoutMs} ms`, {
@@ -247,7 +263,7 @@ export class Transport {
     // The service lacks what it was believed to have: the next call that needs it asks again.
     if (request.path[0] === "coffer" && isMissingRoute(answer)) this.#kind.forget();
     const isRetried = RETRIED_STATUSES.has(answer.status);
-    const secrets = [this.#apiKey, ...textsOf(request.body)];
+    const secrets = [this.#apiKey, ...Object.values(request.call?.headers ?? {}), ...textsOf(request.body)];
     throw new FailedAttempt(refusalOf(answer, request.codes, secrets, isRetried), {
       isRetried,
       mayHaveActed: mayHaveActed(answer),
@@ -256,9 +272,10 @@ export class Transport {
   }
 
   /** Asks the service what it is. What is refused by something else than a coffer server is an answer too. */
-  async #askKind(): Promise<boolean> {
+  async #askKind(call: Pick<CallOptions, "headers">): Promise<boolean> {
     try {
       return await this.send({
+        call,
         method: "GET",
         path: ["coffer", "v1", "status"],
         read: (body) => objectOf(body, "status").service === "coffer",

@@ -10,7 +10,7 @@ import { Listing, type ListPage } from "../base/listing.ts";
 import { optionNames } from "../base/options.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
-import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
+import { type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
 
 /**
@@ -69,7 +69,7 @@ export type KekPage = ListPage<KekInfo>;
 export class KekListing extends Listing<KekInfo, KekListRequest, KekPage> {}
 
 /** How to shred. */
-export interface ShredOptions extends CallOptions {
+export interface ShredOptions extends ChangeOptions {
   /** Only tell what would become unreadable; change nothing. Default false. */
   readonly dryRun?: boolean | undefined;
   /**
@@ -80,9 +80,9 @@ export interface ShredOptions extends CallOptions {
 }
 
 /** Names of {@link ShredOptions}. */
-export const SHRED_OPTIONS = /* @__PURE__ */ optionNames<Omit<ShredOptions, keyof CallOptions>>(
+export const SHRED_OPTIONS = /* @__PURE__ */ optionNames<Omit<ShredOptions, keyof ChangeOptions>>(
   { dryRun: true, delayMs: true },
-  CALL_OPTIONS,
+  CHANGE_OPTIONS,
 );
 
 /** What a shred makes unreadable, or would. */
@@ -108,6 +108,9 @@ export interface ShredReport {
 
 /** Lists KEKs and changes their states. Arguments are read before a call returns. */
 export interface KekService {
+  /** Whether calls are requests over HTTP, which take `headers` and `idempotencyKey`; absent where they are not. */
+  readonly takesHeaders?: boolean;
+
   /** A page of the environment's KEKs, by context name and value. @throws VaultError ERR_CURSOR_INVALID; RangeError */
   list(request?: KekListRequest, options?: CallOptions): Promise<KekPage>;
 
@@ -120,21 +123,21 @@ export interface KekService {
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_STATE if the KEK is disabled or about to be destroyed
    */
-  rotate(selector: KekSelector, options?: CallOptions): Promise<KekInfo>;
+  rotate(selector: KekSelector, options?: ChangeOptions): Promise<KekInfo>;
 
   /**
    * Puts a KEK, or one version, out of use until `enable`. Every process that holds the vault stops using it at once.
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED; ERR_KEY_STATE while a destruction is pending
    */
-  disable(selector: KekVersionSelector, options?: CallOptions): Promise<KekInfo>;
+  disable(selector: KekVersionSelector, options?: ChangeOptions): Promise<KekInfo>;
 
   /**
    * Puts a disabled KEK, or one version, back into use; also takes back a pending destruction.
    *
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED
    */
-  enable(selector: KekVersionSelector, options?: CallOptions): Promise<KekInfo>;
+  enable(selector: KekVersionSelector, options?: ChangeOptions): Promise<KekInfo>;
 
   /**
    * Destroys a KEK, or one version, so that everything under it is unreadable for good; or tells what that would cost.

@@ -88,10 +88,10 @@ export class DataKeyCache {
     options: CallOptions = {},
   ): Promise<T> {
     options.signal?.throwIfAborted();
-    const entry = this.#entryFor(service, encryptedKeys, (keys) => unwrap(service, keys));
+    const entry = this.#entryFor(service, encryptedKeys, (keys) => unwrap(service, keys, options.headers));
     this.#keys.hold(entry);
     try {
-      // The request is shared, so a caller's signal ends its own wait only.
+      // The request is shared, so a caller's signal ends its own wait only; its headers are those of the call that makes it.
       return await work(await untilAborted(entry.ready, options.signal));
     } finally {
       this.#keys.release(entry);
@@ -126,7 +126,7 @@ export class DataKeyCache {
       return entry;
     });
     // Shared like the answer to one request: a caller's signal ends its own wait only.
-    begin(missing.length === 0 ? [] : unwrapKeys(service, missing, {}));
+    begin(missing.length === 0 ? [] : unwrapKeys(service, missing, { headers: options.headers }));
     return Promise.all(
       entries.map(async (entry, index) => {
         try {
@@ -196,8 +196,12 @@ export class DataKeyCache {
 }
 
 /** The service's answer. One that throws at once has failed like any other. */
-async function unwrap(service: KeyService, encryptedKeys: string): Promise<DataKey> {
-  return service.createDecrypt({ keys: encryptedKeys });
+async function unwrap(
+  service: KeyService,
+  encryptedKeys: string,
+  headers: CallOptions["headers"],
+): Promise<DataKey> {
+  return service.createDecrypt({ keys: encryptedKeys }, { headers });
 }
 
 function wantedOf(result: ItemResult<DataKey>): DataKey {

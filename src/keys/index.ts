@@ -5,15 +5,23 @@
  */
 
 export type { ItemResult } from "../base/item-result.ts";
+export type { NullishOption } from "../base/nullish.ts";
 export type { DecryptItem, EncryptItem } from "../crypto/envelope/batch-items.ts";
 export { DataKeyCache, type DataKeyCacheOptions } from "./data-key-cache.ts";
 export {
   type CallOptions,
+  type ChangeOptions,
   KEY_BATCH_ITEMS_MAX,
   type KeyService,
   type WrappedDataKey,
 } from "./key-service.ts";
-export { Lease, type LeaseEncryptOptions, takeLease } from "./lease.ts";
+export {
+  Lease,
+  type LeaseDecryptManyOptions,
+  type LeaseEncryptManyOptions,
+  type LeaseEncryptOptions,
+  takeLease,
+} from "./lease.ts";
 export type { LeaseLimits } from "./lease-budget.ts";
 export type { LeaseOptions } from "./leased-key.ts";
 export * from "./limits.ts";

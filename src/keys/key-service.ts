@@ -17,13 +17,44 @@ import type { KeyContext } from "../crypto/keys/key-context.ts";
 export interface CallOptions {
   /** Ends the wait; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Milliseconds for the whole call, retries and the waits between them included: 1 to 2^31 - 1, no bound by default. A call
+   * that is not done by then rejects with ERR_SERVICE_TIMEOUT and has done nothing, or is finished as a whole. A change that a
+   * service behind a network may have made is ERR_OUTCOME_UNKNOWN.
+   */
+  readonly timeout?: number | undefined;
+  /**
+   * Over HTTP: headers of each request of this call, by name. Those that coffer sets itself (`authorization`, `content-type`,
+   * `idempotency-key` and the like) are refused; so are all where no requests are sent.
+   */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What calls take that make one change. */
+export interface ChangeOptions extends CallOptions {
+  /**
+   * Over HTTP: the `Idempotency-Key` of this change, 1 to 255 visible ASCII characters; default a random one for each call. A
+   * coffer server makes a change once per key, within a day: a repetition gets the first one's answer, and another request with
+   * the same key is ERR_IDEMPOTENCY_CONFLICT. Refused where no requests are sent.
+   */
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** Items of one batch of a key service at most. As the API of a coffer server has it (docs/spec/key-service-api.md). */
 export const KEY_BATCH_ITEMS_MAX = 100;
 
 /** Names of {@link CallOptions}. */
-export const CALL_OPTIONS = /* @__PURE__ */ optionNames<CallOptions>({ signal: true });
+export const CALL_OPTIONS = /* @__PURE__ */ optionNames<CallOptions>({
+  signal: true,
+  timeout: true,
+  headers: true,
+});
+
+/** Names of {@link ChangeOptions}. */
+export const CHANGE_OPTIONS = /* @__PURE__ */ optionNames<Omit<ChangeOptions, keyof CallOptions>>(
+  { idempotencyKey: true },
+  CALL_OPTIONS,
+);
 
 /** A data key's wrapped form, as a service answers it where the key itself is not wanted. */
 export interface WrappedDataKey {
@@ -38,6 +69,8 @@ export interface WrappedDataKey {
 export interface KeyService {
   /** Tells services and environments apart where their answers are cached; not secret. */
   readonly id: string;
+  /** Whether calls are requests over HTTP, which take `headers`; absent where they are not. */
+  readonly takesHeaders?: boolean;
 
   /**
    * Makes a new data key.

@@ -50,7 +50,7 @@ export class LeasePool {
     const id = `${maxMessages} ${maxBytes} ${maxAgeMs} ${identified.id}`;
     for (;;) {
       const known = this.#leases.get(id);
-      const entry = known ?? this.#take(id, identified.context, limits);
+      const entry = known ?? this.#take(id, identified.context, limits, options.headers);
       this.#leases.hold(entry);
       try {
         const held = await untilAborted(entry.ready, options.signal);
@@ -74,9 +74,15 @@ export class LeasePool {
   }
 
   /** @param read - the context as it was read, not yet checked: those equal to one that is held were, with it */
-  #take(id: string, read: KeyContext, limits: CheckedLimits): SharedEntry<LeasedKey> {
+  #take(
+    id: string,
+    read: KeyContext,
+    limits: CheckedLimits,
+    headers: CallOptions["headers"],
+  ): SharedEntry<LeasedKey> {
     const context = checkedContext(read);
-    // The request is shared: no caller's signal ends it.
-    return this.#leases.add(id, takeLeasedKey(this.#service, context, settingsOf(limits, this.#ciphers)));
+    const settings = settingsOf(limits, this.#ciphers);
+    // The request is shared: no caller's signal ends it. Its headers are those of the call that makes it.
+    return this.#leases.add(id, takeLeasedKey(this.#service, context, settings, { headers }));
   }
 }

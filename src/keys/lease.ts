@@ -9,7 +9,8 @@
 import type { Bytes } from "../base/bytes.ts";
 import { DISPOSE } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
-import { checkOptions, optionNames } from "../base/options.ts";
+import { NULLISH_OPTION, type NullishOption, withoutNullish } from "../base/nullish.ts";
+import { checkOptions, type OptionNames, optionNames } from "../base/options.ts";
 import { type AssociatedData, associatedDataBytes } from "../crypto/associated-data.ts";
 import {
   type DecryptItem,
@@ -28,6 +29,7 @@ import {
   type LocalDecryptOptions,
 } from "../crypto/local.ts";
 import { INSPECT } from "../crypto/primitives/secret-bytes.ts";
+import { runCall } from "./calls.ts";
 import type { CallOptions, KeyService } from "./key-service.ts";
 import { LeasedKey, type LeaseOptions, leaseSettings, takeLeasedKey } from "./leased-key.ts";
 
@@ -37,7 +39,21 @@ export interface LeaseEncryptOptions {
   readonly layout?: WritableLayout | undefined;
 }
 
+/** What `encryptMany` of a lease takes. */
+export interface LeaseEncryptManyOptions extends LeaseEncryptOptions, NullishOption {}
+
+/** What `decryptMany` of a lease takes. */
+export interface LeaseDecryptManyOptions extends LocalDecryptOptions, NullishOption {}
+
 const LEASE_ENCRYPT_OPTIONS = /* @__PURE__ */ optionNames<LeaseEncryptOptions>({ layout: true });
+const LEASE_ENCRYPT_MANY_OPTIONS: OptionNames = /* @__PURE__ */ new Set([
+  ...LEASE_ENCRYPT_OPTIONS,
+  ...NULLISH_OPTION,
+]);
+const LEASE_DECRYPT_MANY_OPTIONS: OptionNames = /* @__PURE__ */ new Set([
+  ...LOCAL_DECRYPT_OPTIONS,
+  ...NULLISH_OPTION,
+]);
 
 /** A data key held for several messages. Made by {@link takeLease}. */
 export class Lease {
@@ -157,81 +173,101 @@ export class Lease {
   /**
    * Encrypts many messages: less work for each than one by one, and nonces from one read of the kernel.
    *
-   * @param items - texts or bytes, or `{ data, associatedData }` for associated data of their own
+   * @param items - texts or bytes, or `{ data, associatedData }` for associated data of their own; null and undefined are
+   *   answered as they are at their index, or with `nullish: "refuse"` an error there
    * @param associatedData - of all items that have none of their own
    * @returns one result per item, in order; a failed item does not stop the others
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless items is an array and associatedData is right;
    *   VaultError ERR_LEASE_EXPIRED, ERR_DISPOSED, ERR_RANDOM_UNAVAILABLE, which hold for all. What `encrypt` throws
    *   for one message (ERR_DATA_KEY_EXHAUSTED among it) is that item's error.
    */
-  async encryptMany(
-    items: readonly EncryptItem[],
+  async encryptMany<Item extends EncryptItem | null | undefined>(
+    items: readonly Item[],
     associatedData?: AssociatedData,
-    options: LeaseEncryptOptions = {},
-  ): Promise<ItemResult<string>[]> {
-    checkOptions(options, LEASE_ENCRYPT_OPTIONS, "encryptMany");
+    options?: LeaseEncryptManyOptions,
+  ): Promise<ItemResult<string | Extract<Item, null | undefined>>[]>;
+  async encryptMany(
+    items: readonly (EncryptItem | null | undefined)[],
+    associatedData?: AssociatedData,
+    options: LeaseEncryptManyOptions = {},
+  ): Promise<ItemResult<string | null | undefined>[]> {
+    checkOptions(options, LEASE_ENCRYPT_MANY_OPTIONS, "encryptMany");
     const layout = this.#layoutOf(options);
-    return this.#held.sealBatch(prepareSeals(items, associatedData), layout);
+    const present = withoutNullish(items, options);
+    const sealed = await this.#held.sealBatch(prepareSeals(present.items, associatedData), layout);
+    return present.restore(sealed);
   }
 
   /** The same at once; not where Web Crypto is the provider. */
-  encryptManySync(
-    items: readonly EncryptItem[],
+  encryptManySync<Item extends EncryptItem | null | undefined>(
+    items: readonly Item[],
     associatedData?: AssociatedData,
-    options: LeaseEncryptOptions = {},
-  ): ItemResult<string>[] {
-    checkOptions(options, LEASE_ENCRYPT_OPTIONS, "encryptManySync");
+    options?: LeaseEncryptManyOptions,
+  ): ItemResult<string | Extract<Item, null | undefined>>[];
+  encryptManySync(
+    items: readonly (EncryptItem | null | undefined)[],
+    associatedData?: AssociatedData,
+    options: LeaseEncryptManyOptions = {},
+  ): ItemResult<string | null | undefined>[] {
+    checkOptions(options, LEASE_ENCRYPT_MANY_OPTIONS, "encryptManySync");
     const layout = this.#layoutOf(options);
-    return this.#held.sealBatchSync(prepareSeals(items, associatedData), layout);
+    const present = withoutNullish(items, options);
+    const sealed = this.#held.sealBatchSync(prepareSeals(present.items, associatedData), layout);
+    return present.restore(sealed);
   }
 
   /**
    * Decrypts many messages of this lease. Costs no budget.
    *
-   * @param items - ciphertexts, or `{ ciphertext, associatedData }` for associated data of their own
+   * @param items - ciphertexts, or `{ ciphertext, associatedData }` for associated data of their own; null and undefined as
+   *   for {@link encryptMany}
    * @param associatedData - of all items that have none of their own
    * @returns one result per item, in order; a failed item does not stop the others
    * @throws as `encryptMany`; what `decrypt` throws for one ciphertext is that item's error
    */
-  async decryptMany(
-    items: readonly DecryptItem[],
+  async decryptMany<Item extends DecryptItem | null | undefined>(
+    items: readonly Item[],
     associatedData: AssociatedData,
-    options: LocalDecryptOptions & { readonly as: "bytes" },
-  ): Promise<ItemResult<Bytes>[]>;
-  async decryptMany(
-    items: readonly DecryptItem[],
+    options: LeaseDecryptManyOptions & { readonly as: "bytes" },
+  ): Promise<ItemResult<Bytes | Extract<Item, null | undefined>>[]>;
+  async decryptMany<Item extends DecryptItem | null | undefined>(
+    items: readonly Item[],
     associatedData?: AssociatedData,
-    options?: LocalDecryptOptions & { readonly as?: "text" | undefined },
-  ): Promise<ItemResult<string>[]>;
+    options?: LeaseDecryptManyOptions & { readonly as?: "text" | undefined },
+  ): Promise<ItemResult<string | Extract<Item, null | undefined>>[]>;
   async decryptMany(
-    items: readonly DecryptItem[],
+    items: readonly (DecryptItem | null | undefined)[],
     associatedData?: AssociatedData,
-    options: LocalDecryptOptions = {},
-  ): Promise<ItemResult<string | Bytes>[]> {
-    checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decryptMany");
+    options: LeaseDecryptManyOptions = {},
+  ): Promise<ItemResult<string | Bytes | null | undefined>[]> {
+    checkOptions(options, LEASE_DECRYPT_MANY_OPTIONS, "decryptMany");
     const as = checkResultType(options.as);
-    return this.#held.openBatch(prepareOpens(items, associatedData), as, options);
+    const present = withoutNullish(items, options);
+    const opened = await this.#held.openBatch(prepareOpens(present.items, associatedData), as, options);
+    return present.restore(opened);
   }
 
   /** The same at once; not where Web Crypto is the provider. */
-  decryptManySync(
-    items: readonly DecryptItem[],
+  decryptManySync<Item extends DecryptItem | null | undefined>(
+    items: readonly Item[],
     associatedData: AssociatedData,
-    options: LocalDecryptOptions & { readonly as: "bytes" },
-  ): ItemResult<Bytes>[];
-  decryptManySync(
-    items: readonly DecryptItem[],
+    options: LeaseDecryptManyOptions & { readonly as: "bytes" },
+  ): ItemResult<Bytes | Extract<Item, null | undefined>>[];
+  decryptManySync<Item extends DecryptItem | null | undefined>(
+    items: readonly Item[],
     associatedData?: AssociatedData,
-    options?: LocalDecryptOptions & { readonly as?: "text" | undefined },
-  ): ItemResult<string>[];
+    options?: LeaseDecryptManyOptions & { readonly as?: "text" | undefined },
+  ): ItemResult<string | Extract<Item, null | undefined>>[];
   decryptManySync(
-    items: readonly DecryptItem[],
+    items: readonly (DecryptItem | null | undefined)[],
     associatedData?: AssociatedData,
-    options: LocalDecryptOptions = {},
-  ): ItemResult<string | Bytes>[] {
-    checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decryptManySync");
+    options: LeaseDecryptManyOptions = {},
+  ): ItemResult<string | Bytes | null | undefined>[] {
+    checkOptions(options, LEASE_DECRYPT_MANY_OPTIONS, "decryptManySync");
     const as = checkResultType(options.as);
-    return this.#held.openBatchSync(prepareOpens(items, associatedData), as, options);
+    const present = withoutNullish(items, options);
+    const opened = this.#held.openBatchSync(prepareOpens(present.items, associatedData), as, options);
+    return present.restore(opened);
   }
 
   /** Zeroes the key (best effort). Later calls throw ERR_DISPOSED. May be called more than once. */
@@ -271,5 +307,7 @@ export async function takeLease(
 ): Promise<Lease> {
   const settings = leaseSettings(options);
   const checked = checkedContext(context);
-  return new Lease(await takeLeasedKey(service, checked, settings, options.signal));
+  return runCall(options, service, async (call) => {
+    return new Lease(await takeLeasedKey(service, checked, settings, call));
+  });
 }

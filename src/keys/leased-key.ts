@@ -117,11 +117,11 @@ export async function takeLeasedKey(
   service: KeyService,
   context: KeyContext,
   settings: LeaseSettings,
-  signal?: AbortSignal | undefined,
+  { signal, headers }: Pick<CallOptions, "signal" | "headers"> = {},
 ): Promise<LeasedKey> {
   // Read before the key is made: a revocation in between must end the lease.
   const atStart = service.revocations?.();
-  const key = await service.createDataKey({ context }, { signal });
+  const key = await service.createDataKey({ context }, { signal, headers });
   const watch = atStart === undefined ? undefined : { atStart, now: () => service.revocations!() };
   return new LeasedKey(key, settings, watch);
 }

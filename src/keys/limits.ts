@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { TIMER_MS_MAX } from "../base/shared-lru.ts";
 
 /** Milliseconds that an unwrapped data key is kept to decrypt with. Ours: how late a revocation may be noticed. */
 export const CACHE_AGE_MS_DEFAULT = 60_000;
@@ -39,4 +40,10 @@ export const REUSED_CONTEXTS_MAX = 1_000;
 /** Groups of a batch whose data keys are asked for at once. Ours. */
 export const BATCH_GROUPS_AT_ONCE = 8;
 
-export { TIMER_MS_MAX } from "../base/shared-lru.ts";
+/** Milliseconds that one call may be given: the longest time of a timer in every runtime (HTML, timers: a signed 32-bit number). */
+export const CALL_TIMEOUT_MS_MAX = TIMER_MS_MAX;
+
+/** Characters of an idempotency key (docs/spec/key-service-api.md section 4). */
+export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
+
+export { TIMER_MS_MAX };

@@ -8,7 +8,7 @@
  */
 import { optionNames } from "../base/options.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
-import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
+import { CALL_OPTIONS, type CallOptions, type ChangeOptions } from "../keys/key-service.ts";
 
 /** Who wrote a version. */
 export interface KvActor {
@@ -118,6 +118,9 @@ export interface RewrapReport {
 
 /** A versioned store of small secrets. All calls throw the storage's and the key service's codes as well. */
 export interface KvService {
+  /** Whether calls are requests over HTTP, which take `headers` and `idempotencyKey`; absent where they are not. */
+  readonly takesHeaders?: boolean;
+
   /**
    * Stores a value under a new name.
    *
@@ -128,7 +131,7 @@ export interface KvService {
    */
   createKv(
     request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options?: CallOptions,
+    options?: ChangeOptions,
   ): Promise<KvMetadata>;
 
   /**
@@ -157,7 +160,7 @@ export interface KvService {
       readonly value: string;
       readonly versionCheck?: string | null | undefined;
     },
-    options?: CallOptions,
+    options?: ChangeOptions,
   ): Promise<KvObjectWithoutValue>;
 
   /**
@@ -167,7 +170,7 @@ export interface KvService {
    */
   deleteKv(
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options?: CallOptions,
+    options?: ChangeOptions,
   ): Promise<{ readonly success: true; readonly name: string }>;
 
   /** Lists names, page by page. @throws VaultError ERR_CURSOR_INVALID; RangeError for a bad limit */
@@ -184,7 +187,7 @@ export interface KvService {
    *
    * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_NOT_DELETED, ERR_KV_EXISTS (its name has been taken since)
    */
-  undeleteKv?(request: { readonly id: string }, options?: CallOptions): Promise<KvObjectWithoutValue>;
+  undeleteKv?(request: { readonly id: string }, options?: ChangeOptions): Promise<KvObjectWithoutValue>;
 
   /**
    * Our extension: erases the stored value of one version, or of all and deletes the object. Cannot be undone.
@@ -194,7 +197,7 @@ export interface KvService {
    */
   destroyKv?(
     request: { readonly id: string; readonly versionId?: string | undefined },
-    options?: CallOptions,
+    options?: ChangeOptions,
   ): Promise<{ readonly destroyedVersions: number }>;
 
   /**

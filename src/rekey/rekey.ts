@@ -23,6 +23,7 @@ import type { DataKey } from "../crypto/keys/data-key.ts";
 import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { invalidRange, invalidType, isVaultError, VaultError } from "../errors.ts";
 import { batchSize, rekeyKeys, rewrapKeys } from "../keys/batch-calls.ts";
+import { runCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService, type WrappedDataKey } from "../keys/key-service.ts";
 
 /** Items of a batch that are under way at once unless told otherwise. Ours. */
@@ -68,8 +69,8 @@ export async function rekey(
   options: RekeyOptions = {},
 ): Promise<string> {
   const own = checkedContext(context);
-  return move(ciphertext, options, (encryptedKeys) =>
-    service.createRekey({ context: own, encryptedKeys }, options),
+  return runCall(options, service, (call) =>
+    move(ciphertext, call, (encryptedKeys) => service.createRekey({ context: own, encryptedKeys }, call)),
   );
 }
 
@@ -92,17 +93,19 @@ export async function rewrap(
       "this key service cannot rewrap by itself: give the ciphertext's context",
     );
   }
-  return move(ciphertext, options, async (encryptedKeys) => {
-    if (service.createRewrap !== undefined) {
-      try {
-        return await service.createRewrap({ encryptedKeys }, options);
-      } catch (error) {
-        // A service behind a network may find out only when it is asked.
-        if (context === undefined || !isVaultError(error, "ERR_UNSUPPORTED")) throw error;
+  return runCall(options, service, (call) =>
+    move(ciphertext, call, async (encryptedKeys) => {
+      if (service.createRewrap !== undefined) {
+        try {
+          return await service.createRewrap({ encryptedKeys }, call);
+        } catch (error) {
+          // A service behind a network may find out only when it is asked.
+          if (context === undefined || !isVaultError(error, "ERR_UNSUPPORTED")) throw error;
+        }
       }
-    }
-    return service.createRekey({ context: context!, encryptedKeys }, options);
-  });
+      return service.createRekey({ context: context!, encryptedKeys }, call);
+    }),
+  );
 }
 
 /**
@@ -119,15 +122,17 @@ export async function rekeyMany(
   options: BatchOptions = {},
 ): Promise<ItemResult<string>[]> {
   const own = checkedContext(context);
-  const { signal } = options;
-  return moveMany(ciphertexts, options, {
-    size: batchSize(service.rekeyMany !== undefined),
-    ask: (keys) =>
-      rekeyKeys(
-        service,
-        keys.map((encryptedKeys) => ({ context: own, encryptedKeys })),
-        { signal },
-      ),
+  return runCall(options, service, (call) => {
+    const { signal, headers } = call;
+    return moveMany(ciphertexts, call, {
+      size: batchSize(service.rekeyMany !== undefined),
+      ask: (keys) =>
+        rekeyKeys(
+          service,
+          keys.map((encryptedKeys) => ({ context: own, encryptedKeys })),
+          { signal, headers },
+        ),
+    });
   });
 }
 
@@ -140,10 +145,12 @@ export async function rewrapMany(
   if (service.createRewrap === undefined && service.rewrapMany === undefined) {
     throw new VaultError("ERR_UNSUPPORTED", "this key service cannot rewrap by itself: use rekeyMany");
   }
-  const { signal } = options;
-  return moveMany(ciphertexts, options, {
-    size: batchSize(service.rewrapMany !== undefined),
-    ask: (keys) => rewrapKeys(service, keys, { signal }),
+  return runCall(options, service, (call) => {
+    const { signal, headers } = call;
+    return moveMany(ciphertexts, call, {
+      size: batchSize(service.rewrapMany !== undefined),
+      ask: (keys) => rewrapKeys(service, keys, { signal, headers }),
+    });
   });
 }
 

@@ -81,8 +81,7 @@ export const DRAIN_MS = 500;
 /** Items of a batch on /coffer/v1: as clients have it. */
 export { KEY_BATCH_ITEMS_MAX as BATCH_ITEMS_MAX } from "../keys/key-service.ts";
 
-/** Characters of an Idempotency-Key. Ours. */
-export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
+export { IDEMPOTENCY_KEY_CHARS_MAX } from "../keys/limits.ts";
 
 /** Seconds that a client is told to wait when the storage is busy. Ours. */
 export const BUSY_RETRY_AFTER_S = 1;

@@ -9,7 +9,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { KekInfo, KekSelector, KekService } from "../../src/keks/index.ts";
 import { SHRED_DELAY_MS_MAX } from "../../src/keks/index.ts";
-import type { KeyService } from "../../src/keys/key-service.ts";
+import type { ChangeOptions, KeyService } from "../../src/keys/key-service.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";
 import { rejectionOf } from "../support/errors.ts";
 
@@ -21,6 +21,8 @@ export interface KekServiceSubject {
   readonly kv: KvService;
   /** Of another environment. */
   readonly foreign: KekService;
+  /** Makes changes wait, until the function that it answers is called. */
+  readonly stall?: (() => Promise<() => Promise<void>>) | undefined;
   close(): Promise<void>;
 }
 
@@ -187,6 +189,47 @@ export function kekServiceContract(title: string, open: () => Promise<KekService
       for (const call of calls) {
         const error: unknown = await call().catch((thrown: unknown) => thrown);
         expect(error, String(call)).toBe(reason);
+      }
+      expect(states(await subject.keks.get(selector))).toEqual(["1 active"]);
+    });
+
+    test("refuses nonsense for a call in every call, and changes nothing", async () => {
+      const selector = await kekOf("told");
+      const { keks } = subject;
+      const calls: ((options: ChangeOptions) => Promise<unknown>)[] = [
+        (options) => keks.list({}, options),
+        (options) => keks.get(selector, options),
+        (options) => keks.rotate(selector, options),
+        (options) => keks.disable(selector, options),
+        (options) => keks.enable(selector, options),
+        (options) => keks.shred(selector, options),
+        (options) => keks.shred(selector, { ...options, dryRun: true }),
+      ];
+      for (const call of calls) {
+        for (const timeout of [0, 1.5, 2 ** 31, "5" as never]) {
+          expect(await rejectionOf(() => call({ timeout }))).toBeInstanceOf(RangeError);
+        }
+        expect(await codeOf(() => call({ headers: { authorization: "Bearer x" } }))).toBe(
+          "ERR_INVALID_ARGUMENT",
+        );
+        if (keks.takesHeaders !== true) {
+          expect(await codeOf(() => call({ headers: { "x-trace": "1" } }))).toBe("ERR_INVALID_ARGUMENT");
+        }
+      }
+      const told = keks.takesHeaders === true ? { headers: { "x-trace": "1" } } : {};
+      expect(states(await keks.get(selector, { ...told, timeout: 60_000 }))).toEqual(["1 active"]);
+    });
+
+    test("tells of a change that was not made in its time, and makes no half of it", async () => {
+      if (subject.stall === undefined) return;
+      const selector = await kekOf("in vain");
+      const goOn = await subject.stall();
+      try {
+        // A service behind a network may have made the change.
+        const code = subject.keks.takesHeaders === true ? "ERR_OUTCOME_UNKNOWN" : "ERR_SERVICE_TIMEOUT";
+        expect(await codeOf(() => subject.keks.rotate(selector, { timeout: 30 }))).toBe(code);
+      } finally {
+        await goOn();
       }
       expect(states(await subject.keks.get(selector))).toEqual(["1 active"]);
     });

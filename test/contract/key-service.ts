@@ -12,7 +12,7 @@ import { decodeKeyBlob, encodeKeyBlob, inspectKeyBlob } from "../../src/crypto/k
 import { canonicalContext, type KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { isVaultError, type VaultErrorCode } from "../../src/errors.ts";
 import { makeKeys, rekeyKeys, rewrapKeys, unwrapKeys } from "../../src/keys/batch-calls.ts";
-import type { KeyService } from "../../src/keys/key-service.ts";
+import type { CallOptions, KeyService } from "../../src/keys/key-service.ts";
 import { base64, flipBit, fromBase64, utf8Bytes } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { SAMPLE_1, TRUNCATED_SAMPLE } from "../support/samples.ts";
@@ -40,6 +40,8 @@ export interface KeyServiceSubject {
    * does not answer the key. Default false.
    */
   readonly isRemote?: boolean;
+  /** Makes calls that need something new wait, until the function that it answers is called. */
+  readonly stall?: (() => Promise<() => Promise<void>>) | undefined;
   close(): Promise<void>;
 }
 
@@ -371,6 +373,78 @@ export function keyServiceContract(
       if (service.createRewrap !== undefined) {
         await expect(service.createRewrap({ encryptedKeys }, { signal })).rejects.toBe(reason);
       }
+    });
+
+    describe("what a call is told", () => {
+      const context = { organization_id: "told" };
+
+      /** Every call of the port. */
+      const calls = async (): Promise<((options: CallOptions) => Promise<unknown>)[]> => {
+        const { encryptedKeys } = await made(context);
+        return [
+          (options) => service.createDataKey({ context }, options),
+          (options) => service.createDecrypt({ keys: encryptedKeys }, options),
+          (options) => service.createRekey({ context, encryptedKeys }, options),
+          (options) => service.createRewrap?.({ encryptedKeys }, options) ?? Promise.resolve(),
+          (options) => service.unwrapMany?.({ keys: [encryptedKeys] }, options) ?? Promise.resolve(),
+          (options) =>
+            service.rekeyMany?.({ items: [{ context, encryptedKeys }] }, options) ?? Promise.resolve(),
+          (options) => service.rewrapMany?.({ encryptedKeys: [encryptedKeys] }, options) ?? Promise.resolve(),
+          (options) => service.createDataKeys?.({ context, count: 1 }, options) ?? Promise.resolve(),
+        ];
+      };
+      const offered = [
+        true,
+        true,
+        true,
+        "createRewrap",
+        "unwrapMany",
+        "rekeyMany",
+        "rewrapMany",
+        "createDataKeys",
+      ] as const;
+
+      test("nonsense is refused by every call, enough time changes nothing", async () => {
+        for (const [index, call] of (await calls()).entries()) {
+          const name = offered[index]!;
+          if (name !== true && service[name] === undefined) continue;
+          for (const timeout of [0, -1, 1.5, Number.NaN, 2 ** 31, "5" as never]) {
+            const error = await rejectionOf(() => call({ timeout }));
+            expect(error).toBeInstanceOf(RangeError);
+            expect(error.code).toBe("ERR_INVALID_ARGUMENT");
+          }
+          const outcome = await call({ timeout: 60_000 }).catch((error: { code: string }) => error.code);
+          if (outcome !== "ERR_UNSUPPORTED") expect(outcome).toBeInstanceOf(Object);
+        }
+      });
+
+      test("headers are taken over HTTP, and refused elsewhere; coffer's own are refused", async () => {
+        for (const [index, call] of (await calls()).entries()) {
+          const name = offered[index]!;
+          if (name !== true && service[name] === undefined) continue;
+          const own = await rejectionOf(() => call({ headers: { authorization: "Bearer x" } }));
+          expect(own.code).toBe("ERR_INVALID_ARGUMENT");
+          const outcome = await call({ headers: { "x-trace": "1" } }).catch(
+            (error: { code: string }) => error.code,
+          );
+          if (service.takesHeaders !== true) expect(outcome).toBe("ERR_INVALID_ARGUMENT");
+          else if (outcome !== "ERR_UNSUPPORTED") expect(outcome).toBeInstanceOf(Object);
+        }
+      });
+
+      test("a call that is not done in its time is ERR_SERVICE_TIMEOUT, and others go on", async () => {
+        if (subject.stall === undefined) return;
+        const goOn = await subject.stall();
+        try {
+          const error = await rejectionOf(() =>
+            service.createDataKey({ context: { organization_id: "in vain" } }, { timeout: 30 }),
+          );
+          expect(error).toMatchObject({ code: "ERR_SERVICE_TIMEOUT", retryable: true });
+        } finally {
+          await goOn();
+        }
+        await made({ organization_id: "in vain" });
+      });
     });
 
     test("[KEY-46] what it answers does not show the key", async () => {

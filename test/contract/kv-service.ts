@@ -9,6 +9,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { KeyContext } from "../../src/crypto/keys/key-context.ts";
+import type { ChangeOptions } from "../../src/keys/key-service.ts";
 import type { KvListRequest, KvMetadata, KvObject, KvService, KvSummary } from "../../src/kv/kv-service.ts";
 import { utf8Bytes } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
@@ -20,6 +21,8 @@ export interface KvServiceSubject {
   readonly kv: KvService;
   /** The same store for another environment: it must know nothing of what is in the first one. */
   readonly foreign?: KvService | undefined;
+  /** Makes writes wait, until the function that it answers is called. */
+  readonly stall?: (() => Promise<() => Promise<void>>) | undefined;
   close(): Promise<void>;
 }
 
@@ -211,6 +214,68 @@ export function kvServiceContract(
           );
           expect(await codeOf(() => kv.deleteKv({ id, versionCheck: check }))).toBe("ERR_INVALID_ARGUMENT");
         }
+      });
+
+      test("nonsense for a call is refused by every call, and does nothing", async () => {
+        const { id } = await create("kept");
+        const name = freshName();
+        const all = (options: ChangeOptions): [() => Promise<unknown>, isChange: boolean][] => [
+          [() => kv.createKv({ name, value: "v", keyContext: CONTEXT }, options), true],
+          [() => kv.getKv({ id }, options), false],
+          [() => kv.getName({ name }, options), false],
+          [() => kv.updateKv({ id, value: "w" }, options), true],
+          [() => kv.deleteKv({ id }, options), true],
+          [() => kv.listKv({}, options), false],
+          [() => kv.listKvVersions({ id }, options), false],
+          [() => kv.listKvMetadata({ id }, options), false],
+        ];
+        for (const timeout of [0, -1, 1.5, Number.NaN, 2 ** 31, "5" as never]) {
+          for (const [call] of all({ timeout })) {
+            const error = await rejectionOf(call);
+            expect(error).toBeInstanceOf(RangeError);
+            expect(error.code).toBe("ERR_INVALID_ARGUMENT");
+          }
+        }
+        for (const [call] of all({ headers: { authorization: "Bearer x" } })) {
+          expect(await codeOf(call)).toBe("ERR_INVALID_ARGUMENT");
+        }
+        if (kv.takesHeaders !== true) {
+          for (const [call] of all({ headers: { "x-trace": "1" } })) {
+            expect(await codeOf(call)).toBe("ERR_INVALID_ARGUMENT");
+          }
+          for (const [call, isChange] of all({ idempotencyKey: "once" })) {
+            if (isChange) expect(await codeOf(call)).toBe("ERR_INVALID_ARGUMENT");
+          }
+        } else {
+          const told = { headers: { "x-trace": "1" }, timeout: 60_000 };
+          expect((await kv.getKv({ id }, told)).value).toBe("kept");
+        }
+        expect(await kv.getKv({ id }, { timeout: 60_000 })).toMatchObject({ id, value: "kept" });
+        expect(await codeOf(() => kv.getName({ name }))).toBe("ERR_KV_NOT_FOUND");
+      });
+
+      test("a write that is not done in its time is told, and nothing is half-written", async () => {
+        if (subject.stall === undefined) return;
+        const { id, versionId } = await create("kept");
+        const name = freshName();
+        const goOn = await subject.stall();
+        try {
+          for (const call of [
+            () => kv.createKv({ name, value: "v", keyContext: CONTEXT }, { timeout: 30 }),
+            () => kv.updateKv({ id, value: "w" }, { timeout: 30 }),
+            () => kv.deleteKv({ id }, { timeout: 30 }),
+          ]) {
+            // A service behind a network may have made the change.
+            const code = kv.takesHeaders === true ? "ERR_OUTCOME_UNKNOWN" : "ERR_SERVICE_TIMEOUT";
+            expect(await codeOf(call)).toBe(code);
+          }
+        } finally {
+          await goOn();
+        }
+        expect(await codeOf(() => kv.getName({ name }))).toBe("ERR_KV_NOT_FOUND");
+        const object = await kv.getKv({ id });
+        expect(object.value).toBe("kept");
+        expect(object.metadata.versionId).toBe(versionId);
       });
 
       test("[KEY-49] an aborted call rejects with the signal's reason and does nothing", async () => {

@@ -3,6 +3,7 @@
  * coffer's extensions and with WorkOS's API only, and on PostgreSQL.
  */
 import { describe, expect, test } from "vitest";
+import { untilAborted } from "../../src/base/concurrency.ts";
 import { VaultError } from "../../src/errors.ts";
 import { HttpKekService, HttpKeyService, HttpKvService, Transport } from "../../src/http/index.ts";
 import { kekServiceContract } from "../contract/kek-service.ts";
@@ -18,17 +19,38 @@ const onSqlite = async (): Promise<TestServer> =>
 const onPostgres = async (): Promise<TestServer> =>
   startServer({ host: await openTestPostgresHost(await freshDatabaseUrl()) });
 
+/** A `fetch` whose requests can be made to wait before they are sent. */
+function gatedFetch(): { fetch: typeof fetch; stall: () => Promise<() => Promise<void>> } {
+  let gate: Promise<void> | undefined;
+  return {
+    fetch: async (input, init) => {
+      if (gate !== undefined) await untilAborted(gate, init?.signal ?? undefined);
+      return fetch(input, init);
+    },
+    stall: async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      gate = promise;
+      return async () => {
+        gate = undefined;
+        resolve();
+      };
+    },
+  };
+}
+
 function contractsOver(where: string, start: () => Promise<TestServer>, apis: readonly boolean[]): void {
   for (const extensions of apis) {
     const title = `over HTTP, ${where}, ${extensions ? "coffer's API" : "WorkOS's API only"}`;
-    const transport = (server: TestServer, apiKey: string): Transport =>
-      new Transport({ baseUrl: server.url, apiKey, extensions });
+    const transport = (server: TestServer, apiKey: string, send: typeof fetch = fetch): Transport =>
+      new Transport({ baseUrl: server.url, apiKey, extensions, fetch: send });
 
     keyServiceContract(title, async (): Promise<KeyServiceSubject> => {
       const server = await start();
       const { keks } = await sessionOf(server.host);
+      const gated = gatedFetch();
       return {
-        service: new HttpKeyService(transport(server, server.key)),
+        service: new HttpKeyService(transport(server, server.key, gated.fetch)),
+        stall: gated.stall,
         foreign: new HttpKeyService(
           transport(server, await server.apiKey(undefined, { environment: "other" })),
         ),
@@ -50,10 +72,12 @@ function contractsOver(where: string, start: () => Promise<TestServer>, apis: re
     if (extensions) {
       kekServiceContract(title, async () => {
         const server = await start();
-        const own = transport(server, server.key);
+        const gated = gatedFetch();
+        const own = transport(server, server.key, gated.fetch);
         const other = transport(server, await server.apiKey(undefined, { environment: "other" }));
         return {
           keks: new HttpKekService(own),
+          stall: gated.stall,
           keys: new HttpKeyService(own),
           kv: new HttpKvService(own),
           foreign: new HttpKekService(other),
@@ -79,8 +103,10 @@ function contractsOver(where: string, start: () => Promise<TestServer>, apis: re
       title,
       async () => {
         const server = await start();
+        const gated = gatedFetch();
         return {
-          kv: new HttpKvService(transport(server, server.key)),
+          kv: new HttpKvService(transport(server, server.key, gated.fetch)),
+          stall: gated.stall,
           foreign: new HttpKvService(
             transport(server, await server.apiKey(undefined, { environment: "other" })),
           ),

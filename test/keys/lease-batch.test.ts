@@ -101,9 +101,36 @@ test("all nonces of a batch differ, also from those of other batches", () => {
   expect(nonces.size).toBe(12_000);
 });
 
+test("null and undefined pass at their index, and cost nothing; nullish: refuse makes them errors", async () => {
+  const lease = newLease({ maxMessages: 6 });
+  const items = [null, "a", undefined, { data: "b", associatedData: "own" }, null];
+  for (const sealed of [await lease.encryptMany(items, "aad"), lease.encryptManySync(items, "aad")]) {
+    expect(values(sealed)).toEqual([null, expect.any(String), undefined, expect.any(String), null]);
+    const texts = values(sealed) as (string | null | undefined)[];
+    const ciphertexts = [
+      ...texts.slice(0, 3),
+      { ciphertext: texts[3] as string, associatedData: "own" },
+      texts[4],
+    ];
+    const opened = [null, "a", undefined, "b", null];
+    expect(values(await lease.decryptMany(ciphertexts, "aad"))).toEqual(opened);
+    expect(values(lease.decryptManySync(ciphertexts, "aad"))).toEqual(opened);
+    const refused = lease.decryptManySync(ciphertexts, "aad", { nullish: "refuse" });
+    expect(refused.map((result) => result.ok)).toEqual([false, true, false, true, false]);
+  }
+  expect(lease.messagesLeft).toBe(2);
+  const refused = await lease.encryptMany(items, "aad", { nullish: "refuse" });
+  expect(refused.map((result) => result.ok)).toEqual([false, true, false, true, false]);
+  expect(values(lease.encryptManySync([null, undefined]))).toEqual([null, undefined]);
+  // A hole is undefined, as everywhere in JavaScript.
+  expect(values(lease.encryptManySync(new Array<undefined>(2)))).toEqual([undefined, undefined]);
+  const error = await rejectionOf(() => lease.encryptMany([null], "", { nullish: "skip" as never }));
+  expect(error).toBeInstanceOf(RangeError);
+});
+
 test("a failed item is an error at its index, and the others are done", async () => {
   const lease = newLease();
-  const wrong = [5, null, undefined, {}, { data: 5 }, { data: "x", associatedData: 5 }, "\ud800"];
+  const wrong = [5, {}, { data: 5 }, { data: "x", associatedData: 5 }, "\ud800"];
   const items = wrong.flatMap((item) => ["good", item as never]);
   const sealed = await lease.encryptMany(items);
   for (const [i, result] of sealed.entries()) {

@@ -5,12 +5,19 @@ import { MemoryKeyService } from "../support/memory-service.ts";
 for (const tellsContext of [true, false]) {
   keyServiceContract(
     `in memory, for tests, ${tellsContext ? "with" : "without"} contexts`,
-    async () => ({
-      service: new MemoryKeyService({ tellsContext }),
-      foreign: new MemoryKeyService(),
-      tellsContext,
-      close: async () => {},
-    }),
+    async () => {
+      const service = new MemoryKeyService({ tellsContext });
+      return {
+        service,
+        foreign: new MemoryKeyService(),
+        tellsContext,
+        stall: async () => {
+          const goOn = service.hold();
+          return async () => goOn();
+        },
+        close: async () => {},
+      };
+    },
     { hasKeks: false },
   );
 }

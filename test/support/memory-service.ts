@@ -12,6 +12,7 @@ import { DataKey, keyBlobFromText } from "../../src/crypto/keys/data-key.ts";
 import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { VaultError } from "../../src/errors.ts";
+import { runCall } from "../../src/keys/calls.ts";
 import type { CallOptions, KeyService } from "../../src/keys/key-service.ts";
 import { base64 } from "./bytes.ts";
 
@@ -29,6 +30,7 @@ interface Held {
 
 export class MemoryKeyService implements KeyService {
   readonly id: string;
+  readonly takesHeaders = false;
   /** What was asked for, in order: `createDataKey`, `createDecrypt`, `createRekey`, `createRewrap`. */
   readonly requests: string[] = [];
   /** The signals that came with the requests. */
@@ -105,7 +107,11 @@ export class MemoryKeyService implements KeyService {
     });
   }
 
-  async #answer(kind: string, options: CallOptions, work: () => DataKey): Promise<DataKey> {
+  #answer(kind: string, options: CallOptions, work: () => DataKey): Promise<DataKey> {
+    return runCall(options, this, (call) => this.#answerInTime(kind, call, work));
+  }
+
+  async #answerInTime(kind: string, options: CallOptions, work: () => DataKey): Promise<DataKey> {
     this.requests.push(kind);
     this.signals.push(options.signal);
     options.signal?.throwIfAborted();

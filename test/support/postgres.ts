@@ -87,6 +87,19 @@ export async function adminQuery(
   }
 }
 
+/** Makes calls that use KEKs or objects wait for a lock, until the function that it answers is called. */
+export async function stallDatabase(url: string): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: url });
+  client.on("error", () => {});
+  await client.connect();
+  await client.query("BEGIN");
+  await client.query("LOCK TABLE keks, kek_versions, kv_objects IN ACCESS EXCLUSIVE MODE");
+  return async () => {
+    await client.query("ROLLBACK");
+    await client.end();
+  };
+}
+
 /** The name of a database in its URL. */
 export function databaseName(url: string): string {
   return new URL(url).pathname.slice(1);

@@ -61,6 +61,16 @@ export function tamper<T>(path: string, work: (database: DatabaseSync) => T): T 
   }
 }
 
+/** Makes writes to a vault's file wait, as those of another process would, until the function that it answers is called. */
+export async function stallFile(path: string): Promise<() => Promise<void>> {
+  const other = new DatabaseSync(path, { timeout: 5_000 });
+  other.exec("BEGIN IMMEDIATE");
+  return async () => {
+    other.exec("ROLLBACK");
+    other.close();
+  };
+}
+
 /**
  * All bytes of a vault's files, one after the other: the database, its journal, the index of the journal. Read by another
  * process: one that opens and closes the file itself loses all its locks on it (POSIX), and with them its journal.

@@ -5,13 +5,22 @@ import type { KekService } from "../../src/keks/index.ts";
 import { kekServiceContract } from "../contract/kek-service.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { MemoryKeyService } from "../support/memory-service.ts";
-import { freshPath, openTestHost, openTestVault, sessionOf } from "../support/vaults.ts";
+import { freshPath, openTestHost, openTestVault, sessionOf, stallFile } from "../support/vaults.ts";
 
 for (const where of ["a file", "memory"] as const) {
   kekServiceContract(`embedded, in ${where}`, async () => {
-    const host = await openTestHost(where === "memory" ? {} : { path: freshPath() });
+    const path = where === "memory" ? undefined : freshPath();
+    const host = await openTestHost(path === undefined ? {} : { path });
     const { keks, keys, kv } = await sessionOf(host);
-    return { keks, keys, kv, foreign: (await sessionOf(host, "other")).keks, close: () => host.close() };
+    const { keks: foreign } = await sessionOf(host, "other");
+    return {
+      keks,
+      keys,
+      kv,
+      foreign,
+      stall: path === undefined ? undefined : () => stallFile(path),
+      close: () => host.close(),
+    };
   });
 }
 
@@ -30,6 +39,7 @@ kekServiceContract("vault.keks", async () => {
   });
   return {
     keks: portOf(vault),
+    stall: () => stallFile(path),
     keys: vault as never,
     kv: vault as never,
     foreign: portOf(other),

@@ -1,10 +1,11 @@
 /** The embedded key service fulfils the contract of all key services, on a file and in memory. */
 import { keyServiceContract } from "../contract/key-service.ts";
-import { freshPath, openTestHost, sessionOf } from "../support/vaults.ts";
+import { freshPath, openTestHost, sessionOf, stallFile } from "../support/vaults.ts";
 
 for (const where of ["a file", "memory"] as const) {
   keyServiceContract(`embedded, in ${where}`, async () => {
-    const host = await openTestHost(where === "memory" ? {} : { path: freshPath() });
+    const path = where === "memory" ? undefined : freshPath();
+    const host = await openTestHost(path === undefined ? {} : { path });
     const session = await sessionOf(host);
     return {
       service: session.keys,
@@ -16,6 +17,7 @@ for (const where of ["a file", "memory"] as const) {
         shred: (name, value) => session.keks.shred({ name, value }),
       },
       tellsContext: true,
+      stall: path === undefined ? undefined : () => stallFile(path),
       close: () => host.close(),
     };
   });

@@ -1,15 +1,22 @@
 /** The embedded store fulfils the contract of all stores, on a file and in memory; and so does the vault's face. */
 import type { KvService } from "../../src/kv/kv-service.ts";
 import { kvServiceContract } from "../contract/kv-service.ts";
-import { freshPath, openTestHost, openTestVault, sessionOf } from "../support/vaults.ts";
+import { freshPath, openTestHost, openTestVault, sessionOf, stallFile } from "../support/vaults.ts";
 
 for (const where of ["a file", "memory"] as const) {
   kvServiceContract(
     `embedded, in ${where}`,
     async () => {
-      const host = await openTestHost(where === "memory" ? {} : { path: freshPath() });
+      const path = where === "memory" ? undefined : freshPath();
+      const host = await openTestHost(path === undefined ? {} : { path });
       const { kv } = await sessionOf(host);
-      return { kv, foreign: (await sessionOf(host, "other")).kv, close: () => host.close() };
+      const { kv: foreign } = await sessionOf(host, "other");
+      return {
+        kv,
+        foreign,
+        stall: path === undefined ? undefined : () => stallFile(path),
+        close: () => host.close(),
+      };
     },
     { modelRuns: where === "memory" ? 60 : 10 },
   );

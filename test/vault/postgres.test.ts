@@ -18,6 +18,7 @@ import {
   freshDatabaseUrl,
   openTestPostgresHost,
   readerUrl,
+  stallDatabase,
 } from "../support/postgres.ts";
 import { expectNoTrace } from "../support/secrets.ts";
 import { sessionOf } from "../support/vaults.ts";
@@ -40,7 +41,8 @@ describePostgres("on PostgreSQL", () => {
   );
 
   keyServiceContract("embedded, on PostgreSQL", async () => {
-    const host = await openTestPostgresHost(await freshDatabaseUrl());
+    const url = await freshDatabaseUrl();
+    const host = await openTestPostgresHost(url);
     const session = await sessionOf(host);
     return {
       service: session.keys,
@@ -52,22 +54,27 @@ describePostgres("on PostgreSQL", () => {
         shred: (name, value) => session.keks.shred({ name, value }),
       },
       tellsContext: true,
+      stall: () => stallDatabase(url),
       close: () => host.close(),
     };
   });
 
   kekServiceContract("embedded, on PostgreSQL", async () => {
-    const host = await openTestPostgresHost(await freshDatabaseUrl());
+    const url = await freshDatabaseUrl();
+    const host = await openTestPostgresHost(url);
     const { keks, keys, kv } = await sessionOf(host);
-    return { keks, keys, kv, foreign: (await sessionOf(host, "other")).keks, close: () => host.close() };
+    const { keks: foreign } = await sessionOf(host, "other");
+    return { keks, keys, kv, foreign, stall: () => stallDatabase(url), close: () => host.close() };
   });
 
   kvServiceContract(
     "embedded, on PostgreSQL",
     async () => {
-      const host = await openTestPostgresHost(await freshDatabaseUrl());
+      const url = await freshDatabaseUrl();
+      const host = await openTestPostgresHost(url);
       const { kv } = await sessionOf(host);
-      return { kv, foreign: (await sessionOf(host, "other")).kv, close: () => host.close() };
+      const { kv: foreign } = await sessionOf(host, "other");
+      return { kv, foreign, stall: () => stallDatabase(url), close: () => host.close() };
     },
     { modelRuns: 5 },
   );

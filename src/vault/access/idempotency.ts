@@ -9,7 +9,7 @@
  */
 import { equalBytes, fromUtf8, utf8 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
-import type { CallOptions } from "../../keys/key-service.ts";
+import type { ChangeOptions } from "../../keys/key-service.ts";
 import { EXPIRED_ANSWERS_PER_WRITE, IDEMPOTENT_ANSWER_MS } from "../limits.ts";
 import { WITH_ROOT } from "../root/roots.ts";
 import type { ServiceKeys } from "../root/service-keys.ts";
@@ -25,7 +25,7 @@ export interface Idempotency {
 }
 
 /** What calls take that change something. */
-export interface WriteOptions extends CallOptions {
+export interface WriteOptions extends ChangeOptions {
   /** Makes the call happen once: a repetition gets the first one's answer. Default: each call happens. */
   readonly idempotency?: Idempotency | undefined;
 }

@@ -14,6 +14,7 @@ import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { decryptFailed } from "../../errors.ts";
 import { eachItem } from "../../keys/batch-calls.ts";
+import { runCall } from "../../keys/calls.ts";
 import type { CallOptions, KeyService, WrappedDataKey } from "../../keys/key-service.ts";
 import { type Access, checkMove, inScope, isInScope } from "../access/access.ts";
 import type { Database } from "../storage/database.ts";
@@ -26,6 +27,7 @@ export type IsStoredKey = (id: string, options: CallOptions) => boolean | Promis
 
 /** Data keys of one environment, for one caller. */
 export class EmbeddedKeyService implements KeyService {
+  readonly takesHeaders = false;
   readonly id: string;
   readonly #keyring: Keyring;
   readonly #database: Database;
@@ -44,101 +46,111 @@ export class EmbeddedKeyService implements KeyService {
     this.#isStored = isStored;
   }
 
-  async createDataKey(
-    request: { readonly context: KeyContext },
-    options: CallOptions = {},
-  ): Promise<DataKey> {
-    options.signal?.throwIfAborted();
-    const context = inScope(this.#access, canonicalContext(request.context));
-    const made = await this.#keyring.createDataKey(context, this.#access.events, options);
-    this.#noteRead(made);
-    return toDataKey(made);
+  createDataKey(request: { readonly context: KeyContext }, options: CallOptions = {}): Promise<DataKey> {
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      const context = inScope(this.#access, canonicalContext(request.context));
+      const made = await this.#keyring.createDataKey(context, this.#access.events, call);
+      this.#noteRead(made);
+      return toDataKey(made);
+    });
   }
 
-  async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
-    options.signal?.throwIfAborted();
-    const made = await this.#unwrap(request.keys, options);
-    this.#access.events.note("vault.dek.decrypted", { key_id: made.id });
-    return toDataKey(made);
+  createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      const made = await this.#unwrap(request.keys, call);
+      this.#access.events.note("vault.dek.decrypted", { key_id: made.id });
+      return toDataKey(made);
+    });
   }
 
-  async createRekey(
+  createRekey(
     request: { readonly context: KeyContext; readonly encryptedKeys: string },
     options: CallOptions = {},
   ): Promise<DataKey> {
-    options.signal?.throwIfAborted();
-    const context = inScope(this.#access, canonicalContext(request.context));
-    const old = await this.#unwrap(request.encryptedKeys, options);
-    try {
-      checkMove(this.#access, old.context, context);
-    } catch (error) {
-      old.key.fill(0);
-      throw error;
-    }
-    const made = await this.#keyring.rekey(old, context, this.#access.events, options);
-    this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
-    this.#noteRead(made);
-    return toDataKey(made);
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      const context = inScope(this.#access, canonicalContext(request.context));
+      const old = await this.#unwrap(request.encryptedKeys, call);
+      try {
+        checkMove(this.#access, old.context, context);
+      } catch (error) {
+        old.key.fill(0);
+        throw error;
+      }
+      const made = await this.#keyring.rekey(old, context, this.#access.events, call);
+      this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
+      this.#noteRead(made);
+      return toDataKey(made);
+    });
   }
 
-  async createRewrap(
-    request: { readonly encryptedKeys: string },
-    options: CallOptions = {},
-  ): Promise<DataKey> {
-    options.signal?.throwIfAborted();
-    const old = await this.#unwrap(request.encryptedKeys, options);
-    const made = await this.#keyring.rewrap(old, "application", this.#access.events, options);
-    this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
-    this.#noteRead(made);
-    return toDataKey(made);
+  createRewrap(request: { readonly encryptedKeys: string }, options: CallOptions = {}): Promise<DataKey> {
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      const old = await this.#unwrap(request.encryptedKeys, call);
+      const made = await this.#keyring.rewrap(old, "application", this.#access.events, call);
+      this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
+      this.#noteRead(made);
+      return toDataKey(made);
+    });
   }
 
-  async unwrapMany(
+  unwrapMany(
     request: { readonly keys: readonly string[] },
     options: CallOptions = {},
   ): Promise<ItemResult<DataKey>[]> {
-    options.signal?.throwIfAborted();
-    return eachItem(request.keys, 1, (keys) => this.createDecrypt({ keys }, options));
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      return eachItem(request.keys, 1, (keys) => this.createDecrypt({ keys }, call));
+    });
   }
 
-  async rekeyMany(
+  rekeyMany(
     request: { readonly items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[] },
     options: CallOptions = {},
   ): Promise<ItemResult<WrappedDataKey>[]> {
-    options.signal?.throwIfAborted();
-    return eachItem(request.items, 1, async ({ context, encryptedKeys }) => {
-      const to = inScope(this.#access, canonicalContext(context));
-      return this.#rewrapped(encryptedKeys, options, async (old) => {
-        checkMove(this.#access, old.context, to);
-        return this.#keyring.rekey(old, to, this.#access.events, options);
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      return eachItem(request.items, 1, async ({ context, encryptedKeys }) => {
+        const to = inScope(this.#access, canonicalContext(context));
+        return this.#rewrapped(encryptedKeys, call, async (old) => {
+          checkMove(this.#access, old.context, to);
+          return this.#keyring.rekey(old, to, this.#access.events, call);
+        });
       });
     });
   }
 
-  async rewrapMany(
+  rewrapMany(
     request: { readonly encryptedKeys: readonly string[] },
     options: CallOptions = {},
   ): Promise<ItemResult<WrappedDataKey>[]> {
-    options.signal?.throwIfAborted();
-    return eachItem(request.encryptedKeys, 1, (encryptedKeys) =>
-      this.#rewrapped(encryptedKeys, options, (old) =>
-        this.#keyring.rewrap(old, "application", this.#access.events, options),
-      ),
-    );
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      return eachItem(request.encryptedKeys, 1, (encryptedKeys) =>
+        this.#rewrapped(encryptedKeys, call, (old) =>
+          this.#keyring.rewrap(old, "application", this.#access.events, call),
+        ),
+      );
+    });
   }
 
-  async createDataKeys(
+  createDataKeys(
     request: { readonly context: KeyContext; readonly count: number },
     options: CallOptions = {},
   ): Promise<DataKey[]> {
-    const made: DataKey[] = [];
-    try {
-      while (made.length < request.count) made.push(await this.createDataKey(request, options));
-      return made;
-    } catch (error) {
-      for (const key of made) key.dispose();
-      throw error;
-    }
+    return runCall(options, this, async (call) => {
+      const made: DataKey[] = [];
+      try {
+        while (made.length < request.count) made.push(await this.createDataKey(request, call));
+        return made;
+      } catch (error) {
+        for (const key of made) key.dispose();
+        throw error;
+      }
+    });
   }
 
   /** The other wrapped form of a data key, which never becomes an object and is zeroed here. */

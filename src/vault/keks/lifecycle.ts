@@ -20,6 +20,7 @@ import {
   type ShredOptions,
   type ShredReport,
 } from "../../keks/kek-service.ts";
+import { runCall } from "../../keys/calls.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type { Access } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
@@ -48,6 +49,7 @@ import { shredAccount } from "./shred-account.ts";
 
 /** Changes KEKs within one environment. */
 export class KekLifecycle implements KekService {
+  readonly takesHeaders = false;
   readonly #database: Database;
   readonly #authority: Authority;
   readonly #writes: IdempotentWrites;
@@ -70,126 +72,138 @@ export class KekLifecycle implements KekService {
     this.#now = now;
   }
 
-  async list(request: KekListRequest = {}, options: CallOptions = {}): Promise<KekPage> {
-    const { limit, after } = ownListRequest(request);
-    return this.#database.read(async (sql) => {
-      const known = await this.#authority.look(sql);
-      const rows = await sql.all(
-        `SELECT ${KEK_COLUMNS} FROM keks
+  list(request: KekListRequest = {}, options: CallOptions = {}): Promise<KekPage> {
+    return runCall(options, this, async (call) => {
+      const { limit, after } = ownListRequest(request);
+      return this.#database.read(async (sql) => {
+        const known = await this.#authority.look(sql);
+        const rows = await sql.all(
+          `SELECT ${KEK_COLUMNS} FROM keks
          WHERE environment_id = ?${after === undefined ? "" : " AND (context_name, context_value) > (?, ?)"}
          ORDER BY context_name, context_value LIMIT ?`,
-        this.#environmentId,
-        ...(after === undefined ? [] : await placeOf(sql, this.#environmentId, after)),
-        limit + 1,
-      );
-      const data: KekInfo[] = [];
-      for (const row of rows.slice(0, limit)) data.push(await kekInfo(sql, known, kekRow(row)));
-      return { data, listMetadata: { after: rows.length > limit ? data.at(-1)!.id : null } };
-    }, options);
-  }
-
-  async get(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
-    const own = ownSelector(selector);
-    return this.#database.read(
-      async (sql) =>
-        kekInfo(sql, await this.#authority.look(sql), await findKek(sql, this.#environmentId, own, false)),
-      options,
-    );
-  }
-
-  async rotate(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
-    const own = ownSelector(selector);
-    return this.#writes.write(async (sql) => {
-      const kek = await this.#forChange(sql, own);
-      const change = await this.#authority.change(sql);
-      const newest = (await kekVersions(sql, change, kek))[0]!;
-      if (newest.state === "disabled" || newest.state === "pending-destroy") {
-        throw new VaultError(
-          "ERR_KEY_STATE",
-          `the KEK ${kek.id} is ${newest.state}: enable it before rotating it`,
+          this.#environmentId,
+          ...(after === undefined ? [] : await placeOf(sql, this.#environmentId, after)),
+          limit + 1,
         );
-      }
-      await sql.run(
-        "UPDATE kek_versions SET state = 'decrypt-only' WHERE kek_id = ? AND state = 'active'",
-        kek.id,
-      );
-      const identity = {
-        environmentId: this.#environmentId,
-        kekId: kek.id,
-        version: newest.version + 1,
-        contextName: kek.name,
-        contextValue: kek.value,
-      };
-      const root = await this.#authority.prepare(sql);
-      await insertKekVersion(sql, kek.id, newKekVersion(root, identity, this.#now()));
-      const changed = await this.#seal(sql, kek, await change.append("rotate", kek.id));
-      await sql.raise("keks");
-      return kekInfo(sql, ACCEPTED, changed);
-    }, options);
+        const data: KekInfo[] = [];
+        for (const row of rows.slice(0, limit)) data.push(await kekInfo(sql, known, kekRow(row)));
+        return { data, listMetadata: { after: rows.length > limit ? data.at(-1)!.id : null } };
+      }, call);
+    });
   }
 
-  async disable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
-    const own = ownSelector(selector);
-    return this.#writes.write(async (sql) => {
-      const kek = await this.#forChange(sql, own);
-      const change = await this.#authority.change(sql);
-      const all = await kekVersions(sql, change, kek);
-      for (const { version, state } of versionsMeant(kek, all, own.version)) {
-        if (state === "pending-destroy") {
+  get(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
+    return runCall(options, this, async (call) => {
+      const own = ownSelector(selector);
+      return this.#database.read(
+        async (sql) =>
+          kekInfo(sql, await this.#authority.look(sql), await findKek(sql, this.#environmentId, own, false)),
+        call,
+      );
+    });
+  }
+
+  rotate(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
+    return runCall(options, this, async (call) => {
+      const own = ownSelector(selector);
+      return this.#writes.write(async (sql) => {
+        const kek = await this.#forChange(sql, own);
+        const change = await this.#authority.change(sql);
+        const newest = (await kekVersions(sql, change, kek))[0]!;
+        if (newest.state === "disabled" || newest.state === "pending-destroy") {
           throw new VaultError(
             "ERR_KEY_STATE",
-            `version ${version} of the KEK ${kek.id} is about to be destroyed`,
+            `the KEK ${kek.id} is ${newest.state}: enable it before rotating it`,
           );
         }
-        await setState(sql, kek.id, version, "disabled");
-      }
-      const changed = await this.#seal(sql, kek, await change.append("disable", kek.id));
-      await sql.raise("keks", "revocations");
-      return kekInfo(sql, ACCEPTED, changed);
-    }, options);
+        await sql.run(
+          "UPDATE kek_versions SET state = 'decrypt-only' WHERE kek_id = ? AND state = 'active'",
+          kek.id,
+        );
+        const identity = {
+          environmentId: this.#environmentId,
+          kekId: kek.id,
+          version: newest.version + 1,
+          contextName: kek.name,
+          contextValue: kek.value,
+        };
+        const root = await this.#authority.prepare(sql);
+        await insertKekVersion(sql, kek.id, newKekVersion(root, identity, this.#now()));
+        const changed = await this.#seal(sql, kek, await change.append("rotate", kek.id));
+        await sql.raise("keks");
+        return kekInfo(sql, ACCEPTED, changed);
+      }, call);
+    });
   }
 
-  async enable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
-    const own = ownSelector(selector);
-    return this.#writes.write(async (sql) => {
-      const kek = await this.#forChange(sql, own);
-      const change = await this.#authority.change(sql);
-      const all = await kekVersions(sql, change, kek);
-      const newest = all[0]!.version;
-      for (const { version } of versionsMeant(kek, all, own.version)) {
-        await setState(sql, kek.id, version, version === newest ? "active" : "decrypt-only");
-      }
-      const changed = await this.#seal(sql, kek, await change.append("enable", kek.id));
-      await sql.raise("keks");
-      return kekInfo(sql, ACCEPTED, changed);
-    }, options);
+  disable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
+    return runCall(options, this, async (call) => {
+      const own = ownSelector(selector);
+      return this.#writes.write(async (sql) => {
+        const kek = await this.#forChange(sql, own);
+        const change = await this.#authority.change(sql);
+        const all = await kekVersions(sql, change, kek);
+        for (const { version, state } of versionsMeant(kek, all, own.version)) {
+          if (state === "pending-destroy") {
+            throw new VaultError(
+              "ERR_KEY_STATE",
+              `version ${version} of the KEK ${kek.id} is about to be destroyed`,
+            );
+          }
+          await setState(sql, kek.id, version, "disabled");
+        }
+        const changed = await this.#seal(sql, kek, await change.append("disable", kek.id));
+        await sql.raise("keks", "revocations");
+        return kekInfo(sql, ACCEPTED, changed);
+      }, call);
+    });
   }
 
-  async shred(selector: KekVersionSelector, options: ShredOptions & WriteOptions = {}): Promise<ShredReport> {
-    const own = ownSelector(selector);
-    const { isDryRun, delayMs } = ownShredOptions(options);
-    const work = async (sql: Sql): Promise<ShredReport> => {
-      const kek = isDryRun
-        ? await findKek(sql, this.#environmentId, own, false)
-        : await this.#forChange(sql, own);
-      const change = isDryRun ? undefined : await this.#authority.change(sql);
-      const all = await kekVersions(sql, change ?? (await this.#authority.look(sql)), kek);
-      const targets = versionsMeant(kek, all, own.version).map(({ version }) => version);
-      const report = await shredAccount(sql, kek, targets);
-      if (change === undefined) return { ...report, isDryRun, destroyAt: null };
-      const destroyAt = (await sql.now(this.#now)) + delayMs;
-      for (const version of targets) {
-        await setState(sql, kek.id, version, delayMs === 0 ? "destroyed" : "pending-destroy", destroyAt);
-      }
-      await this.#seal(sql, kek, await change.append("shred", kek.id));
-      await this.#events.append(sql, "vault.kek.deleted", { key_name: kekName(kek), key_id: kek.id });
-      await sql.raise("keks", "revocations");
-      return { ...report, isDryRun, destroyAt: iso(destroyAt) };
-    };
-    if (isDryRun) return this.#database.read(work, options);
-    const report = await this.#writes.write(work, options);
-    await this.#database.scrub(options);
-    return report;
+  enable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
+    return runCall(options, this, async (call) => {
+      const own = ownSelector(selector);
+      return this.#writes.write(async (sql) => {
+        const kek = await this.#forChange(sql, own);
+        const change = await this.#authority.change(sql);
+        const all = await kekVersions(sql, change, kek);
+        const newest = all[0]!.version;
+        for (const { version } of versionsMeant(kek, all, own.version)) {
+          await setState(sql, kek.id, version, version === newest ? "active" : "decrypt-only");
+        }
+        const changed = await this.#seal(sql, kek, await change.append("enable", kek.id));
+        await sql.raise("keks");
+        return kekInfo(sql, ACCEPTED, changed);
+      }, call);
+    });
+  }
+
+  shred(selector: KekVersionSelector, options: ShredOptions & WriteOptions = {}): Promise<ShredReport> {
+    return runCall(options, this, async (call) => {
+      const own = ownSelector(selector);
+      const { isDryRun, delayMs } = ownShredOptions(call);
+      const work = async (sql: Sql): Promise<ShredReport> => {
+        const kek = isDryRun
+          ? await findKek(sql, this.#environmentId, own, false)
+          : await this.#forChange(sql, own);
+        const change = isDryRun ? undefined : await this.#authority.change(sql);
+        const all = await kekVersions(sql, change ?? (await this.#authority.look(sql)), kek);
+        const targets = versionsMeant(kek, all, own.version).map(({ version }) => version);
+        const report = await shredAccount(sql, kek, targets);
+        if (change === undefined) return { ...report, isDryRun, destroyAt: null };
+        const destroyAt = (await sql.now(this.#now)) + delayMs;
+        for (const version of targets) {
+          await setState(sql, kek.id, version, delayMs === 0 ? "destroyed" : "pending-destroy", destroyAt);
+        }
+        await this.#seal(sql, kek, await change.append("shred", kek.id));
+        await this.#events.append(sql, "vault.kek.deleted", { key_name: kekName(kek), key_id: kek.id });
+        await sql.raise("keks", "revocations");
+        return { ...report, isDryRun, destroyAt: iso(destroyAt) };
+      };
+      if (isDryRun) return this.#database.read(work, call);
+      const report = await this.#writes.write(work, call);
+      await this.#database.scrub(call);
+      return report;
+    });
   }
 
   /** A KEK whose changes take turns from now on, and that no write that is under way wraps anything under. */

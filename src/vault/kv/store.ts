@@ -7,6 +7,7 @@
  */
 import { canonicalContext, contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { VaultError } from "../../errors.ts";
+import { runCall } from "../../keys/calls.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type {
   KvListRequest,
@@ -35,6 +36,7 @@ import { destroyed, KvValues } from "./values.ts";
 
 /** The store of one environment. */
 export class EmbeddedKvStore implements KvService {
+  readonly takesHeaders = false;
   readonly #database: Database;
   readonly #keyring: Keyring;
   readonly #authority: Authority;
@@ -64,78 +66,84 @@ export class EmbeddedKvStore implements KvService {
     this.#now = now;
   }
 
-  async createKv(
+  createKv(
     request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
     options: WriteOptions = {},
   ): Promise<KvMetadata> {
-    const name = checkName(request.name);
-    const value = checkValue(request.value);
-    const context = inScope(this.#access, canonicalContext(request.keyContext));
-    options.signal?.throwIfAborted();
-    // Early, so that a name that is taken costs no data key; a repetition finds its own object.
-    if (options.idempotency === undefined) {
-      const isTaken = await this.#database.read((sql) => this.#rows.isNameTaken(sql, name), options);
-      if (isTaken) throw exists();
-    }
-    return this.#values.withStoredKey(context, options, async (sql, key): Promise<KvMetadata> => {
-      const id = newOrderedId(OBJECT_ID_PREFIX);
-      const versionId = orderedId();
-      const now = this.#now();
-      await this.#authority.prepare(sql);
-      const mac = this.#rows.macOf({
-        id,
-        environment_id: this.#environmentId,
-        name,
-        canonical: context.bytes,
-        current_version: versionId,
-        current_number: 1,
-        created_at: now,
-        updated_at: now,
-        deleted_at: null,
-      });
-      const inserted = await sql.run(
-        `INSERT INTO kv_objects (id, environment_id, name, context_id, current_version, created_at, updated_at, mac)
+    return runCall(options, this, async (call) => {
+      const name = checkName(request.name);
+      const value = checkValue(request.value);
+      const context = inScope(this.#access, canonicalContext(request.keyContext));
+      call.signal?.throwIfAborted();
+      // Early, so that a name that is taken costs no data key; a repetition finds its own object.
+      if (call.idempotency === undefined) {
+        const isTaken = await this.#database.read((sql) => this.#rows.isNameTaken(sql, name), call);
+        if (isTaken) throw exists();
+      }
+      return this.#values.withStoredKey(context, call, async (sql, key): Promise<KvMetadata> => {
+        const id = newOrderedId(OBJECT_ID_PREFIX);
+        const versionId = orderedId();
+        const now = this.#now();
+        await this.#authority.prepare(sql);
+        const mac = this.#rows.macOf({
+          id,
+          environment_id: this.#environmentId,
+          name,
+          canonical: context.bytes,
+          current_version: versionId,
+          current_number: 1,
+          created_at: now,
+          updated_at: now,
+          deleted_at: null,
+        });
+        const inserted = await sql.run(
+          `INSERT INTO kv_objects (id, environment_id, name, context_id, current_version, created_at, updated_at, mac)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-        ...[id, this.#environmentId, name, key.contextId, versionId, now, now, mac],
-      );
-      if (inserted === 0) throw exists();
-      await this.#values.insert(sql, { objectId: id, name, versionId, number: 1, value, key, now });
-      await this.#access.events.append(sql, "vault.data.created", {
-        kv_name: name,
-        key_id: key.id,
-        key_context: contextObject(context),
+          ...[id, this.#environmentId, name, key.contextId, versionId, now, now, mac],
+        );
+        if (inserted === 0) throw exists();
+        await this.#values.insert(sql, { objectId: id, name, versionId, number: 1, value, key, now });
+        await this.#access.events.append(sql, "vault.data.created", {
+          kv_name: name,
+          key_id: key.id,
+          key_context: contextObject(context),
+        });
+        return {
+          id,
+          environmentId: this.#environmentId,
+          keyId: key.id,
+          updatedAt: iso(now),
+          updatedBy: { id: this.#access.actor.id, name: this.#access.actor.name },
+          context: contextObject(context),
+          versionId,
+        };
       });
-      return {
-        id,
-        environmentId: this.#environmentId,
-        keyId: key.id,
-        updatedAt: iso(now),
-        updatedBy: { id: this.#access.actor.id, name: this.#access.actor.name },
-        context: contextObject(context),
-        versionId,
-      };
     });
   }
 
-  async getKv(
+  getKv(
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: CallOptions = {},
   ): Promise<KvObject> {
-    const id = checkId(request.id, "id");
-    const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-    options.signal?.throwIfAborted();
-    const row = await this.#database.read((sql) => this.#rows.live(sql, id, versionId), options);
-    return this.#read(row, options);
+    return runCall(options, this, async (call) => {
+      const id = checkId(request.id, "id");
+      const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
+      call.signal?.throwIfAborted();
+      const row = await this.#database.read((sql) => this.#rows.live(sql, id, versionId), call);
+      return this.#read(row, call);
+    });
   }
 
-  async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
-    const name = checkName(request.name);
-    options.signal?.throwIfAborted();
-    const row = await this.#database.read((sql) => this.#rows.named(sql, name), options);
-    return this.#read(row, options);
+  getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+    return runCall(options, this, async (call) => {
+      const name = checkName(request.name);
+      call.signal?.throwIfAborted();
+      const row = await this.#database.read((sql) => this.#rows.named(sql, name), call);
+      return this.#read(row, call);
+    });
   }
 
-  async updateKv(
+  updateKv(
     request: {
       readonly id: string;
       readonly value: string;
@@ -143,194 +151,201 @@ export class EmbeddedKvStore implements KvService {
     },
     options: WriteOptions = {},
   ): Promise<KvObjectWithoutValue> {
-    const id = checkId(request.id, "id");
-    const value = checkValue(request.value);
-    const check = checkVersionCheck(request.versionCheck);
-    const { idempotency } = options;
-    options.signal?.throwIfAborted();
-    // On one state of the database: between two, the same request may have been answered elsewhere.
-    const { answered, row } = await this.#database.read(async (sql) => {
-      const before = await this.#writes.answered<KvObjectWithoutValue>(sql, idempotency);
-      return before === undefined
-        ? { answered: undefined, row: await this.#rows.live(sql, id) }
-        : { answered: before.value, row: undefined };
-    }, options);
-    if (answered !== undefined) return answered;
-    if (check !== undefined && row.current_version !== check) throw conflict();
-    const context = storedContext(row.canonical);
-    const name = row.name as string;
-    return this.#values.withStoredKey(context, options, async (sql, key) => {
-      const versionId = orderedId();
-      const clock = this.#now();
-      // What the row says now decides, whatever other processes do (the row above may be old by now). A clock that was set
-      // back, or is another machine's, does not make the object older than it was.
-      const before = await this.#rows.lockedLive(sql, id, check);
-      const number = (before.newest_number as number) + 1;
-      const now = Math.max(before.updated_at as number, clock);
-      const changes = { current_version: versionId, current_number: number, updated_at: now };
-      await this.#rows.change(sql, before, changes);
-      await this.#values.insert(sql, { objectId: id, name, versionId, number, value, key, now });
-      await this.#access.events.append(sql, "vault.data.updated", {
-        kv_name: name,
-        key_id: key.id,
-        key_context: contextObject(context),
+    return runCall(options, this, async (call) => {
+      const id = checkId(request.id, "id");
+      const value = checkValue(request.value);
+      const check = checkVersionCheck(request.versionCheck);
+      const { idempotency } = call;
+      call.signal?.throwIfAborted();
+      // On one state of the database: between two, the same request may have been answered elsewhere.
+      const { answered, row } = await this.#database.read(async (sql) => {
+        const before = await this.#writes.answered<KvObjectWithoutValue>(sql, idempotency);
+        return before === undefined
+          ? { answered: undefined, row: await this.#rows.live(sql, id) }
+          : { answered: before.value, row: undefined };
+      }, call);
+      if (answered !== undefined) return answered;
+      if (check !== undefined && row.current_version !== check) throw conflict();
+      const context = storedContext(row.canonical);
+      const name = row.name as string;
+      return this.#values.withStoredKey(context, call, async (sql, key) => {
+        const versionId = orderedId();
+        const clock = this.#now();
+        // What the row says now decides, whatever other processes do (the row above may be old by now). A clock that was set
+        // back, or is another machine's, does not make the object older than it was.
+        const before = await this.#rows.lockedLive(sql, id, check);
+        const number = (before.newest_number as number) + 1;
+        const now = Math.max(before.updated_at as number, clock);
+        const changes = { current_version: versionId, current_number: number, updated_at: now };
+        await this.#rows.change(sql, before, changes);
+        await this.#values.insert(sql, { objectId: id, name, versionId, number, value, key, now });
+        await this.#access.events.append(sql, "vault.data.updated", {
+          kv_name: name,
+          key_id: key.id,
+          key_context: contextObject(context),
+        });
+        return toObject(await this.#rows.live(sql, id));
       });
-      return toObject(await this.#rows.live(sql, id));
     });
   }
 
-  async deleteKv(
+  deleteKv(
     request: { readonly id: string; readonly versionCheck?: string | null | undefined },
     options: WriteOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
-    const id = checkId(request.id, "id");
-    const check = checkVersionCheck(request.versionCheck);
-    options.signal?.throwIfAborted();
-    return this.#writes.write(async (sql) => {
-      const row = await this.#rows.lockedLive(sql, id, check);
-      await this.#rows.change(sql, row, { deleted_at: this.#now() });
-      const name = row.name as string;
-      await this.#access.events.append(sql, "vault.data.deleted", { kv_name: name });
-      return { success: true, name };
-    }, options);
+    return runCall(options, this, async (call) => {
+      const id = checkId(request.id, "id");
+      const check = checkVersionCheck(request.versionCheck);
+      call.signal?.throwIfAborted();
+      return this.#writes.write(async (sql) => {
+        const row = await this.#rows.lockedLive(sql, id, check);
+        await this.#rows.change(sql, row, { deleted_at: this.#now() });
+        const name = row.name as string;
+        await this.#access.events.append(sql, "vault.data.deleted", { kv_name: name });
+        return { success: true, name };
+      }, call);
+    });
   }
 
-  async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
-    const { limit, before, after, order, search, updatedAfterMs, deleted } = checkListRequest(request);
-    options.signal?.throwIfAborted();
-    this.#access.events.note("vault.names.listed", {});
-    return this.#database.read(async (sql) => {
-      const where = [deleted ? "o.deleted_at IS NOT NULL" : "o.deleted_at IS NULL"];
-      const parameters: SqlValue[] = [];
-      if (search !== undefined) {
-        // Case-sensitive in every dialect, and no character of the text has a meaning.
-        where.push("replace(o.name, ?, '') <> o.name");
-        parameters.push(search);
-      }
-      if (updatedAfterMs !== undefined) {
-        where.push("o.updated_at > ?");
-        parameters.push(updatedAfterMs);
-      }
-      const cursor = after ?? before;
-      const isForward = (order === "asc") === (before === undefined);
-      if (cursor !== undefined) {
-        where.push(`o.sequence ${isForward ? ">" : "<"} ?`);
-        parameters.push(await this.#rows.sequenceOf(sql, cursor));
-      }
-      const rows = await this.#rows.list(
-        sql,
-        `${where.join(" AND ")} ORDER BY o.sequence ${isForward ? "ASC" : "DESC"} LIMIT ?`,
-        ...parameters,
-        limit + 1,
-      );
-      const hasMore = rows.length > limit;
-      const page = rows.slice(0, limit);
-      if (before !== undefined) page.reverse();
-      // A page that was asked for backwards is always followed by the cursor's object.
-      const isFollowed = before !== undefined ? page.length > 0 : hasMore;
-      const next = isFollowed ? (page[page.length - 1]!.id as string) : null;
-      return {
-        data: page.map((row) => ({
-          id: row.id as string,
-          name: row.name as string,
-          updatedAt: iso(row.updated_at as number),
-        })),
-        listMetadata: { before: next, after: next },
-      };
-    }, options);
+  listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
+    return runCall(options, this, async (call) => {
+      const { limit, before, after, order, search, updatedAfterMs, deleted } = checkListRequest(request);
+      call.signal?.throwIfAborted();
+      this.#access.events.note("vault.names.listed", {});
+      return this.#database.read(async (sql) => {
+        const where = [deleted ? "o.deleted_at IS NOT NULL" : "o.deleted_at IS NULL"];
+        const parameters: SqlValue[] = [];
+        if (search !== undefined) {
+          // Case-sensitive in every dialect, and no character of the text has a meaning.
+          where.push("replace(o.name, ?, '') <> o.name");
+          parameters.push(search);
+        }
+        if (updatedAfterMs !== undefined) {
+          where.push("o.updated_at > ?");
+          parameters.push(updatedAfterMs);
+        }
+        const cursor = after ?? before;
+        const isForward = (order === "asc") === (before === undefined);
+        if (cursor !== undefined) {
+          where.push(`o.sequence ${isForward ? ">" : "<"} ?`);
+          parameters.push(await this.#rows.sequenceOf(sql, cursor));
+        }
+        const rows = await this.#rows.list(
+          sql,
+          `${where.join(" AND ")} ORDER BY o.sequence ${isForward ? "ASC" : "DESC"} LIMIT ?`,
+          ...parameters,
+          limit + 1,
+        );
+        const hasMore = rows.length > limit;
+        const page = rows.slice(0, limit);
+        if (before !== undefined) page.reverse();
+        // A page that was asked for backwards is always followed by the cursor's object.
+        const isFollowed = before !== undefined ? page.length > 0 : hasMore;
+        const next = isFollowed ? (page[page.length - 1]!.id as string) : null;
+        return {
+          data: page.map((row) => ({
+            id: row.id as string,
+            name: row.name as string,
+            updatedAt: iso(row.updated_at as number),
+          })),
+          listMetadata: { before: next, after: next },
+        };
+      }, call);
+    });
   }
 
-  async listKvVersions(
-    request: { readonly id: string },
-    options: CallOptions = {},
-  ): Promise<KvPage<KvVersion>> {
-    const id = checkId(request.id, "id");
-    options.signal?.throwIfAborted();
-    return this.#database.read(async (sql) => {
-      const object = await this.#rows.live(sql, id);
-      const rows = await sql.all(
-        `SELECT id, created_at, size, etag, sealed IS NULL AS is_destroyed FROM kv_versions WHERE object_id = ?
+  listKvVersions(request: { readonly id: string }, options: CallOptions = {}): Promise<KvPage<KvVersion>> {
+    return runCall(options, this, async (call) => {
+      const id = checkId(request.id, "id");
+      call.signal?.throwIfAborted();
+      return this.#database.read(async (sql) => {
+        const object = await this.#rows.live(sql, id);
+        const rows = await sql.all(
+          `SELECT id, created_at, size, etag, sealed IS NULL AS is_destroyed FROM kv_versions WHERE object_id = ?
          ORDER BY number DESC`,
-        id,
-      );
-      return {
-        data: rows.map((row) => ({
-          id: row.id as string,
-          createdAt: iso(row.created_at as number),
-          currentVersion: row.id === object.current_version,
-          size: row.size as number,
-          etag: `"${row.etag}"`,
-          isDestroyed: Boolean(row.is_destroyed),
-        })),
-        listMetadata: { before: null, after: null },
-      };
-    }, options);
+          id,
+        );
+        return {
+          data: rows.map((row) => ({
+            id: row.id as string,
+            createdAt: iso(row.created_at as number),
+            currentVersion: row.id === object.current_version,
+            size: row.size as number,
+            etag: `"${row.etag}"`,
+            isDestroyed: Boolean(row.is_destroyed),
+          })),
+          listMetadata: { before: null, after: null },
+        };
+      }, call);
+    });
   }
 
-  async listKvMetadata(
-    request: { readonly id: string },
-    options: CallOptions = {},
-  ): Promise<KvObjectWithoutValue> {
-    const id = checkId(request.id, "id");
-    options.signal?.throwIfAborted();
-    const object = toObject(await this.#database.read((sql) => this.#rows.live(sql, id), options));
-    this.#access.events.note("vault.metadata.read", { kv_name: object.name });
-    return object;
+  listKvMetadata(request: { readonly id: string }, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
+    return runCall(options, this, async (call) => {
+      const id = checkId(request.id, "id");
+      call.signal?.throwIfAborted();
+      const object = toObject(await this.#database.read((sql) => this.#rows.live(sql, id), call));
+      this.#access.events.note("vault.metadata.read", { kv_name: object.name });
+      return object;
+    });
   }
 
-  async undeleteKv(
-    request: { readonly id: string },
-    options: WriteOptions = {},
-  ): Promise<KvObjectWithoutValue> {
-    const id = checkId(request.id, "id");
-    options.signal?.throwIfAborted();
-    return this.#writes.write(async (sql) => {
-      const row = await this.#rows.locked(sql, id);
-      if (row.deleted_at === null)
-        throw new VaultError("ERR_KV_NOT_DELETED", "the object has not been deleted");
-      if (row.sealed === null) throw destroyed();
-      if (await this.#rows.isNameTaken(sql, row.name as string)) {
-        throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
-      }
-      await this.#rows.change(sql, row, { deleted_at: null });
-      await this.#access.events.append(sql, "vault.data.updated", {
-        kv_name: row.name as string,
-        key_id: row.key_id as string,
-        key_context: contextObject(storedContext(row.canonical)),
-      });
-      return toObject(row);
-    }, options);
+  undeleteKv(request: { readonly id: string }, options: WriteOptions = {}): Promise<KvObjectWithoutValue> {
+    return runCall(options, this, async (call) => {
+      const id = checkId(request.id, "id");
+      call.signal?.throwIfAborted();
+      return this.#writes.write(async (sql) => {
+        const row = await this.#rows.locked(sql, id);
+        if (row.deleted_at === null)
+          throw new VaultError("ERR_KV_NOT_DELETED", "the object has not been deleted");
+        if (row.sealed === null) throw destroyed();
+        if (await this.#rows.isNameTaken(sql, row.name as string)) {
+          throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
+        }
+        await this.#rows.change(sql, row, { deleted_at: null });
+        await this.#access.events.append(sql, "vault.data.updated", {
+          kv_name: row.name as string,
+          key_id: row.key_id as string,
+          key_context: contextObject(storedContext(row.canonical)),
+        });
+        return toObject(row);
+      }, call);
+    });
   }
 
-  async destroyKv(
+  destroyKv(
     request: { readonly id: string; readonly versionId?: string | undefined },
     options: WriteOptions = {},
   ): Promise<{ readonly destroyedVersions: number }> {
-    const id = checkId(request.id, "id");
-    const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-    options.signal?.throwIfAborted();
-    const destroyedVersions = await this.#writes.write(async (sql) => {
-      const row = await this.#rows.locked(sql, id, versionId);
-      const only = versionId === undefined ? "" : " AND id = ?";
-      const parameters = versionId === undefined ? [id] : [id, versionId];
-      const which = `SELECT id FROM kv_versions WHERE object_id = ?${only}`;
-      await sql.run(`DELETE FROM kv_version_keks WHERE version_id IN (${which})`, ...parameters);
-      const changed = await sql.run(
-        `UPDATE kv_versions SET sealed = NULL, key_blob = NULL, size = 0 WHERE sealed IS NOT NULL AND id IN (${which})`,
-        ...parameters,
-      );
-      if (versionId === undefined && row.deleted_at === null) {
-        await this.#rows.change(sql, row, { deleted_at: this.#now() });
-      }
-      await this.#access.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
-      return changed;
-    }, options);
-    await this.#database.scrub(options);
-    return { destroyedVersions };
+    return runCall(options, this, async (call) => {
+      const id = checkId(request.id, "id");
+      const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
+      call.signal?.throwIfAborted();
+      const destroyedVersions = await this.#writes.write(async (sql) => {
+        const row = await this.#rows.locked(sql, id, versionId);
+        const only = versionId === undefined ? "" : " AND id = ?";
+        const parameters = versionId === undefined ? [id] : [id, versionId];
+        const which = `SELECT id FROM kv_versions WHERE object_id = ?${only}`;
+        await sql.run(`DELETE FROM kv_version_keks WHERE version_id IN (${which})`, ...parameters);
+        const changed = await sql.run(
+          `UPDATE kv_versions SET sealed = NULL, key_blob = NULL, size = 0 WHERE sealed IS NOT NULL AND id IN (${which})`,
+          ...parameters,
+        );
+        if (versionId === undefined && row.deleted_at === null) {
+          await this.#rows.change(sql, row, { deleted_at: this.#now() });
+        }
+        await this.#access.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
+        return changed;
+      }, call);
+      await this.#database.scrub(call);
+      return { destroyedVersions };
+    });
   }
 
   rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
-    return rewrapStored(this.#database, this.#keyring, this.#authority, this.#access, options);
+    return runCall(options, this, async (call) => {
+      return rewrapStored(this.#database, this.#keyring, this.#authority, this.#access, call);
+    });
   }
 
   /** A part of it that ends soon. @throws as `rewrapPart` */
