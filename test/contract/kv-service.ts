@@ -576,6 +576,15 @@ export function kvServiceContract(
         expect(names).toEqual(all);
       });
 
+      test("normal is the order that is used by default: the newest first", async () => {
+        const names = await several(3, "normal-");
+        for (const order of ["normal", "desc", undefined] as const) {
+          expect(namesOf([(await kv.listKv({ search: "normal-", order })).data])).toEqual(
+            [...names].reverse(),
+          );
+        }
+      });
+
       test("searches names for a text, case-sensitively, with no character special", async () => {
         for (const name of ["q/Alpha", "q/alpha", "q/100%", "q/100", "q/a_b", "q/aXb", "q/é", "q/[x]*"]) {
           await create("v", name);
@@ -634,7 +643,6 @@ export function kvServiceContract(
         [{ limit: 1.5 }],
         [{ limit: Number.NaN }],
         [{ limit: "10" }],
-        [{ order: "normal" }],
         [{ order: "ASC" }],
         [{ before: "" }],
         [{ after: "" }],
