@@ -193,6 +193,7 @@ function commonJs(): Kind[] {
   const imports = [
     'import { Vault } from "coffer";',
     'import { localDecrypt } from "coffer/crypto";',
+    'import { wasm } from "coffer/sync";',
     'import { isVaultError } from "coffer/errors";',
     'import type { KekService } from "coffer/keks";',
     'import type { KeyService } from "coffer/keys";',
@@ -201,7 +202,7 @@ function commonJs(): Kind[] {
     'import { createApp } from "coffer/server";',
     'import { openVault } from "coffer/vault";',
     'import { WorkOS } from "coffer/workos";',
-    "export type Ports = [KekService, KeyService, KvService];",
+    "export type Ports = [KekService, KeyService, KvService, typeof wasm];",
     "for (const it of [Vault, localDecrypt, isVaultError, rekeyMany, createApp, WorkOS]) it.name.at(0);",
   ];
   const use = [

@@ -1,9 +1,15 @@
 // Results go where DOM and Web Crypto want bytes; with the settings of a new project.
 import { type ItemResult, Vault, type VaultOptions } from "coffer";
-import { decryptRange, localDecrypt, localEncrypt, nativeEncrypt } from "coffer/crypto";
+import { decryptRange, localDecrypt, localEncrypt, localEncryptSync, nativeEncrypt } from "coffer/crypto";
 import { VaultError, type VaultErrorCode } from "coffer/errors";
+import { type SyncCrypto, wasm } from "coffer/sync";
 
 const key = { dataKey: "", encryptedKeys: "" };
+
+export function atOnce(sync: SyncCrypto = wasm): string {
+  new Vault({ sync }).dispose();
+  return localEncryptSync("x", key, undefined, { sync });
+}
 
 export async function use(options: VaultOptions, text: string): Promise<VaultErrorCode | string> {
   const vault = new Vault(options);
