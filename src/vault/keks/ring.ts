@@ -66,14 +66,14 @@ export interface KekRow {
 
 const WRAPPING_KEY_INFO = ascii("coffer/v1/data-key-wrap");
 
+/** Who has the use of a data key: an application, or the store for one of its values. */
+export type DataKeyOwner = "application" | "store";
+
 /** Begins what a wrap authenticates: data keys of applications and those of stored values do not open as each other. */
-const OWNER_LABELS = {
+const OWNER_LABELS: Readonly<Record<DataKeyOwner, Uint8Array>> = {
   application: ascii("coffer/v1/data-key"),
   store: ascii("coffer/v1/kv-data-key"),
 };
-
-/** Who has the use of a data key: an application, or the store for one of its values. */
-export type DataKeyOwner = keyof typeof OWNER_LABELS;
 
 /** Derives the wrapping key from KEKs in canonical order. */
 export function assembleRing(roots: Roots, environmentId: string, { rows, contextId }: Loaded): Ring {

@@ -41,8 +41,11 @@ interface RootForm {
   readonly becomes: "authenticated" | undefined;
 }
 
+/** Names a form. */
+export type RootFormName = "authenticated" | "plain";
+
 /** The forms that there are. */
-export const ROOT_FORMS = {
+export const ROOT_FORMS: Readonly<Record<RootFormName, RootForm>> = {
   plain: {
     wrapInfo: ascii("coffer/v1/kek-wrap"),
     kekLabel: ascii("coffer/v1/kek-wrap"),
@@ -57,10 +60,7 @@ export const ROOT_FORMS = {
     hasServiceKeys: false,
     becomes: undefined,
   },
-} satisfies Readonly<Record<string, RootForm>>;
-
-/** Names a form. */
-export type RootFormName = keyof typeof ROOT_FORMS;
+};
 
 /** The names of all forms. */
 export const ROOT_FORM_NAMES = Object.keys(ROOT_FORMS) as readonly RootFormName[];
