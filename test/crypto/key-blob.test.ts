@@ -161,6 +161,7 @@ describe("WorkOS's blobs", () => {
     ],
     ["a very long field", [field(hex("820100"), new Uint8Array(256)), kek(SAMPLE_1.kekId)], [SAMPLE_1.kekId]],
     ["an id in the long form", [kek(SAMPLE_1.kekId, "8124")], [SAMPLE_1.kekId]],
+    ["the indefinite length", [field(hex("80"), new Uint8Array(128)), kek(SAMPLE_1.kekId)], []],
     ["an empty field", [field(hex("00")), kek(SAMPLE_1.kekId)], [SAMPLE_1.kekId]],
     ["36 bytes that are no UUID", [field(hex("24"), new Uint8Array(36).fill(0x61))], []],
     ["36 bytes that are no text", [field(hex("24"), new Uint8Array(36).fill(0xff))], []],

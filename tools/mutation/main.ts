@@ -27,7 +27,7 @@ const PATIENCE_FACTOR = 4;
 /** For all tests that are named with a mutant. */
 const NAMED_MS_MAX = 3 * MS_PER_MINUTE;
 /** Test files that take longer are not asked: each survivor would wait for all of them. Ours; --slow sets another. */
-const SLOW_MS_DEFAULT = 5_000;
+const SLOW_MS_DEFAULT = 15_000;
 const MEASURE_MS_MAX = 30 * MS_PER_MINUTE;
 const HOURS_DEFAULT = 8;
 const SEED_DEFAULT = 1;

@@ -71,11 +71,14 @@ const OPERATORS: ReadonlyMap<ts.SyntaxKind, readonly string[]> = new Map([
 const isText = (node: ts.Node): boolean =>
   ts.isStringLiteral(node) || ts.isTemplateExpression(node) || ts.isNoSubstitutionTemplateLiteral(node);
 
-/** Messages of errors may be worded anew; what a test should hold is their code. */
-const ERROR_NAME = /Error$/;
+/**
+ * Messages of errors may be worded anew; what a test should hold is their code. These make errors, or take the name by which a
+ * message calls what is wrong.
+ */
+const WORDED = /^(?:\w*Error|unavailable|invalid\w*|malformed\w*|ownBytes|utf8|typeName)$/;
 
-function isErrorCall(node: ts.Node): boolean {
-  return ts.isNewExpression(node) && ERROR_NAME.test(node.expression.getText());
+function isWorded(node: ts.Node): boolean {
+  return (ts.isNewExpression(node) || ts.isCallExpression(node)) && WORDED.test(node.expression.getText());
 }
 
 /** The changes that one node gives. */
@@ -147,7 +150,7 @@ export function parseMutants(path: string, code: string): ParsedFile {
   const visit = (node: ts.Node, block: number, isInError: boolean): void => {
     if (ts.isTypeNode(node) || ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return;
     if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return;
-    const isError = isInError || isErrorCall(node);
+    const isError = isInError || isWorded(node);
     for (const [kind, start, end, replacement] of changesOf(node, isError)) {
       const line = file.getLineAndCharacterOfPosition(start).line + 1;
       const before = code.slice(start, end).replaceAll(/\s+/g, " ");

@@ -15,7 +15,28 @@ export interface Target {
 }
 
 export const TARGETS: readonly Target[] = [
-  { sources: ["src/crypto/primitives", "src/crypto/keys"], tests: ["test/crypto", "test/testkit"] },
+  {
+    sources: ["src/crypto/primitives", "src/crypto/keys"],
+    tests: [
+      "test/crypto/checked-once.test.ts",
+      "test/crypto/data-key-ways.test.ts",
+      "test/crypto/data-key.test.ts",
+      "test/crypto/hash.test.ts",
+      "test/crypto/index.test.ts",
+      "test/crypto/inspect.test.ts",
+      "test/crypto/kernel-device.test.ts",
+      "test/crypto/key-blob.test.ts",
+      "test/crypto/key-context.test.ts",
+      "test/crypto/native-commitment.test.ts",
+      "test/crypto/random.test.ts",
+      "test/crypto/random-process.test.ts",
+      "test/crypto/tamper.test.ts",
+      "test/crypto/uuid.test.ts",
+      "test/crypto/wipes.test.ts",
+      "test/crypto/xaes.test.ts",
+      "test/vault/wipes.test.ts",
+    ],
+  },
   {
     sources: [
       "src/crypto/aead",

@@ -1,0 +1,72 @@
+/** What a data key is asked for, and what it asks for: seen in the calls, not in the answers. */
+import { beforeEach, expect, test, vi } from "vitest";
+import { DataKey, expandDataKey, holdDataKey, withAeadKey } from "../../src/crypto/keys/data-key.ts";
+import { encodeKeyBlob, kekReferences } from "../../src/crypto/keys/key-blob.ts";
+import { hash } from "../../src/crypto/primitives/hash.ts";
+import { NODE } from "../support/providers.ts";
+import { SAMPLE_1 } from "../support/samples.ts";
+
+const device = vi.hoisted(() => ({ ready: 0, isThere: true }));
+vi.mock("../../src/crypto/primitives/random.ts", async (load) => ({
+  ...(await load<object>()),
+  readyRandom: () => {
+    device.ready += 1;
+    if (!device.isThere) throw new Error("no randomness");
+  },
+}));
+
+const RAW = Uint8Array.from({ length: 32 }, (_, i) => i);
+const newKey = () => new DataKey({ id: "id", key: RAW, encryptedKeys: SAMPLE_1.encryptedKeys });
+
+beforeEach(() => {
+  device.ready = 0;
+  device.isThere = true;
+});
+
+test("[ENV-2] randomness is made ready with a data key; without it the key still opens", () => {
+  newKey();
+  expect(device.ready).toBe(1);
+  device.isThere = false;
+  expect(newKey().dataKey).toBe(Buffer.from(RAW).toString("base64"));
+});
+
+test("[ENV-35] a held key is used itself: its text, which cannot be zeroed, is never made", () => {
+  const key = newKey();
+  const text = vi.spyOn(DataKey.prototype, "dataKey", "get");
+  withAeadKey(key, NODE, (aead) => aead.seal(new Uint8Array(12), RAW, new Uint8Array(0)));
+  expandDataKey(key, hash, new Uint8Array(4), 32);
+  const held = holdDataKey(key);
+  expect(held.key).toBe(key);
+  held.release();
+  expect(key.isDisposed).toBe(false);
+  expect(text).not.toHaveBeenCalled();
+  text.mockRestore();
+});
+
+test("[ENV-35] of a key that was given as text no second copy is made, which would stay", () => {
+  const from = vi.spyOn(Uint8Array, "from");
+  const { key, release } = holdDataKey({ dataKey: SAMPLE_1.dataKey });
+  expect(from).not.toHaveBeenCalled();
+  from.mockRestore();
+  release();
+  expect((key as { dataKey: Uint8Array }).dataKey).toEqual(new Uint8Array(32));
+});
+
+test("the wrapped form that was given as bytes is the one that is used", () => {
+  const keyBlob = encodeKeyBlob({
+    dataKeyId: new Uint8Array(16).fill(1),
+    keks: [
+      { id: new Uint8Array(16).fill(2), version: 3 },
+      { id: new Uint8Array(16).fill(4), version: 5 },
+    ],
+    nonce: new Uint8Array(24),
+    wrapped: new Uint8Array(80),
+  });
+  expect(new DataKey({ id: "id", key: RAW, encryptedKeys: "", keyBlob }).keyBlob).toEqual(keyBlob);
+  // Count, then of each KEK its id and version.
+  const references = kekReferences(keyBlob);
+  expect(references).toHaveLength(1 + 2 * 20);
+  expect(Buffer.from(references).toString("hex")).toBe(
+    `02${"02".repeat(16)}00000003${"04".repeat(16)}00000005`,
+  );
+});
