@@ -94,7 +94,9 @@ function sourceAt(path: string): Source {
   return { path, code, parsed: parseMutants(path, code) };
 }
 
-const testNameOf = (source: string): string => basename(source).replace(/\.ts$/, ".test.ts");
+function testNameOf(source: string): string {
+  return basename(source).replace(/\.ts$/, ".test.ts");
+}
 
 /** Which blocks of these sources each test file enters, and how long it takes. */
 async function measure(target: Target, sources: readonly Source[]): Promise<TestFile[]> {
