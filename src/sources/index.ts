@@ -29,5 +29,5 @@ export {
   scan,
   sqliteScanSource,
 } from "./scan/index.ts";
-export type { SlotOption, TableOptions } from "./sql/table-source.ts";
+export type { SlotOption, TableOptions } from "./sql/table-options.ts";
 export { type SqliteTableOptions, sqliteTable } from "./sqlite.ts";

@@ -20,7 +20,8 @@ import type {
 } from "../rekey/job/source.ts";
 import type { ChangeResult, SqlDatabase, SqlSession } from "./sql/dialect.ts";
 import { JobTables } from "./sql/job-tables.ts";
-import { openSqlite, SQLITE } from "./sqlite.ts";
+import { SQLITE } from "./sql/sqlite-dialect.ts";
+import { openSqlite } from "./sqlite.ts";
 
 /** A row of a page, as it is noted: what is to be written, and what becomes of its values. */
 export interface NotedRow {

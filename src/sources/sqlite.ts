@@ -1,29 +1,18 @@
 /**
  * Tables of SQLite as sources of ciphertexts, by the runtime's own `node:sqlite`.
  *
- * Owns SQLite's dialect: its types, its JSON, its locks. Must not know jobs, nor what is done to a ciphertext.
+ * Owns the connection: its turns, its locks and its errors. Must not know jobs, nor what is done to a ciphertext.
  *
  * @module
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isUint8Array, toHex } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { invalidType, isVaultError, VaultError, type VaultErrorCode } from "../errors.ts";
-import type {
-  ChangeResult,
-  RowChange,
-  Slot,
-  SqlDatabase,
-  SqlDialect,
-  SqlParameter,
-  SqlRow,
-  SqlSession,
-  TableShape,
-} from "./sql/dialect.ts";
-import { quoteIdentifier, quoteText } from "./sql/identifiers.ts";
-import { jobSchema } from "./sql/job-schema.ts";
-import { TABLE_OPTIONS, type TableOptions, TableSource } from "./sql/table-source.ts";
+import type { SqlDatabase, SqlParameter, SqlRow, SqlSession } from "./sql/dialect.ts";
+import { CONSTRAINT, SQLITE } from "./sql/sqlite-dialect.ts";
+import { TABLE_OPTIONS, type TableOptions } from "./sql/table-options.ts";
+import { TableSource } from "./sql/table-source.ts";
 
 /** What a table of SQLite is told. */
 export interface SqliteTableOptions extends Omit<TableOptions, "schema"> {
@@ -175,7 +164,6 @@ const LOCKED = 6;
 const READONLY = 8;
 const CORRUPT = 11;
 const FULL = 13;
-const CONSTRAINT = 19;
 const NOT_A_DATABASE = 26;
 
 const CODES: Readonly<Record<number, VaultErrorCode>> = {
@@ -214,146 +202,3 @@ function translate(error: unknown): unknown {
 function kind(cause: unknown, code: VaultErrorCode, message: string, sqlKind: string): VaultError {
   return Object.assign(new VaultError(code, message, { cause }), { sqlKind });
 }
-
-/** The type letter of a key's part as text: the same digits as a number and as text are two keys in SQLite. */
-function keyText(value: unknown): string {
-  if (typeof value === "bigint") return `i${value}`;
-  if (typeof value === "number") return `r${value}`;
-  if (isUint8Array(value)) return `b${toHex(value)}`;
-  return `t${value as string}`;
-}
-
-function keyParameter(text: string): SqlParameter {
-  const rest = text.slice(1);
-  switch (text[0]) {
-    case "i":
-      return BigInt(rest);
-    case "r":
-      return Number(rest);
-    case "b":
-      return Uint8Array.from(Buffer.from(rest, "hex"));
-    default:
-      return rest;
-  }
-}
-
-/** A path as SQLite writes it: names in quotes, indexes in brackets. */
-function jsonPath(path: readonly string[]): string {
-  const steps = path.map((step) => (/^\d+$/.test(step) ? `[${step}]` : `."${step.replaceAll('"', '\\"')}"`));
-  return quoteText(`$${steps.join("")}`);
-}
-
-function slotText({ column, path }: Slot): string {
-  const name = quoteIdentifier(column);
-  if (path === undefined) return name;
-  // A column that is no JSON would fail the whole page: as an empty text it is listed.
-  return `CASE WHEN ${name} IS NULL THEN NULL WHEN json_valid(${name}) THEN json_extract(${name}, ${jsonPath(path)}) ELSE '' END`;
-}
-
-/** The statement that changes some slots of one row. Their order is that of the parameters: new texts, key, old texts. */
-function updateStatement({ table, key, slots }: TableShape, indexes: readonly number[]): string {
-  const changed = indexes.map((index) => slots[index]!);
-  const columns = [...new Set(changed.map(({ column }) => column))];
-  let n = 0;
-  const placeOf = new Map(changed.map((slot) => [slot, ++n]));
-  const sets = columns.map((column) => {
-    const name = quoteIdentifier(column);
-    let expression = name;
-    for (const slot of changed) {
-      if (slot.column !== column) continue;
-      const place = `?${placeOf.get(slot)!}`;
-      expression =
-        slot.path === undefined ? place : `json_set(${expression}, ${jsonPath(slot.path)}, ${place})`;
-    }
-    return `${name} = ${expression}`;
-  });
-  const keys = key.map(({ name }) => `${quoteIdentifier(name)} = ?${++n}`);
-  // The column's own collation may take texts that differ for the same.
-  const guards = changed.map((slot) => `(${slotText(slot)}) = ?${++n} COLLATE BINARY`);
-  return `UPDATE ${table} SET ${sets.join(", ")} WHERE ${[...keys, ...guards].join(" AND ")}`;
-}
-
-async function applyChanges(
-  session: SqlSession,
-  shape: TableShape,
-  changes: readonly RowChange[],
-): Promise<ChangeResult[]> {
-  const statements = new Map<string, string>();
-  const results: ChangeResult[] = [];
-  for (const { key, slots } of changes) {
-    const indexes = slots.map(({ index }) => index);
-    const name = indexes.join();
-    const statement = statements.get(name) ?? updateStatement(shape, indexes);
-    statements.set(name, statement);
-    const parameters = [...slots.map(({ after }) => after), ...key, ...slots.map(({ before }) => before)];
-    try {
-      results.push((await session.run(statement, parameters)) === 0 ? "changed" : "written");
-    } catch (error) {
-      // A constraint or a trigger of this row: SQLite has undone the statement alone.
-      if (((error as { errcode?: number }).errcode ?? 0) % 256 !== CONSTRAINT) throw error;
-      results.push("refused");
-    }
-  }
-  return results;
-}
-
-const jobTable = (table: string): string => quoteIdentifier(`coffer_rekey_${table}`);
-
-/** SQLite's row. */
-export const SQLITE: SqlDialect = {
-  name: "sqlite",
-  quote: quoteIdentifier,
-  placeholder: (n) => `?${n}`,
-  jobTable,
-  jobSchema: jobSchema(jobTable, { text: "TEXT", integer: "INTEGER", double: "REAL" }),
-  now: "(unixepoch('subsec') * 1000.0)",
-  skipLocked: "",
-  keyColumn: ({ name }) => quoteIdentifier(name),
-  keyText,
-  keyParameter,
-  textOf: (column) => `CAST(${quoteIdentifier(column)} AS TEXT)`,
-  slotText,
-  describe: async (session, { name }) => {
-    const columns = await session.all("SELECT name, type, hidden, pk FROM pragma_table_xinfo(?1)", [name]);
-    const [kindRow] = await session.all("SELECT type FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE", [
-      name,
-    ]);
-    if (columns.length === 0 || kindRow === undefined)
-      throw new VaultError("ERR_SOURCE_INVALID", "there is no such table");
-    if (kindRow.type !== "table") throw new VaultError("ERR_SOURCE_INVALID", "it is a view, not a table");
-    const indexed = await session.all(
-      `SELECT l.name, i.name AS column_name FROM pragma_index_list(?1) l JOIN pragma_index_info(l.name) i
-       WHERE l."unique" = 1 AND l.partial = 0 ORDER BY l.name, i.seqno`,
-      [name],
-    );
-    const unique = new Map<string, string[]>();
-    for (const row of indexed) {
-      const list = unique.get(row.name as string) ?? [];
-      unique.set(row.name as string, list);
-      list.push(row.column_name as string);
-    }
-    const triggers = await session.all(
-      "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE",
-      [name],
-    );
-    return {
-      columns: columns.map((row) => ({
-        name: row.name as string,
-        type: row.type as string,
-        isGenerated: Number(row.hidden) > 1,
-        isText: true,
-        isJson: true,
-        charactersMax: undefined,
-      })),
-      primaryKey: columns
-        .filter((row) => Number(row.pk) > 0)
-        .sort((a, b) => Number(a.pk) - Number(b.pk))
-        .map((row) => row.name as string),
-      uniqueKeys: [...unique.values()],
-      warnings: triggers.map(
-        (row) => `the table has a trigger that may fire at each write: ${row.name as string}`,
-      ),
-    };
-  },
-  applyChanges,
-};

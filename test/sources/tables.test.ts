@@ -1,7 +1,8 @@
 /** Tables as sources: what is refused before the first write, what the database refuses of a page, and odd names and types. */
 import { afterEach, describe, expect, test } from "vitest";
 import type { Counts, Finding } from "../../src/rekey/index.ts";
-import type { TableOptions, TableSource } from "../../src/sources/sql/table-source.ts";
+import type { TableOptions } from "../../src/sources/sql/table-options.ts";
+import type { TableSource } from "../../src/sources/sql/table-source.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { describePostgres } from "../support/postgres.ts";
 import { postgresDatabase, sqliteDatabase, type TestDatabase } from "./tables.ts";

@@ -11,7 +11,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import pg from "pg";
 import { postgresTable, sqliteTable } from "../../src/sources/index.ts";
-import type { TableOptions, TableSource } from "../../src/sources/sql/table-source.ts";
+import type { TableOptions } from "../../src/sources/sql/table-options.ts";
+import type { TableSource } from "../../src/sources/sql/table-source.ts";
 import { emptyDatabaseUrl } from "../support/postgres.ts";
 
 /** A database with whatever tables a test makes. */

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { checkOptions, optionNames } from "../../base/options.ts";
-import { invalidType, VaultError } from "../../errors.ts";
+import { checkOptions } from "../../base/options.ts";
+import { invalidType } from "../../errors.ts";
 import { addCounts, findingsOf, LISTED_OUTCOMES, tally } from "../../rekey/job/outcomes.ts";
 import type {
   CiphertextSource,
@@ -20,44 +20,30 @@ import type {
   SourceFacts,
   SourceRow,
 } from "../../rekey/job/source.ts";
-import type {
-  ColumnFacts,
-  RowChange,
-  Slot,
-  SqlDatabase,
-  SqlDialect,
-  SqlParameter,
-  SqlRow,
-  TableFacts,
-  TableShape,
+import {
+  type ChangeResult,
+  type ColumnFacts,
+  ordered,
+  type RowChange,
+  type Slot,
+  type SqlDatabase,
+  type SqlDialect,
+  type SqlParameter,
+  type SqlRow,
+  type SqlSession,
+  type TableShape,
+  TransactionEnded,
 } from "./dialect.ts";
 import { JobTables } from "./job-tables.ts";
-
-/** Where in a row ciphertexts are: the name of a column, or a path within a JSON column. */
-export type SlotOption = string | { readonly column: string; readonly path: readonly string[] };
-
-/** What a table source is told. */
-export interface TableOptions {
-  /** The table's name, as it is; no SQL. */
-  readonly table: string;
-  /** Its schema; default the database's own search. */
-  readonly schema?: string | undefined;
-  /** The columns that hold ciphertexts, at least one. */
-  readonly columns: readonly SlotOption[];
-  /** The columns that name a row: default those of the primary key. Others must have a unique index and no NULL. */
-  readonly key?: readonly string[] | undefined;
-  /** Further columns that the functions of a job get, as text. */
-  readonly fields?: readonly string[] | undefined;
-}
-
-/** Names of {@link TableOptions}. */
-export const TABLE_OPTIONS = optionNames<TableOptions>({
-  table: true,
-  schema: true,
-  columns: true,
-  key: true,
-  fields: true,
-});
+import {
+  checkName,
+  checkSlot,
+  invalidSource,
+  keyPartsOf,
+  slotOf,
+  TABLE_OPTIONS,
+  type TableOptions,
+} from "./table-options.ts";
 
 /** The table, as it was found. */
 interface Opened extends TableShape {
@@ -101,23 +87,24 @@ export class TableSource implements CiphertextSource {
     // Looked at anew: a table may have changed since.
     this.#opened = undefined;
     const { table, key, charactersMax, warnings } = await this.#open();
-    const names = key.map(({ name }) => this.#dialect.quote(name));
+    const counts = key.map(({ name }, i) => `count(t.${this.#dialect.quote(name)}) AS k${i}`);
     const [counted] = await this.#database.all(
-      `SELECT count(*) AS n, ${names.map((name, i) => `count(${name}) AS k${i}`).join(", ")} FROM ${table}`,
+      `SELECT count(*) AS n, ${counts.join(", ")} FROM ${table} AS t`,
     );
     signal?.throwIfAborted();
     const rows = Number(counted!.n);
     if (key.some((_, i) => Number(counted![`k${i}`]) !== rows))
       throw invalidSource("some rows have NULL in the columns of their key");
     const step = Math.ceil(rows / (cuts + 1));
-    const order = names.join(", ");
+    const names = key.map((_, i) => `k${i}`).join(", ");
+    const columns = key.map((column, i) => `${this.#dialect.keyColumn(column)} AS k${i}`).join(", ");
     const found =
       rows <= cuts
         ? []
         : await this.#database.all(
-            `SELECT ${key.map((column, i) => `${this.#dialect.keyColumn(column)} AS k${i}`).join(", ")} FROM
-              (SELECT ${order}, row_number() OVER (ORDER BY ${order}) AS coffer_n FROM ${table}) AS t
-             WHERE coffer_n % ${this.#dialect.placeholder(1)} = 0 ORDER BY coffer_n`,
+            `SELECT ${names} FROM
+              (SELECT ${columns}, row_number() OVER (ORDER BY ${this.#order(key)}) AS n FROM ${table} AS t) AS cuts
+             WHERE n % ${this.#dialect.placeholder(1)} = 0 ORDER BY n`,
             [step],
           );
     return { rows, cuts: found.map((row) => this.#keyOf(row, key.length)), charactersMax, warnings };
@@ -128,7 +115,7 @@ export class TableSource implements CiphertextSource {
     const { table, key } = opened;
     const parameters: SqlParameter[] = [];
     const conditions: string[] = [];
-    const order = key.map(({ name }) => this.#dialect.quote(name)).join(", ");
+    const order = this.#order(key);
     const bound = (operator: string, text: string): void => {
       const values = this.#keyParameters(text).map((value, i) => {
         parameters.push(value);
@@ -142,7 +129,7 @@ export class TableSource implements CiphertextSource {
     const where = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
     parameters.push(limit);
     const rows = await this.#database.all(
-      `SELECT ${this.#selection(opened)} FROM ${table}${where}
+      `SELECT ${this.#selection(opened)} FROM ${table} AS t${where}
        ORDER BY ${order} LIMIT ${this.#dialect.placeholder(parameters.length)}`,
       parameters,
     );
@@ -152,12 +139,15 @@ export class TableSource implements CiphertextSource {
   async readRows(keys: readonly string[]): Promise<SourceRow[]> {
     const opened = await this.#open();
     const condition = opened.key
-      .map(({ name, type }, i) => `${this.#dialect.quote(name)} = ${this.#dialect.placeholder(i + 1, type)}`)
+      .map(
+        ({ name, type, collation }, i) =>
+          `${ordered(this.#dialect.quote(name), collation)} = ${this.#dialect.placeholder(i + 1, type)}`,
+      )
       .join(" AND ");
     const found: SourceRow[] = [];
     for (const key of keys) {
       const rows = await this.#database.all(
-        `SELECT ${this.#selection(opened)} FROM ${opened.table} WHERE ${condition}`,
+        `SELECT ${this.#selection(opened)} FROM ${opened.table} AS t WHERE ${condition}`,
         this.#keyParameters(key),
       );
       // A key that is unique names one row at most.
@@ -192,17 +182,19 @@ export class TableSource implements CiphertextSource {
       );
       if (slots.length > 0) changes.push({ at, change: { key: this.#keyParameters(row.row.key), slots } });
     }
-    return this.#database.transaction(async (sql) => {
+    return this.#writePage(async (sql, impossible) => {
       await this.#jobs.hold(sql, claim);
+      const possible = changes.filter(({ change }) => !impossible.has(change));
       const results =
-        changes.length === 0
+        possible.length === 0
           ? []
           : await this.#dialect.applyChanges(
               sql,
               opened,
-              changes.map(({ change }) => change),
+              possible.map(({ change }) => change),
             );
-      const settled = new Map(changes.map(({ at }, n) => [at, results[n]!]));
+      const settled = new Map(changes.map(({ at }): [number, ChangeResult] => [at, "refused"]));
+      for (const [n, { at }] of possible.entries()) settled.set(at, results[n]!);
       const changed = page.rows.filter((_, at) => settled.get(at) === "changed");
       const decided = page.rows
         .map((row, at) => (settled.get(at) === "refused" ? refused(row) : row))
@@ -266,24 +258,44 @@ export class TableSource implements CiphertextSource {
       return column;
     };
     const columns = this.#slots.map((slot) => checkSlot(slot, columnOf(slot.column)));
-    const keyNames = key ?? facts.primaryKey;
-    checkKey(keyNames, key !== undefined, facts);
-    for (const name of keyNames) {
+    const parts = keyPartsOf(key, facts);
+    for (const { name } of parts) {
       if (this.#slots.some(({ column }) => column === name))
         throw invalidSource(`the column ${name} cannot be both a key and a ciphertext`);
     }
+    const quoted = (schema === undefined ? [table] : [schema, table])
+      .map((name) => this.#dialect.quote(name))
+      .join(".");
     return {
-      table: (schema === undefined ? [table] : [schema, table])
-        .map((name) => this.#dialect.quote(name))
-        .join("."),
-      key: keyNames.map(columnOf),
-      slots: this.#slots.map((slot, i) => ({ ...slot, type: columns[i]!.type })),
+      table: facts.hasHeirs ? `ONLY ${quoted}` : quoted,
+      key: parts.map(({ name, collation }) => ({ ...columnOf(name), collation })),
+      slots: this.#slots.map((slot, i) => ({ ...slot, type: columns[i]!.type, json: columns[i]!.json })),
+      hasTriggers: facts.hasTriggers,
       fields: fields.map(columnOf),
       charactersMax: columns.map(({ charactersMax }, i) =>
         this.#slots[i]!.path === undefined ? charactersMax : undefined,
       ),
       warnings: facts.warnings,
     };
+  }
+
+  /** Runs `write` as one transaction, and again without each row that ends it. */
+  async #writePage<T>(
+    write: (sql: SqlSession, impossible: ReadonlySet<RowChange>) => Promise<T>,
+  ): Promise<T> {
+    const impossible = new Set<RowChange>();
+    for (;;) {
+      try {
+        return await this.#database.transaction((sql) => write(sql, impossible));
+      } catch (error) {
+        if (!(error instanceof TransactionEnded)) throw error;
+        impossible.add(error.change);
+      }
+    }
+  }
+
+  #order(key: TableShape["key"]): string {
+    return key.map(({ name, collation }) => ordered(this.#dialect.quote(name), collation)).join(", ");
   }
 
   #keyParameters(text: string): SqlParameter[] {
@@ -314,46 +326,6 @@ export class TableSource implements CiphertextSource {
   }
 }
 
-const checkName = (name: unknown): void => {
-  if (typeof name !== "string" || name === "") throw invalidType("names of tables and columns must be texts");
-};
-
-function slotOf(option: SlotOption): Slot {
-  if (typeof option === "string") {
-    checkName(option);
-    return { column: option, path: undefined, name: option };
-  }
-  const { column, path } = option;
-  checkName(column);
-  if (!Array.isArray(path) || path.length === 0)
-    throw invalidType("the path of a column must be a list of names");
-  path.forEach(checkName);
-  return { column, path: [...path], name: `${column}:/${path.join("/")}` };
-}
-
-function checkSlot(slot: Slot, column: ColumnFacts): ColumnFacts {
-  if (column.isGenerated)
-    throw invalidSource(`the column ${slot.column} is computed from others and cannot be written`);
-  if (slot.path === undefined && !column.isText)
-    throw invalidSource(
-      `the column ${slot.column} is of no text type: name a path within it, if it holds JSON`,
-    );
-  if (slot.path !== undefined && !column.isJson)
-    throw invalidSource(
-      `the column ${slot.column} is not of a JSON type, so no path within it can be written`,
-    );
-  return column;
-}
-
-function checkKey(names: readonly string[], isGiven: boolean, { primaryKey, uniqueKeys }: TableFacts): void {
-  if (names.length === 0)
-    throw invalidSource("the table has no primary key: name columns that have a unique index as its key");
-  const isSame = (key: readonly string[]): boolean =>
-    key.length > 0 && key.length === new Set(names).size && key.every((name) => names.includes(name));
-  if (isGiven && ![primaryKey, ...uniqueKeys].some(isSame))
-    throw invalidSource("the columns of the key have no unique index together");
-}
-
 /** The text of a slot; what is no text is shown as one that is no ciphertext. */
 function slotValue(value: unknown): string | null {
   if (value === null || value === undefined) return null;
@@ -375,8 +347,4 @@ function listed({ counts }: Claim): number {
   let sum = 0;
   for (const outcome of LISTED_OUTCOMES) sum += counts[outcome];
   return sum;
-}
-
-function invalidSource(problem: string): VaultError {
-  return new VaultError("ERR_SOURCE_INVALID", problem);
 }
