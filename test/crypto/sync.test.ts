@@ -20,6 +20,7 @@ import {
   nativeEncrypt,
   nativeEncryptSync,
 } from "../../src/crypto/index.ts";
+import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { nobleHash } from "../../src/crypto/primitives/hash-noble.ts";
 import { Vault } from "../../src/index.ts";
 import { takeLease } from "../../src/keys/index.ts";
@@ -107,6 +108,23 @@ describe("in a browser", () => {
       .pipeThrough(encryptStream(SAMPLE_1, "aad", { sync: WEB }))
       .pipeThrough(decryptStream(SAMPLE_1, "aad", { sync: WEB }));
     expect(await new Response(through).bytes()).toEqual(data);
+  });
+
+  test("a key in every form is read before the call waits", async () => {
+    for (const layout of ["iv12", "native"] as const) {
+      const bytes = Uint8Array.from(Buffer.from(SAMPLE_1.dataKey, "base64"));
+      const held = new DataKey({ id: "a", key: bytes, encryptedKeys: SAMPLE_1.encryptedKeys });
+      const given = { dataKey: bytes, encryptedKeys: SAMPLE_1.encryptedKeys };
+      const sealed = [held, given].map((key) => localEncrypt("a", key, "", { layout, sync: WEB }));
+      bytes.fill(0);
+      for (const text of await Promise.all(sealed)) {
+        expect(localDecryptSync(text, SAMPLE_1)).toBe("a");
+        expect(await localDecrypt(text, held, "", { sync: WEB })).toBe("a");
+      }
+      held.dispose();
+      const late = await rejectionOf(() => localEncrypt("a", held, "", { layout, sync: WEB }));
+      expect(late.code).toBe("ERR_DISPOSED");
+    }
   });
 
   test("a key that is no key is refused before Web Crypto has it", async () => {
