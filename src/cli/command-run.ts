@@ -25,6 +25,8 @@ export interface CommonFlags extends VaultFlags {
 export class CommandRun {
   readonly flags: CommonFlags;
   readonly signal: AbortSignal;
+  /** Signals that do not end the command. */
+  readonly ignoredSignals = new Set<NodeJS.Signals>();
   /** Ends a command that runs until it is told to: the exit code is its own then. */
   onInterrupt: (() => Promise<number>) | undefined;
   #vault: Promise<Vault> | undefined;

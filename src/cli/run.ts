@@ -54,7 +54,7 @@ class Interrupted extends Error {
 /** @returns the exit code; everything has been written by then */
 export async function run(argv: readonly string[]): Promise<number> {
   const abort = new AbortController();
-  const interrupted = onSignals(abort);
+  const interrupted = onSignals(abort, (signal) => current?.ignoredSignals.has(signal) === true);
   let current: CommandRun | undefined;
   let exitCode = 0;
   const execute: Execute = async (flags, work) => {
@@ -95,7 +95,7 @@ async function fail(
 }
 
 /** Rejects on the first signal; a second one ends the process at once. */
-function onSignals(abort: AbortController): Promise<never> {
+function onSignals(abort: AbortController, isIgnored: (signal: NodeJS.Signals) => boolean): Promise<never> {
   const interrupted = Promise.withResolvers<never>();
   interrupted.promise.catch(() => {}); // It may come when nothing waits any more.
   for (const signal of SIGNALS) {
@@ -104,6 +104,7 @@ function onSignals(abort: AbortController): Promise<never> {
     if (number === undefined) continue;
     const exitCode = EXIT_SIGNAL + number;
     process.on(signal, () => {
+      if (isIgnored(signal)) return;
       if (abort.signal.aborted) process.exit(exitCode);
       const reason = new Interrupted(exitCode);
       abort.abort(reason);

@@ -10,15 +10,15 @@
 import { toHex } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { randomBytes } from "../crypto/primitives/random.ts";
+import { invalidType } from "../errors.ts";
 import type { ApiKeyInfo } from "../vault/access/api-keys.ts";
 import type { EventMode } from "../vault/events/events.ts";
 import type { VaultHost } from "../vault/host.ts";
 import { type CoreRequest, type CoreResponse, coreRequestOf, webResponseOf } from "./core/exchange.ts";
-import { Metrics } from "./core/metrics.ts";
 import { openApiDocument } from "./core/openapi.ts";
 import type { Operation } from "./core/operation.ts";
 import { invalidRequest, Problem, problemBody, toProblem } from "./core/problems.ts";
-import { RateLimiter } from "./core/rate-limiter.ts";
+import { aloneGroup, type ProcessGroup } from "./core/process-group.ts";
 import { authenticate, idempotencyOf, queryOf, readBody, validate } from "./core/request.ts";
 import { type Parameters, Router } from "./core/router.ts";
 import { parseStrictJson } from "./core/strict-json.ts";
@@ -50,12 +50,20 @@ export interface AppOptions {
   readonly log?: ((entry: LogEntry) => void) | undefined;
   /** Which events are recorded: reads too (default), or changes only. */
   readonly events?: EventMode | undefined;
-  /** Requests per minute and API key in this process; default unlimited. */
+  /** Requests per minute and API key in this process; default unlimited. Not beside `group`, which has its own. */
   readonly requestsPerMinute?: number | undefined;
+  /** The processes that serve the same port (`joinGroup`); default this one alone. */
+  readonly group?: ProcessGroup | undefined;
 }
 
 /** Names of {@link AppOptions}. */
-const APP_OPTIONS = optionNames<AppOptions>({ host: true, log: true, events: true, requestsPerMinute: true });
+const APP_OPTIONS = optionNames<AppOptions>({
+  host: true,
+  log: true,
+  events: true,
+  requestsPerMinute: true,
+  group: true,
+});
 
 /** A server's core. */
 export interface App {
@@ -103,9 +111,10 @@ export function createApp(options: AppOptions): App {
   checkOptions(options, APP_OPTIONS, "createApp");
   const { host } = options;
   const callers = host.callers(options.events ?? "all");
-  const metrics = new Metrics();
-  const limiter =
-    options.requestsPerMinute === undefined ? undefined : new RateLimiter(options.requestsPerMinute);
+  if (options.group !== undefined && options.requestsPerMinute !== undefined)
+    throw invalidType("a group has a rate limit of its own: requestsPerMinute goes where it is started");
+  const group = options.group ?? aloneGroup(options.requestsPerMinute);
+  const { metrics } = group;
   const router = new Router<Route>();
   const add = (method: string, path: string, handle: Handle): void =>
     router.add(method, path, { path, handle });
@@ -125,7 +134,9 @@ export function createApp(options: AppOptions): App {
     return json(200, '{"status":"ready"}', trace);
   });
   add("GET", "/metrics", async (_, __, trace) =>
-    json(200, metrics.render(), trace, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
+    json(200, await group.renderMetrics(), trace, {
+      "content-type": "text/plain; version=0.0.4; charset=utf-8",
+    }),
   );
 
   /** Awaits only what is not there yet: what can be answered at once is carried out before this returns. */
@@ -138,7 +149,8 @@ export function createApp(options: AppOptions): App {
     const found = authenticate(callers, request);
     const { apiKey, session } = found instanceof Promise ? await found : found;
     trace.apiKey = apiKey;
-    limiter?.take(apiKey.id);
+    const taken = group.take(apiKey.id);
+    if (taken !== undefined) await taken;
     const lacking = operation.permissions.find((permission) => !apiKey.permissions.includes(permission));
     if (lacking !== undefined) {
       throw new Problem(403, "ERR_FORBIDDEN", `This API key lacks the permission ${lacking}.`);

@@ -100,3 +100,30 @@ export const WEBHOOK_POLL_MS = 1_000;
 
 /** Milliseconds that a receiver may take, the look-up of its name included. Ours. */
 export const WEBHOOK_TIMEOUT_MS = 10_000;
+
+/** Processes that serve one port, at most. Ours: more than the cores of the machines that run a server. */
+export const WORKERS_MAX = 64;
+
+/** Milliseconds until another process takes the place of one that ended, the first time; doubled from one to the next. Ours. */
+export const RESTART_MS_FIRST = 100;
+
+/** The same, at most. Ours. */
+export const RESTART_MS_MAX = 30_000;
+
+/** Milliseconds that a process has to run so that its end is taken for the first one again. Ours. */
+export const RESTART_RESET_MS = 60_000;
+
+/** Milliseconds that one process waits for the metrics of another before it takes those that it had last. Ours. */
+export const METRICS_WAIT_MS = 1_000;
+
+/** Milliseconds that a process keeps requests of a rate limit that it has taken ahead; they lapse then. Ours. */
+export const RATE_AHEAD_MS = 1_000;
+
+/** Requests of a rate limit that a process takes ahead, as a part of a minute's. Ours. */
+export const RATE_AHEAD_PART = 0.01;
+
+/** The same, at most. Ours. */
+export const RATE_AHEAD_MAX = 100;
+
+/** API keys for which a process has requests taken ahead; the one longest not taken for is forgotten. Ours. */
+export const RATE_AHEAD_KEYS_MAX = 10_000;

@@ -93,7 +93,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "server",
     portable: false,
-    order: ["limits.ts", "core", "operations", "app.ts", "webhooks", "node"],
+    order: ["limits.ts", "core", "operations", "app.ts", "webhooks", "node", "processes"],
     packages: [{ name: "zod" }],
   },
   {

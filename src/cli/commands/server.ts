@@ -5,6 +5,8 @@
  */
 
 import { Option } from "commander";
+import type { App, ProcessGroup, ServingGroup } from "../../server/index.ts";
+import type { VaultHost } from "../../vault/index.ts";
 import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
@@ -21,6 +23,7 @@ interface ServerOptions {
   readonly log?: "json" | "none";
   readonly events: "all" | "changes";
   readonly rateLimit?: number;
+  readonly workers?: number;
   readonly webhookAllow?: string[];
   readonly listen: boolean;
   readonly create?: boolean;
@@ -34,6 +37,10 @@ key. Callers need an API key: coffer api-keys create, which makes the vault as w
 It refuses to start without a vault, for a disk may not be mounted; --create makes
 one, but never beside a root key whose vault is gone.
 
+With --workers, so many processes serve the port, all on the same vault, and one
+more starts them, counts rate limits and metrics for all, and sends webhooks. One
+that ends is started again. With PostgreSQL each has connections of its own.
+
 It listens on this machine only unless --host says otherwise. It speaks plain
 HTTP: let a proxy in front of it do TLS before it is reached from elsewhere.
 SIGTERM and SIGINT end it after the requests under way, within 15 s whatever
@@ -43,6 +50,7 @@ request goes to standard error, without ids, names or values.
 Examples:
   $ coffer server --dev
   $ coffer server --vault vault.db --port 8200
+  $ coffer server --vault vault.db --workers 4
   $ coffer server --database postgres://coffer@db/coffer --root-key-file /run/secrets/root-key
 `;
 
@@ -50,6 +58,8 @@ Examples:
 const HOUSEKEEPING_MS = 60_000;
 const PORT_MAX = 65_535;
 const RATE_MAX = 10_000_000;
+/** As `WORKERS_MAX` of the server, which is not loaded to parse a line. */
+const PROCESSES_MAX = 64;
 
 /** `coffer server`. */
 export const SERVER: Verb = {
@@ -70,6 +80,10 @@ export const SERVER: Verb = {
     new Option("--rate-limit <n>", "requests per minute and API key that this server takes").argParser(
       countParser("rate-limit", RATE_MAX),
     ),
+    new Option(
+      "--workers <n>",
+      "processes that serve, for machines with several cores (default 1)",
+    ).argParser(countParser("workers", PROCESSES_MAX)),
     option("--webhook-allow <network...>", "networks that webhooks may reach although they are not public"),
     option("--no-listen", "do not use LISTEN: for a connection pooler in transaction mode"),
   ],
@@ -83,24 +97,22 @@ function portParser(text: string): number {
 }
 
 async function serve(run: CommandRun, options: ServerOptions): Promise<Result> {
-  const { createApp, listen, STOP_MS_MAX, stopServer, WebhookWorker } = await import("../../server/index.ts");
+  const server = await import("../../server/index.ts");
   const isDev = options.dev === true;
   if (isDev && (run.flags.vault !== undefined || run.flags.database !== undefined)) {
     throw usageError("--dev uses a vault in memory: give no other");
   }
+  const workers = options.workers ?? 1;
+  if (isDev && workers > 1) throw usageError("--dev uses a vault in memory, which one process has");
+  if (await server.isMember()) return serveAsMember(run, options, server);
   const host = isDev
     ? await openDev()
     : await run.openHost({ create: options.create === true, listen: options.listen });
-  const log = (options.log ?? (isDev ? "none" : "json")) === "json";
-  const app = createApp({
-    host,
-    events: options.events,
-    requestsPerMinute: options.rateLimit,
-    ...(log ? { log: (entry) => void writeErr(`${JSON.stringify(entry)}\n`) } : {}),
-  });
   if (!host.isAuthenticated) await run.note(NOT_AUTHENTICATED);
-  const worker = new WebhookWorker({ webhooks: host.webhooks, allow: options.webhookAllow });
-  const listening = await listen(app, { host: options.host, port: options.port });
+  const serving =
+    workers > 1 ? await serveTogether(run, options, server) : await serveAlone(options, server, host);
+  if (typeof serving === "number") return { view: "", data: () => ({}), exitCode: serving };
+  const worker = new server.WebhookWorker({ webhooks: host.webhooks, allow: options.webhookAllow });
   worker.start();
   const housekeeping = setInterval(() => {
     // What fails now, because the storage is away, is due the next time as well.
@@ -110,14 +122,76 @@ async function serve(run: CommandRun, options: ServerOptions): Promise<Result> {
   const ended = Promise.withResolvers<void>();
   run.onInterrupt = async () => {
     clearInterval(housekeeping);
-    const isWhole = await stopServer({ listening, worker, close: () => host.close() });
-    if (!isWhole) await run.note(`what was still under way after ${STOP_MS_MAX / 1_000} s was cut off`);
+    const isWhole = await server.stopServer({ listening: serving, worker, close: () => host.close() });
+    if (!isWhole) {
+      serving.kill();
+      await run.note(`what was still under way after ${server.STOP_MS_MAX / 1_000} s was cut off`);
+    }
     ended.resolve();
     return isWhole ? EXIT_DONE : EXIT_SERVICE;
   };
-  await writeOut(isDev ? await devText(host, listening.url) : `listening on ${listening.url}\n`);
+  await writeOut(isDev ? await devText(host, serving.url) : `listening on ${serving.url}\n`);
   await ended.promise;
-  return { view: "", data: () => ({ url: listening.url }) };
+  return { view: "", data: () => ({ url: serving.url }) };
+}
+
+type ServerModule = typeof import("../../server/index.ts");
+
+/** The core over a host, with the log that was asked for. */
+function appOf(options: ServerOptions, server: ServerModule, host: VaultHost, group?: ProcessGroup): App {
+  const log = (options.log ?? (options.dev === true ? "none" : "json")) === "json";
+  return server.createApp({
+    host,
+    events: options.events,
+    ...(group === undefined ? { requestsPerMinute: options.rateLimit } : { group }),
+    ...(log ? { log: (entry) => void writeErr(`${JSON.stringify(entry)}\n`) } : {}),
+  });
+}
+
+async function serveAlone(
+  options: ServerOptions,
+  server: ServerModule,
+  host: VaultHost,
+): Promise<ServingGroup> {
+  const { port, host: address } = options;
+  const listening = await server.listen(appOf(options, server, host), { host: address, port });
+  return { ...listening, kill: () => {} };
+}
+
+/** @returns the exit code of a process that cannot serve, which has said why */
+function serveTogether(
+  run: CommandRun,
+  options: ServerOptions,
+  server: ServerModule,
+): Promise<ServingGroup | number> {
+  return server.startGroup({
+    workers: options.workers!,
+    host: options.host ?? server.HOST_DEFAULT,
+    requestsPerMinute: options.rateLimit,
+    onEnd: (how) => void run.note(`a process that served has ended (${how}): another takes its place`),
+  });
+}
+
+/** One of several processes: the one that started it says when to end, and does what is done once for all. */
+async function serveAsMember(run: CommandRun, options: ServerOptions, server: ServerModule): Promise<Result> {
+  // A terminal sends these to all processes of the command.
+  for (const signal of ["SIGINT", "SIGQUIT", "SIGHUP"] as const) run.ignoredSignals.add(signal);
+  const group = server.joinGroup(server.HEAD_LINK, options.rateLimit);
+  const host = await run.openHost({ create: false, listen: options.listen });
+  const listening = await server.listen(appOf(options, server, host, group), {
+    host: options.host,
+    port: options.port,
+    processes: options.workers,
+  });
+  const stop = async (): Promise<number> => {
+    const none = { stop: async () => {} };
+    const isWhole = await server.stopServer({ listening, worker: none, close: () => host.close() });
+    return isWhole ? EXIT_DONE : EXIT_SERVICE;
+  };
+  let stopping: Promise<number> | undefined;
+  run.onInterrupt = () => (stopping ??= stop());
+  await group.stopped;
+  return { view: "", data: () => ({}), exitCode: await run.onInterrupt() };
 }
 
 async function openDev() {

@@ -17,11 +17,43 @@ interface Series {
   sumSeconds: number;
 }
 
+/** What a process has counted, as plain data. */
+export interface MetricsSnapshot {
+  readonly startedAtSeconds: number;
+  readonly inFlight: number;
+  readonly series: readonly Readonly<Series>[];
+}
+
 /** Counts and times of requests since the start. */
 export class Metrics {
   readonly #series = new Map<string, Series>();
-  readonly #startedAtSeconds = Date.now() / 1000;
+  #startedAtSeconds = Date.now() / 1000;
   #inFlight = 0;
+
+  /** Counts of several processes as those of one: it began when the first of them did. */
+  static sumOf(snapshots: readonly MetricsSnapshot[]): Metrics {
+    const sum = new Metrics();
+    for (const { startedAtSeconds, inFlight, series } of snapshots) {
+      sum.#startedAtSeconds = Math.min(sum.#startedAtSeconds, startedAtSeconds);
+      sum.#inFlight += inFlight;
+      for (const { labels, buckets, count, sumSeconds } of series) {
+        const own = sum.#seriesOf(labels);
+        for (const [i, n] of buckets.entries()) own.buckets[i]! += n;
+        own.count += count;
+        own.sumSeconds += sumSeconds;
+      }
+    }
+    return sum;
+  }
+
+  /** What was counted so far. */
+  snapshot(): MetricsSnapshot {
+    return {
+      startedAtSeconds: this.#startedAtSeconds,
+      inFlight: this.#inFlight,
+      series: [...this.#series.values()],
+    };
+  }
 
   /** Counts a request that has begun. @returns when, for `end` */
   begin(): number {
@@ -65,15 +97,18 @@ export class Metrics {
   }
 
   #record(method: string, route: string, status: number, seconds: number): void {
-    const labels = `method="${method}",route="${route}",status="${status}"`;
+    const series = this.#seriesOf(`method="${method}",route="${route}",status="${status}"`);
+    const bucket = BUCKETS_S.findIndex((bound) => seconds <= bound);
+    if (bucket >= 0) series.buckets[bucket]! += 1;
+    series.count += 1;
+    series.sumSeconds += seconds;
+  }
+  #seriesOf(labels: string): Series {
     let series = this.#series.get(labels);
     if (series === undefined) {
       series = { labels, buckets: BUCKETS_S.map(() => 0), count: 0, sumSeconds: 0 };
       this.#series.set(labels, series);
     }
-    const bucket = BUCKETS_S.findIndex((bound) => seconds <= bound);
-    if (bucket >= 0) series.buckets[bucket]! += 1;
-    series.count += 1;
-    series.sumSeconds += seconds;
+    return series;
   }
 }

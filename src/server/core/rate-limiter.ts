@@ -1,7 +1,7 @@
 /**
  * A rate limit per API key: a token bucket that refills evenly.
  *
- * Owns what one process has seen; several servers each allow the full rate. Must not know requests.
+ * Owns the buckets; several servers each allow the full rate. Must not know requests, nor which process asks.
  *
  * @module
  */
@@ -33,6 +33,16 @@ export class RateLimiter {
 
   /** Takes one request of a key. @throws Problem 429 with Retry-After in seconds */
   take(id: string): void {
+    const { granted, retryAfterS } = this.takeUpTo(id, 1);
+    if (granted < 1) throw rateLimited(retryAfterS);
+  }
+
+  /**
+   * Takes up to `count` requests of a key.
+   *
+   * @returns how many there were, and if there was none, seconds until there is one
+   */
+  takeUpTo(id: string, count: number): { readonly granted: number; readonly retryAfterS: number } {
     const now = this.#now();
     const bucket = this.#buckets.get(id) ?? { tokens: this.#perMinute, at: now };
     const perMs = this.#perMinute / MS_PER_MINUTE;
@@ -42,10 +52,13 @@ export class RateLimiter {
     this.#buckets.delete(id);
     this.#buckets.set(id, bucket);
     if (this.#buckets.size > BUCKETS_MAX) this.#buckets.delete(this.#buckets.keys().next().value as string);
-    if (bucket.tokens < 1) {
-      const seconds = Math.ceil((1 - bucket.tokens) / perMs / 1000);
-      throw new Problem(429, "ERR_RATE_LIMITED", "Too many requests.", { "retry-after": String(seconds) });
-    }
-    bucket.tokens -= 1;
+    const granted = Math.min(count, Math.floor(bucket.tokens));
+    bucket.tokens -= granted;
+    return { granted, retryAfterS: granted > 0 ? 0 : Math.ceil((1 - bucket.tokens) / perMs / 1000) };
   }
+}
+
+/** The refusal of a request beyond the rate. */
+export function rateLimited(retryAfterS: number): Problem {
+  return new Problem(429, "ERR_RATE_LIMITED", "Too many requests.", { "retry-after": String(retryAfterS) });
 }

@@ -33,18 +33,25 @@ class Connection {
 /** All connections of one listener. */
 export class Connections {
   /** What of requests' bodies is held until they are answered. */
-  readonly bodies = new Budget(BODY_BYTES_HELD_MAX);
-  readonly #answers = new Budget(ANSWER_BYTES_HELD_MAX);
+  readonly bodies: Budget;
+  readonly #answers: Budget;
   readonly #connections = new WeakMap<Socket, Connection>();
   /** Those on which no request is under way, the longest idle first. What has sent half a request is among them. */
   readonly #idle = new Set<Socket>();
   readonly #max: number;
+  readonly #waitingMax: number;
   #count = 0;
   #waitingCount = 0;
 
-  /** @param max - connections at once */
-  constructor(max: number) {
-    this.#max = max;
+  /**
+   * @param max - connections at once, in all processes together
+   * @param processes - that serve together, of which this is one
+   */
+  constructor(max: number, processes = 1) {
+    this.#max = Math.ceil(max / processes);
+    this.#waitingMax = Math.ceil(PIPELINED_TOTAL_MAX / processes);
+    this.bodies = new Budget(BODY_BYTES_HELD_MAX / processes);
+    this.#answers = new Budget(ANSWER_BYTES_HELD_MAX / processes);
   }
 
   /** A connection was made. Where there are too many, the one that has been idle longest goes; if none is, the new one. */
@@ -102,7 +109,7 @@ export class Connections {
       connection.isBusy = true;
       this.#idle.delete(socket);
       begin();
-    } else if (connection.waiting.length >= PIPELINED_MAX || this.#waitingCount >= PIPELINED_TOTAL_MAX) {
+    } else if (connection.waiting.length >= PIPELINED_MAX || this.#waitingCount >= this.#waitingMax) {
       socket.destroy();
     } else {
       connection.waiting.push(begin);

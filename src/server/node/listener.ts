@@ -41,10 +41,12 @@ export interface ListenOptions {
   readonly host?: string | undefined;
   /** 0 for any that is free; default 8200. */
   readonly port?: number | undefined;
+  /** Processes that listen there together: each has its part of what may be held at once. Default 1. */
+  readonly processes?: number | undefined;
 }
 
 /** Names of {@link ListenOptions}. */
-const LISTEN_OPTIONS = optionNames<ListenOptions>({ host: true, port: true });
+const LISTEN_OPTIONS = optionNames<ListenOptions>({ host: true, port: true, processes: true });
 
 /** A server that listens. */
 export interface Listening {
@@ -76,7 +78,7 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
   const misleading = invalidRequest('A path segment must not be "." or "..", nor hold "\\" or "#".');
   const hostless = invalidRequest("The request has no Host header.");
   const unexpected = invalidRequest("Of expectations only 100-continue is met.", 417);
-  const connections = new Connections(connectionsMax());
+  const connections = new Connections(connectionsMax(), options.processes ?? 1);
   const begin = beginTogether();
   const answer = (request: IncomingMessage, response: ServerResponse, found?: Problem): void => {
     const coreRequest = new NodeRequest(request, response, connections.bodies);
@@ -142,9 +144,14 @@ export async function listen(app: App, options: ListenOptions = {}): Promise<Lis
   });
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    url: urlOf(host, port),
     close: () => shutDown(server),
   };
+}
+
+/** The URL of an address. */
+export function urlOf(host: string, port: number): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Connections at once: as many as the process may open files for. */
