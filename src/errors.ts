@@ -57,6 +57,11 @@ export const VAULT_ERROR_CODES = [
   "ERR_LEASE_EXPIRED",
   /** The vault, lease, data key or reader has been closed. */
   "ERR_DISPOSED",
+  // recipients of sealed data keys
+  /** The document of a recipient is damaged, signed by somebody else than expected, or has a key that nothing may be sealed to. */
+  "ERR_RECIPIENT_INVALID",
+  /** The document of a recipient is too old, or not valid yet. Get a new one. */
+  "ERR_RECIPIENT_EXPIRED",
   // the KV store
   /** A name of the store is empty, too long, or has a character that is not allowed. */
   "ERR_KV_NAME_INVALID",

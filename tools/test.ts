@@ -54,6 +54,12 @@ const SCRIPTS: readonly Script[] = [
     isLong: true,
   },
   {
+    name: "soak: HPKE against another implementation, in both directions",
+    file: "test/soak/hpke.ts",
+    args: [],
+    isLong: true,
+  },
+  {
     name: "fuzz: mutated envelopes, key blobs and bodies",
     file: "test/fuzz/main.ts",
     args: ["--seconds", "6"],

@@ -10,7 +10,8 @@ export type { ParseOptions } from "./envelope/envelope.ts";
 export { type CiphertextInfo, inspect, inspectNative, isCiphertext, splice } from "./envelope/inspect.ts";
 export { LAYOUTS, type Layout, type WritableLayout } from "./envelope/layouts.ts";
 export { DataKey, type DataKeyInput, type DataKeyParts, type WrappedDataKeyInput } from "./keys/data-key.ts";
-export type { KekReference, KeyBlobFormat, KeyBlobInfo } from "./keys/key-blob.ts";
+export type { KeyBlobFormat } from "./keys/key-blob.ts";
+export type { KekReference, KeyBlobInfo } from "./keys/key-blob-info.ts";
 export {
   type CanonicalContext,
   type ContextEntry,

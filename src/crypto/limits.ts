@@ -62,3 +62,9 @@ export const NATIVE_SALT_BYTES = 24;
 
 /** Bytes of a native envelope's key commitment (c2sp.org/chunked-encryption, "Key derivation"). */
 export const NATIVE_COMMITMENT_BYTES = 32;
+
+/** Milliseconds that a recipient's document is valid at most: 400 days, as certificates of the web were (CA/B Forum ballot SC31). Ours. */
+export const RECIPIENT_AGE_MS_MAX = 400 * 24 * 60 * 60 * 1000;
+
+/** Milliseconds by which a sealer's clock may be late: 5 minutes, as Kerberos allows (RFC 4120 section 8.2). */
+export const RECIPIENT_CLOCK_MS = 5 * 60 * 1000;

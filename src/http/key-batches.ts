@@ -9,7 +9,7 @@
 import { type Bytes, equalBytes } from "../base/bytes.ts";
 import { type ItemResult, resultOf } from "../base/item-result.ts";
 import { keyBlobFromText } from "../crypto/keys/data-key.ts";
-import { inspectKeyBlob } from "../crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../crypto/keys/key-blob-info.ts";
 import { VaultError, type VaultErrorCode } from "../errors.ts";
 import { type CallOptions, KEY_BATCH_ITEMS_MAX, type WrappedDataKey } from "../keys/key-service.ts";
 import { badResponse, contextOf, objectOf, textOf, type Wire } from "../wire/bodies.ts";

@@ -40,6 +40,8 @@ export const WIRE_ERRORS: Readonly<Record<VaultErrorCode, WireError>> = {
   ERR_DATA_KEY_EXHAUSTED: { status: 409 },
   ERR_LEASE_EXPIRED: { status: 409 },
   ERR_DISPOSED: { status: 503, text: "The server is shutting down." },
+  ERR_RECIPIENT_INVALID: { status: 400 },
+  ERR_RECIPIENT_EXPIRED: { status: 409 },
   ERR_KV_NAME_INVALID: { status: 422 },
   ERR_KV_VALUE_TOO_LARGE: { status: 413 },
   ERR_KV_NOT_FOUND: { status: 404, text: "Not Found" },

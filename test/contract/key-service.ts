@@ -8,7 +8,8 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { decodeKeyBlob, encodeKeyBlob, inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../../src/crypto/keys/key-blob-info.ts";
 import { canonicalContext, type KeyContext } from "../../src/crypto/keys/key-context.ts";
 import { isVaultError, type VaultErrorCode } from "../../src/errors.ts";
 import { makeKeys, rekeyKeys, rewrapKeys, unwrapKeys } from "../../src/keys/batch-calls.ts";

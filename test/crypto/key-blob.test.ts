@@ -6,9 +6,9 @@ import {
   type CofferKeyBlob,
   decodeKeyBlob,
   encodeKeyBlob,
-  inspectKeyBlob,
   keyBlobFormatAt,
 } from "../../src/crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../../src/crypto/keys/key-blob-info.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { fromBase64, hex, utf8Bytes } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";

@@ -1,6 +1,6 @@
 /** UUIDs, and the relation between a data key and its id in WorkOS's published samples. */
 import { describe, expect, test } from "vitest";
-import { inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../../src/crypto/keys/key-blob-info.ts";
 import { uuidFromText, uuidToText, uuidV4, uuidV5 } from "../../src/crypto/primitives/uuid.ts";
 import { fromBase64, hex, utf8Bytes } from "../support/bytes.ts";
 import { HASH_PROVIDERS } from "../support/providers.ts";

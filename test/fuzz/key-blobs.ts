@@ -4,7 +4,8 @@
  * @module
  */
 
-import { decodeKeyBlob, encodeKeyBlob, inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { decodeKeyBlob, encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../../src/crypto/keys/key-blob-info.ts";
 import { isVaultError } from "../../src/errors.ts";
 import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import { codeOf } from "./envelopes.ts";

@@ -1,6 +1,6 @@
 /** Servers on PostgreSQL: commits whose outcome is unknown, and several servers on one database. */
 import { beforeAll, expect, test } from "vitest";
-import { inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../../src/crypto/keys/key-blob-info.ts";
 import { HttpKvService, Transport } from "../../src/http/index.ts";
 import { fromBase64 } from "../support/bytes.ts";
 import {

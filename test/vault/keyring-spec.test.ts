@@ -6,7 +6,7 @@ import { createHash, createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { inspectKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../../src/crypto/keys/key-blob-info.ts";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { ServiceKeys } from "../../src/vault/root/service-keys.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";

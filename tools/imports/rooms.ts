@@ -43,16 +43,20 @@ export const ROOMS: readonly Room[] = [
       "associated-data.ts",
       "primitives",
       "aead",
+      "curves",
+      "hpke",
       "keys",
       "native/format.ts",
       "envelope",
       "envelope/fast",
       "ciphers",
+      "sealed",
       "native",
     ],
     packages: [
       { name: "@noble/ciphers", files: NOBLE_FILES },
       { name: "@noble/hashes", files: NOBLE_FILES },
+      { name: "tweetnacl", files: /^crypto\/curves\/tweetnacl\.ts$/ },
     ],
   },
   { name: "keys", portable: true, packages: [] },
@@ -155,7 +159,7 @@ export const isAbove = (room: Room, other: Room): boolean => ROOMS.indexOf(room)
 
 /** The files that may name a cipher implementation: `@noble/*`, `node:crypto`, Web Crypto. */
 export const PROVIDER_FILES =
-  /^(?:crypto\/aead\/(?:node|webcrypto|noble)|crypto\/primitives\/(?:hash-(?:node|noble|webcrypto)|hmac-sha256)|crypto\/envelope\/fast\/envelope-node|base\/runtime)\.ts$/;
+  /^(?:crypto\/aead\/(?:node|webcrypto|noble)|crypto\/primitives\/(?:hash-(?:node|noble|webcrypto)|hmac-sha256)|crypto\/curves\/(?:node|webcrypto|tweetnacl)|crypto\/hpke\/ml-kem-node|crypto\/envelope\/fast\/envelope-node|base\/runtime)\.ts$/;
 
 /** The one file that may look at Node's globals in the portable rooms. */
 export const RUNTIME_FILE = "base/runtime.ts";

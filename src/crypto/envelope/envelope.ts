@@ -13,7 +13,7 @@ import { type Bytes, startsWithAt, typeName } from "../../base/bytes.ts";
 import { LEB128_BYTES_MAX } from "../../base/leb128.ts";
 import { optionNames } from "../../base/options.ts";
 import { invalidType, VaultError } from "../../errors.ts";
-import { COFFER_MAGIC, WORKOS_MAGIC } from "../keys/key-blob.ts";
+import { COFFER_MAGIC, KEY_BLOB_MAGICS, WORKOS_MAGIC } from "../keys/key-blob.ts";
 import { ENVELOPE_BYTES_MAX, NONCE_BYTES } from "../limits.ts";
 import { claimsNative, NATIVE_MAGIC, parseNativeHeader } from "../native/format.ts";
 import { checkCommitment, checkLayouts, detectLayout, type Layout, layoutRow } from "./layouts.ts";
@@ -128,7 +128,7 @@ const COFFER_LETTER = COFFER_MAGIC[0] as number;
 
 /** Whether the bytes up to `end` are a magic, or the beginning of one. */
 function beginsLikeMagic(bytes: Uint8Array, at: number, end: number): boolean {
-  return [WORKOS_MAGIC, COFFER_MAGIC].some((magic) =>
+  return KEY_BLOB_MAGICS.some((magic) =>
     startsWithAt(bytes, magic.subarray(0, Math.min(magic.length, end - at)), at),
   );
 }

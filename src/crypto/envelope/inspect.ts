@@ -10,7 +10,7 @@ import { encodeBase64 } from "../../base/base64.ts";
 import { isUint8Array, ownBytes } from "../../base/bytes.ts";
 import { invalidType, isVaultError } from "../../errors.ts";
 import { keyBlobFromText } from "../keys/data-key.ts";
-import { inspectKeyBlob, type KeyBlobInfo } from "../keys/key-blob.ts";
+import { inspectKeyBlob, type KeyBlobInfo } from "../keys/key-blob-info.ts";
 import { NATIVE_SALT_BYTES } from "../limits.ts";
 import { NATIVE_PREFIX_BYTES, parseNativeHeader, shapeOfChunks } from "../native/format.ts";
 import { type Envelope, type ParseOptions, parseEnvelope, serializeEnvelope } from "./envelope.ts";

@@ -1,44 +1,30 @@
 /**
  * Key blobs: the wrapped data keys that travel inside envelopes (docs/spec/keyring.md section 4).
  *
- * Owns the byte layout of coffer's blobs and what can be read of WorkOS's without a key. Clients treat a blob
- * as opaque but for its magic. Must not know how a data key is wrapped.
+ * Owns the magics of all blobs and the byte layout of coffer's ordinary ones. Clients treat a blob as opaque but for its
+ * magic. Must not know how a data key is wrapped.
  *
  * @module
  */
 
-import { ascii, asciiText, type Bytes, concatBytes, readU32, startsWithAt, u32 } from "../../base/bytes.ts";
+import { ascii, type Bytes, concatBytes, readU32, startsWithAt, u32 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import { CONTEXT_ENTRIES_MAX } from "../limits.ts";
-import { UUID_BYTES, uuidFromText, uuidToText } from "../primitives/uuid.ts";
+import { UUID_BYTES } from "../primitives/uuid.ts";
 
-/** Whose key blob it is. */
-export type KeyBlobFormat = "coffer" | "workos";
+/** Whose key blob it is: coffer's or WorkOS's, or a sealed data key (docs/spec/sealed-data-key.md). */
+export type KeyBlobFormat = "coffer" | "workos" | "sealed";
 
-/** The first 11 bytes of a blob tell whose it is. Both are as long, so that envelopes are told apart alike. */
+/** The first 11 bytes of a blob tell whose it is. All are as long, so that envelopes are told apart alike. */
 export const COFFER_MAGIC: Uint8Array = /* @__PURE__ */ ascii("CFR.EKM.v1\0");
 /** The first 11 bytes of WorkOS's blob. */
 export const WORKOS_MAGIC: Uint8Array = /* @__PURE__ */ ascii("WOS.EKM.v1\0");
-/** Bytes of either magic. */
+/** The first 11 bytes of a sealed key blob. */
+export const SEALED_MAGIC: Uint8Array = /* @__PURE__ */ ascii("CFR.SDK.v1\0");
+/** All that a key blob may begin with. */
+export const KEY_BLOB_MAGICS: readonly Uint8Array[] = [WORKOS_MAGIC, COFFER_MAGIC, SEALED_MAGIC];
+/** Bytes of each magic. */
 export const MAGIC_BYTES = 11;
-
-/** A KEK as a blob names it. */
-export interface KekReference {
-  /** UUID text. */
-  readonly id: string;
-  /** 1 or more; WorkOS's blobs name no version. */
-  readonly version?: number;
-}
-
-/** What a blob tells without any key. */
-export interface KeyBlobInfo {
-  readonly format: KeyBlobFormat;
-  /** UUID text; undefined where a WorkOS blob cannot be read that far. */
-  readonly dataKeyId: string | undefined;
-  /** In the order of the blob; empty where a WorkOS blob cannot be read that far. */
-  readonly keks: readonly KekReference[];
-  readonly bytes: number;
-}
 
 /** A coffer blob, taken apart. */
 export interface CofferKeyBlob {
@@ -63,6 +49,7 @@ const FIXED_BYTES = MAGIC_BYTES + UUID_BYTES + 1 + WRAP_NONCE_BYTES + WRAPPED_BY
 export function keyBlobFormatAt(bytes: Uint8Array, offset: number): KeyBlobFormat | undefined {
   if (startsWithAt(bytes, WORKOS_MAGIC, offset)) return "workos";
   if (startsWithAt(bytes, COFFER_MAGIC, offset)) return "coffer";
+  if (startsWithAt(bytes, SEALED_MAGIC, offset)) return "sealed";
   return undefined;
 }
 
@@ -119,63 +106,7 @@ export function decodeKeyBlob(bytes: Uint8Array): CofferKeyBlob {
   };
 }
 
-/**
- * Tells what a blob says of itself.
- *
- * @returns for a WorkOS blob as much as can be read: its inside is only known from samples
- * @throws VaultError ERR_KEY_BLOB_MALFORMED for an unknown magic or a malformed coffer blob
- */
-export function inspectKeyBlob(bytes: Uint8Array): KeyBlobInfo {
-  const format = keyBlobFormatAt(bytes, 0);
-  if (format === undefined) throw malformed("it begins with no known magic");
-  if (format === "coffer") {
-    const blob = decodeKeyBlob(bytes);
-    return {
-      format,
-      dataKeyId: uuidToText(blob.dataKeyId),
-      keks: blob.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
-      bytes: bytes.length,
-    };
-  }
-  const idEnd = MAGIC_BYTES + WORKOS_ID_CHARS;
-  return {
-    format,
-    dataKeyId: uuidText(bytes.subarray(MAGIC_BYTES, idEnd)),
-    keks: workosKeks(bytes, idEnd),
-    bytes: bytes.length,
-  };
-}
-
-/** Characters of a UUID's text, as which WorkOS's blobs hold ids. */
-const WORKOS_ID_CHARS = 36;
-/** The reserved type byte before each field of a WorkOS blob. */
-const WORKOS_FIELD = 0x01;
-
-/** KEK ids: every field of 36 characters that is a UUID (docs/spec/keyring.md section 5). */
-function workosKeks(bytes: Uint8Array, start: number): KekReference[] {
-  const keks: KekReference[] = [];
-  let at = start;
-  while (bytes[at] === WORKOS_FIELD) {
-    let length = bytes[at + 1] ?? 0;
-    at += 2;
-    if (length >= 0x80) {
-      // DER's long form: the low bits say how many bytes of length follow (X.690 section 8.1.3.5).
-      let left = length - 0x80;
-      for (length = 0; left > 0; left--) length = length * 256 + (bytes[at++] ?? Number.POSITIVE_INFINITY);
-    }
-    if (at + length > bytes.length) break;
-    const id = length === WORKOS_ID_CHARS ? uuidText(bytes.subarray(at, at + length)) : undefined;
-    if (id !== undefined) keks.push({ id });
-    at += length;
-  }
-  return keks;
-}
-
-function uuidText(bytes: Uint8Array): string | undefined {
-  const text = asciiText(bytes);
-  return uuidFromText(text) === undefined ? undefined : text;
-}
-
-function malformed(problem: string): VaultError {
+/** The error for bytes that are no key blob. */
+export function malformed(problem: string): VaultError {
   return new VaultError("ERR_KEY_BLOB_MALFORMED", `the wrapped data key is malformed: ${problem}`);
 }

@@ -32,7 +32,7 @@ export function uuidFromText(text: string): Bytes | undefined {
 
 /** A random UUID (RFC 9562 section 5.4), its 122 bits from the kernel. */
 export function uuidV4(): Bytes {
-  return stamp(randomBytes(UUID_BYTES), 4);
+  return stampUuid(randomBytes(UUID_BYTES), 4);
 }
 
 /**
@@ -45,11 +45,11 @@ export function uuidV5(namespace: Uint8Array, name: Uint8Array, provider: HashPr
   const input = concatBytes(namespace, name);
   const digest = provider.sha1(input);
   input.fill(0); // It held the name, which may be a key.
-  return stamp(Uint8Array.from(digest.subarray(0, UUID_BYTES)), 5);
+  return stampUuid(Uint8Array.from(digest.subarray(0, UUID_BYTES)), 5);
 }
 
-/** Sets version and variant (RFC 9562 sections 4.1 and 4.2). */
-function stamp(bytes: Bytes, version: number): Bytes {
+/** Sets version and variant of 16 bytes, in place (RFC 9562 sections 4.1 and 4.2). */
+export function stampUuid(bytes: Bytes, version: number): Bytes {
   bytes[6] = (bytes[6]! & 0x0f) | (version << 4);
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return bytes;

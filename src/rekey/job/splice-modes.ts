@@ -11,7 +11,7 @@ import { equalBytes } from "../../base/bytes.ts";
 import { type ItemResult, resultOf } from "../../base/item-result.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import { spliceEnvelope } from "../../crypto/envelope/inspect.ts";
-import { inspectKeyBlob, type KeyBlobInfo } from "../../crypto/keys/key-blob.ts";
+import { inspectKeyBlob, type KeyBlobInfo } from "../../crypto/keys/key-blob-info.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { VaultError } from "../../errors.ts";
 import { rekeyKeys, rewrapKeys } from "../../keys/batch-calls.ts";

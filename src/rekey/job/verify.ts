@@ -15,7 +15,7 @@ import { HERE } from "../../crypto/ciphers/of-call.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import type { Layout } from "../../crypto/envelope/layouts.ts";
 import type { DataKey } from "../../crypto/keys/data-key.ts";
-import { inspectKeyBlob } from "../../crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../../crypto/keys/key-blob-info.ts";
 import { decryptEnvelope } from "../../crypto/local.ts";
 import { invalidType, isVaultError } from "../../errors.ts";
 import { unwrapKeys } from "../../keys/batch-calls.ts";

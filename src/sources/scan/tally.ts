@@ -7,7 +7,8 @@
  * @module
  */
 import { isUint8Array } from "../../base/bytes.ts";
-import { inspectKeyBlob, kekReferences, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
+import { kekReferences, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../../crypto/keys/key-blob-info.ts";
 import { isVaultError } from "../../errors.ts";
 import { type ForeignFormat, type Recognised, recognise } from "./recognise.ts";
 

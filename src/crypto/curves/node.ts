@@ -1,0 +1,66 @@
+/**
+ * Curve25519 by `node:crypto`: native, answers at once.
+ *
+ * A provider file. Must not know what is agreed on or signed.
+ *
+ * @module
+ */
+import type { KeyObject } from "node:crypto";
+import { type Bytes, EMPTY } from "../../base/bytes.ts";
+import type { Runtime } from "../../base/runtime.ts";
+import { type CurveRow, ED25519_KEY_BYTES, type SyncCurveProvider, unlessZero } from "./curve.ts";
+import { type CurveKind, privateKeyDer, publicKeyDer } from "./der.ts";
+
+type NodeCrypto = NonNullable<Runtime["crypto"]>;
+
+/** The provider. @param crypto - the runtime's `node:crypto` */
+export function nodeCurves(crypto: NodeCrypto): SyncCurveProvider {
+  const privateKey = (kind: CurveKind, raw: Uint8Array): KeyObject => {
+    const key = privateKeyDer(kind, raw);
+    try {
+      return crypto.createPrivateKey({ key: key as Buffer, format: "der", type: "pkcs8" });
+    } finally {
+      key.fill(0);
+    }
+  };
+  const publicKey = (kind: CurveKind, raw: Uint8Array): KeyObject =>
+    crypto.createPublicKey({ key: publicKeyDer(kind, raw) as Buffer, format: "der", type: "spki" });
+  return {
+    name: "node",
+    isSync: true,
+    multiply(scalar, point) {
+      const keys = { privateKey: privateKey("x25519", scalar), publicKey: publicKey("x25519", point) };
+      let result: Uint8Array;
+      try {
+        result = crypto.diffieHellman(keys);
+      } catch {
+        // OpenSSL itself refuses a result of zeros (RFC 7748 section 6.1).
+        return undefined;
+      }
+      return unlessZero(plain(result));
+    },
+    verify(key, message, signature) {
+      return crypto.verify(null, message, publicKey("ed25519", key), signature);
+    },
+    signingPublicKey(seed) {
+      const spki = crypto
+        .createPublicKey(privateKey("ed25519", seed) as never)
+        .export({ format: "der", type: "spki" });
+      return plain(spki.subarray(publicKeyDer("ed25519", EMPTY).length)).slice(0, ED25519_KEY_BYTES);
+    },
+    sign(seed, message) {
+      return plain(crypto.sign(null, message, privateKey("ed25519", seed)));
+    },
+  };
+}
+
+/** A plain array of a Buffer's bytes. */
+function plain(bytes: Uint8Array): Bytes {
+  return new Uint8Array(bytes);
+}
+
+/** The provider where there is `node:crypto`. Some polyfills have no curves. */
+export const NODE_CURVES_ROW: CurveRow = {
+  name: "node",
+  start: ({ crypto }) => (crypto?.diffieHellman === undefined ? undefined : nodeCurves(crypto)),
+};

@@ -1,0 +1,30 @@
+/**
+ * Curve25519 by tweetnacl: JavaScript without tables that secrets look up, for runtimes that have none or cannot answer at once.
+ *
+ * A provider file. Must not know what is agreed on or signed.
+ *
+ * @module
+ */
+import nacl from "tweetnacl";
+import type { Bytes } from "../../base/bytes.ts";
+import { type CurveRow, type SyncCurveProvider, unlessZero } from "./curve.ts";
+
+/** The provider. */
+export const naclCurves: SyncCurveProvider = {
+  name: "tweetnacl",
+  isSync: true,
+  multiply: (scalar, point) => unlessZero(nacl.scalarMult(scalar, point)),
+  verify: (publicKey, message, signature) => nacl.sign.detached.verify(message, signature, publicKey),
+  signingPublicKey: (seed) => nacl.sign.keyPair.fromSeed(seed).publicKey as Bytes,
+  sign(seed, message) {
+    const { secretKey } = nacl.sign.keyPair.fromSeed(seed);
+    try {
+      return nacl.sign.detached(message, secretKey) as Bytes;
+    } finally {
+      secretKey.fill(0);
+    }
+  },
+};
+
+/** The provider, which runs everywhere. */
+export const NACL_CURVES_ROW: CurveRow = { name: "tweetnacl", start: () => naclCurves };
