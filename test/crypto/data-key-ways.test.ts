@@ -1,8 +1,17 @@
 /** What a data key is asked for, and what it asks for: seen in the calls, not in the answers. */
 import { beforeEach, expect, test, vi } from "vitest";
-import { DataKey, expandDataKey, holdDataKey, withAeadKey } from "../../src/crypto/keys/data-key.ts";
+import {
+  DataKey,
+  expandDataKey,
+  expandDataKeyLater,
+  holdDataKey,
+  keyBlobOf,
+  withAeadKey,
+} from "../../src/crypto/keys/data-key.ts";
 import { encodeKeyBlob, kekReferences } from "../../src/crypto/keys/key-blob.ts";
 import { hash } from "../../src/crypto/primitives/hash.ts";
+import type { SubtleHmac } from "../../src/crypto/primitives/hash-port.ts";
+import { errorOf, rejectionOf } from "../support/errors.ts";
 import { NODE } from "../support/providers.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
 
@@ -69,4 +78,23 @@ test("the wrapped form that was given as bytes is the one that is used", () => {
   expect(Buffer.from(references).toString("hex")).toBe(
     `02${"02".repeat(16)}00000003${"04".repeat(16)}00000005`,
   );
+});
+
+test("[NAT-6] what is derived later is what is derived at once, of a held key and of one that is given", async () => {
+  const { subtle } = globalThis.crypto as unknown as { subtle: SubtleHmac };
+  const info = Uint8Array.of(1, 2, 3);
+  const expected = expandDataKey({ dataKey: RAW }, hash, info, 96);
+  for (const key of [newKey(), { dataKey: RAW }, { dataKey: Buffer.from(RAW).toString("base64") }]) {
+    expect(await expandDataKeyLater(key, subtle, info, 96)).toEqual(expected);
+  }
+  for (const dataKey of [RAW.subarray(1), new Uint8Array(33)]) {
+    const error = await rejectionOf(async () => expandDataKeyLater({ dataKey }, subtle, info, 32));
+    expect(error.code).toBe("ERR_INVALID_ARGUMENT");
+  }
+});
+
+test("what is no key has no wrapped form: a wrong argument, not a crash", () => {
+  for (const nothing of [undefined, null, {}, 7]) {
+    expect(errorOf(() => keyBlobOf(nothing as never)).code).toBe("ERR_INVALID_ARGUMENT");
+  }
 });
