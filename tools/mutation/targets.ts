@@ -49,7 +49,7 @@ export const TARGETS: readonly Target[] = [
   { sources: ["src/keys"], tests: ["test/keys", "test/facade", "test/http/key-batches.test.ts"] },
   { sources: ["src/server/core"], tests: ["test/server"] },
   {
-    sources: ["src/vault/access", "src/vault/keks", "src/vault/kv", "src/vault/root"],
+    sources: ["src/vault/access", "src/vault/authority", "src/vault/keks", "src/vault/kv", "src/vault/root"],
     tests: ["test/vault", "test/server", "test/cli/keys.test.ts"],
   },
 ];
