@@ -11,7 +11,7 @@ let reads: number[];
 
 const fs = {
   openSync: vi.fn(() => 99),
-  fstatSync: vi.fn(() => ({ isCharacterDevice: () => true, ...stat })),
+  fstatSync: vi.fn(() => ({ mode: 0o020_666, ...stat })),
   closeSync: vi.fn(),
   readSync: vi.fn((_fd: number, _target: Uint8Array, _offset: number, length: number, _place: unknown) => {
     return reads.shift() ?? length;

@@ -137,6 +137,18 @@ describe("the known answer", () => {
     expect(found.sync("noble").name).toBe("noble");
   });
 
+  test("ciphers that take no key objects are no provider", () => {
+    const createCipheriv = (_: string, key: unknown): never => {
+      throw new TypeError(ArrayBuffer.isView(key) ? "a raw key is taken" : "expected typed ArrayBufferView");
+    };
+    const found = providersOf({
+      crypto: { ...runtime.crypto!, createCipheriv } as unknown as NonNullable<Runtime["crypto"]>,
+      webcrypto: undefined,
+    });
+    expect(found.sync().name).not.toBe("node");
+    expect(errorOf(() => found.sync("node")).code).toBe("ERR_UNSUPPORTED");
+  });
+
   test("is asked for once by each set of providers", () => {
     const createCipheriv = vi.fn(runtime.crypto!.createCipheriv);
     const found = providersOf({
@@ -146,6 +158,7 @@ describe("the known answer", () => {
     found.sync();
     found.sync();
     found.sync("node");
-    expect(createCipheriv).toHaveBeenCalledTimes(1);
+    // Once for whether it takes key objects.
+    expect(createCipheriv).toHaveBeenCalledTimes(2);
   });
 });

@@ -18,7 +18,7 @@ const webcrypto = globalThis.crypto as unknown as NonNullable<Runtime["webcrypto
 function fakeFs(overrides: Partial<Record<"openSync" | "fstatSync" | "readSync" | "closeSync", unknown>>) {
   return {
     openSync: () => 99,
-    fstatSync: () => ({ isCharacterDevice: () => true }),
+    fstatSync: () => ({ mode: 0o020_666 }),
     closeSync: vi.fn(),
     ...overrides,
   } as unknown as NonNullable<Runtime["fs"]>;
@@ -93,7 +93,7 @@ describe("[ENV-2] [NAT-29] the kernel's device", () => {
     let isClosed = false;
     const fstatSync = (): unknown => {
       if (isClosed) throw Object.assign(new Error("closed"), { code: "EBADF" });
-      return { isCharacterDevice: () => true, dev: 1, ino: 2, rdev: 3 };
+      return { mode: 0o020_666, dev: 1, ino: 2, rdev: 3 };
     };
     const device = deviceOf(
       fakeFs({ openSync, fstatSync, readSync: (...[, , , length]: number[]) => length }),
@@ -130,7 +130,7 @@ describe("[ENV-2] [NAT-29] the kernel's device", () => {
   });
 
   test("that has no places is proved before each read", () => {
-    const fstatSync = vi.fn(() => ({ isCharacterDevice: () => true, dev: 1, ino: 2, rdev: 3 }));
+    const fstatSync = vi.fn(() => ({ mode: 0o020_666, dev: 1, ino: 2, rdev: 3 }));
     const readSync = vi.fn(
       (_fd: number, _t: Uint8Array, _o: number, length: number, place: number | null) => {
         if (place !== null) throw new Error("ESPIPE");
@@ -180,7 +180,7 @@ describe("[ENV-2] [NAT-29] the kernel's device", () => {
   test("another character device is an error where devices have numbers, and is closed", () => {
     const device = new KernelDevice(nodeFs, "linux", "/dev/zero");
     expect(errorOf(() => device.open()).code).toBe("ERR_RANDOM_UNAVAILABLE");
-    const fs = fakeFs({ fstatSync: () => ({ isCharacterDevice: () => false }) });
+    const fs = fakeFs({ fstatSync: () => ({ mode: 0o100_666 }) });
     expect(errorOf(() => deviceOf(fs).open()).code).toBe("ERR_RANDOM_UNAVAILABLE");
     expect(fs.closeSync).toHaveBeenCalledWith(99);
   });

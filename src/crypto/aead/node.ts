@@ -10,7 +10,7 @@ import type { CipherGCM, DecipherGCM, KeyObject } from "node:crypto";
 import { type Bytes, concatBytes, releaseMemory } from "../../base/bytes.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
-import { TAG_BYTES } from "../limits.ts";
+import { KEY_BYTES, NONCE_BYTES, TAG_BYTES } from "../limits.ts";
 import {
   checkKey,
   checkOpen,
@@ -147,8 +147,19 @@ export function nodeProvider(crypto: NonNullable<Runtime["crypto"]>): SyncAeadPr
   };
 }
 
-/** The provider where there is `node:crypto`. Some polyfills have no ciphers. */
+/** Whether ciphers take a key object. Some polyfills have no ciphers, and those of Deno take raw keys alone before 2.8. */
+function takesKeyObjects(crypto: NonNullable<Runtime["crypto"]>): boolean {
+  try {
+    const key = crypto.createSecretKey(new Uint8Array(KEY_BYTES));
+    crypto.createCipheriv(ALGORITHM, key, new Uint8Array(NONCE_BYTES), OPTIONS);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The provider where there is a `node:crypto` that does what is needed. */
 export const NODE_ROW: ProviderRow = {
   name: "node",
-  start: ({ crypto }) => (crypto?.createCipheriv === undefined ? undefined : nodeProvider(crypto)),
+  start: ({ crypto }) => (crypto !== undefined && takesKeyObjects(crypto) ? nodeProvider(crypto) : undefined),
 };

@@ -14,9 +14,12 @@ import { makeFastWays } from "../envelope/fast/fast-ways.ts";
 import { hash } from "../primitives/hash.ts";
 import { Ciphers, hereName } from "./ciphers.ts";
 
-/** What the runtime has built in, in the order of preference. */
+/**
+ * What the runtime has built in, in the order of preference. Where `node:crypto` cannot serve (Deno before 2.8), the module
+ * goes before Web Crypto, which takes no nonces of 32 bytes there.
+ */
 export const HERE: Ciphers = /* @__PURE__ */ new Ciphers({
-  rows: [NODE_ROW, WEBCRYPTO_ROW, WASM_ROW, NOBLE_ROW],
+  rows: [NODE_ROW, WASM_ROW, WEBCRYPTO_ROW, NOBLE_ROW],
   runtime,
   name: /* @__PURE__ */ hereName(),
   hash,

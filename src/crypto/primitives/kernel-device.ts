@@ -25,6 +25,11 @@ const BEHIND_EVERY_FILE = 2 ** 52;
 const LINUX_DEVICES: readonly number[] = [0x108, 0x109];
 const LINUX = ["linux", "android"];
 
+/** The kind of file in a mode, and the one that devices of characters have (POSIX, sys/stat.h). */
+const FILE_TYPE = 0o170_000;
+/** Not by `isCharacterDevice()`, which Deno answers wrongly before 2.6. */
+const CHARACTER_DEVICE = 0o020_000;
+
 /** Which device an open descriptor is. */
 interface Identity {
   readonly dev: number;
@@ -134,7 +139,7 @@ export class KernelDevice {
     const stat = this.#fs.fstatSync(fd);
     // A regular file in its place, as in a badly made chroot, would repeat itself.
     const isOther = LINUX.includes(this.#platform ?? "") && !LINUX_DEVICES.includes(stat.rdev);
-    if (!stat.isCharacterDevice() || isOther) {
+    if ((stat.mode & FILE_TYPE) !== CHARACTER_DEVICE || isOther) {
       throw unavailable(`${this.#path} is not the kernel's random device`);
     }
     return stat;
