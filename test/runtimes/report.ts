@@ -26,6 +26,8 @@ export interface Expected {
    * checks then hold it to ERR_DECRYPT_FAILED, and notice when that changes. Default false.
    */
   readonly webCryptoLacksLongNonces?: boolean;
+  /** There are no streams and no `Blob`. Default false. */
+  readonly lacksStreams?: boolean;
 }
 
 /** One AES-256-GCM case; bytes as hexadecimal. */

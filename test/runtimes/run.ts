@@ -4,7 +4,7 @@
  * Owns installing the pinned runtimes, starting and ending each, and what is counted: every part of the program on
  * every runtime. Names what it skips, and ends with `N passed, N failed`. Must not know how a runtime is started.
  *
- *     node test/runtimes/run.ts [--only=NAME,…]
+ *     node test/runtimes/run.ts [--full] [--only=NAME,…]
  *
  * @module
  */
@@ -38,14 +38,18 @@ const PACKED = "packed";
 /** Runtimes at a time. */
 const LANES = 2;
 
-const { values: options } = parseArgs({ options: { only: { type: "string" } } });
+const { values: options } = parseArgs({
+  options: { full: { type: "boolean", default: false }, only: { type: "string" } },
+});
 const only = options.only?.split(",");
 const unknown = only?.find((name) => name !== PACKED && !HOSTS.some((host) => host.name === name));
 if (unknown !== undefined) {
   console.error(`there is no runtime ${unknown}; there are ${HOSTS.map(({ name }) => name).join(", ")}`);
   process.exit(1);
 }
-const chosen = HOSTS.filter(({ name }) => only === undefined || only.includes(name));
+const chosen = HOSTS.filter(({ name, isLong }) =>
+  only === undefined ? options.full || isLong !== true : only.includes(name),
+);
 
 const tally = new Tally();
 const skipped: { name: string; reason: string }[] = [];

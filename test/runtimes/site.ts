@@ -26,9 +26,14 @@ const TARGET = "es2022";
 
 /** How a page runs the program. */
 export interface Page {
-  /** `Content-Security-Policy` of the page. */
+  /** `Content-Security-Policy` of the page and its worker. */
   readonly policy?: string;
+  /** In a Web Worker that the page starts. Default false. */
+  readonly isWorker?: boolean;
 }
+
+/** The global under which the script has what the module exports. */
+export const SCRIPT_NAME = "conformance";
 
 /** The program and the WebAssembly module. */
 export type Files = Readonly<Record<"program.js" | "aes-gcm.wasm", Uint8Array>>;
@@ -38,6 +43,8 @@ export interface Site {
   /** Files of a runtime that reads files: for Node, Bun and Deno, and for all others. */
   readonly builtIn: Files;
   readonly web: Files;
+  /** The latter as a script, which names its exports {@link SCRIPT_NAME}: for what loads no modules. */
+  readonly script: Files;
   /** Settles when a report of this name comes in. */
   reportOf(name: string): Promise<Report>;
   close(): Promise<void>;
@@ -55,6 +62,7 @@ export async function openSite(
 ): Promise<Site> {
   const builtIn = await filesOf([]);
   const web = await filesOf([webBundle]);
+  const script = await filesOf([webBundle], "iife");
   const reports = new Map<string, PromiseWithResolvers<Report>>();
   const slot = (name: string): PromiseWithResolvers<Report> => {
     const made = reports.get(name) ?? Promise.withResolvers<Report>();
@@ -79,7 +87,9 @@ export async function openSite(
     } else if (kind === "page" && page !== undefined) {
       send(response, "text/html", pageText(name), page.policy);
     } else if (kind === "entry" && page !== undefined) {
-      send(response, "text/javascript", entryText(name));
+      send(response, "text/javascript", page.isWorker === true ? workerText(name) : entryText(name));
+    } else if (kind === "worker" && page?.isWorker === true) {
+      send(response, "text/javascript", entryText(name), page.policy);
     } else if (kind === "report" && input !== undefined) {
       try {
         slot(name).resolve(JSON.parse(await readText(request)) as Report);
@@ -97,6 +107,7 @@ export async function openSite(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     builtIn,
     web,
+    script,
     reportOf: (name) => slot(name).promise,
     close: async () => {
       server.closeAllConnections();
@@ -106,14 +117,15 @@ export async function openSite(
 }
 
 /** Bundles the program. */
-async function filesOf(plugins: Plugin[]): Promise<Files> {
+async function filesOf(plugins: Plugin[], format: "esm" | "iife" = "esm"): Promise<Files> {
   const bundle = await build({
     absWorkingDir: ROOT,
     entryPoints: [join("test", "runtimes", "program", "main.ts")],
     bundle: true,
     write: false,
     platform: "browser",
-    format: "esm",
+    format,
+    ...(format === "iife" ? { globalName: SCRIPT_NAME } : {}),
     target: TARGET,
     logLevel: "error",
     plugins,
@@ -127,6 +139,14 @@ const pageText = (name: string): string =>
 
 const entryText = (name: string): string =>
   `import { conform } from "${PREFIX}program.js";\nawait conform(location.origin, ${JSON.stringify(name)});\n`;
+
+/** Under trusted types a worker's address is a script's too, and needs a policy's word. */
+const workerText = (name: string): string =>
+  [
+    `const path = "${PREFIX}worker/${name}";`,
+    'const policy = globalThis.trustedTypes?.createPolicy("worker", { createScriptURL: (url) => url });',
+    'new Worker(policy?.createScriptURL(path) ?? path, { type: "module" });',
+  ].join("\n");
 
 function send(response: ServerResponse, type: string, body: string | Uint8Array, policy?: string): void {
   response.writeHead(200, {

@@ -7,7 +7,7 @@
  */
 
 import { decodeBase64, encodeBase64 } from "../../../src/base/base64.ts";
-import { toHex } from "../../../src/base/bytes.ts";
+import { fromUtf8, toHex } from "../../../src/base/bytes.ts";
 import { nobleHash } from "../../../src/crypto/primitives/hash-noble.ts";
 import { SAMPLE_1, SAMPLE_2 } from "../../support/samples.ts";
 import type { KitFile } from "../report.ts";
@@ -38,7 +38,7 @@ const STEPS = [1000, CHUNK, 300_007];
 export async function checkTestkit(context: Context): Promise<void> {
   for (const file of context.input.testkit) {
     const payload = decodeBase64(file.payload)!;
-    const text = file.layout === "native" ? file.payload : new TextDecoder().decode(payload);
+    const text = file.layout === "native" ? file.payload : fromUtf8(payload)!;
     const key = { dataKey: decodeBase64(file.key)! };
     const aad = decodeBase64(file.aad)!;
     for (const provider of [undefined, ...context.available]) {
@@ -52,6 +52,7 @@ export async function checkTestkit(context: Context): Promise<void> {
       }
       if (file.layout !== "native") continue;
       await expectFile(context, file, `${by}, bytes`, () => nativeDecrypt(payload, key, aad, options));
+      if (context.input.expected.lacksStreams === true) continue;
       const { bytes, error } = await pump(cut(payload, 5000), decryptStream(key, aad, options));
       const end = error === undefined ? "ok" : codeOf(error);
       context.checks.same(end, file.expect, () => `${file.name} as a stream by ${by}`);
@@ -93,7 +94,7 @@ export async function checkNative(context: Context): Promise<void> {
         data,
         `${what}, as text`,
       );
-      await checkStreams(context, data, sealed, options);
+      if (context.input.expected.lacksStreams !== true) await checkStreams(context, data, sealed, options);
       await checkRanges(context, data, sealed, options);
     }
   }
@@ -142,14 +143,14 @@ async function checkStreams(
 }
 
 async function checkRanges(
-  { checks }: Context,
+  { checks, input }: Context,
   data: Uint8Array,
   sealed: Uint8Array,
   options: Options,
 ): Promise<void> {
   const sources = [
     sealed,
-    new Blob([sealed as Uint8Array<ArrayBuffer>]),
+    ...(input.expected.lacksStreams === true ? [] : [new Blob([sealed as Uint8Array<ArrayBuffer>])]),
     { size: sealed.length, read: async (at: number, length: number) => sealed.slice(at, at + length) },
   ];
   const { length } = data;
