@@ -19,7 +19,8 @@ import { ROOT } from "../../tools/root.ts";
 import { runStep, Tally } from "../../tools/steps.ts";
 import { leaveSummary } from "../../tools/summary-reporter.ts";
 import { HOSTS, PACKAGES } from "../runtimes/hosts.ts";
-import { type Command, KINDS, type Kind, type Tools } from "./kinds.ts";
+import type { Command, Kind, Tools } from "./kinds/kind.ts";
+import { KINDS } from "./kinds.ts";
 
 const HERE = import.meta.dirname;
 /** Inside this folder, so that the tools are found from a project as a parent's packages are. */

@@ -1,10 +1,11 @@
-// Serves a folder and shows what stands in a page's #result: node browse.js FOLDER CHROMIUM
+// Serves a folder under a strict policy and shows what stands in a page's #result: node browse.js FOLDER CHROMIUM [POLICY]
+// POLICY is said beside "default-src 'none'; script-src 'self'".
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
 
-const [folder, chromium] = process.argv.slice(2);
+const [folder, chromium, policy = ""] = process.argv.slice(2);
 const TYPES = { ".html": "text/html", ".js": "text/javascript" };
 const server = createServer(async (request, response) => {
   const path = request.url === "/" ? "/index.html" : request.url;
@@ -12,7 +13,7 @@ const server = createServer(async (request, response) => {
     const body = await readFile(join(folder, path));
     response.writeHead(200, {
       "content-type": TYPES[extname(path)] ?? "application/octet-stream",
-      "content-security-policy": "default-src 'none'; script-src 'self' 'unsafe-inline'; worker-src 'self'",
+      "content-security-policy": `default-src 'none'; script-src 'self'; ${policy}`,
     });
     response.end(body);
   } catch {
