@@ -66,6 +66,7 @@ export const ROOMS: readonly Room[] = [
   { name: "wire", portable: true, packages: [] },
   { name: "http", portable: true, packages: [] },
   { name: "facade", portable: true, packages: [] },
+  { name: "sealed", portable: true, packages: [] },
   { name: "entry", files: ["index.ts", "events.ts", "sync.ts"], portable: true, packages: [] },
   { name: "workos", portable: true, packages: [] },
   { name: "sources", portable: false, order: ["sql"], packages: [] },
@@ -197,5 +198,6 @@ export const BROWSER_ENTRIES: readonly BrowserEntry[] = [
   { subpath: "./kv", source: "kv/index.ts" },
   { subpath: "./rekey", source: "rekey/index.ts" },
   { subpath: "./http", source: "http/index.ts" },
+  { subpath: "./sealed", source: "sealed/index.ts" },
   { subpath: "./workos", source: "workos/index.ts" },
 ];
