@@ -113,7 +113,7 @@ async function authenticateAll(
   );
   if (changed === 0) throw vaultChanged();
   const keys = await beginAuthority(sql, root, now);
-  const macs = new Macs(keys["row-mac"]);
+  const macs = new Macs(keys);
   const service = new ServiceKeys(
     { webhookSecret: newestOf(keys, "webhook-secret"), fingerprint: newestOf(keys, "fingerprint") },
     vaultId,
@@ -156,7 +156,7 @@ async function authenticateAll(
         await seal("keks", kekRecord(row, await storedVersions(sql, kek.id)), kek.id);
       }),
     );
-    for (const table of ["environments", "api_keys"] as const) {
+    for (const table of ["environments", "api_keys", "events"] as const) {
       await eachRow(sql, `SELECT * FROM ${table}`, (row) => seal(table, recordOf(table, row), row.id!));
     }
     await eachRow(sql, "SELECT * FROM webhooks", (row) =>
@@ -170,8 +170,9 @@ async function authenticateAll(
       }),
     );
     const objects = `SELECT o.id, o.environment_id, o.name, o.current_version, o.created_at, o.updated_at, o.deleted_at,
-      c.canonical, (SELECT v.number FROM kv_versions v WHERE v.id = o.current_version AND v.object_id = o.id) AS current_number
-      FROM kv_objects o JOIN contexts c ON c.id = o.context_id`;
+      c.canonical, v.number AS current_number, v.generation AS current_generation
+      FROM kv_objects o JOIN contexts c ON c.id = o.context_id
+      LEFT JOIN kv_versions v ON v.id = o.current_version AND v.object_id = o.id`;
     await eachRow(sql, objects, (row) => seal("kv_objects", recordOf("kv_objects", row), row.id!));
     const versions = `SELECT * FROM kv_versions WHERE key_label = ${OLD_KEY_LABEL} AND sealed IS NOT NULL`;
     await eachRow(sql, versions, (row) => seal("kv_versions", recordOf("kv_versions", row), row.id!));

@@ -125,7 +125,7 @@ export class VaultHost {
     this.#now = now;
     this.vaultId = vaultId;
     this.apiKeys = new ApiKeys(database, authority, now);
-    this.events = new EventLog(database, now, () => authority.generation);
+    this.events = new EventLog(database, authority, now);
     this.writes = new IdempotentWrites(database, authority.serviceKeys, now);
     this.webhooks = new Webhooks(database, authority, this.writes, now);
   }
@@ -318,7 +318,7 @@ export async function openHost(database: Database, options: HostOptions): Promis
     try {
       await destroyDueKeks(database, authority, options.now);
       await clearExpiredAnswers(database, options.now());
-      const isStored = await storedKeysWithOldLabel(database);
+      const isStored = await storedKeysWithOldLabel(database, authority);
       return new VaultHost(database, authority, uuidToText(vaultId), isStored, options.now);
     } catch (error) {
       authority.dispose();

@@ -115,6 +115,21 @@ export function databaseContract(
       expect(await database.write((sql) => sql.run("DELETE FROM contract WHERE n = 77"))).toBe(3);
     });
 
+    test("a transaction says when it began: what was committed before, it sees", async () => {
+      const before = performance.now();
+      const id = ++ids;
+      const written = await database.write(async (sql) => {
+        await put(sql, id);
+        return sql.began;
+      });
+      const committed = performance.now();
+      const read = await database.read(async (sql) => {
+        expect(await sql.get("SELECT n FROM contract WHERE contract_id = ?", id)).toBeDefined();
+        return sql.began;
+      });
+      expect([before <= written, written <= committed, committed <= read]).toEqual([true, true, true]);
+    });
+
     test("answers with what the work answers", async () => {
       expect(await database.read(async () => 7)).toBe(7);
       expect(await database.write(async () => undefined)).toBeUndefined();

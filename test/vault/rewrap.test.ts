@@ -236,6 +236,7 @@ describe("how much a rewrap visits", () => {
   ): Promise<{ store: EmbeddedKvStore; database: Database }> {
     const database = await openSqlite(path, { create: false, lockWaitMs: 10_000 });
     const told = (sql: Sql): Sql => ({
+      began: sql.began,
       all: async (statement, ...parameters) => {
         const rows = await sql.all(statement, ...parameters);
         onStatement(statement, rows.length);

@@ -12,7 +12,6 @@ import { hash } from "../../src/crypto/primitives/hash.ts";
 import { KcXaesKey } from "../../src/crypto/primitives/xaes.ts";
 import type { Access } from "../../src/vault/access/access.ts";
 import type { IdempotentWrites } from "../../src/vault/access/idempotency.ts";
-import type { Authority } from "../../src/vault/authority/authority.ts";
 import type { VaultHost } from "../../src/vault/host.ts";
 import type { Keyring } from "../../src/vault/keks/keyring.ts";
 import { KvValues } from "../../src/vault/kv/values.ts";
@@ -192,7 +191,6 @@ test("the data key of a value whose object claims another context is zeroed befo
   const values = new KvValues(
     undefined as unknown as Database,
     keyring as unknown as Keyring,
-    undefined as unknown as Authority,
     access as unknown as Access,
     undefined as unknown as IdempotentWrites,
   );

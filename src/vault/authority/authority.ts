@@ -14,8 +14,8 @@ import { ServiceKeys } from "../root/service-keys.ts";
 import type { Database, Sql, SqlValue } from "../storage/database.ts";
 import { appendEntry, type ChangeKind, checkEnd, type LogState, lockLog, readHead, readLog } from "./log.ts";
 import { MAC_BYTES, Macs } from "./macs.ts";
-import type { RowRecord } from "./record.ts";
-import { disposeVaultKeys, loadVaultKeys, newestOf } from "./vault-keys.ts";
+import { type RowRecord, recordOf } from "./record.ts";
+import { disposeVaultKeys, loadVaultKeys, newestOf, type VaultKeys } from "./vault-keys.ts";
 
 /** What a transaction knows of authority. */
 export interface Authenticated {
@@ -78,6 +78,8 @@ class VaultAuthority implements Authority {
   readonly #now: () => number;
   #macs: Macs;
   #log: LogState;
+  /** When #log was seen, by `performance.now()`: transactions that began later see nothing older. */
+  #seenAt = performance.now();
 
   constructor(
     roots: Roots,
@@ -101,7 +103,7 @@ class VaultAuthority implements Authority {
 
   async check(sql: Sql, record: RowRecord, mac: SqlValue | undefined): Promise<void> {
     if (this.#macs.isOf(record, mac)) return;
-    if (!this.#macs.knows(mac)) await this.#loadMacs(sql);
+    if (!this.#macs.knows(mac, record.purpose)) await this.#loadMacs(sql);
     if (!this.#macs.isOf(record, mac)) throw altered(record);
   }
 
@@ -113,8 +115,12 @@ class VaultAuthority implements Authority {
 
   async look(sql: Sql): Promise<Authenticated> {
     const log = await this.#read(sql, this.#log);
-    // An older state, which another server's transaction may still see, is not kept.
-    if (log.generation > this.#log.generation) this.#log = log;
+    if (log.generation > this.#log.generation) {
+      this.#log = log;
+      this.#seenAt = performance.now();
+    }
+    // A transaction that began before may see an older state.
+    else if (sql.began > this.#seenAt) this.#refuseOlder(log);
     return this.#against(log);
   }
 
@@ -127,8 +133,10 @@ class VaultAuthority implements Authority {
     await lockLog(sql);
     // What is read here may contain what this transaction or one that shares its fate has appended: it is not kept.
     let log = await this.#read(sql, this.#log);
+    this.#refuseOlder(log);
     return {
-      check: this.#against(log).check,
+      // Against what this transaction has appended by then.
+      check: (record, mac) => this.#against(log).check(record, mac),
       append: async (kind, subject) => {
         log = await appendEntry(sql, this.#macs, log, { kind, subject, at: this.#now() });
         return log.generation;
@@ -140,6 +148,10 @@ class VaultAuthority implements Authority {
     this.#macs.dispose();
     this.serviceKeys.dispose();
     this.roots.dispose();
+  }
+
+  #refuseOlder(log: LogState): void {
+    if (log.generation < this.#log.generation) throw logTooOld("what this process has seen");
   }
 
   #against(log: LogState): Authenticated {
@@ -164,8 +176,8 @@ class VaultAuthority implements Authority {
   async #loadMacs(sql: Sql): Promise<void> {
     const keys = await loadVaultKeys(sql, this.roots);
     this.#macs.dispose();
-    this.#macs = new Macs(keys["row-mac"]);
-    disposeVaultKeys({ ...keys, "row-mac": new Map() });
+    this.#macs = new Macs(keys);
+    disposeServiceInputs(keys);
   }
 }
 
@@ -219,24 +231,34 @@ const AUTHORITIES: Readonly<Record<Roots["form"], Open>> = {
         { webhookSecret: newestOf(keys, "webhook-secret"), fingerprint: newestOf(keys, "fingerprint") },
         vaultId,
       );
-      const macs = new Macs(keys["row-mac"]);
-      disposeVaultKeys({ ...keys, "row-mac": new Map() });
+      const macs = new Macs(keys);
+      disposeServiceInputs(keys);
       const log = await readLog(sql, macs, undefined, await readHead(sql));
       await checkEnd(sql, log);
-      await checkNewest(sql, log);
+      await checkNewest(sql, macs, log);
       return new VaultAuthority(roots, now, { macs, log, serviceKeys });
     }),
 };
 
-/** The latest rows that carry a generation: a log that is older than one of them was put back. */
-async function checkNewest(sql: Sql, log: LogState): Promise<void> {
-  const newest = [
-    ["an event", await sql.get("SELECT generation FROM events ORDER BY sequence DESC LIMIT 1")],
-    // Their ids begin with the time.
-    ["a stored version", await sql.get("SELECT generation FROM kv_versions ORDER BY id DESC LIMIT 1")],
-  ] as const;
-  for (const [what, row] of newest) {
-    if (row !== undefined && (row.generation as number) > log.generation) throw logTooOld(what);
+/** Lets go of the vault keys from which the service's keys have been derived. */
+function disposeServiceInputs({ "webhook-secret": secret, fingerprint }: VaultKeys): void {
+  disposeVaultKeys({ "webhook-secret": secret, fingerprint });
+}
+
+/**
+ * The latest rows that carry a generation: a log that is older than one of them was put back. By their ids, which begin with
+ * the time and stand in the MAC: an order that is stored beside them could be changed.
+ */
+async function checkNewest(sql: Sql, macs: Macs, log: LogState): Promise<void> {
+  const event = await sql.get("SELECT * FROM events ORDER BY id DESC LIMIT 1");
+  if (event !== undefined) {
+    const record = recordOf("events", event);
+    if (!macs.isOf(record, event.mac)) throw altered(record);
+    if ((event.generation as number) > log.generation) throw logTooOld(record.what);
+  }
+  const version = await sql.get("SELECT generation FROM kv_versions ORDER BY id DESC LIMIT 1");
+  if (version !== undefined && (version.generation as number) > log.generation) {
+    throw logTooOld("a stored version");
   }
 }
 

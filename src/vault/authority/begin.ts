@@ -14,6 +14,6 @@ import { createVaultKeys, type VaultKeys } from "./vault-keys.ts";
 /** Makes vault keys and log. @returns the vault keys, the caller's to dispose of */
 export async function beginAuthority(sql: Sql, root: RootKeys, now: number): Promise<VaultKeys> {
   const keys = await createVaultKeys(sql, root, now);
-  await beginLog(sql, new Macs(keys["row-mac"]));
+  await beginLog(sql, new Macs(keys));
   return keys;
 }

@@ -8,46 +8,52 @@
 import { concatBytes, equalBytes, isUint8Array, readU32, u32 } from "../../base/bytes.ts";
 import { hash } from "../../crypto/primitives/hash.ts";
 import type { SecretBytes } from "../../crypto/primitives/secret-bytes.ts";
-import { type RowRecord, recordBytes } from "./record.ts";
+import { type MacPurpose, type RowRecord, recordBytes } from "./record.ts";
+import { disposeVaultKeys, type VaultKeys } from "./vault-keys.ts";
 
 /** Bytes of a MAC: the version of its key, and an HMAC-SHA-256. */
 export const MAC_BYTES = 4 + 32;
 
-/** Makes and compares MACs under the versions of one key. */
-export class Macs {
-  readonly #keys: ReadonlyMap<number, SecretBytes>;
-  readonly #current: number;
+/** What of a record its MAC is made of. */
+type Covered = Pick<RowRecord, "purpose" | "table" | "values">;
 
-  /** @param keys - by version; the highest makes MACs */
-  constructor(keys: ReadonlyMap<number, SecretBytes>) {
-    this.#keys = keys;
-    this.#current = Math.max(...keys.keys());
+/** Makes and compares MACs under the versions of the keys for them. */
+export class Macs {
+  readonly #keys: Pick<VaultKeys, MacPurpose>;
+  readonly #current: Readonly<Record<MacPurpose, number>>;
+
+  /** @param keys - by version, of which the highest makes MACs; they become this object's, and those for other purposes do not */
+  constructor({ "row-mac": row, "event-mac": event }: Pick<VaultKeys, MacPurpose>) {
+    this.#keys = { "row-mac": row, "event-mac": event };
+    this.#current = { "row-mac": Math.max(...row.keys()), "event-mac": Math.max(...event.keys()) };
   }
 
   /** The MAC of a record. */
-  of(record: Pick<RowRecord, "table" | "values">): Uint8Array {
-    return this.#under(this.#current, this.#keys.get(this.#current)!, record);
+  of(record: Covered): Uint8Array {
+    const purpose = record.purpose ?? "row-mac";
+    const version = this.#current[purpose];
+    return this.#under(version, this.#keys[purpose].get(version)!, record);
   }
 
   /** Whether it is the MAC of the record. */
-  isOf(record: Pick<RowRecord, "table" | "values">, mac: unknown): boolean {
+  isOf(record: Covered, mac: unknown): boolean {
     if (!isUint8Array(mac) || mac.length !== MAC_BYTES) return false;
     const version = readU32(mac, 0);
-    const key = this.#keys.get(version);
+    const key = this.#keys[record.purpose ?? "row-mac"].get(version);
     return key !== undefined && equalBytes(this.#under(version, key, record), mac);
   }
 
   /** Whether the version of the key that a MAC names is known. */
-  knows(mac: unknown): boolean {
-    return isUint8Array(mac) && mac.length === MAC_BYTES && this.#keys.has(readU32(mac, 0));
+  knows(mac: unknown, purpose: MacPurpose = "row-mac"): boolean {
+    return isUint8Array(mac) && mac.length === MAC_BYTES && this.#keys[purpose].has(readU32(mac, 0));
   }
 
   /** Lets go of the keys. */
   dispose(): void {
-    for (const key of this.#keys.values()) key.dispose();
+    disposeVaultKeys(this.#keys);
   }
 
-  #under(version: number, key: SecretBytes, record: Pick<RowRecord, "table" | "values">): Uint8Array {
+  #under(version: number, key: SecretBytes, record: Covered): Uint8Array {
     return concatBytes(u32(version), hash.hmac("sha256", key.bytes, recordBytes(record)));
   }
 }

@@ -7,8 +7,13 @@
  */
 import type { Row, SqlValue } from "../storage/database.ts";
 
+/** Which vault key makes MACs of a record. */
+export type MacPurpose = "row-mac" | "event-mac";
+
 /** What a MAC covers. */
 export interface RowRecord {
+  /** Default `row-mac`. */
+  readonly purpose?: MacPurpose | undefined;
   readonly table: string;
   readonly values: readonly SqlValue[];
   /** Names the row in errors; without a secret or a context value. */
@@ -97,11 +102,13 @@ const COLUMNS = {
     "canonical",
     "current_version",
     "current_number",
+    "current_generation",
     "created_at",
     "updated_at",
     "deleted_at",
   ],
   kv_versions: ["id", "object_id", "number", "key_id", "key_blob", "sealed", "created_at"],
+  events: ["id", "environment_id", "kind", "data", "created_at", "generation"],
 } as const;
 
 /** Columns of a KEK version within its KEK's record. */
@@ -115,7 +122,11 @@ const WORDS: Readonly<Record<keyof typeof COLUMNS, string>> = {
   keks: "KEK",
   kv_objects: "object",
   kv_versions: "stored version",
+  events: "event",
 };
+
+/** Tables whose changes the log has. */
+const LOGGED: ReadonlySet<string> = new Set(["environments", "api_keys", "webhooks", "keks"]);
 
 /** A table whose rows have a MAC each. */
 export type RecordTable = Exclude<keyof typeof COLUMNS, "keks">;
@@ -139,9 +150,10 @@ export function kekRecord(kek: Row, versions: readonly Row[]): RowRecord {
 function head(table: keyof typeof COLUMNS, row: Row): Omit<RowRecord, "values"> {
   const id = row.id as string;
   const what = `the ${WORDS[table]} ${id}`;
-  return row.generation === undefined || table.startsWith("kv_")
-    ? { table, what }
-    : { table, what, subject: id, generation: row.generation as number };
+  const purpose = table === "events" ? "event-mac" : "row-mac";
+  return LOGGED.has(table)
+    ? { table, what, purpose, subject: id, generation: row.generation as number }
+    : { table, what, purpose };
 }
 
 function valuesOf(columns: readonly string[], row: Row): SqlValue[] {

@@ -14,7 +14,7 @@ import type { Roots } from "../root/roots.ts";
 import type { Sql } from "../storage/database.ts";
 
 /** What vault keys there are. */
-export const PURPOSES = ["row-mac", "webhook-secret", "fingerprint"] as const;
+export const PURPOSES = ["row-mac", "event-mac", "webhook-secret", "fingerprint"] as const;
 
 /** What a vault key is for. */
 export type Purpose = (typeof PURPOSES)[number];
@@ -46,16 +46,20 @@ export async function createVaultKeys(sql: Sql, root: RootKeys, now: number): Pr
   const make = async (purpose: Purpose) => new Map([[1, await insertVaultKey(sql, root, purpose, 1, now)]]);
   // One after the other: they share one connection.
   const rowMac = await make("row-mac");
+  const eventMac = await make("event-mac");
   const webhookSecret = await make("webhook-secret");
-  return { "row-mac": rowMac, "webhook-secret": webhookSecret, fingerprint: await make("fingerprint") };
+  const fingerprint = await make("fingerprint");
+  return { "row-mac": rowMac, "event-mac": eventMac, "webhook-secret": webhookSecret, fingerprint };
 }
 
 /** The vault keys as they are stored. @throws VaultError ERR_STORAGE_CORRUPT if one is missing or altered */
 export async function loadVaultKeys(sql: Sql, roots: Roots): Promise<VaultKeys> {
-  const keys = { "row-mac": new Map(), "webhook-secret": new Map(), fingerprint: new Map() } satisfies Record<
-    Purpose,
-    Map<number, SecretBytes>
-  >;
+  const keys = {
+    "row-mac": new Map(),
+    "event-mac": new Map(),
+    "webhook-secret": new Map(),
+    fingerprint: new Map(),
+  } satisfies Record<Purpose, Map<number, SecretBytes>>;
   for (const row of await sql.all("SELECT purpose, version, wrapped FROM vault_keys")) {
     const purpose = row.purpose as string;
     const version = row.version as number;
@@ -73,8 +77,8 @@ export function newestOf(keys: VaultKeys, purpose: Purpose): SecretBytes {
   return versions.get(Math.max(...versions.keys()))!;
 }
 
-/** Lets go of all. */
-export function disposeVaultKeys(keys: VaultKeys): void {
+/** Lets go of all of these. */
+export function disposeVaultKeys(keys: Partial<VaultKeys>): void {
   for (const versions of Object.values(keys)) for (const key of versions.values()) key.dispose();
 }
 

@@ -11,6 +11,8 @@ import { randomBytes } from "../../crypto/primitives/random.ts";
 import { VaultError } from "../../errors.ts";
 import type { KvActor } from "../../kv/kv-service.ts";
 import type { EventDetails, EventKind } from "../../wire/event-kinds.ts";
+import type { Authority } from "../authority/authority.ts";
+import { recordOf } from "../authority/record.ts";
 import { newOrderedId } from "../ids.ts";
 import {
   EVENT_FLUSH_MS,
@@ -21,7 +23,8 @@ import {
   EVENTS_PER_INSERT,
   ORDERED_ID_RANDOM_BYTES,
 } from "../limits.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import { WITH_ROOT } from "../root/roots.ts";
+import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
 
 /** What of an event depends on its kind, in the names of the wire. */
 export type EventData = Readonly<
@@ -48,8 +51,17 @@ export interface EventActor extends KvActor {
 
 /** Takes the events of one actor in one environment. */
 export interface EventSink {
-  /** Records a change within the transaction that makes it. */
-  append<Kind extends EventKind>(sql: Sql, kind: Kind, data: EventDetails[Kind]): Promise<void>;
+  /**
+   * Records a change within the transaction that makes it.
+   *
+   * @param generation - of a change of authority that the transaction has made; default the last one that was seen
+   */
+  append<Kind extends EventKind>(
+    sql: Sql,
+    kind: Kind,
+    data: EventDetails[Kind],
+    generation?: number,
+  ): Promise<void>;
   /** Records a read, soon. */
   note<Kind extends EventKind>(kind: Kind, data: EventDetails[Kind]): void;
 }
@@ -64,29 +76,24 @@ interface Noted {
 /** The events of one database. */
 export class EventLog {
   readonly #database: Database;
+  readonly #authority: Authority;
   readonly #now: () => number;
-  readonly #generation: () => number;
   #noted: Noted[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
-  /** @param generation - of the last change of authority that was seen */
-  constructor(database: Database, now: () => number, generation: () => number) {
+  constructor(database: Database, authority: Authority, now: () => number) {
     this.#database = database;
+    this.#authority = authority;
     this.#now = now;
-    this.#generation = generation;
   }
 
   /** A sink that adds the actor to every event. In mode `changes`, reads are not recorded. */
   sink(environmentId: string, actor: EventActor, mode: EventMode): EventSink {
     const who = { actor_id: actor.id, actor_source: actor.source, actor_name: actor.name };
     return {
-      append: (sql, kind, data) =>
-        insert(
-          sql,
-          [{ environmentId, kind, data: { ...who, ...data }, at: this.#now() }],
-          this.#generation(),
-        ),
+      append: (sql, kind, data, generation) =>
+        this.#insert(sql, [{ environmentId, kind, data: { ...who, ...data }, at: this.#now() }], generation),
       note: (kind, data) => {
         if (mode === "all") this.#note({ environmentId, kind, data: { ...who, ...data }, at: this.#now() });
       },
@@ -98,7 +105,7 @@ export class EventLog {
    *
    * @param request.after - id of the last event that was seen; default from the first
    * @param request.limit - 1 to 100
-   * @throws VaultError ERR_CURSOR_INVALID
+   * @throws VaultError ERR_CURSOR_INVALID; ERR_STORAGE_CORRUPT that names an event which is not as it was recorded
    */
   async list(
     environmentId: string,
@@ -119,7 +126,7 @@ export class EventLog {
         from = [row.write_id as number, row.sequence as number];
       }
       const rows = await sql.all(
-        `SELECT id, kind, data, created_at FROM events e
+        `SELECT id, environment_id, kind, data, created_at, generation, mac FROM events e
          WHERE environment_id = ? AND (write_id, sequence) > (?, ?)${this.#database.settled("e")}
          ORDER BY write_id, sequence LIMIT ?`,
         environmentId,
@@ -127,6 +134,7 @@ export class EventLog {
         limit + 1,
       );
       const page = rows.slice(0, limit);
+      for (const row of page) await checkEvent(sql, this.#authority, row);
       return {
         data: page.map((row) =>
           toEvent(row.id as string, row.kind as EventKind, row.data as string, row.created_at as number),
@@ -147,7 +155,10 @@ export class EventLog {
     this.#flushing = (async () => {
       await previous.catch(() => {});
       try {
-        await this.#database.write((sql) => insert(sql, noted, this.#generation()));
+        await this.#database.write(async (sql) => {
+          await this.#authority.prepare(sql);
+          await this.#insert(sql, noted);
+        }, WITH_ROOT);
       } catch (error) {
         this.#keep(noted);
         throw error;
@@ -176,6 +187,32 @@ export class EventLog {
     else this.#flushSoon();
     if (this.#noted.length > EVENTS_KEPT_MAX) this.#noted.shift();
   }
+
+  /** Records events in their order, and what webhooks are owed of them. */
+  async #insert(sql: Sql, events: readonly Noted[], generation = this.#authority.generation): Promise<void> {
+    // One read of the kernel's for the ids of all.
+    const random = randomBytes(events.length * ORDERED_ID_RANDOM_BYTES);
+    const rows = events.map((event, i): readonly SqlValue[] => {
+      const row = {
+        id: newOrderedId(
+          EVENT_ID_PREFIX,
+          random.subarray(i * ORDERED_ID_RANDOM_BYTES, (i + 1) * ORDERED_ID_RANDOM_BYTES),
+        ),
+        environment_id: event.environmentId,
+        kind: event.kind,
+        data: JSON.stringify(event.data),
+        created_at: event.at,
+        generation,
+      };
+      return [...Object.values(row), this.#authority.seal(recordOf("events", row))];
+    });
+    let at = 0;
+    for (; at + EVENTS_PER_INSERT <= rows.length; at += EVENTS_PER_INSERT) {
+      await sql.run(INSERT_MANY, ...rows.slice(at, at + EVENTS_PER_INSERT).flat());
+    }
+    for (; at < rows.length; at++) await sql.run(INSERT_ONE, ...rows[at]!);
+    await owe(sql, events, rows);
+  }
 }
 
 /** A stored row as the event that is handed out. */
@@ -189,31 +226,28 @@ export function toEvent(id: string, kind: EventKind, data: string, createdAt: nu
   };
 }
 
-const COLUMNS = "(?, ?, ?, ?, ?, ?)";
+/** Refuses an event that is not as it was recorded. @param row - has all columns of `events` @throws VaultError ERR_STORAGE_CORRUPT */
+export async function checkEvent(sql: Sql, authority: Authority, row: Row): Promise<void> {
+  const record = recordOf("events", row);
+  await authority.check(sql, record, row.mac);
+  await authority.checkGeneration(sql, row.generation as number, record.what);
+}
+
+const COLUMNS = "(?, ?, ?, ?, ?, ?, ?)";
 
 function insertText(rows: number): string {
   const values = Array(rows).fill(COLUMNS).join(", ");
-  return `INSERT INTO events (id, environment_id, kind, data, created_at, generation) VALUES ${values}`;
+  return `INSERT INTO events (id, environment_id, kind, data, created_at, generation, mac) VALUES ${values}`;
 }
 const INSERT_ONE = insertText(1);
 const INSERT_MANY = insertText(EVENTS_PER_INSERT);
 
-/** Records events in their order, and what webhooks are owed of them. */
-async function insert(sql: Sql, events: readonly Noted[], generation: number): Promise<void> {
-  // One read of the kernel's for the ids of all.
-  const random = randomBytes(events.length * ORDERED_ID_RANDOM_BYTES);
-  const rows = events.map((event, i) => {
-    const id = newOrderedId(
-      EVENT_ID_PREFIX,
-      random.subarray(i * ORDERED_ID_RANDOM_BYTES, (i + 1) * ORDERED_ID_RANDOM_BYTES),
-    );
-    return [id, event.environmentId, event.kind, JSON.stringify(event.data), event.at, generation];
-  });
-  let at = 0;
-  for (; at + EVENTS_PER_INSERT <= rows.length; at += EVENTS_PER_INSERT) {
-    await sql.run(INSERT_MANY, ...rows.slice(at, at + EVENTS_PER_INSERT).flat());
-  }
-  for (; at < rows.length; at++) await sql.run(INSERT_ONE, ...rows[at]!);
+/** Notes what webhooks are owed of events. @param rows - as they were inserted, the id first */
+async function owe(
+  sql: Sql,
+  events: readonly Noted[],
+  rows: readonly (readonly SqlValue[])[],
+): Promise<void> {
   // Most vaults have no webhook.
   if ((await sql.get("SELECT 1 AS found FROM webhooks WHERE disabled_at IS NULL LIMIT 1")) === undefined)
     return;

@@ -26,8 +26,8 @@ import {
   WEBHOOK_SECRET_BYTES,
   WEBHOOK_SECRET_PREFIX,
 } from "../limits.ts";
-import type { Database, Row } from "../storage/database.ts";
-import { toEvent, type VaultEvent } from "./events.ts";
+import type { Database, Row, Sql } from "../storage/database.ts";
+import { checkEvent, toEvent, type VaultEvent } from "./events.ts";
 
 /** A webhook without its secret. */
 export interface WebhookInfo {
@@ -251,6 +251,10 @@ export class Webhooks {
         const webhook = webhooks.get(webhookId);
         if (webhook === undefined) continue;
         for (const row of await sql.all(DUE, webhookId, now, limit)) {
+          if (!(await this.#isOwed(sql, webhook, row))) {
+            await sql.run(GIVE_UP, NOT_OWED, row.sequence!);
+            continue;
+          }
           const isOurs = await sql.run(CLAIM, now + DELIVERY_CLAIM_MS, row.sequence!, row.due_at!);
           if (isOurs > 0) claimed.push(this.#toDelivery(webhook, row));
         }
@@ -293,6 +297,17 @@ export class Webhooks {
     });
   }
 
+  /** Whether a delivery's event is as it was recorded, and of the webhook's environment: the delivery's own row is only believed. */
+  async #isOwed(sql: Sql, webhook: Row, event: Row): Promise<boolean> {
+    try {
+      await checkEvent(sql, this.#authority, event);
+    } catch (error) {
+      if (!isVaultError(error, "ERR_STORAGE_CORRUPT")) throw error;
+      return false;
+    }
+    return event.environment_id === webhook.environment_id;
+  }
+
   #toDelivery(webhook: Row, row: Row): Delivery {
     const webhookId = webhook.id as string;
     const secret = this.#authority.serviceKeys.openSecret(
@@ -324,7 +339,7 @@ const OWED = `
   FROM owed JOIN webhooks w ON w.id = owed.id WHERE w.disabled_at IS NULL`;
 
 const DUE = `
-  SELECT d.sequence, d.due_at, d.attempts, e.id, e.kind, e.data, e.created_at
+  SELECT d.sequence, d.due_at, d.attempts, e.id, e.environment_id, e.kind, e.data, e.created_at, e.generation, e.mac
   FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id JOIN events e ON e.id = d.event_id
   WHERE d.webhook_id = ? AND d.state = 'pending' AND d.due_at <= ? AND w.disabled_at IS NULL
   ORDER BY d.due_at, d.sequence LIMIT ?`;
@@ -332,6 +347,10 @@ const DUE = `
 const CLAIM = `
   UPDATE webhook_deliveries SET attempts = attempts + 1, due_at = ?
   WHERE sequence = ? AND state = 'pending' AND due_at = ?`;
+
+const GIVE_UP = "UPDATE webhook_deliveries SET state = 'dead', last_error = ? WHERE sequence = ?";
+/** Why a delivery was given up before its first attempt. */
+const NOT_OWED = "the event is not as it was recorded, or of another environment";
 
 function toInfo(row: Row): WebhookInfo {
   const kinds = row.kinds as string;

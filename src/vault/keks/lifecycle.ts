@@ -13,6 +13,7 @@ import {
   type KekPage,
   type KekSelector,
   type KekService,
+  type KekState,
   type KekVersionSelector,
   ownListRequest,
   ownSelector,
@@ -43,6 +44,8 @@ import {
   placeOf,
   sealKek,
   setState,
+  type VersionRow,
+  versionRow,
   versionsMeant,
 } from "./rows.ts";
 import { shredAccount } from "./shred-account.ts";
@@ -109,16 +112,16 @@ export class KekLifecycle implements KekService {
       return this.#writes.write(async (sql) => {
         const kek = await this.#forChange(sql, own);
         const change = await this.#authority.change(sql);
-        const newest = (await kekVersions(sql, change, kek))[0]!;
+        const all = await kekVersions(sql, change, kek);
+        const newest = all[0]!;
         if (newest.state === "disabled" || newest.state === "pending-destroy") {
           throw new VaultError(
             "ERR_KEY_STATE",
             `the KEK ${kek.id} is ${newest.state}: enable it before rotating it`,
           );
         }
-        await sql.run(
-          "UPDATE kek_versions SET state = 'decrypt-only' WHERE kek_id = ? AND state = 'active'",
-          kek.id,
+        const before = await setStates(sql, kek.id, all, ({ state }) =>
+          state === "active" ? "decrypt-only" : undefined,
         );
         const identity = {
           environmentId: this.#environmentId,
@@ -128,10 +131,12 @@ export class KekLifecycle implements KekService {
           contextValue: kek.value,
         };
         const root = await this.#authority.prepare(sql);
-        await insertKekVersion(sql, kek.id, newKekVersion(root, identity, this.#now()));
-        const changed = await this.#seal(sql, kek, await change.append("rotate", kek.id));
+        const made = newKekVersion(root, identity, this.#now());
+        await insertKekVersion(sql, kek.id, made);
+        const generation = await change.append("rotate", kek.id);
+        const changed = await this.#seal(sql, kek, [...before, versionRow(made)], generation);
         await sql.raise("keks");
-        return kekInfo(sql, ACCEPTED, changed);
+        return kekInfo(sql, change, changed);
       }, call);
     });
   }
@@ -143,18 +148,21 @@ export class KekLifecycle implements KekService {
         const kek = await this.#forChange(sql, own);
         const change = await this.#authority.change(sql);
         const all = await kekVersions(sql, change, kek);
-        for (const { version, state } of versionsMeant(kek, all, own.version)) {
+        const meant = versionsMeant(kek, all, own.version);
+        for (const { version, state } of meant) {
           if (state === "pending-destroy") {
             throw new VaultError(
               "ERR_KEY_STATE",
               `version ${version} of the KEK ${kek.id} is about to be destroyed`,
             );
           }
-          await setState(sql, kek.id, version, "disabled");
         }
-        const changed = await this.#seal(sql, kek, await change.append("disable", kek.id));
+        const after = await setStates(sql, kek.id, all, (row) =>
+          meant.includes(row) ? "disabled" : undefined,
+        );
+        const changed = await this.#seal(sql, kek, after, await change.append("disable", kek.id));
         await sql.raise("keks", "revocations");
-        return kekInfo(sql, ACCEPTED, changed);
+        return kekInfo(sql, change, changed);
       }, call);
     });
   }
@@ -167,12 +175,13 @@ export class KekLifecycle implements KekService {
         const change = await this.#authority.change(sql);
         const all = await kekVersions(sql, change, kek);
         const newest = all[0]!.version;
-        for (const { version } of versionsMeant(kek, all, own.version)) {
-          await setState(sql, kek.id, version, version === newest ? "active" : "decrypt-only");
-        }
-        const changed = await this.#seal(sql, kek, await change.append("enable", kek.id));
+        const meant = versionsMeant(kek, all, own.version);
+        const after = await setStates(sql, kek.id, all, (row) =>
+          meant.includes(row) ? (row.version === newest ? "active" : "decrypt-only") : undefined,
+        );
+        const changed = await this.#seal(sql, kek, after, await change.append("enable", kek.id));
         await sql.raise("keks");
-        return kekInfo(sql, ACCEPTED, changed);
+        return kekInfo(sql, change, changed);
       }, call);
     });
   }
@@ -187,15 +196,23 @@ export class KekLifecycle implements KekService {
           : await this.#forChange(sql, own);
         const change = isDryRun ? undefined : await this.#authority.change(sql);
         const all = await kekVersions(sql, change ?? (await this.#authority.look(sql)), kek);
-        const targets = versionsMeant(kek, all, own.version).map(({ version }) => version);
+        const meant = versionsMeant(kek, all, own.version);
+        const targets = meant.map(({ version }) => version);
         const report = await shredAccount(sql, kek, targets);
         if (change === undefined) return { ...report, isDryRun, destroyAt: null };
         const destroyAt = (await sql.now(this.#now)) + delayMs;
-        for (const version of targets) {
-          await setState(sql, kek.id, version, delayMs === 0 ? "destroyed" : "pending-destroy", destroyAt);
-        }
-        await this.#seal(sql, kek, await change.append("shred", kek.id));
-        await this.#events.append(sql, "vault.kek.deleted", { key_name: kekName(kek), key_id: kek.id });
+        const state = delayMs === 0 ? "destroyed" : "pending-destroy";
+        const after = await setStates(
+          sql,
+          kek.id,
+          all,
+          (row) => (meant.includes(row) ? state : undefined),
+          destroyAt,
+        );
+        const generation = await change.append("shred", kek.id);
+        await this.#seal(sql, kek, after, generation);
+        const deleted = { key_name: kekName(kek), key_id: kek.id };
+        await this.#events.append(sql, "vault.kek.deleted", deleted, generation);
         await sql.raise("keks", "revocations");
         return { ...report, isDryRun, destroyAt: iso(destroyAt) };
       };
@@ -214,14 +231,27 @@ export class KekLifecycle implements KekService {
   }
 
   /** Gives a KEK that was changed its new MAC. */
-  async #seal(sql: Sql, kek: KekRow, generation: number): Promise<KekRow> {
-    await sealKek(sql, this.#authority, kek.stored, generation);
-    return { ...kek, stored: { ...kek.stored, generation } };
+  async #seal(sql: Sql, kek: KekRow, versions: readonly VersionRow[], generation: number): Promise<KekRow> {
+    const rows = versions.map(({ stored }) => stored);
+    return { ...kek, stored: await sealKek(sql, this.#authority, kek.stored, rows, generation) };
   }
 }
 
-/** Of what this transaction has just written itself. */
-const ACCEPTED: Authenticated = { check: () => {} };
+/** Puts versions into other states. @param stateOf - undefined for those that stay @returns all, as they are then */
+async function setStates(
+  sql: Sql,
+  kekId: string,
+  all: readonly VersionRow[],
+  stateOf: (version: VersionRow) => KekState | undefined,
+  destroyAt?: number,
+): Promise<VersionRow[]> {
+  const after: VersionRow[] = [];
+  for (const row of all) {
+    const state = stateOf(row);
+    after.push(state === undefined ? row : await setState(sql, kekId, row, state, destroyAt));
+  }
+  return after;
+}
 
 /** KEKs that are destroyed in one transaction when they are due. Ours: PostgreSQL has room for few thousand locks. */
 const DUE_KEKS_AT_ONCE = 100;
@@ -258,14 +288,14 @@ export async function destroyDueKeks(
       const at = await sql.now(now);
       for (const id of kekIds) {
         const row = await sql.get(`SELECT ${KEK_COLUMNS} FROM keks WHERE id = ?`, id);
-        if (row === undefined || !(await isAuthentic(sql, change, kekRow(row)))) continue;
-        const destroyed = await sql.run(
-          `UPDATE kek_versions SET state = 'destroyed', wrapped = NULL, destroy_at = NULL WHERE kek_id = ? AND ${due}`,
-          id,
-          at,
-        );
+        const all = row === undefined ? undefined : await authenticVersions(sql, change, kekRow(row));
+        const isDue = ({ state, stored }: VersionRow): boolean =>
+          state === "pending-destroy" && (stored.destroy_at as number) <= at;
         // Otherwise another process was faster.
-        if (destroyed > 0) await sealKek(sql, authority, row, await change.append("shred", id));
+        if (row === undefined || all === undefined || !all.some(isDue)) continue;
+        const after = await setStates(sql, id, all, (version) => (isDue(version) ? "destroyed" : undefined));
+        const rows = after.map(({ stored }) => stored);
+        await sealKek(sql, authority, row, rows, await change.append("shred", id));
       }
       await sql.raise("keks", "revocations");
     }, WITH_ROOT);
@@ -274,12 +304,16 @@ export async function destroyDueKeks(
   if (hasDestroyed) await database.scrub();
 }
 
-async function isAuthentic(sql: Sql, authority: Authenticated, kek: KekRow): Promise<boolean> {
+/** The versions of a KEK; undefined if its rows were altered. */
+async function authenticVersions(
+  sql: Sql,
+  authority: Authenticated,
+  kek: KekRow,
+): Promise<VersionRow[] | undefined> {
   try {
-    await kekVersions(sql, authority, kek);
-    return true;
+    return await kekVersions(sql, authority, kek);
   } catch (error) {
-    if (isVaultError(error, "ERR_STORAGE_CORRUPT")) return false;
+    if (isVaultError(error, "ERR_STORAGE_CORRUPT")) return undefined;
     throw error;
   }
 }

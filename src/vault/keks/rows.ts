@@ -33,6 +33,8 @@ export interface KekRow {
 export interface VersionRow {
   readonly version: number;
   readonly state: KekState;
+  /** Its row: of {@link storedVersions}, or as it is to be. */
+  readonly stored: Row;
 }
 
 /** Columns of `keks`: all of a KEK's record that is not of its versions, and its MAC. */
@@ -129,19 +131,33 @@ export async function kekVersions(sql: Sql, authority: Authenticated, kek: KekRo
   const rows = await storedVersions(sql, kek.id);
   if (rows.length === 0) throw damagedKek(kek.id);
   authority.check(kekRecord(kek.stored, rows), kek.stored.mac);
-  return rows.map((row) => ({ version: row.version as number, state: row.state as KekState })).toReversed();
+  return rows.map(versionRow).toReversed();
 }
 
-/** Gives a KEK, after a change of it, the MAC of what is stored now. */
-export async function sealKek(sql: Sql, authority: Authority, kek: Row, generation: number): Promise<void> {
-  const id = kek.id as string;
-  const record = kekRecord({ ...kek, generation }, await storedVersions(sql, id));
-  await sql.run(
-    "UPDATE keks SET generation = ?, mac = ? WHERE id = ?",
-    generation,
-    authority.seal(record),
-    id,
-  );
+/** A row of `kek_versions`. */
+export function versionRow(row: Row): VersionRow {
+  return { version: row.version as number, state: row.state as KekState, stored: row };
+}
+
+/**
+ * Gives a KEK that was changed its new MAC: of what was checked and then changed here, and never of what is read again. Who
+ * writes the database meanwhile, or has put a trigger into it, gets no MAC for it.
+ *
+ * @param kek - its row as it was checked
+ * @param versions - all rows of its versions as they are to be, in any order
+ * @returns the row as it is then
+ */
+export async function sealKek(
+  sql: Sql,
+  authority: Authority,
+  kek: Row,
+  versions: readonly Row[],
+  generation: number,
+): Promise<Row> {
+  const inOrder = versions.toSorted((one, other) => (one.version as number) - (other.version as number));
+  const mac = authority.seal(kekRecord({ ...kek, generation }, inOrder));
+  await sql.run("UPDATE keks SET generation = ?, mac = ? WHERE id = ?", generation, mac, kek.id as string);
+  return { ...kek, generation, mac };
 }
 
 /** The versions as they are stored, the lowest first. */
@@ -152,23 +168,30 @@ export function storedVersions(sql: Sql, kekId: string): Promise<readonly Row[]>
   );
 }
 
-/** Puts a version into a state; of a destroyed one the wrapped KEK goes too. */
+/** Puts a version into a state; of a destroyed one the wrapped KEK goes too. @returns the version as it is then */
 export async function setState(
   sql: Sql,
   kekId: string,
-  version: number,
+  { version, stored }: VersionRow,
   state: KekState,
   destroyAt?: number,
-): Promise<void> {
+): Promise<VersionRow> {
+  const changed = {
+    ...stored,
+    state,
+    destroy_at: state === "pending-destroy" ? (destroyAt as number) : null,
+    wrapped: state === "destroyed" ? null : (stored.wrapped as SqlValue),
+  };
   await sql.run(
     `UPDATE kek_versions SET state = ?, destroy_at = ?, wrapped = CASE WHEN ? = 1 THEN NULL ELSE wrapped END
      WHERE kek_id = ? AND version = ?`,
     state,
-    state === "pending-destroy" ? (destroyAt as number) : null,
+    changed.destroy_at,
     state === "destroyed" ? 1 : 0,
     kekId,
     version,
   );
+  return { version, state, stored: changed };
 }
 
 /** A KEK as callers are told of it. */

@@ -23,11 +23,12 @@ export const REVOKED_RETRIES_MAX = 10;
 
 /** What is read of an object alone: all of its record. */
 const RECORD_COLUMNS = `o.id, o.name, o.environment_id, o.current_version, o.created_at, o.updated_at, o.deleted_at, o.mac,
-  c.canonical, (SELECT cv.number FROM kv_versions cv WHERE cv.id = o.current_version AND cv.object_id = o.id) AS current_number,
+  c.canonical, cv.number AS current_number, cv.generation AS current_generation,
   (SELECT max(nv.number) FROM kv_versions nv WHERE nv.object_id = o.id) AS newest_number`;
-const RECORD_TABLES = "kv_objects o JOIN contexts c ON c.id = o.context_id";
+const RECORD_TABLES = `kv_objects o JOIN contexts c ON c.id = o.context_id
+  LEFT JOIN kv_versions cv ON cv.id = o.current_version AND cv.object_id = o.id`;
 /** What is read of an object and one of its versions. */
-const OBJECT_COLUMNS = `${RECORD_COLUMNS}, v.id AS version_id, v.number, v.key_id, v.key_blob, v.key_label, v.sealed, v.generation,
+const OBJECT_COLUMNS = `${RECORD_COLUMNS}, v.id AS version_id, v.number, v.key_id, v.key_blob, v.key_label, v.sealed,
   v.mac AS version_mac, v.created_at AS version_created_at, v.created_by_id, v.created_by_name`;
 /** The tables that an object is read from. */
 const OBJECT_TABLES = `${RECORD_TABLES} JOIN kv_versions v ON v.object_id = o.id`;
@@ -115,7 +116,12 @@ export class KvRows {
     sql: Sql,
     row: Row,
     changes: Partial<
-      Readonly<Record<"current_version" | "current_number" | "updated_at" | "deleted_at", SqlValue>>
+      Readonly<
+        Record<
+          "current_version" | "current_number" | "current_generation" | "updated_at" | "deleted_at",
+          SqlValue
+        >
+      >
     >,
   ): Promise<Row> {
     const changed = { ...row, ...changes };
@@ -139,7 +145,6 @@ export class KvRows {
   async #believed(sql: Sql, row: Row | undefined): Promise<Row> {
     if (row === undefined) throw notFound();
     await this.#check(sql, row);
-    await this.#authority.checkGeneration(sql, row.generation as number, `a version of the object ${row.id}`);
     if (row.key_label === OLD_KEY_LABEL && row.sealed !== null) {
       await checkOldVersion(sql, this.#authority, {
         ...row,
@@ -153,7 +158,9 @@ export class KvRows {
   }
 
   async #check(sql: Sql, row: Row): Promise<void> {
-    await this.#authority.check(sql, recordOf("kv_objects", row), row.mac);
+    const record = recordOf("kv_objects", row);
+    await this.#authority.check(sql, record, row.mac);
+    await this.#authority.checkGeneration(sql, row.current_generation as number, record.what);
     if (this.#authority.isAuthenticated && row.current_number !== row.newest_number) {
       throw new VaultError(
         "ERR_STORAGE_CORRUPT",

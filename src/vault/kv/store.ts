@@ -62,7 +62,7 @@ export class EmbeddedKvStore implements KvService {
     this.#access = access;
     this.#rows = new KvRows(access, authority);
     this.#writes = writes;
-    this.#values = new KvValues(database, keyring, authority, access, writes);
+    this.#values = new KvValues(database, keyring, access, writes);
     this.#now = now;
   }
 
@@ -84,6 +84,7 @@ export class EmbeddedKvStore implements KvService {
         const id = newOrderedId(OBJECT_ID_PREFIX);
         const versionId = orderedId();
         const now = this.#now();
+        const { generation } = this.#authority;
         await this.#authority.prepare(sql);
         const mac = this.#rows.macOf({
           id,
@@ -92,6 +93,7 @@ export class EmbeddedKvStore implements KvService {
           canonical: context.bytes,
           current_version: versionId,
           current_number: 1,
+          current_generation: generation,
           created_at: now,
           updated_at: now,
           deleted_at: null,
@@ -102,7 +104,16 @@ export class EmbeddedKvStore implements KvService {
           ...[id, this.#environmentId, name, key.contextId, versionId, now, now, mac],
         );
         if (inserted === 0) throw exists();
-        await this.#values.insert(sql, { objectId: id, name, versionId, number: 1, value, key, now });
+        await this.#values.insert(sql, {
+          objectId: id,
+          name,
+          versionId,
+          number: 1,
+          generation,
+          value,
+          key,
+          now,
+        });
         await this.#access.events.append(sql, "vault.data.created", {
           kv_name: name,
           key_id: key.id,
@@ -175,10 +186,25 @@ export class EmbeddedKvStore implements KvService {
         // back, or is another machine's, does not make the object older than it was.
         const before = await this.#rows.lockedLive(sql, id, check);
         const number = (before.newest_number as number) + 1;
+        const { generation } = this.#authority;
         const now = Math.max(before.updated_at as number, clock);
-        const changes = { current_version: versionId, current_number: number, updated_at: now };
+        const changes = {
+          current_version: versionId,
+          current_number: number,
+          current_generation: generation,
+          updated_at: now,
+        };
         await this.#rows.change(sql, before, changes);
-        await this.#values.insert(sql, { objectId: id, name, versionId, number, value, key, now });
+        await this.#values.insert(sql, {
+          objectId: id,
+          name,
+          versionId,
+          number,
+          generation,
+          value,
+          key,
+          now,
+        });
         await this.#access.events.append(sql, "vault.data.updated", {
           kv_name: name,
           key_id: key.id,

@@ -15,7 +15,6 @@ import { isVaultError, VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type { Access } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
-import type { Authority } from "../authority/authority.ts";
 import { hexOf } from "../ids.ts";
 import type { Keyring, StoredDataKey } from "../keks/keyring.ts";
 import { areActive, kekLocks } from "../keks/locks.ts";
@@ -32,19 +31,11 @@ const ETAG_BYTES = 16;
 export class KvValues {
   readonly #database: Database;
   readonly #keyring: Keyring;
-  readonly #authority: Authority;
   readonly #access: Access;
   readonly #writes: IdempotentWrites;
 
-  constructor(
-    database: Database,
-    keyring: Keyring,
-    authority: Authority,
-    access: Access,
-    writes: IdempotentWrites,
-  ) {
+  constructor(database: Database, keyring: Keyring, access: Access, writes: IdempotentWrites) {
     this.#database = database;
-    this.#authority = authority;
     this.#keyring = keyring;
     this.#access = access;
     this.#writes = writes;
@@ -87,6 +78,8 @@ export class KvValues {
       name: string;
       versionId: string;
       number: number;
+      /** Of the last change of authority that was seen. */
+      generation: number;
       value: Uint8Array;
       key: StoredDataKey;
       now: number;
@@ -113,7 +106,7 @@ export class KvValues {
       this.#access.actor.id,
       this.#access.actor.name,
       OWN_KEY_LABEL,
-      this.#authority.generation,
+      version.generation,
     );
     await insertVersionKeks(sql, versionId, key.keks);
   }

@@ -15,6 +15,8 @@ export type Row = Readonly<Record<string, SqlValue>>;
 
 /** Runs statements within one transaction. Must not be used after it. */
 export interface Sql {
+  /** When the transaction began, by `performance.now()`: it sees whatever was committed before. */
+  readonly began: number;
   /** Every row that a statement answers with. */
   all(statement: string, ...parameters: readonly SqlValue[]): Promise<readonly Row[]>;
   /** The first row, or undefined. */

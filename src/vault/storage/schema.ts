@@ -222,6 +222,7 @@ export function migrations({ text, bytes, integer, sequence, write }: SchemaType
   CREATE INDEX kv_versions_old ON kv_versions (id) WHERE key_label = 1;
   CREATE INDEX kv_versions_by_old_key ON kv_versions (key_id) WHERE key_label = 1;
   ALTER TABLE events ADD COLUMN generation ${integer} NOT NULL DEFAULT 0;
+  ALTER TABLE events ADD COLUMN mac ${bytes};
   `,
   ];
 }

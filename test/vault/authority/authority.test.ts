@@ -75,8 +75,8 @@ async function filled(): Promise<string> {
 test("[AUT-1] [AUT-2] vault keys are random, wrapped by the root, and the inputs of what seals webhooks' secrets", async () => {
   const path = await filled();
   const keys = vaultKeysOf(path);
-  expect(Object.keys(keys).sort()).toEqual(["fingerprint", "row-mac", "webhook-secret"]);
-  expect(new Set(Object.values(keys).map((key) => Buffer.from(key).toString("hex"))).size).toBe(3);
+  expect(Object.keys(keys).sort()).toEqual(["event-mac", "fingerprint", "row-mac", "webhook-secret"]);
+  expect(new Set(Object.values(keys).map((key) => Buffer.from(key).toString("hex"))).size).toBe(4);
   const { id, sealed, vaultId } = tamper(path, (db) => {
     const row = db.prepare("SELECT id, sealed_secret FROM webhooks").get() as Row;
     const meta = db.prepare("SELECT value FROM meta WHERE name = 'vault_id'").get() as Row;
@@ -91,7 +91,10 @@ test("[AUT-1] [AUT-2] vault keys are random, wrapped by the root, and the inputs
 
 test("[AUT-5] every record has the MAC that the page says", async () => {
   const path = await filled();
-  const key = vaultKeysOf(path)["row-mac"]!;
+  const { "row-mac": key, "event-mac": eventKey } = vaultKeysOf(path) as Record<
+    "row-mac" | "event-mac",
+    Uint8Array
+  >;
   tamper(path, (db) => {
     const all = (statement: string): Row[] => db.prepare(statement).all() as Row[];
     const columns = {
@@ -125,11 +128,11 @@ test("[AUT-5] every record has the MAC that the page says", async () => {
     expect(bytes(kek.mac)).toEqual(macOf(key, "keks", values));
     expect(kek.generation).toBe(3);
     const object = all(
-      `SELECT o.*, c.canonical, v.number AS current_number FROM kv_objects o JOIN contexts c ON c.id = o.context_id
+      `SELECT o.*, c.canonical, v.number AS current_number, v.generation AS current_generation FROM kv_objects o JOIN contexts c ON c.id = o.context_id
        JOIN kv_versions v ON v.id = o.current_version`,
     )[0]!;
     const names =
-      "id environment_id name canonical current_version current_number created_at updated_at deleted_at".split(
+      "id environment_id name canonical current_version current_number current_generation created_at updated_at deleted_at".split(
         " ",
       );
     expect(bytes(object.mac)).toEqual(
@@ -139,6 +142,18 @@ test("[AUT-5] every record has the MAC that the page says", async () => {
         names.map((name) => object[name] ?? null),
       ),
     );
+    const events = all("SELECT * FROM events");
+    expect(events.map(({ kind }) => kind)).toEqual(["vault.kek.created", "vault.data.created"]);
+    for (const event of events) {
+      const values = "id environment_id kind data created_at generation".split(" ");
+      expect(bytes(event.mac)).toEqual(
+        macOf(
+          eventKey,
+          "events",
+          values.map((name) => event[name]!),
+        ),
+      );
+    }
   });
 });
 

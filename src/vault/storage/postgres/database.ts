@@ -219,10 +219,11 @@ export class PostgresDatabase implements Database {
       // died while idle shows now.
       const { isWrite, sharedLocks } = transaction;
       const begin = `${isWrite ? BEGIN_WRITE : BEGIN_READ}; SET LOCAL statement_timeout = ${this.#statementTimeoutMs}; SET LOCAL synchronous_commit = on`;
+      const began = performance.now();
       // What the transaction reads comes after the locks, in statements of its own: each sees what was committed before it.
       if (sharedLocks.length === 0) await connection.query(begin, [], this.#connectTimeoutMs);
       else await connection.query(`${begin}; ${advisoryLocks("pg_advisory_xact_lock_shared", sharedLocks)}`);
-      result = await work(this.#sql(connection, transaction));
+      result = await work(this.#sql(connection, transaction, began));
       if (transaction.raisesCounters) await connection.query(`NOTIFY ${CHANNEL}`);
     } catch (error) {
       if (!connection.isBroken)
@@ -263,7 +264,7 @@ export class PostgresDatabase implements Database {
     if (isWarned && isWrite) throw outcomeUnknown();
   }
 
-  #sql(connection: Connection, transaction: Transaction): Sql {
+  #sql(connection: Connection, transaction: Transaction, began: number): Sql {
     const query = (statement: string, parameters: readonly SqlValue[]) => {
       // pg sends a Uint8Array as JSON; a Buffer over the same memory as bytes.
       const values = parameters.map((value) => {
@@ -275,6 +276,7 @@ export class PostgresDatabase implements Database {
       return connection.query(this.#withNumbers(statement), values);
     };
     return {
+      began,
       all: async (statement, ...parameters) => (await query(statement, parameters)).rows as Row[],
       get: async (statement, ...parameters) =>
         (await query(statement, parameters)).rows[0] as Row | undefined,

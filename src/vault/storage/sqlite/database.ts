@@ -69,6 +69,8 @@ export class SqliteDatabase implements Database {
   #changes: Changes = { keks: 0, revocations: 0, apiKeys: 0 };
   #changesAt: number | undefined;
   #isInTransaction = false;
+  /** When the last transaction did. */
+  #began = 0;
   #isWriting = false;
   #isOpen = true;
   /** When waits for locks end, whatever was asked for: soon after the vault is being closed. */
@@ -85,7 +87,11 @@ export class SqliteDatabase implements Database {
     this.#path = path;
     this.#lockWaitMs = lockWaitMs;
     this.#dataVersion = connection.prepare("PRAGMA data_version");
+    const began = (): number => this.#began;
     this.#sql = {
+      get began() {
+        return began();
+      },
       all: async (statement, ...parameters) =>
         this.#run((s) => this.#types!.check(s.all(...parameters)), statement),
       get: async (statement, ...parameters) =>
@@ -316,7 +322,10 @@ export class SqliteDatabase implements Database {
   }
 
   async #transaction<T>(begin: string, work: () => Promise<T>, isWanted?: () => boolean): Promise<T> {
-    await this.#retrying(() => this.#connection.exec(begin), isWanted);
+    await this.#retrying(() => {
+      this.#began = performance.now();
+      this.#connection.exec(begin);
+    }, isWanted);
     this.#isInTransaction = true;
     try {
       const result = await work();
