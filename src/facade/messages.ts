@@ -43,6 +43,7 @@ import { batchSize } from "../keys/batch-calls.ts";
 import { decryptBatch, encryptBatch, type UseLeasedKey, type VaultEncryptItem } from "../keys/batches.ts";
 import { checkedCall, runCall, withinTime } from "../keys/calls.ts";
 import { DataKeyCache } from "../keys/data-key-cache.ts";
+import { HeldKeys } from "../keys/held-keys.ts";
 import type { CallOptions, KeyService } from "../keys/key-service.ts";
 import { Lease } from "../keys/lease.ts";
 import { type CheckedLimits, checkLimits, DEFAULT_LIMITS, LEASE_LIMITS } from "../keys/lease-budget.ts";
@@ -70,6 +71,8 @@ import {
 /** The messages of one vault: its policy, and the data keys that it holds. */
 export class VaultMessages {
   readonly #keys: KeyService;
+  /** What cache and leases hold, in one list: a revocation is asked about once for all. */
+  readonly #heldKeys: HeldKeys;
   readonly #calls: VaultCalls;
   readonly #layout: WritableLayout;
   readonly #requireCommitment: boolean;
@@ -83,9 +86,10 @@ export class VaultMessages {
     this.#calls = calls;
     this.#requireCommitment = behaviour.requireCommitment === true;
     this.#layout = checkLayout(behaviour.layout, this.#requireCommitment);
-    this.#cache = new DataKeyCache(behaviour.cache);
+    this.#heldKeys = new HeldKeys(keys);
+    this.#cache = new DataKeyCache(behaviour.cache, this.#heldKeys);
     this.#ciphers = ciphersOf(behaviour.sync);
-    this.#leases = new LeasePool(keys, this.#ciphers);
+    this.#leases = new LeasePool(this.#heldKeys, this.#ciphers);
   }
 
   /** Encrypts one message. */
@@ -156,7 +160,7 @@ export class VaultMessages {
         if (limits !== undefined)
           return await this.#leases.use(context, limits, 1, work, { signal, headers });
         const settings = settingsOf(DEFAULT_LIMITS, this.#ciphers);
-        return await lend(await takeLeasedKey(this.#keys, context, settings, { signal, headers }), work);
+        return await lend(await takeLeasedKey(this.#heldKeys, context, settings, { signal, headers }), work);
       };
       const present = withoutNullish(items, options);
       return present.restore(
@@ -259,7 +263,7 @@ export class VaultMessages {
         sync: this.#ciphersOf(options),
         layout: this.#layoutOf(options),
       });
-      return new Lease(await takeLeasedKey(this.#keys, checkedContext(context), settings, call));
+      return new Lease(await takeLeasedKey(this.#heldKeys, checkedContext(context), settings, call));
     });
   }
 

@@ -16,7 +16,8 @@ import { VaultError } from "../errors.ts";
 import { eachItem, wrappedOf } from "../keys/batch-calls.ts";
 import { runCall } from "../keys/calls.ts";
 import type { CallOptions, KeyService, WrappedDataKey } from "../keys/key-service.ts";
-import { BATCH_GROUPS_AT_ONCE } from "../keys/limits.ts";
+import { BATCH_GROUPS_AT_ONCE, REVISION_LIMITS_HTTP } from "../keys/limits.ts";
+import type { Revision, RevisionId, RevisionSource } from "../keys/revisions.ts";
 import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf } from "../wire/bodies.ts";
 import {
   answeredBlob,
@@ -38,6 +39,9 @@ export class HttpKeyService implements KeyService {
   readonly id: string;
   readonly takesHeaders = true;
   readonly #transport: Transport;
+  /** The revision of the answer that each data key came with. */
+  readonly #revisions = new WeakMap<DataKey, RevisionId>();
+  readonly revisions: RevisionSource;
   /** Absent where it is known from the start that the service is no coffer server: others cannot rewrap by themselves. */
   readonly createRewrap?: NonNullable<KeyService["createRewrap"]>;
   readonly rewrapMany?: NonNullable<KeyService["rewrapMany"]>;
@@ -45,6 +49,21 @@ export class HttpKeyService implements KeyService {
   constructor(transport: Transport) {
     this.#transport = transport;
     this.id = `http:${transport.id}`;
+    const { heard } = transport;
+    this.revisions = {
+      limits: REVISION_LIMITS_HTTP,
+      get lockouts() {
+        return heard.lockouts;
+      },
+      // Where coffer's operations are out of reach, nothing can be asked: it is then as with a service that sends none.
+      newest: () => (transport.toldExtensions === false ? undefined : heard.newest),
+      of: (key) => (transport.toldExtensions === false ? undefined : this.#revisions.get(key)),
+      // Every answer has it; this one has little else.
+      refresh: async ({ signal }) => {
+        await transport.send({ method: "GET", path: ["coffer", "v1", "status"], call: { signal } });
+      },
+      check: (keys, options) => this.#check(keys, options),
+    };
     if (transport.toldExtensions !== false) {
       this.createRewrap = (request, options) => this.#rewrap(request, options);
       this.rewrapMany = ({ encryptedKeys }, options) =>
@@ -68,7 +87,7 @@ export class HttpKeyService implements KeyService {
         isRepeatable: true,
         body: { context: contextObject(context) },
         codes: CONTEXT_CODES,
-        read: (body) => readDataKey(body, context.bytes),
+        read: (body, revision) => this.#told(readDataKey(body, context.bytes), revision),
       }),
     );
   }
@@ -84,15 +103,16 @@ export class HttpKeyService implements KeyService {
         isRepeatable: true,
         body: { keys },
         codes: BLOB_CODES,
-        read: (body) => {
+        read: (body, revision) => {
           const wire = objectOf(body, "data key");
-          return makeDataKey({
+          const key = makeDataKey({
             id: textOf(wire.id, "id"),
             dataKey: textOf(wire.data_key, "data_key"),
             encryptedKeys: keys,
             keyBlob,
             context: wire.context === undefined ? undefined : contextOf(wire.context),
           });
+          return this.#told(key, revision);
         },
       }),
     );
@@ -113,7 +133,7 @@ export class HttpKeyService implements KeyService {
         isRepeatable: true,
         body: { context: contextObject(context), encrypted_keys: encryptedKeys },
         codes: { ...BLOB_CODES, ...CONTEXT_CODES },
-        read: (body) => readDataKey(body, context.bytes),
+        read: (body, revision) => this.#told(readDataKey(body, context.bytes), revision),
       }),
     );
   }
@@ -131,12 +151,13 @@ export class HttpKeyService implements KeyService {
         operation: "decrypts",
         items,
         body: (keys) => ({ keys }),
-        read: (wire, keys, keyBlob) => {
+        read: (wire, keys, keyBlob, revision) => {
           const id = textOf(wire.id, "id");
           const told = dataKeyIdOf(keyBlob);
           if (told !== undefined && told !== id) throw badResponse("it is for another data key");
           const dataKey = textOf(wire.data_key, "data_key");
-          return makeDataKey({ id, dataKey, encryptedKeys: keys, keyBlob, context: contextOf(wire.context) });
+          const context = contextOf(wire.context);
+          return this.#told(makeDataKey({ id, dataKey, encryptedKeys: keys, keyBlob, context }), revision);
         },
         codes: BLOB_CODES,
         call,
@@ -170,6 +191,46 @@ export class HttpKeyService implements KeyService {
         call,
       });
     });
+  }
+
+  /** @throws VaultError ERR_UNSUPPORTED if the service is no coffer server */
+  async checkMany(
+    request: { readonly keys: readonly string[] },
+    options: CallOptions = {},
+  ): Promise<ItemResult<true>[]> {
+    return runCall(options, this, async (call) => {
+      await this.#transport.needExtensions("tell which keys are good", call);
+      return (await this.#check(request.keys, call)).results;
+    });
+  }
+
+  /** Only where an answer has carried a revision: that is a coffer server. */
+  async #check(
+    keys: readonly string[],
+    call: CallOptions,
+  ): Promise<{ revision: Revision | undefined; results: ItemResult<true>[] }> {
+    let first: { readonly revision: Revision | undefined } | undefined;
+    const results = await sendKeyBatch(this.#transport, {
+      operation: "check",
+      items: checkItems(keys, (item) => item),
+      body: (items) => ({ keys: items }),
+      read: (wire) => {
+        if (wire.ok !== true) throw badResponse("it does not say whether the key is good");
+        return true as const;
+      },
+      codes: BLOB_CODES,
+      call,
+      onRevision: (revision) => {
+        first ??= { revision };
+      },
+    });
+    return { revision: first?.revision, results };
+  }
+
+  /** Notes with which revision a key was answered. */
+  #told(key: DataKey, revision: Revision | undefined): DataKey {
+    if (revision !== undefined) this.#revisions.set(key, revision.id);
+    return key;
   }
 
   async #oneByOne(
@@ -232,11 +293,11 @@ export class HttpKeyService implements KeyService {
         isRepeatable: true,
         body: { context: contextObject(context), count: request.count },
         codes: CONTEXT_CODES,
-        read: (body) => {
+        read: (body, revision) => {
           const { data } = objectOf(body, "data keys");
           if (!Array.isArray(data) || data.length !== request.count)
             throw badResponse("it has not as many data keys as were asked for");
-          return data.map((one) => readDataKey(one, context.bytes));
+          return data.map((one) => this.#told(readDataKey(one, context.bytes), revision));
         },
       });
     });

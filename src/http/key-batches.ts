@@ -12,6 +12,7 @@ import { keyBlobFromText } from "../crypto/keys/data-key.ts";
 import { inspectKeyBlob } from "../crypto/keys/key-blob-info.ts";
 import { VaultError, type VaultErrorCode } from "../errors.ts";
 import { type CallOptions, KEY_BATCH_ITEMS_MAX, type WrappedDataKey } from "../keys/key-service.ts";
+import type { Revision } from "../keys/revisions.ts";
 import { badResponse, contextOf, objectOf, textOf, type Wire } from "../wire/bodies.ts";
 import { KNOWN_CODES, type StatusCodes } from "./refusals.ts";
 import { serviceWords } from "./service-words.ts";
@@ -39,13 +40,15 @@ export function checkItems<T>(items: readonly T[], encryptedKeysOf: (item: T) =>
 /** One request about several wrapped keys. */
 export interface KeyBatch<T, R> {
   /** The last segment of the path, below `/coffer/v1/keys`. */
-  readonly operation: "decrypts" | "rekeys" | "rewraps";
+  readonly operation: "decrypts" | "rekeys" | "rewraps" | "check";
   readonly items: readonly BatchItem<T>[];
   readonly body: (items: readonly T[]) => unknown;
-  readonly read: (result: Wire, item: T, keyBlob: Bytes) => R;
+  readonly read: (result: Wire, item: T, keyBlob: Bytes, revision: Revision | undefined) => R;
   readonly codes: StatusCodes;
   /** The call that the batch is part of. */
   readonly call: CallOptions;
+  /** Told the revision of each answer. */
+  readonly onRevision?: ((revision: Revision | undefined) => void) | undefined;
 }
 
 /**
@@ -74,7 +77,10 @@ export async function sendKeyBatch<T, R>(
       isRepeatable: true,
       body: batch.body(sent.map(({ item }) => item)),
       codes: batch.codes,
-      read: (body) => readResults(body, sent, batch),
+      read: (body, revision) => {
+        batch.onRevision?.(revision);
+        return readResults(body, revision, sent, batch);
+      },
     });
     for (const [n, index] of part.entries()) results[index] = answers[n]!;
   }
@@ -124,6 +130,7 @@ export function answeredBlob(encryptedKeys: string): WrappedDataKey["keyBlob"] {
 
 function readResults<T, R>(
   body: unknown,
+  revision: Revision | undefined,
   sent: readonly BatchItem<T>[],
   batch: KeyBatch<T, R>,
 ): ItemResult<R>[] {
@@ -135,7 +142,7 @@ function readResults<T, R>(
       if (!keyBlob.ok) throw keyBlob.error;
       const result = objectOf(results[index], "result");
       if (result.error !== undefined) throw itemError(result, encryptedKeys);
-      return batch.read(result, item, keyBlob.value);
+      return batch.read(result, item, keyBlob.value, revision);
     }),
   );
 }

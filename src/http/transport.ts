@@ -14,6 +14,7 @@ import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { invalidRange, isVaultError, VaultError } from "../errors.ts";
 import { isTimeOver } from "../keys/calls.ts";
 import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
+import type { Revision } from "../keys/revisions.ts";
 import { VERSION } from "../version.ts";
 import { badResponse, objectOf } from "../wire/bodies.ts";
 import {
@@ -28,6 +29,7 @@ import {
 } from "./attempts.ts";
 import type { BaseUrl } from "./base-url.ts";
 import { targetOf } from "./credentials.ts";
+import { HeardRevision } from "./heard-revision.ts";
 import { ANSWER_BYTES_MAX, RETRIES_DEFAULT, RETRIES_MAX, TIMEOUT_MS_DEFAULT } from "./limits.ts";
 import {
   cofferCodeOf,
@@ -84,8 +86,8 @@ export interface HttpRequest<T = unknown> {
   readonly isRepeatable?: boolean | undefined;
   /** Statuses by which a service without idempotency keys refuses a request that it has carried out before. */
   readonly conflictsWithItself?: readonly number[] | undefined;
-  /** Makes of the answer's JSON what is wanted; what it throws is told with the request's id. Default: the JSON. */
-  readonly read?: ((body: unknown) => T) | undefined;
+  /** Makes of the answer's JSON and its revision what is wanted; what it throws is told with the request's id. Default: the JSON. */
+  readonly read?: ((body: unknown, revision: Revision | undefined) => T) | undefined;
   /** Makes an answer of a refusal that is one for this operation; undefined for all others. */
   readonly readRefusal?: ((answer: HttpAnswer) => T | undefined) | undefined;
 }
@@ -108,6 +110,8 @@ let transports = 0;
 export class Transport {
   /** Tells service and caller apart from others; holds no key. */
   readonly id: string;
+  /** What answers have told of revocations. */
+  readonly heard = new HeardRevision();
   readonly #apiKey: string;
   readonly #baseUrl: BaseUrl;
   readonly #kind: ServiceKind;
@@ -223,6 +227,7 @@ export class Transport {
 
   async #attempt<T>(url: URL, init: RequestInit, request: HttpRequest<T>): Promise<T> {
     const deadline = deadlineOf(this.#timeoutMs, request.call?.signal);
+    const sentAt = Date.now();
     try {
       const response = await this.#fetch(url, { ...init, signal: deadline.signal });
       // Browsers show the type only, all others the status.
@@ -232,8 +237,10 @@ export class Transport {
       }
       // Under the same signal: a body that never ends is a timeout too.
       const body = await readAll(response);
-      const answer = { status: response.status, headers: response.headers, json: jsonOf(body) };
-      return response.ok ? readAnswer(answer, request) : this.#readRefusal(answer, request);
+      const { status, headers } = response;
+      const revision = this.heard.hear(status, headers, sentAt);
+      const answer = { status, headers, json: jsonOf(body) };
+      return response.ok ? readAnswer(answer, revision, request) : this.#readRefusal(answer, request);
     } catch (error) {
       if (error instanceof FailedAttempt || isVaultError(error)) throw error;
       request.call?.signal?.throwIfAborted();
@@ -332,10 +339,14 @@ function jsonOf(body: Uint8Array): unknown {
   }
 }
 
-function readAnswer<T>({ status, headers, json }: HttpAnswer, request: HttpRequest<T>): T {
+function readAnswer<T>(
+  { status, headers, json }: HttpAnswer,
+  revision: Revision | undefined,
+  request: HttpRequest<T>,
+): T {
   try {
     if (json === undefined) throw badResponse("it is not JSON");
-    return request.read === undefined ? (json as T) : request.read(json);
+    return request.read === undefined ? (json as T) : request.read(json, revision);
   } catch (error) {
     if (!isVaultError(error)) throw error;
     const { retryable } = error;

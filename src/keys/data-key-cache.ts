@@ -15,6 +15,7 @@ import { type SharedEntry, SharedLru } from "../base/shared-lru.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { invalidRange } from "../errors.ts";
 import { unwrapKeys } from "./batch-calls.ts";
+import { type HeldKey, HeldKeys } from "./held-keys.ts";
 import type { CallOptions, KeyService } from "./key-service.ts";
 import { CACHE_AGE_MS_DEFAULT, CACHE_ENTRIES_DEFAULT } from "./limits.ts";
 
@@ -55,17 +56,23 @@ export function checkCacheOptions(options: DataKeyCacheOptions = {}): CacheLimit
 
 /** Unwrapped data keys, bound to service, environment and wrapped form. */
 export class DataKeyCache {
-  readonly #keys: SharedLru<DataKey>;
+  readonly #keys: SharedLru<CachedKey>;
   readonly #marksMax: number;
   /** Which entry ciphertexts had, by a few of their characters: no whole text is hashed to find one. */
   readonly #idByMark = new Map<number, string>();
-  /** What each service's `revocations` was when its keys were kept, by the service's id. */
-  readonly #revocations = new Map<string, number | undefined>();
+  /** What is held of each service, by its id. */
+  readonly #heldKeys = new Map<string, HeldKeys>();
+  readonly #now: (() => number) | undefined;
 
-  /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
-  constructor(options: DataKeyCacheOptions = {}) {
+  /**
+   * @param heldKeys - of a service of which others hold keys too; of all other services this cache keeps its own
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT
+   */
+  constructor(options: DataKeyCacheOptions = {}, heldKeys?: HeldKeys) {
     const limits = checkCacheOptions(options);
     this.#keys = new SharedLru({ ...limits, now: options.now });
+    this.#now = options.now;
+    if (heldKeys !== undefined) this.#heldKeys.set(heldKeys.service.id, heldKeys);
     this.#marksMax = MARKS_PER_ENTRY * limits.entriesMax;
   }
 
@@ -88,13 +95,23 @@ export class DataKeyCache {
     options: CallOptions = {},
   ): Promise<T> {
     options.signal?.throwIfAborted();
-    const entry = this.#entryFor(service, encryptedKeys, (keys) => unwrap(service, keys, options.headers));
-    this.#keys.hold(entry);
-    try {
-      // The request is shared, so a caller's signal ends its own wait only; its headers are those of the call that makes it.
-      return await work(await untilAborted(entry.ready, options.signal));
-    } finally {
-      this.#keys.release(entry);
+    const heldKeys = this.#heldKeysOf(service);
+    for (;;) {
+      let isOwn = false;
+      const entry = this.#entryFor(heldKeys, encryptedKeys, (keys) => {
+        isOwn = true;
+        return unwrap(service, keys, options.headers);
+      });
+      this.#keys.hold(entry);
+      try {
+        // The request is shared, so a caller's signal ends its own wait only; its headers are those of the call that makes it.
+        const cached = await untilAborted(entry.ready, options.signal);
+        // What this call has asked for itself is as new as the call.
+        if (isOwn || (await isGood(cached, options))) return await work(cached.key);
+        this.#keys.drop(entry);
+      } finally {
+        this.#keys.release(entry);
+      }
     }
   }
 
@@ -111,7 +128,12 @@ export class DataKeyCache {
     work: (key: DataKey, index: number) => T | Promise<T>,
     options: CallOptions = {},
   ): Promise<ItemResult<T>[]> {
+    const heldKeys = this.#heldKeysOf(service);
+    // What is in doubt is asked about in one round; what is refused then is missing.
+    const isDoubtful = encryptedKeys.some((keys) => this.#isDoubtful(heldKeys, keys));
+    if (isDoubtful) await untilAborted(heldKeys.settle(), options.signal);
     const missing: string[] = [];
+    const own = new Set<number>();
     let begin: (answer: ItemResult<DataKey>[] | Promise<ItemResult<DataKey>[]>) => void = () => {};
     const batch = new Promise<ItemResult<DataKey>[]>((resolve) => {
       begin = resolve;
@@ -120,8 +142,11 @@ export class DataKeyCache {
       const index = missing.push(keys) - 1;
       return wantedOf((await batch)[index]!);
     };
-    const entries = encryptedKeys.map((keys) => {
-      const entry = this.#entryFor(service, keys, request);
+    const entries = encryptedKeys.map((keys, index) => {
+      const entry = this.#entryFor(heldKeys, keys, (wanted) => {
+        own.add(index);
+        return request(wanted);
+      });
       this.#keys.hold(entry);
       return entry;
     });
@@ -130,10 +155,12 @@ export class DataKeyCache {
     return Promise.all(
       entries.map(async (entry, index) => {
         try {
-          return {
-            ok: true as const,
-            value: await work(await untilAborted(entry.ready, options.signal), index),
-          };
+          const cached = await untilAborted(entry.ready, options.signal);
+          const value =
+            own.has(index) || cached.held.isCurrent()
+              ? await work(cached.key, index)
+              : await this.use(service, encryptedKeys[index]!, (key) => work(key, index), options);
+          return { ok: true as const, value };
         } catch (error) {
           return { ok: false as const, error: error as Error };
         } finally {
@@ -152,11 +179,10 @@ export class DataKeyCache {
   guessKey(service: KeyService, ciphertext: string): DataKey | undefined {
     const id = this.#idByMark.get(markOf(ciphertext));
     const entry = id === undefined ? undefined : this.#keys.get(id);
-    if (entry?.value === undefined || this.#revocations.get(service.id) !== service.revocations?.()) {
+    if (entry?.value === undefined || !entry.id.endsWith(service.id) || !entry.value.held.isCurrent())
       return undefined;
-    }
     this.#keys.touch(entry);
-    return entry.value;
+    return entry.value.key;
   }
 
   /** Notes which wrapped form a ciphertext has, for {@link guessKey}. Nothing depends on it being right. */
@@ -177,22 +203,64 @@ export class DataKeyCache {
     this.#idByMark.clear();
   }
 
+  #heldKeysOf(service: KeyService): HeldKeys {
+    let heldKeys = this.#heldKeys.get(service.id);
+    if (heldKeys?.service !== service) {
+      heldKeys = new HeldKeys(service, this.#now);
+      this.#heldKeys.set(service.id, heldKeys);
+    }
+    return heldKeys;
+  }
+
+  #isDoubtful(heldKeys: HeldKeys, encryptedKeys: string): boolean {
+    const entry = this.#keys.get(entryId(heldKeys.service.id, encryptedKeys));
+    return entry?.value !== undefined && !entry.value.held.isCurrent();
+  }
+
   #entryFor(
-    service: KeyService,
+    heldKeys: HeldKeys,
     encryptedKeys: string,
     request: (encryptedKeys: string) => Promise<DataKey>,
-  ): SharedEntry<DataKey> {
-    const revocations = service.revocations?.();
-    if (this.#revocations.get(service.id) !== revocations) {
-      this.#keys.dropWhere((id) => id.endsWith(entryId(service.id, "")));
-      this.#revocations.set(service.id, revocations);
-    }
-    const id = entryId(service.id, encryptedKeys);
+  ): SharedEntry<CachedKey> {
+    const id = entryId(heldKeys.service.id, encryptedKeys);
     const entry = this.#keys.get(id);
-    if (entry === undefined) return this.#keys.add(id, request(encryptedKeys));
-    this.#keys.touch(entry);
-    return entry;
+    if (entry !== undefined) {
+      this.#keys.touch(entry);
+      return entry;
+    }
+    // Read before the key is asked for: a revocation in between must be noticed.
+    const before = heldKeys.newest();
+    const made = request(encryptedKeys).then((key) => {
+      const held = heldKeys.hold(key, before, () => this.#keys.drop(added));
+      return new CachedKey(key, held);
+    });
+    const added = this.#keys.add(id, made);
+    return added;
   }
+}
+
+/** A key that is kept, and how it is heard of. */
+class CachedKey {
+  readonly key: DataKey;
+  readonly held: HeldKey;
+
+  constructor(key: DataKey, held: HeldKey) {
+    this.key = key;
+    this.held = held;
+  }
+
+  dispose(): void {
+    this.held.release();
+    this.key.dispose();
+  }
+}
+
+/** Whether a kept key may be used by a call that has begun after it was asked for: asks the service if that is in doubt. */
+async function isGood({ held }: CachedKey, { signal }: CallOptions): Promise<boolean> {
+  if (held.isCurrent()) return true;
+  if (held.isRefused) return false;
+  await untilAborted(held.settle(), signal);
+  return held.isCurrent();
 }
 
 /** The service's answer. One that throws at once has failed like any other. */

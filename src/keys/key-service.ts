@@ -12,6 +12,7 @@ import type { ItemResult } from "../base/item-result.ts";
 import { optionNames } from "../base/options.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
+import type { RevisionSource } from "./revisions.ts";
 
 /** What every call that waits takes. */
 export interface CallOptions {
@@ -146,8 +147,23 @@ export interface KeyService {
   ): Promise<DataKey[]>;
 
   /**
-   * A number that changes whenever any KEK of the service is disabled or destroyed, by whatever process; answers
-   * at once. What was unwrapped before must then be unwrapped again. Services that cannot tell leave it out.
+   * Tells which of several wrapped forms would be unwrapped now: at most {@link KEY_BATCH_ITEMS_MAX}; no key is answered.
+   *
+   * @returns one result per item, in order; what `createDecrypt` would throw about a wrapped form is that item's error
+   * @throws VaultError what is wrong with the service or the request as a whole; the signal's reason
+   */
+  checkMany?(
+    request: { readonly keys: readonly string[] },
+    options?: CallOptions,
+  ): Promise<ItemResult<true>[]>;
+
+  /** How those who hold its data keys hear of revocations; services that cannot tell leave it out. */
+  readonly revisions?: RevisionSource;
+
+  /**
+   * The short form of {@link revisions}, for services that can tell no more than that something was revoked: a number that
+   * changes whenever any KEK of the service is disabled or destroyed, by whatever process; answers at once. What was
+   * unwrapped before is then unwrapped again.
    */
   revocations?(): number;
 }

@@ -26,6 +26,11 @@ export interface LeaseLimits {
   readonly maxBytes?: number | undefined;
   /** Milliseconds to live; default one hour, at most one day. */
   readonly maxAgeMs?: number | undefined;
+  /**
+   * What a lease does that has not heard from its service for 15 s: `refuse` to seal with ERR_LEASE_STALE (default), or
+   * `continue`, so that an outage of the service stops nothing; a revocation during it is then noticed at its end.
+   */
+  readonly onOutage?: "refuse" | "continue" | undefined;
 }
 
 /** Names of {@link LeaseLimits}. */
@@ -33,17 +38,23 @@ export const LEASE_LIMITS = /* @__PURE__ */ optionNames<LeaseLimits>({
   maxMessages: true,
   maxBytes: true,
   maxAgeMs: true,
+  onOutage: true,
 });
 
 /** A budget that was checked, with its defaults filled in. */
-export type CheckedLimits = Required<{ [K in keyof LeaseLimits]: number }>;
+export type CheckedLimits = Readonly<Record<LimitName, number>> & {
+  readonly onOutage: "refuse" | "continue";
+};
 
-/** @throws RangeError ERR_INVALID_ARGUMENT for a limit that is not a whole number from 1 to its ceiling */
+type LimitName = "maxMessages" | "maxBytes" | "maxAgeMs";
+
+/** @throws RangeError ERR_INVALID_ARGUMENT for a limit that is not a whole number from 1 to its ceiling, or an unknown onOutage */
 export function checkLimits(limits: LeaseLimits): CheckedLimits {
   return {
     maxMessages: checkLimit(limits, "maxMessages", LEASE_MESSAGES_MAX),
     maxBytes: checkLimit(limits, "maxBytes", LEASE_BYTES_MAX),
     maxAgeMs: checkLimit(limits, "maxAgeMs", LEASE_AGE_MS_MAX),
+    onOutage: checkOnOutage(limits.onOutage),
   };
 }
 
@@ -52,9 +63,15 @@ export const DEFAULT_LIMITS: CheckedLimits = {
   maxMessages: LEASE_MESSAGES_DEFAULT,
   maxBytes: LEASE_BYTES_DEFAULT,
   maxAgeMs: LEASE_AGE_MS_DEFAULT,
+  onOutage: "refuse",
 };
 
-function checkLimit(limits: LeaseLimits, name: keyof LeaseLimits, max: number): number {
+function checkOnOutage(onOutage: LeaseLimits["onOutage"] = "refuse"): "refuse" | "continue" {
+  if (onOutage === "refuse" || onOutage === "continue") return onOutage;
+  throw invalidRange("onOutage must be refuse or continue");
+}
+
+function checkLimit(limits: LeaseLimits, name: LimitName, max: number): number {
   const value = limits[name];
   if (value === undefined) return DEFAULT_LIMITS[name];
   if (!Number.isInteger(value) || value < 1 || value > max) {

@@ -7,46 +7,46 @@
  */
 
 import { VaultError } from "../errors.ts";
+import type { HeldKey } from "./held-keys.ts";
 import { LEASE_REVOCATION_CHECK_MS } from "./limits.ts";
 
 /** Why a lease ended. */
 type LeaseEnd = "disposed" | "expired" | "revoked";
 
-/** The revocations of a key service, as they were before it made a lease's key, and as they are. */
-export interface RevocationWatch {
-  readonly atStart: number;
-  now(): number;
-}
-
 /** The lifetime of one lease. */
 export class LeaseLifetime {
   readonly #ageMsMax: number;
   readonly #now: () => number;
-  readonly #revocations: RevocationWatch | undefined;
+  readonly #held: HeldKey | undefined;
+  readonly #sealsOnOutage: boolean;
   readonly #onEnd: () => void;
   readonly #since: number;
   readonly #expiry: ReturnType<typeof setTimeout>;
-  #revocationsSeenAt: number;
+  #lookedAt: number;
+  #isStale = false;
   #end: LeaseEnd | undefined;
 
   /**
    * @param ageMsMax - milliseconds until it ends
    * @param now - the clock, in milliseconds
-   * @param revocations - undefined for a service that cannot tell them
+   * @param held - how the key is heard of; undefined for one that no service stands behind
+   * @param sealsOnOutage - that a look which is too old does not matter
    * @param onEnd - called once or more, at the end
    */
   constructor(
     ageMsMax: number,
     now: () => number,
-    revocations: RevocationWatch | undefined,
+    held: HeldKey | undefined,
+    sealsOnOutage: boolean,
     onEnd: () => void,
   ) {
     this.#ageMsMax = ageMsMax;
     this.#now = now;
-    this.#revocations = revocations;
+    this.#held = held;
+    this.#sealsOnOutage = sealsOnOutage;
     this.#onEnd = onEnd;
     this.#since = now();
-    this.#revocationsSeenAt = this.#since;
+    this.#lookedAt = this.#since;
     // The key must not outlive the lease's age even if the lease is not used again.
     this.#expiry = setTimeout(() => this.end("expired"), ageMsMax);
     (this.#expiry as { unref?: () => void }).unref?.();
@@ -67,10 +67,33 @@ export class LeaseLifetime {
     throw new VaultError("ERR_LEASE_EXPIRED", "keys of the service were revoked: take a new lease");
   }
 
+  /** Whether the last look is too old to seal. */
+  isStale(): boolean {
+    return !this.isOver() && this.#isStale;
+  }
+
+  /** Looks again, and waits until the service has answered, or that it does not. */
+  async freshen(): Promise<void> {
+    await this.#held?.settle();
+    this.#lookedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** The same as {@link check} before a message is sealed. @throws VaultError ERR_LEASE_STALE too */
+  checkSeal(): void {
+    this.check();
+    if (!this.#isStale) return;
+    throw new VaultError(
+      "ERR_LEASE_STALE",
+      "the service has not been heard for too long to know that the lease's key was not revoked",
+      { retryable: true },
+    );
+  }
+
   /** Ends it; the first reason counts. */
   end(reason: LeaseEnd): void {
     clearTimeout(this.#expiry);
     this.#end ??= reason;
+    this.#held?.release();
     this.#onEnd();
   }
 
@@ -80,14 +103,15 @@ export class LeaseLifetime {
     if (now - this.#since >= this.#ageMsMax || now < this.#since) {
       this.end("expired");
     } else if (
-      this.#revocations !== undefined &&
+      this.#held !== undefined &&
       // Either way: a clock that was set back must not put the next look off.
-      Math.abs(now - this.#revocationsSeenAt) >= LEASE_REVOCATION_CHECK_MS
+      Math.abs(now - this.#lookedAt) >= LEASE_REVOCATION_CHECK_MS
     ) {
-      const revocations = this.#revocations.now();
+      const state = this.#held.look();
       // Only now: a look that failed was none.
-      this.#revocationsSeenAt = now;
-      if (revocations !== this.#revocations.atStart) this.end("revoked");
+      this.#lookedAt = now;
+      if (state === "refused") this.end("revoked");
+      this.#isStale = state === "stale" && !this.#sealsOnOutage;
     }
   }
 }

@@ -9,19 +9,21 @@ import { untilAborted } from "../base/concurrency.ts";
 import { type SharedEntry, SharedLru } from "../base/shared-lru.ts";
 import type { Ciphers } from "../crypto/ciphers/ciphers.ts";
 import { checkedContext, identifyContext, type KeyContext } from "../crypto/keys/key-context.ts";
-import type { CallOptions, KeyService } from "./key-service.ts";
+import type { HeldKeys } from "./held-keys.ts";
+import type { CallOptions } from "./key-service.ts";
 import { type CheckedLimits, exhausted } from "./lease-budget.ts";
 import { type LeasedKey, settingsOf, takeLeasedKey } from "./leased-key.ts";
 import { REUSED_CONTEXTS_MAX } from "./limits.ts";
 
 /** Leases of one key service. */
 export class LeasePool {
-  readonly #service: KeyService;
+  readonly #heldKeys: HeldKeys;
   readonly #ciphers: Ciphers;
   readonly #leases = new SharedLru<LeasedKey>({ entriesMax: REUSED_CONTEXTS_MAX });
 
-  constructor(service: KeyService, ciphers: Ciphers) {
-    this.#service = service;
+  /** @param heldKeys - of the service that makes the keys */
+  constructor(heldKeys: HeldKeys, ciphers: Ciphers) {
+    this.#heldKeys = heldKeys;
     this.#ciphers = ciphers;
   }
 
@@ -43,11 +45,11 @@ export class LeasePool {
     work: (held: LeasedKey) => Promise<T>,
     options: CallOptions = {},
   ): Promise<T> {
-    const { maxMessages, maxBytes, maxAgeMs } = limits;
+    const { maxMessages, maxBytes, maxAgeMs, onOutage } = limits;
     // No other lease would take it either.
     if (bytes > maxBytes) throw exhausted();
     const identified = identifyContext(context);
-    const id = `${maxMessages} ${maxBytes} ${maxAgeMs} ${identified.id}`;
+    const id = `${maxMessages} ${maxBytes} ${maxAgeMs} ${onOutage} ${identified.id}`;
     for (;;) {
       const known = this.#leases.get(id);
       const entry = known ?? this.#take(id, identified.context, limits, options.headers);
@@ -83,6 +85,6 @@ export class LeasePool {
     const context = checkedContext(read);
     const settings = settingsOf(limits, this.#ciphers);
     // The request is shared: no caller's signal ends it. Its headers are those of the call that makes it.
-    return this.#leases.add(id, takeLeasedKey(this.#service, context, settings, { headers }));
+    return this.#leases.add(id, takeLeasedKey(this.#heldKeys, context, settings, { headers }));
   }
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Bytes } from "../base/bytes.ts";
+import { type Bytes, copyBytes } from "../base/bytes.ts";
 import { DISPOSE } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { NULLISH_OPTION, type NullishOption, withoutNullish } from "../base/nullish.ts";
@@ -29,9 +29,11 @@ import {
   type LocalDecryptOptions,
 } from "../crypto/local.ts";
 import { INSPECT } from "../crypto/primitives/secret-bytes.ts";
+import { isVaultError } from "../errors.ts";
 import { runCall } from "./calls.ts";
+import { HeldKeys } from "./held-keys.ts";
 import type { CallOptions, KeyService } from "./key-service.ts";
-import { LeasedKey, type LeaseOptions, leaseSettings, takeLeasedKey } from "./leased-key.ts";
+import { LeasedKey, type LeaseOptions, leaseSettings, type SealItem, takeLeasedKey } from "./leased-key.ts";
 
 /** What the encrypting calls of a lease take. */
 export interface LeaseEncryptOptions {
@@ -93,7 +95,8 @@ export class Lease {
    *
    * @param data - text or bytes, at most 64 MiB
    * @throws VaultError ERR_DATA_KEY_EXHAUSTED (messages or bytes used up; nothing is encrypted), ERR_LEASE_EXPIRED
-   *   (too old, or keys of the service were revoked), ERR_DISPOSED; and as `localEncrypt`
+   *   (too old, or keys of the service were revoked), ERR_LEASE_STALE (the service has not been heard for 15 s, and does not
+   *   answer now), ERR_DISPOSED; and as `localEncrypt`
    */
   async encrypt(
     data: string | Uint8Array,
@@ -104,11 +107,26 @@ export class Lease {
     const layout = this.#layoutOf(options);
     const plaintext = checkPlaintext(data);
     const aad = associatedDataBytes(associatedData);
-    // An async function without an await: one promise, and the input is read before the call returns.
-    return this.#held.sealNow(plaintext, aad, layout, true) ?? this.#held.sealLater(plaintext, aad, layout);
+    try {
+      // Without an await: one promise, and the input is read before the call returns.
+      return this.#held.sealNow(plaintext, aad, layout, true) ?? this.#held.sealLater(plaintext, aad, layout);
+    } catch (error) {
+      if (!isVaultError(error, "ERR_LEASE_STALE")) throw error;
+    }
+    // This call can wait for a look.
+    const [own, ownAad] = [ownOf(plaintext), copyBytes(aad)];
+    try {
+      await this.#held.freshen();
+      return await this.#held.seal(own, ownAad, layout);
+    } finally {
+      if (typeof own !== "string") own.fill(0);
+    }
   }
 
-  /** The same at once; not where Web Crypto is the provider. */
+  /**
+   * The same at once; not where Web Crypto is the provider. After 15 s without a call of the service it throws
+   * ERR_LEASE_STALE, and asks the service beside that: await {@link encrypt}, or try again a moment later.
+   */
   encryptSync(
     data: string | Uint8Array,
     associatedData?: AssociatedData,
@@ -178,7 +196,7 @@ export class Lease {
    * @param associatedData - of all items that have none of their own
    * @returns one result per item, in order; a failed item does not stop the others
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless items is an array and associatedData is right;
-   *   VaultError ERR_LEASE_EXPIRED, ERR_DISPOSED, ERR_RANDOM_UNAVAILABLE, which hold for all. What `encrypt` throws
+   *   VaultError ERR_LEASE_EXPIRED, ERR_LEASE_STALE, ERR_DISPOSED, ERR_RANDOM_UNAVAILABLE, which hold for all. What `encrypt` throws
    *   for one message (ERR_DATA_KEY_EXHAUSTED among it) is that item's error.
    */
   async encryptMany<Item extends EncryptItem | null | undefined>(
@@ -194,8 +212,12 @@ export class Lease {
     checkOptions(options, LEASE_ENCRYPT_MANY_OPTIONS, "encryptMany");
     const layout = this.#layoutOf(options);
     const present = withoutNullish(items, options);
-    const sealed = await this.#held.sealBatch(prepareSeals(present.items, associatedData), layout);
-    return present.restore(sealed);
+    const prepared = prepareSeals(present.items, associatedData);
+    // A batch that must wait for a look keeps what it was given.
+    const isWaiting = this.#held.isStale();
+    const own = isWaiting ? prepared.map(ownItem) : prepared;
+    if (isWaiting) await this.#held.freshen();
+    return present.restore(await this.#held.sealBatch(own, layout));
   }
 
   /** The same at once; not where Web Crypto is the provider. */
@@ -294,6 +316,17 @@ export class Lease {
   }
 }
 
+function ownItem(item: SealItem): SealItem {
+  if (!item.ok) return item;
+  const { data, associatedData } = item.value;
+  return { ok: true, value: { data: ownOf(data), associatedData: copyBytes(associatedData) } };
+}
+
+/** What a call that waits keeps of its caller's bytes. */
+function ownOf(plaintext: string | Uint8Array): string | Uint8Array {
+  return typeof plaintext === "string" ? plaintext : copyBytes(plaintext);
+}
+
 /**
  * Takes a data key for `context` and holds it.
  *
@@ -308,6 +341,6 @@ export async function takeLease(
   const settings = leaseSettings(options);
   const checked = checkedContext(context);
   return runCall(options, service, async (call) => {
-    return new Lease(await takeLeasedKey(service, checked, settings, call));
+    return new Lease(await takeLeasedKey(new HeldKeys(service, settings.now), checked, settings, call));
   });
 }

@@ -31,7 +31,8 @@ import {
   type LocalDecryptOptions,
 } from "../crypto/local.ts";
 import { VaultError } from "../errors.ts";
-import { CALL_OPTIONS, type CallOptions, type KeyService } from "./key-service.ts";
+import type { HeldKey, HeldKeys } from "./held-keys.ts";
+import { CALL_OPTIONS, type CallOptions } from "./key-service.ts";
 import {
   type CheckedLimits,
   checkLimits,
@@ -39,7 +40,7 @@ import {
   LeaseBudget,
   type LeaseLimits,
 } from "./lease-budget.ts";
-import { LeaseLifetime, type RevocationWatch } from "./lease-lifetime.ts";
+import { LeaseLifetime } from "./lease-lifetime.ts";
 
 /** A message of a batch whose arguments were checked, or what was wrong with them. */
 export type SealItem = ItemResult<Prepared<string | Uint8Array>>;
@@ -114,16 +115,15 @@ export function settingsOf(limits: CheckedLimits, sync: SyncCrypto): LeaseSettin
  * @throws what `createDataKey` throws
  */
 export async function takeLeasedKey(
-  service: KeyService,
+  heldKeys: HeldKeys,
   context: KeyContext,
   settings: LeaseSettings,
   { signal, headers }: Pick<CallOptions, "signal" | "headers"> = {},
 ): Promise<LeasedKey> {
   // Read before the key is made: a revocation in between must end the lease.
-  const atStart = service.revocations?.();
-  const key = await service.createDataKey({ context }, { signal, headers });
-  const watch = atStart === undefined ? undefined : { atStart, now: () => service.revocations!() };
-  return new LeasedKey(key, settings, watch);
+  const before = heldKeys.newest();
+  const key = await heldKeys.service.createDataKey({ context }, { signal, headers });
+  return new LeasedKey(key, settings, (onRefused) => heldKeys.hold(key, before, onRefused));
 }
 
 /** A held data key with its budget and its lifetime. */
@@ -137,16 +137,20 @@ export class LeasedKey {
   readonly #ready: ReadyKey | undefined;
   readonly #lifetime: LeaseLifetime;
 
-  /** @param revocations - undefined for a key whose service cannot tell them */
-  constructor(key: DataKey, settings: LeaseSettings, revocations?: RevocationWatch) {
+  /** @param hold - makes it heard of when the service refuses the key; undefined for one that no service stands behind */
+  constructor(key: DataKey, settings: LeaseSettings, hold?: (onRefused: () => void) => HeldKey) {
     this.settings = settings;
     this.budget = new LeaseBudget(settings.limits);
     this.#key = key;
     this.#keyBlob = key.keyBlob;
     this.#ciphers = ciphersOf(settings.sync);
     this.#ready = this.#ciphers.shortWays?.of(key);
-    this.#lifetime = new LeaseLifetime(settings.limits.maxAgeMs, settings.now, revocations, () =>
-      key.dispose(),
+    this.#lifetime = new LeaseLifetime(
+      settings.limits.maxAgeMs,
+      settings.now,
+      hold?.(() => this.#lifetime.end("revoked")),
+      settings.limits.onOutage === "continue",
+      () => key.dispose(),
     );
   }
 
@@ -157,7 +161,17 @@ export class LeasedKey {
 
   /** Whether one more message of `bytes` bytes would be accepted now. */
   canEncrypt(bytes: number): boolean {
-    return !this.#lifetime.isOver() && this.budget.hasRoomFor(bytes);
+    return !this.#lifetime.isOver() && !this.#lifetime.isStale() && this.budget.hasRoomFor(bytes);
+  }
+
+  /** Whether a call that can wait should {@link freshen} it first. */
+  isStale(): boolean {
+    return this.#lifetime.isStale();
+  }
+
+  /** Asks the service for the key and waits for the answer, or that there is none. */
+  freshen(): Promise<void> {
+    return this.#lifetime.freshen();
   }
 
   /**
@@ -165,7 +179,7 @@ export class LeasedKey {
    *
    * @param canWait - that the call is one that can wait for Web Crypto
    * @returns undefined where no provider answers at once, or the layout is `native`: nothing was spent then
-   * @throws VaultError ERR_DISPOSED, ERR_LEASE_EXPIRED, ERR_DATA_KEY_EXHAUSTED, ERR_RANDOM_UNAVAILABLE
+   * @throws VaultError ERR_DISPOSED, ERR_LEASE_EXPIRED, ERR_LEASE_STALE, ERR_DATA_KEY_EXHAUSTED, ERR_RANDOM_UNAVAILABLE
    */
   sealNow(
     plaintext: string | Uint8Array,
@@ -173,7 +187,7 @@ export class LeasedKey {
     layout: WritableLayout,
     canWait: boolean,
   ): string | undefined {
-    this.#lifetime.check();
+    this.#lifetime.checkSeal();
     if (!isFrameLayout(layout)) return undefined;
     const { provider } = this.settings;
     return this.#ready?.seal(plaintext, associatedData, layout, provider, this.budget, canWait);
@@ -316,7 +330,7 @@ export class LeasedKey {
   }
 
   #sealMany(items: readonly SealItem[], layout: WritableLayout): (ItemResult<string> | undefined)[] {
-    this.#lifetime.check();
+    this.#lifetime.checkSeal();
     if (!isFrameLayout(layout)) return failuresOf(items);
     const { shortWays } = this.#ciphers;
     const { provider } = this.settings;
@@ -346,7 +360,7 @@ export class LeasedKey {
 
   /** The bytes of a message, which is taken out of the budget. */
   #spendFor(plaintext: string | Uint8Array): Uint8Array {
-    this.#lifetime.check();
+    this.#lifetime.checkSeal();
     const bytes = bytesOfPlaintext(plaintext);
     this.budget.spend(bytes.length);
     return bytes;

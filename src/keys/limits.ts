@@ -34,6 +34,19 @@ export const LEASE_AGE_MS_MAX = 86_400_000;
 /** Milliseconds between two looks of a lease at whether keys were revoked. Ours: what a look costs, a message must not. */
 export const LEASE_REVOCATION_CHECK_MS = 100;
 
+/** Milliseconds that a round of questions about held keys may take, before another is begun. Ours. */
+export const REVISION_ROUND_MS_MAX = 10_000;
+
+/** How long a look is believed in the process of the vault. Ours: asking takes no request. */
+export const REVISION_LIMITS_LOCAL = { lookAfterMs: 100, staleAfterMs: 1_000, retryAfterMs: 100 } as const;
+
+/** How long a look is believed over HTTP. Ours: [REV-14], [REV-15]. */
+export const REVISION_LIMITS_HTTP = {
+  lookAfterMs: 5_000,
+  staleAfterMs: 15_000,
+  retryAfterMs: 1_000,
+} as const;
+
 /** Contexts whose data keys `reuse` holds at once; the one longest unused goes first. Ours. */
 export const REUSED_CONTEXTS_MAX = 1_000;
 

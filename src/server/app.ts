@@ -14,6 +14,7 @@ import { invalidType } from "../errors.ts";
 import type { ApiKeyInfo } from "../vault/access/api-keys.ts";
 import type { EventMode } from "../vault/events/events.ts";
 import type { VaultHost } from "../vault/host.ts";
+import { REVISION_HEADER } from "../wire/revisions.ts";
 import { type CoreRequest, type CoreResponse, coreRequestOf, webResponseOf } from "./core/exchange.ts";
 import { openApiDocument } from "./core/openapi.ts";
 import type { Operation } from "./core/operation.ts";
@@ -83,6 +84,8 @@ interface Trace {
   readonly requestId: string;
   route: string;
   apiKey?: ApiKeyInfo;
+  /** Of the caller's environment, of before the operation was begun. */
+  revision?: string | undefined;
   code?: string;
   cause?: string;
 }
@@ -149,6 +152,7 @@ export function createApp(options: AppOptions): App {
     const found = authenticate(callers, request);
     const { apiKey, session } = found instanceof Promise ? await found : found;
     trace.apiKey = apiKey;
+    trace.revision = session.revision();
     const taken = group.take(apiKey.id);
     if (taken !== undefined) await taken;
     const lacking = operation.permissions.find((permission) => !apiKey.permissions.includes(permission));
@@ -261,7 +265,9 @@ function json(
   trace: Trace,
   headers: Readonly<Record<string, string>> = {},
 ): CoreResponse {
-  return { status, headers: { ...JSON_HEADERS, ...headers, "x-request-id": trace.requestId }, body };
+  const told: Record<string, string> = { ...JSON_HEADERS, ...headers, "x-request-id": trace.requestId };
+  if (trace.revision !== undefined) told[REVISION_HEADER] = trace.revision;
+  return { status, headers: told, body };
 }
 
 /** An id that no other answer has. */

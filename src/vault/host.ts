@@ -34,6 +34,7 @@ import { newId } from "./ids.ts";
 import { EmbeddedKeyService, type IsStoredKey } from "./keks/key-service.ts";
 import { Keyring } from "./keks/keyring.ts";
 import { destroyDueKeks, KekLifecycle } from "./keks/lifecycle.ts";
+import { revisionNames } from "./keks/revision-names.ts";
 import { storedKeysWithOldLabel } from "./kv/old-label.ts";
 import { EmbeddedKvStore } from "./kv/store.ts";
 import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
@@ -75,6 +76,8 @@ export interface HostSession {
   readonly keys: EmbeddedKeyService;
   readonly kv: EmbeddedKvStore;
   readonly keks: KekLifecycle;
+  /** Names the environment's revision; undefined where it is not known just now ([REV-11]). */
+  revision(): string | undefined;
 }
 
 /** An API key that was recognised, and the session on its behalf. */
@@ -150,6 +153,7 @@ export class VaultHost {
       keys: new EmbeddedKeyService(this.vaultId, keyring, this.#database, access, this.#isStored),
       kv: new EmbeddedKvStore(this.#database, keyring, this.#authority, access, this.writes, this.#now),
       keks: new KekLifecycle(this.#database, this.#authority, access, this.writes, this.#now),
+      revision: revisionNames(this.#database, this.vaultId, environmentId),
     };
   }
 

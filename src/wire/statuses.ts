@@ -39,6 +39,7 @@ export const WIRE_ERRORS: Readonly<Record<VaultErrorCode, WireError>> = {
   ERR_CONTEXT_NOT_ALLOWED: { status: 403 },
   ERR_DATA_KEY_EXHAUSTED: { status: 409 },
   ERR_LEASE_EXPIRED: { status: 409 },
+  ERR_LEASE_STALE: { status: 409 },
   ERR_DISPOSED: { status: 503, text: "The server is shutting down." },
   ERR_RECIPIENT_INVALID: { status: 400 },
   ERR_RECIPIENT_EXPIRED: { status: 409 },

@@ -8,6 +8,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
+import { revisionOf, revocationCounter } from "../../src/vault/storage/changes.ts";
 import type { Database, Row, Sql } from "../../src/vault/storage/database.ts";
 import { WRITABLE_AGE_MS_MAX } from "../../src/vault/storage/write-probe.ts";
 import { rejectionOf } from "../support/errors.ts";
@@ -292,7 +293,25 @@ export function databaseContract(
           ...before,
           keks: before.keks + 1,
           revocations: before.revocations + 1,
+          // As an older program does: it is every environment's.
+          unattributed: before.unattributed + 1,
         });
+      });
+
+      test("[REV-6] [REV-7] tell of each environment's revocations, and give all those that name none", async () => {
+        const [one, other] = [`one ${++ids}`, `other ${++ids}`];
+        const revisions = (): number[] =>
+          [one, other].map((environment) => revisionOf(database.changes(), environment));
+        const before = revisions();
+        expect(before[0]).toBe(before[1]);
+        for (const raised of [1, 2]) {
+          await database.write((sql) => sql.raise("keks", "revocations", revocationCounter(one)));
+          expect(revisions()).toEqual([before[0]! + raised, before[1]!]);
+        }
+        await database.write(raise);
+        expect(revisions()).toEqual([before[0]! + 3, before[1]! + 1]);
+        await database.write((sql) => sql.raise("keks"));
+        expect(revisions()).toEqual([before[0]! + 3, before[1]! + 1]);
       });
 
       test("[KEY-41] are not what a write under way has not committed yet", async () => {

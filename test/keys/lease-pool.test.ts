@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
+import { HeldKeys } from "../../src/keys/held-keys.ts";
 import { checkLimits, type LeaseLimits } from "../../src/keys/lease-budget.ts";
 import { LeasePool } from "../../src/keys/lease-pool.ts";
 import type { LeasedKey } from "../../src/keys/leased-key.ts";
@@ -16,7 +17,7 @@ let pool: LeasePool;
 
 beforeEach(() => {
   service = new MemoryKeyService();
-  pool = new LeasePool(service, HERE);
+  pool = new LeasePool(new HeldKeys(service), HERE);
 });
 
 const context = (n: number | string) => ({ tenant: `${n}` });

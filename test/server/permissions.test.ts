@@ -22,6 +22,7 @@ const NEEDED: Readonly<Record<string, readonly Permission[]>> = {
   createDataKeys: ["encrypt"],
   createDecryptWithContext: ["decrypt"],
   createDecrypts: ["decrypt"],
+  checkKeys: [],
   createRekeys: ["rekey"],
   createRewraps: ["rekey"],
   cofferListKv: ["kv:read"],

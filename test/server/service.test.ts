@@ -46,6 +46,7 @@ async function askEverything(server: TestServer): Promise<Map<string, Answer>> {
   await ask("createDataKeys", "/coffer/v1/keys/data-keys", { context: CONTEXT, count: 2 });
   await ask("createDecryptWithContext", "/coffer/v1/keys/decrypt", { keys: encrypted_keys });
   await ask("createDecrypts", "/coffer/v1/keys/decrypts", { keys: [encrypted_keys, "AAAA"] });
+  await ask("checkKeys", "/coffer/v1/keys/check", { keys: [encrypted_keys, "AAAA"] });
   await ask("createRekeys", "/coffer/v1/keys/rekeys", { items: [{ context: CONTEXT, encrypted_keys }] });
   await ask("createRewraps", "/coffer/v1/keys/rewraps", { encrypted_keys: [encrypted_keys, "AAAA"] });
   const two = await ask("cofferCreateKv", "/coffer/v1/kv", { name: "two", value: "v", key_context: CONTEXT });

@@ -38,6 +38,7 @@ const REQUESTS: readonly (readonly [id: string, method: string, path: string, bo
   ["listKvVersions", "GET", "/vault/v1/kv/{id}/versions"],
   ["createDecryptWithContext", "POST", "/coffer/v1/keys/decrypt", { keys: "{keys}" }],
   ["createDecrypts", "POST", "/coffer/v1/keys/decrypts", { keys: ["{keys}"] }],
+  ["checkKeys", "POST", "/coffer/v1/keys/check", { keys: ["{keys}"] }],
   [
     "createRekeys",
     "POST",

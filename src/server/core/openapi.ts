@@ -37,6 +37,14 @@ export function openApiDocument(operations: readonly Operation[]): Json {
     components: {
       securitySchemes: { apiKey: { type: "http", scheme: "bearer", description: "An API key, sk_…" } },
       schemas: { Problem: jsonSchema(problem, "output") },
+      headers: {
+        Revision: {
+          description:
+            "Changes with each revocation in the caller's environment; absent where the server does not know it just now.",
+          required: false,
+          schema: { type: "string", pattern: "^[A-Za-z0-9_-]{1,64}$" },
+        },
+      },
     },
   };
 }
@@ -73,6 +81,7 @@ function describe(operation: Operation): Json {
     responses: {
       [operation.status]: {
         description: "Done",
+        headers: { "Coffer-Revision": { $ref: "#/components/headers/Revision" } },
         content: { "application/json": { schema: jsonSchema(operation.answerSchema, "output") } },
       },
       default: {

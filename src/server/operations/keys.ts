@@ -44,6 +44,8 @@ const decryptsBody = z.object({ keys: z.array(encryptedKeys).min(1).max(BATCH_IT
 
 const decryptsAnswer = z.object({ results: z.array(z.union([decryptWithContextAnswer, itemError])) });
 
+const checkAnswer = z.object({ results: z.array(z.union([z.object({ ok: z.literal(true) }), itemError])) });
+
 const rekeysBody = z.object({ items: z.array(rekeyBody).min(1).max(BATCH_ITEMS_MAX) });
 
 const rewrapsBody = z.object({ encrypted_keys: z.array(encryptedKeys).min(1).max(BATCH_ITEMS_MAX) });
@@ -150,6 +152,20 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
         using key = unwrapped;
         return { id: key.id, data_key: key.dataKey, context: key.context };
       }),
+  }),
+  operation({
+    id: "checkKeys",
+    method: "POST",
+    path: "/coffer/v1/keys/check",
+    summary: "Tell which data keys would be unwrapped now; keys are not answered",
+    permissions: [],
+    bodySchema: decryptsBody,
+    bodyBytesMax: BODY_BYTES_MAX,
+    answerSchema: checkAnswer,
+    status: 200,
+    isKeyBlobCall: true,
+    run: async ({ session, body, signal }) =>
+      resultsToWire(await session.keys.checkMany({ keys: body.keys }, { signal }), () => ({ ok: true })),
   }),
   operation({
     id: "createRekeys",

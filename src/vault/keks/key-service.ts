@@ -16,7 +16,10 @@ import { decryptFailed } from "../../errors.ts";
 import { eachItem } from "../../keys/batch-calls.ts";
 import { runCall } from "../../keys/calls.ts";
 import type { CallOptions, KeyService, WrappedDataKey } from "../../keys/key-service.ts";
+import { REVISION_LIMITS_LOCAL } from "../../keys/limits.ts";
+import type { Revision, RevisionSource } from "../../keys/revisions.ts";
 import { type Access, checkMove, inScope, isInScope } from "../access/access.ts";
+import { revisionOf } from "../storage/changes.ts";
 import type { Database } from "../storage/database.ts";
 import type { Keyring } from "./keyring.ts";
 import type { RingDataKey } from "./ring.ts";
@@ -33,6 +36,17 @@ export class EmbeddedKeyService implements KeyService {
   readonly #database: Database;
   readonly #access: Access;
   readonly #isStored: IsStoredKey;
+  /** The last answer of `revisions.newest`: most are the same. */
+  #newest: Revision | undefined;
+  readonly revisions: RevisionSource = {
+    limits: REVISION_LIMITS_LOCAL,
+    newest: () => this.#newestRevision(),
+    refresh: () => this.#database.lookAfresh(),
+    check: async (keys, options) => {
+      const revision = this.#newestRevision();
+      return { revision, results: await this.checkMany({ keys }, options) };
+    },
+  };
 
   /**
    * @param vaultId - UUID text; with environment and scope it tells this service from all others
@@ -171,8 +185,25 @@ export class EmbeddedKeyService implements KeyService {
     }
   }
 
-  revocations(): number {
-    return this.#database.changes().revocations;
+  /** Nothing of a key is answered, and so nothing is noted in the log. */
+  checkMany(
+    request: { readonly keys: readonly string[] },
+    options: CallOptions = {},
+  ): Promise<ItemResult<true>[]> {
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      return eachItem(request.keys, 1, async (keys) => {
+        const { key } = await this.#unwrap(keys, call);
+        key.fill(0);
+        return true as const;
+      });
+    });
+  }
+
+  #newestRevision(): Revision {
+    const id = revisionOf(this.#database.changes(), this.#access.environmentId);
+    if (this.#newest?.id !== id) this.#newest = { id };
+    return this.#newest;
   }
 
   /** What is out of the session's scope answers like what does not exist. */

@@ -28,6 +28,7 @@ import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import type { Authenticated, Authority } from "../authority/authority.ts";
 import type { EventSink } from "../events/events.ts";
 import { WITH_ROOT } from "../root/roots.ts";
+import { revocationCounter } from "../storage/changes.ts";
 import type { Database, Sql } from "../storage/database.ts";
 import { kekLock } from "./locks.ts";
 import {
@@ -161,7 +162,7 @@ export class KekLifecycle implements KekService {
           meant.includes(row) ? "disabled" : undefined,
         );
         const changed = await this.#seal(sql, kek, after, await change.append("disable", kek.id));
-        await sql.raise("keks", "revocations");
+        await this.#raiseRevocations(sql);
         return kekInfo(sql, change, changed);
       }, call);
     });
@@ -213,7 +214,7 @@ export class KekLifecycle implements KekService {
         await this.#seal(sql, kek, after, generation);
         const deleted = { key_name: kekName(kek), key_id: kek.id };
         await this.#events.append(sql, "vault.kek.deleted", deleted, generation);
-        await sql.raise("keks", "revocations");
+        await this.#raiseRevocations(sql);
         return { ...report, isDryRun, destroyAt: iso(destroyAt) };
       };
       if (isDryRun) return this.#database.read(work, call);
@@ -221,6 +222,10 @@ export class KekLifecycle implements KekService {
       await this.#database.scrub(call);
       return report;
     });
+  }
+
+  #raiseRevocations(sql: Sql): Promise<void> {
+    return sql.raise("keks", "revocations", revocationCounter(this.#environmentId));
   }
 
   /** A KEK whose changes take turns from now on, and that no write that is under way wraps anything under. */
@@ -286,6 +291,7 @@ export async function destroyDueKeks(
       await sql.lock(...kekIds.map(kekLock));
       const change = await authority.change(sql);
       const at = await sql.now(now);
+      const environmentIds = new Set<string>();
       for (const id of kekIds) {
         const row = await sql.get(`SELECT ${KEK_COLUMNS} FROM keks WHERE id = ?`, id);
         const all = row === undefined ? undefined : await authenticVersions(sql, change, kekRow(row));
@@ -296,8 +302,11 @@ export async function destroyDueKeks(
         const after = await setStates(sql, id, all, (version) => (isDue(version) ? "destroyed" : undefined));
         const rows = after.map(({ stored }) => stored);
         await sealKek(sql, authority, row, rows, await change.append("shred", id));
+        environmentIds.add(row.environment_id as string);
       }
-      await sql.raise("keks", "revocations");
+      // In the order in which others take the rows, and one of all for each environment's: their sum is that of all.
+      if (environmentIds.size > 0) await sql.raise("keks");
+      for (const id of environmentIds) await sql.raise("revocations", revocationCounter(id));
     }, WITH_ROOT);
     hasDestroyed = true;
   }

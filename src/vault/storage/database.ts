@@ -8,6 +8,8 @@
  * @module
  */
 
+import type { Changes, Counter } from "./changes.ts";
+
 /** What a column or a parameter holds. */
 export type SqlValue = string | number | null | Uint8Array;
 /** A row by the names of its columns. */
@@ -37,12 +39,6 @@ export interface Sql {
   /** Raises counters, by which all processes notice the change once it is committed. */
   raise(...counters: readonly Counter[]): Promise<void>;
 }
-
-/** The counters of {@link Changes} as they are stored. */
-export type Counter = "keks" | "revocations" | "api_keys";
-
-/** Raises the counter of a name. */
-export const RAISE_COUNTER = "UPDATE counters SET value = value + 1 WHERE name = ?";
 
 /** What every wait takes. */
 export interface WaitOptions {
@@ -112,14 +108,4 @@ export interface Database {
 
   /** Waits for transactions that are under way, then lets go. Later calls throw ERR_DISPOSED. */
   close(): Promise<void>;
-}
-
-/** What all processes have changed so far. */
-export interface Changes {
-  /** Raised by every change of a KEK's versions or states. */
-  readonly keks: number;
-  /** Raised when a KEK is disabled, or destroyed. */
-  readonly revocations: number;
-  /** Raised when an API key is revoked. */
-  readonly apiKeys: number;
 }

@@ -12,14 +12,14 @@ import { isUint8Array } from "../../../base/bytes.ts";
 import { invalidRange, VaultError } from "../../../errors.ts";
 import {
   type Changes,
-  type Database,
+  COUNTERS,
+  changesOf,
   RAISE_COUNTER,
-  type Row,
-  type Sql,
-  type SqlValue,
-  type WaitOptions,
-  type WriteLocks,
-} from "../database.ts";
+  REVOCATION_COUNTERS,
+  UNKNOWN_CHANGES,
+  withRevocations,
+} from "../changes.ts";
+import type { Database, Row, Sql, SqlValue, WaitOptions, WriteLocks } from "../database.ts";
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
 import type { Connection, Connections } from "./connection.ts";
 import { closed, isUnanswered, outcomeUnknown, sqlState, translate } from "./errors.ts";
@@ -53,9 +53,6 @@ const SETTLE_RESTORED = `
       SELECT e.write_id FROM events e WHERE e.environment_id = n.id ORDER BY e.write_id DESC, e.sequence DESC LIMIT 1
     ) newest WHERE newest.write_id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)`;
 
-/** Counters that cannot be believed differ from all others, and from themselves: everything is looked up afresh. */
-const UNKNOWN: Changes = { keks: Number.NaN, revocations: Number.NaN, apiKeys: Number.NaN };
-
 /** Transactions that fail so may succeed when they start over: also a name that another one took a moment ago. */
 const RETRIED = new Set(["40001", "40P01", "23505"]);
 /**
@@ -83,7 +80,7 @@ export class PostgresDatabase implements Database {
   #listener: Connection | undefined;
   #isListening = false;
   #listenerSeenAt = Number.NEGATIVE_INFINITY;
-  #changes: Changes = UNKNOWN;
+  #changes: Changes = UNKNOWN_CHANGES;
   #changesSeenAt = Number.NEGATIVE_INFINITY;
   #timer: ReturnType<typeof setInterval> | undefined;
   #refreshing: Promise<void> | undefined;
@@ -143,7 +140,7 @@ export class PostgresDatabase implements Database {
 
   changes(): Changes {
     if (this.#isClosed) throw closed();
-    return performance.now() - this.#changesSeenAt <= COUNTERS_AGE_MS_MAX ? this.#changes : UNKNOWN;
+    return performance.now() - this.#changesSeenAt <= COUNTERS_AGE_MS_MAX ? this.#changes : UNKNOWN_CHANGES;
   }
 
   async lookAfresh(): Promise<void> {
@@ -320,10 +317,14 @@ export class PostgresDatabase implements Database {
 
   async #look(connection: Connection): Promise<void> {
     const startedAt = performance.now();
-    const { rows } = await connection.query("SELECT name, value FROM counters", [], this.#connectTimeoutMs);
-    const value = (name: string): number => rows.find((row) => row.name === name)?.value as number;
+    const { rows } = await connection.query(COUNTERS, [], this.#connectTimeoutMs);
+    let changes = changesOf(rows as Row[], this.#changes) ?? UNKNOWN_CHANGES;
+    if (changes.revocations !== this.#changes.revocations) {
+      const found = await connection.query(REVOCATION_COUNTERS, [], this.#connectTimeoutMs);
+      changes = withRevocations(changes, found.rows as Row[]);
+    }
     if (startedAt < this.#changesSeenAt) return; // A later look has come back sooner.
-    this.#changes = { keks: value("keks"), revocations: value("revocations"), apiKeys: value("api_keys") };
+    this.#changes = changes;
     this.#changesSeenAt = startedAt;
   }
 

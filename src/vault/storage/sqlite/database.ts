@@ -14,7 +14,16 @@ import { setImmediate } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { untilAborted } from "../../../base/concurrency.ts";
 import { isVaultError, VaultError } from "../../../errors.ts";
-import { type Changes, type Database, RAISE_COUNTER, type Sql, type WaitOptions } from "../database.ts";
+import {
+  type Changes,
+  COUNTERS,
+  changesOf,
+  NO_CHANGES,
+  RAISE_COUNTER,
+  REVOCATION_COUNTERS,
+  withRevocations,
+} from "../changes.ts";
+import type { Database, Row, Sql, WaitOptions } from "../database.ts";
 import { migrations, SCHEMA_VERSION } from "../schema.ts";
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
 import { damaged, isOutcomeUnknown, translate, translating } from "./errors.ts";
@@ -66,7 +75,7 @@ export class SqliteDatabase implements Database {
   /** Known once the tables are there. */
   #types: ColumnTypes | undefined;
   #queue: Promise<unknown> = Promise.resolve();
-  #changes: Changes = { keks: 0, revocations: 0, apiKeys: 0 };
+  #changes: Changes = NO_CHANGES;
   #changesAt: number | undefined;
   #isInTransaction = false;
   /** When the last transaction did. */
@@ -187,17 +196,13 @@ export class SqliteDatabase implements Database {
     // data_version changes when another connection has committed; our own commits reset #changesAt.
     const version = translating(() => this.#dataVersion.get(), this.#path)!.data_version as number;
     if (version !== this.#changesAt) {
-      const rows = this.#run((s) => s.all(), "SELECT name, value FROM counters");
-      const value = (name: string): number => {
-        const counter = rows.find((row) => row.name === name)?.value;
-        if (typeof counter !== "number") throw damaged();
-        return counter;
-      };
-      this.#changes = {
-        keks: value("keks"),
-        revocations: value("revocations"),
-        apiKeys: value("api_keys"),
-      };
+      const rowsOf = (statement: string): readonly Row[] => this.#run((s) => s.all(), statement) as Row[];
+      const changes = changesOf(rowsOf(COUNTERS), this.#changes);
+      if (changes === undefined) throw damaged();
+      this.#changes =
+        changes.revocations === this.#changes.revocations
+          ? changes
+          : withRevocations(changes, rowsOf(REVOCATION_COUNTERS));
       // Within a transaction of ours the state may be an old one: look again afterwards.
       this.#changesAt = this.#isInTransaction ? undefined : version;
     }
