@@ -6,17 +6,17 @@
  * @module
  */
 
-const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+import { ascii, asciiText } from "./bytes.ts";
+
 const PAD = 0x3d; // "="
 const INVALID = 0xff;
 
+/** The characters' codes, and the values of these codes. */
+const CODE_OF = /* @__PURE__ */ ascii("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 const VALUE_OF = new Uint8Array(128).fill(INVALID);
-for (let i = 0; i < ALPHABET.length; i++) VALUE_OF[ALPHABET.charCodeAt(i)] = i;
-const CODE_OF = new Uint8Array(64);
-for (let i = 0; i < ALPHABET.length; i++) CODE_OF[i] = ALPHABET.charCodeAt(i);
-
-/** Characters that are turned into text at once: String.fromCharCode takes a bounded number of arguments. */
-const CHUNK_CHARS = 8192;
+CODE_OF.forEach((code, value) => {
+  VALUE_OF[code] = value;
+});
 
 /** One way to code base64; there are three, which must agree (a test holds them against each other). */
 export interface Base64Codec {
@@ -46,20 +46,13 @@ export const portableBase64: Base64Codec = {
     }
     const left = bytes.length - i;
     if (left > 0) {
-      const triple = (bytes[i]! << 16) | (left === 2 ? bytes[i + 1]! << 8 : 0);
-      out[at++] = CODE_OF[triple >> 18]!;
-      out[at++] = CODE_OF[(triple >> 12) & 63]!;
-      out[at++] = left === 2 ? CODE_OF[(triple >> 6) & 63]! : PAD;
-      out[at++] = PAD;
+      const pair = (bytes[i]! << 8) | (left === 2 ? bytes[i + 1]! : 0);
+      out[at++] = CODE_OF[pair >> 10]!;
+      out[at++] = CODE_OF[(pair >> 4) & 63]!;
+      out[at++] = left === 2 ? CODE_OF[(pair << 2) & 63]! : PAD;
+      out[at] = PAD;
     }
-    let text = "";
-    for (let start = 0; start < out.length; start += CHUNK_CHARS) {
-      text += String.fromCharCode.apply(
-        null,
-        out.subarray(start, start + CHUNK_CHARS) as unknown as number[],
-      );
-    }
-    return text;
+    return asciiText(out);
   },
   decodeTo(text, target) {
     return decodeGroups(text.slice(0, text.length - paddingOf(text)), true, target);

@@ -121,13 +121,14 @@ export function utf8(text: string, what: string): Bytes {
 }
 
 /** Bytes that become characters at once: arguments of one call. */
-const PIECE_BYTES = 4096;
+const PIECE_BYTES = 8192;
 
 /** The text of ASCII bytes; of others, text that is not ASCII. */
 export function asciiText(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-    text += String.fromCharCode(...bytes.subarray(at, at + PIECE_BYTES));
+    // Not spread: that goes through an iterator, and takes five times as long.
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + PIECE_BYTES) as unknown as number[]);
   }
   return text;
 }
@@ -142,7 +143,10 @@ export function ascii(text: string): Bytes {
  *
  * @returns undefined where the bytes are not UTF-8
  */
-export const fromUtf8: DecodeUtf8 = /* @__PURE__ */ utf8Decoder(globalThis.TextDecoder);
+export const fromUtf8: DecodeUtf8 = /* @__PURE__ */ utf8Decoder(
+  // A bundler takes the reading of a property for an effect, unless it stands in a function.
+  /* @__PURE__ */ (() => globalThis.TextDecoder)(),
+);
 
 /**
  * Bytes of an argument that may be text or bytes.

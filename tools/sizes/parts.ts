@@ -27,10 +27,15 @@ export const PARTS: readonly Part[] = [
     code: 'export { nativeEncrypt, nativeDecrypt, encryptStream, decryptStream } from "coffer/crypto";',
     bytesMax: 10_200,
   },
+  {
+    name: "both of these together",
+    code: 'export { localEncrypt, localDecrypt, nativeEncrypt, nativeDecrypt, encryptStream, decryptStream } from "coffer/crypto";',
+    bytesMax: 12_900,
+  },
   { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 39_000 },
   { name: "`coffer/sync`: `wasm`", code: 'export { wasm } from "coffer/sync";', bytesMax: 26_500 },
-  { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 5_200 },
-  { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 4_200 },
-  { name: "`verifyWebhook`", code: 'export { verifyWebhook } from "coffer";', bytesMax: 5_700 },
+  { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 4_800 },
+  { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 3_800 },
+  { name: "`verifyWebhook`", code: 'export { verifyWebhook } from "coffer";', bytesMax: 5_350 },
   { name: "`coffer/errors`", code: 'export * from "coffer/errors";', bytesMax: 1_100 },
 ];

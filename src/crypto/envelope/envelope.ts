@@ -123,8 +123,8 @@ export function claimsEarlierLayout(bytes: Uint8Array, at: number): boolean {
 }
 
 /** The letters by which key blobs and native envelopes begin: numbers, since this is looked at for every message. */
-const WORKOS_LETTER = WORKOS_MAGIC[0] as number;
-const COFFER_LETTER = COFFER_MAGIC[0] as number;
+const WORKOS_LETTER = /* @__PURE__ */ (() => WORKOS_MAGIC[0] as number)();
+const COFFER_LETTER = /* @__PURE__ */ (() => COFFER_MAGIC[0] as number)();
 
 /** Whether the bytes up to `end` are a magic, or the beginning of one. */
 function beginsLikeMagic(bytes: Uint8Array, at: number, end: number): boolean {

@@ -34,9 +34,8 @@ export const LAYOUTS: readonly Layout[] = ROWS.map(({ name }) => name);
 const BY_NAME = Object.fromEntries(ROWS.map((row) => [row.name, row])) as unknown as Readonly<
   Record<Layout, LayoutRow>
 >;
-const FRAME_LAYOUTS: ReadonlySet<Layout> = new Set(
-  ROWS.filter((row) => row.isWritable && !row.isChunked).map(({ name }) => name),
-);
+const FRAME_LAYOUTS: ReadonlySet<Layout> = /* @__PURE__ */ (() =>
+  new Set(ROWS.filter((row) => row.isWritable && !row.isChunked).map(({ name }) => name)))();
 
 /** The row of a layout. */
 export const layoutRow = (layout: Layout): LayoutRow => BY_NAME[layout];
