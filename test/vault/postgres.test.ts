@@ -1,6 +1,6 @@
 /** PostgreSQL fulfils the contracts of databases, key services and stores. */
 import { expect, test } from "vitest";
-import type { Sql } from "../../src/vault/storage/database.ts";
+import type { Sql, SqlValue } from "../../src/vault/storage/database.ts";
 import { migratePostgres } from "../../src/vault/storage/postgres/migrate.ts";
 import { openPostgres } from "../../src/vault/storage/postgres/open.ts";
 import { SCHEMA_VERSION } from "../../src/vault/storage/schema.ts";
@@ -123,12 +123,19 @@ describePostgres("a server's database", () => {
     const host = await openTestPostgresHost(url);
     const database = await openPostgres({ url });
     const { id } = await host.environment("default");
-    const insert = (sql: Sql, event: string): Promise<number> =>
-      sql.run(
-        "INSERT INTO events (id, environment_id, kind, data, created_at) VALUES (?, ?, 'vault.names.listed', '{}', 0)",
-        event,
-        id,
+    // Events as coffer records them, taken away and put back in an order of this test.
+    const session = await sessionOf(host);
+    for (const name of ["a", "b", "c"])
+      await session.kv.createKv({ name, value: "v", keyContext: { organization_id: "org_1" } });
+    const recorded = await adminQuery("DELETE FROM events RETURNING *", databaseName(url));
+    const insert = (sql: Sql, nth: 0 | 1 | 2): Promise<number> => {
+      const { id: event, environment_id, kind, data, created_at, generation, mac } = recorded[nth]!;
+      return sql.run(
+        "INSERT INTO events (id, environment_id, kind, data, created_at, generation, mac) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ...([event, environment_id, kind, data, Number(created_at), Number(generation), mac] as SqlValue[]),
       );
+    };
+    const [eventFirst, eventSecond, eventThird] = recorded.map((row) => row.id as string);
     const listed = async (after?: string): Promise<string[]> =>
       (await host.events.list(id, { after, limit: 100 })).data.map((event) => event.id);
     // The first write has the smaller id, the second one the smaller number; the second ends last.
@@ -137,11 +144,11 @@ describePostgres("a server's database", () => {
       await sql.get("SELECT pg_current_xact_id() AS id");
       steps[0]!.resolve();
       await steps[1]!.promise;
-      await insert(sql, "event_first");
+      await insert(sql, 0);
     });
     await steps[0]!.promise;
     const second = database.write(async (sql) => {
-      await insert(sql, "event_second");
+      await insert(sql, 1);
       steps[1]!.resolve();
       await steps[2]!.promise;
     });
@@ -149,15 +156,15 @@ describePostgres("a server's database", () => {
     const before = await listed();
     steps[2]!.resolve();
     await second;
-    expect(before).toEqual(["event_first"]);
-    expect(await listed("event_first")).toEqual(["event_second"]);
+    expect(before).toEqual([eventFirst]);
+    expect(await listed(eventFirst)).toEqual([eventSecond]);
 
     await adminQuery("UPDATE events SET write_id = 1000000000000", databaseName(url));
     expect(await listed()).toEqual([]);
     const restored = await openTestPostgresHost(url);
-    await database.write((sql) => insert(sql, "event_third"));
+    await database.write((sql) => insert(sql, 2));
     // In the order of their numbers now.
-    expect(await listed()).toEqual(["event_second", "event_first", "event_third"]);
+    expect(await listed()).toEqual([eventSecond, eventFirst, eventThird]);
     for (const open of [restored, host, database]) await open.close();
   });
 
