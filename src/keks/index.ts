@@ -16,4 +16,14 @@ export {
   type ShredOptions,
   type ShredReport,
 } from "./kek-service.ts";
-export { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
+export { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, RECIPIENT_AGE_MS_DEFAULT, SHRED_DELAY_MS_MAX } from "./limits.ts";
+export type {
+  CreateRecipientRequest,
+  RecipientDocumentOptions,
+  RecipientInfo,
+  RecipientPage,
+  RecipientSelector,
+  RecipientService,
+  RecipientState,
+  RecipientVersionInfo,
+} from "./recipient-service.ts";

@@ -12,5 +12,8 @@ export const SHRED_DELAY_MS_MAX = 365 * 86_400_000;
 /** KEKs on a page of their list, unless told otherwise (WorkOS's lists: 10). */
 export const KEKS_PAGE_DEFAULT = 10;
 
+/** Milliseconds that a recipient's document is valid unless told otherwise: 90 days. Ours. */
+export const RECIPIENT_AGE_MS_DEFAULT = 90 * 86_400_000;
+
 /** KEKs on a page of their list at most (WorkOS's lists: 100). */
 export const KEKS_PAGE_MAX = 100;

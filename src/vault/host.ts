@@ -38,6 +38,8 @@ import { revisionNames } from "./keks/revision-names.ts";
 import { storedKeysWithOldLabel } from "./kv/old-label.ts";
 import { EmbeddedKvStore } from "./kv/store.ts";
 import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
+import { RecipientLifecycle } from "./recipients/lifecycle.ts";
+import { RecipientKeys } from "./recipients/recipient-keys.ts";
 import { findRootKey, type RootKeyRequest } from "./root/root-key.ts";
 import { ROOT_FORM_NAMES, RootKeys } from "./root/root-keys.ts";
 import {
@@ -78,6 +80,7 @@ export interface HostSession {
   readonly keks: KekLifecycle;
   /** Names the environment's revision; undefined where it is not known just now ([REV-11]). */
   revision(): string | undefined;
+  readonly recipients: RecipientLifecycle;
 }
 
 /** An API key that was recognised, and the session on its behalf. */
@@ -114,6 +117,7 @@ export class VaultHost {
   readonly #now: () => number;
   readonly #isStored: IsStoredKey;
   readonly #keyrings = new Map<string, Keyring>();
+  readonly #recipientKeys = new Map<string, RecipientKeys>();
 
   constructor(
     database: Database,
@@ -150,10 +154,25 @@ export class VaultHost {
     const keyring = this.#keyring(environmentId);
     return {
       environmentId,
-      keys: new EmbeddedKeyService(this.vaultId, keyring, this.#database, access, this.#isStored),
+      keys: new EmbeddedKeyService(
+        this.vaultId,
+        keyring,
+        this.#database,
+        access,
+        this.#isStored,
+        this.#recipientKeysOf(environmentId, keyring),
+      ),
       kv: new EmbeddedKvStore(this.#database, keyring, this.#authority, access, this.writes, this.#now),
       keks: new KekLifecycle(this.#database, this.#authority, access, this.writes, this.#now),
       revision: revisionNames(this.#database, this.vaultId, environmentId),
+      recipients: new RecipientLifecycle(
+        this.#database,
+        this.#authority,
+        keyring,
+        access,
+        this.writes,
+        this.#now,
+      ),
     };
   }
 
@@ -287,9 +306,19 @@ export class VaultHost {
       });
     } finally {
       await this.#database.close();
+      for (const keys of this.#recipientKeys.values()) keys.dispose();
       for (const keyring of this.#keyrings.values()) keyring.dispose();
       this.#authority.dispose();
     }
+  }
+
+  #recipientKeysOf(environmentId: string, keyring: Keyring): RecipientKeys {
+    let keys = this.#recipientKeys.get(environmentId);
+    if (keys === undefined) {
+      keys = new RecipientKeys(this.#database, this.#authority, environmentId, keyring);
+      this.#recipientKeys.set(environmentId, keys);
+    }
+    return keys;
   }
 
   #keyring(environmentId: string): Keyring {

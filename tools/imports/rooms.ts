@@ -88,6 +88,7 @@ export const ROOMS: readonly Room[] = [
       "access",
       "events/webhooks.ts",
       "keks",
+      "recipients",
       "kv",
       "authenticate.ts",
       "host.ts",

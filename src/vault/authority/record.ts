@@ -95,6 +95,7 @@ const COLUMNS = {
     "generation",
   ],
   keks: ["id", "environment_id", "context_name", "context_value", "created_at", "generation"],
+  recipients: ["id", "environment_id", "canonical", "suite", "created_at", "generation"],
   kv_objects: [
     "id",
     "environment_id",
@@ -114,12 +115,16 @@ const COLUMNS = {
 /** Columns of a KEK version within its KEK's record. */
 const VERSION_COLUMNS = ["version", "state", "wrapped", "created_at", "destroy_at"] as const;
 
+/** Columns of a recipient's version within its recipient's record. */
+const RECIPIENT_VERSION_COLUMNS = ["version", "state", "public_key", "wrapped", "created_at"] as const;
+
 /** How errors name a row of a table. */
 const WORDS: Readonly<Record<keyof typeof COLUMNS, string>> = {
   environments: "environment",
   api_keys: "API key",
   webhooks: "webhook",
   keks: "KEK",
+  recipients: "recipient",
   kv_objects: "object",
   kv_versions: "stored version",
   events: "event",
@@ -129,7 +134,7 @@ const WORDS: Readonly<Record<keyof typeof COLUMNS, string>> = {
 const LOGGED: ReadonlySet<string> = new Set(["environments", "api_keys", "webhooks", "keks"]);
 
 /** A table whose rows have a MAC each. */
-export type RecordTable = Exclude<keyof typeof COLUMNS, "keks">;
+export type RecordTable = Exclude<keyof typeof COLUMNS, "keks" | "recipients">;
 
 /** The record of a row. @param row - has all columns of the record */
 export function recordOf(table: RecordTable, row: Row): RowRecord {
@@ -143,6 +148,17 @@ export function kekRecord(kek: Row, versions: readonly Row[]): RowRecord {
     values: [
       ...valuesOf(COLUMNS.keks, kek),
       ...versions.flatMap((version) => valuesOf(VERSION_COLUMNS, version)),
+    ],
+  };
+}
+
+/** The record of a recipient with all its versions. @param versions - the lowest first */
+export function recipientRecord(recipient: Row, versions: readonly Row[]): RowRecord {
+  return {
+    ...head("recipients", recipient),
+    values: [
+      ...valuesOf(COLUMNS.recipients, recipient),
+      ...versions.flatMap((version) => valuesOf(RECIPIENT_VERSION_COLUMNS, version)),
     ],
   };
 }

@@ -19,6 +19,9 @@ export const PURPOSES = ["row-mac", "event-mac", "webhook-secret", "fingerprint"
 /** What a vault key is for. */
 export type Purpose = (typeof PURPOSES)[number];
 
+/** The purpose of the key that recipients' documents are signed with. It is made with the first recipient, and read only to sign. */
+export const SIGNING_PURPOSE = "signing";
+
 /** The versions of each vault key. */
 export type VaultKeys = Readonly<Record<Purpose, ReadonlyMap<number, SecretBytes>>>;
 
@@ -26,7 +29,7 @@ export type VaultKeys = Readonly<Record<Purpose, ReadonlyMap<number, SecretBytes
 export async function insertVaultKey(
   sql: Sql,
   root: RootKeys,
-  purpose: Purpose,
+  purpose: Purpose | typeof SIGNING_PURPOSE,
   version: number,
   now: number,
 ): Promise<SecretBytes> {
@@ -60,7 +63,10 @@ export async function loadVaultKeys(sql: Sql, roots: Roots): Promise<VaultKeys> 
     "webhook-secret": new Map(),
     fingerprint: new Map(),
   } satisfies Record<Purpose, Map<number, SecretBytes>>;
-  for (const row of await sql.all("SELECT purpose, version, wrapped FROM vault_keys")) {
+  for (const row of await sql.all(
+    "SELECT purpose, version, wrapped FROM vault_keys WHERE purpose <> ?",
+    SIGNING_PURPOSE,
+  )) {
     const purpose = row.purpose as string;
     const version = row.version as number;
     const key = roots.unwrapVaultKey(row.wrapped as Uint8Array, purpose, version);

@@ -10,8 +10,8 @@ import { encodeBase64 } from "../../base/base64.ts";
 import type { Bytes } from "../../base/bytes.ts";
 import type { ItemResult } from "../../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../../crypto/keys/data-key.ts";
-import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
-import { canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
+import { decodeKeyBlob, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
+import { type CanonicalContext, canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { decryptFailed } from "../../errors.ts";
 import { eachItem } from "../../keys/batch-calls.ts";
 import { runCall } from "../../keys/calls.ts";
@@ -27,6 +27,15 @@ import { unknownKek } from "./ring-rows.ts";
 
 /** Whether a data key of this id is that of a stored value, and has the label of applications all the same. */
 export type IsStoredKey = (id: string, options: CallOptions) => boolean | Promise<boolean>;
+
+/** Opens sealed data keys of the environment (docs/spec/sealed-data-key.md). */
+export interface SealedKeys {
+  open(
+    keyBlob: Uint8Array,
+    isVisible: (context: CanonicalContext) => boolean,
+    options: CallOptions,
+  ): Promise<RingDataKey>;
+}
 
 /** Data keys of one environment, for one caller. */
 export class EmbeddedKeyService implements KeyService {
@@ -47,17 +56,26 @@ export class EmbeddedKeyService implements KeyService {
       return { revision, results: await this.checkMany({ keys }, options) };
     },
   };
+  readonly #sealed: SealedKeys;
 
   /**
    * @param vaultId - UUID text; with environment and scope it tells this service from all others
    * @param isStored - tells the data keys of stored values that have the label of applications ([AUT-14])
    */
-  constructor(vaultId: string, keyring: Keyring, database: Database, access: Access, isStored: IsStoredKey) {
+  constructor(
+    vaultId: string,
+    keyring: Keyring,
+    database: Database,
+    access: Access,
+    isStored: IsStoredKey,
+    sealed: SealedKeys,
+  ) {
     this.id = `embedded:${vaultId}:${access.environmentId}:${JSON.stringify(access.scope)}`;
     this.#keyring = keyring;
     this.#database = database;
     this.#access = access;
     this.#isStored = isStored;
+    this.#sealed = sealed;
   }
 
   createDataKey(request: { readonly context: KeyContext }, options: CallOptions = {}): Promise<DataKey> {
@@ -209,6 +227,9 @@ export class EmbeddedKeyService implements KeyService {
   /** What is out of the session's scope answers like what does not exist. */
   async #unwrap(keys: string, options: CallOptions): Promise<RingDataKey> {
     const blob = keyBlobFromText(keys);
+    if (keyBlobFormatAt(blob, 0) === "sealed") {
+      return this.#sealed.open(blob, (context) => isInScope(this.#access, context.entries), options);
+    }
     const { scope } = this.#access;
     // Before the states of its KEKs are looked at: a caller must not learn those of other contexts.
     const isUnknown =

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type CofferKeyBlob, decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
+import { type CofferKeyBlob, decodeKeyBlob, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
 import type { CanonicalContext, ContextEntry } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../../errors.ts";
@@ -82,6 +82,15 @@ export class Keyring {
     }));
   }
 
+  /** The same for the private key of a recipient. */
+  async createRecipientKey(
+    context: CanonicalContext,
+    events: EventSink,
+    options: WaitOptions = {},
+  ): Promise<RingDataKey> {
+    return this.#withNewestRing(context, events, options, (ring) => makeDataKey(ring, "recipient"));
+  }
+
   /**
    * Unwraps a data key.
    *
@@ -147,7 +156,9 @@ export class Keyring {
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<RingDataKey> {
-    const references = referencesKey(decodeKeyBlob(old.blob).keks);
+    // A sealed blob names no KEKs: it is wrapped anew whatever they are.
+    const isSealed = keyBlobFormatAt(old.blob, 0) === "sealed";
+    const references = isSealed ? undefined : referencesKey(decodeKeyBlob(old.blob).keks);
     return this.#withNewestRing(old.context, events, options, (ring) =>
       referencesKey(ring.keks) === references && old.owner === owner ? old : wrap(ring, owner, old.key),
     );

@@ -67,12 +67,13 @@ export interface KekRow {
 const WRAPPING_KEY_INFO = ascii("coffer/v1/data-key-wrap");
 
 /** Who has the use of a data key: an application, or the store for one of its values. */
-export type DataKeyOwner = "application" | "store";
+export type DataKeyOwner = "application" | "store" | "recipient";
 
 /** Begins what a wrap authenticates: data keys of applications and those of stored values do not open as each other. */
 const OWNER_LABELS: Readonly<Record<DataKeyOwner, Uint8Array>> = {
   application: ascii("coffer/v1/data-key"),
   store: ascii("coffer/v1/kv-data-key"),
+  recipient: ascii("coffer/v1/recipient-key"),
 };
 
 /** Derives the wrapping key from KEKs in canonical order. */

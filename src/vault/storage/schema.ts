@@ -21,7 +21,7 @@ export interface SchemaTypes {
 }
 
 /** The newest version. */
-export const SCHEMA_VERSION = 7;
+export const SCHEMA_VERSION = 8;
 
 /** Statements that take a database from version index to index + 1. */
 export function migrations({ text, bytes, integer, sequence, write }: SchemaTypes): readonly string[] {
@@ -223,6 +223,29 @@ export function migrations({ text, bytes, integer, sequence, write }: SchemaType
   CREATE INDEX kv_versions_by_old_key ON kv_versions (key_id) WHERE key_label = 1;
   ALTER TABLE events ADD COLUMN generation ${integer} NOT NULL DEFAULT 0;
   ALTER TABLE events ADD COLUMN mac ${bytes};
+  `,
+    // 8: recipients of sealed data keys (docs/spec/sealed-data-key.md). A private key is wrapped as a data key is.
+    `
+  CREATE TABLE recipients (
+    id ${text} PRIMARY KEY,
+    environment_id ${text} NOT NULL REFERENCES environments (id),
+    canonical ${bytes} NOT NULL,
+    suite ${text} NOT NULL,
+    created_at ${integer} NOT NULL,
+    generation ${integer} NOT NULL DEFAULT 0,
+    mac ${bytes}
+  );
+  CREATE INDEX recipients_by_environment ON recipients (environment_id, id);
+  CREATE TABLE recipient_versions (
+    recipient_id ${text} NOT NULL REFERENCES recipients (id),
+    version ${integer} NOT NULL,
+    state ${text} NOT NULL CHECK (state IN ('active', 'decrypt-only', 'disabled', 'destroyed')),
+    public_key ${bytes} NOT NULL,
+    wrapped ${bytes},
+    created_at ${integer} NOT NULL,
+    PRIMARY KEY (recipient_id, version),
+    CHECK ((wrapped IS NULL) = (state = 'destroyed'))
+  );
   `,
   ];
 }

@@ -1,0 +1,152 @@
+/**
+ * The RecipientService port: key pairs that others seal data keys to (docs/spec/sealed-data-key.md), and their states.
+ *
+ * Owns the contract, and the check of what is asked. Must not know who fulfils it.
+ *
+ * @module
+ */
+import { checkOptions, optionNames } from "../base/options.ts";
+import { type CanonicalContext, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
+import { SEALED_SUITES, type SealedSuite } from "../crypto/keys/sealed-key-blob.ts";
+import { RECIPIENT_AGE_MS_MAX } from "../crypto/limits.ts";
+import type { RecipientDocument } from "../crypto/sealed/recipient-document.ts";
+import { invalidRange, invalidType } from "../errors.ts";
+import { CALL_OPTIONS, type CallOptions, type ChangeOptions } from "../keys/key-service.ts";
+import type { KekListRequest } from "./kek-service.ts";
+import { RECIPIENT_AGE_MS_DEFAULT } from "./limits.ts";
+
+/** What a recipient's version is used for: documents and opening, opening only, nothing for now, nothing for ever. */
+export type RecipientState = "active" | "decrypt-only" | "disabled" | "destroyed";
+
+/** One version of a recipient. */
+export interface RecipientVersionInfo {
+  readonly version: number;
+  readonly state: RecipientState;
+  /** RFC 3339. */
+  readonly createdAt: string;
+}
+
+/** A recipient with its versions. */
+export interface RecipientInfo {
+  /** UUID text. */
+  readonly id: string;
+  readonly context: KeyContext;
+  readonly suite: SealedSuite;
+  /** The state of the newest version: whether documents are given out. */
+  readonly state: RecipientState;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  /** The newest first. */
+  readonly versions: readonly RecipientVersionInfo[];
+}
+
+/** A page of recipients. */
+export interface RecipientPage {
+  readonly data: readonly RecipientInfo[];
+  readonly listMetadata: { readonly after: string | null };
+}
+
+/** A recipient, and optionally one version of it. */
+export interface RecipientSelector {
+  readonly id: string;
+  /** One version, from 1; default all. */
+  readonly version?: number | undefined;
+}
+
+/** For which context a recipient is made. */
+export interface CreateRecipientRequest {
+  readonly context: KeyContext;
+  /** Default `x25519`. */
+  readonly suite?: SealedSuite | undefined;
+}
+
+/** How a document is made. */
+export interface RecipientDocumentOptions extends CallOptions {
+  /** Milliseconds until it expires: 1 to 400 days' worth; default 90 days. */
+  readonly validMs?: number | undefined;
+}
+
+/** Makes recipients of contexts and changes their states. Arguments are read before a call returns. */
+export interface RecipientService {
+  /**
+   * Makes a key pair for a context. Its private key is wrapped under the KEKs of that context: who shreds one of these shreds what
+   * was sealed and not yet absorbed.
+   *
+   * @throws VaultError ERR_KEY_CONTEXT_INVALID, ERR_CONTEXT_NOT_ALLOWED, ERR_KEY_DISABLED, ERR_KEY_DESTROYED; ERR_UNSUPPORTED for
+   *   a vault that is not authenticated, and for x-wing where the runtime has no ML-KEM
+   */
+  create(request: CreateRecipientRequest, options?: ChangeOptions): Promise<RecipientInfo>;
+
+  /** A page of the environment's recipients, by id. @throws RangeError ERR_INVALID_ARGUMENT */
+  list(request?: KekListRequest, options?: CallOptions): Promise<RecipientPage>;
+
+  /** One recipient. @throws VaultError ERR_KEY_NOT_FOUND */
+  get(selector: RecipientSelector, options?: CallOptions): Promise<RecipientInfo>;
+
+  /**
+   * What is published: the public key of the newest version, signed.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DISABLED or ERR_KEY_DESTROYED if that version, or a KEK of its private key, is
+   */
+  document(selector: RecipientSelector, options?: RecipientDocumentOptions): Promise<RecipientDocument>;
+
+  /**
+   * Makes a new version. Older ones only open from now on.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_STATE if the newest version is disabled; as `create`
+   */
+  rotate(selector: RecipientSelector, options?: ChangeOptions): Promise<RecipientInfo>;
+
+  /** Puts a recipient, or one version, out of use until `enable`. @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED */
+  disable(selector: RecipientSelector, options?: ChangeOptions): Promise<RecipientInfo>;
+
+  /** Puts a disabled recipient, or one version, back into use. @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED */
+  enable(selector: RecipientSelector, options?: ChangeOptions): Promise<RecipientInfo>;
+
+  /**
+   * Destroys the private keys of a recipient, or of one version: what was sealed to it and not absorbed is unreadable for good.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED
+   */
+  shred(selector: RecipientSelector, options?: ChangeOptions): Promise<RecipientInfo>;
+}
+
+const CREATE_NAMES = /* @__PURE__ */ optionNames<CreateRecipientRequest>({ context: true, suite: true });
+const SELECTOR_NAMES = /* @__PURE__ */ optionNames<RecipientSelector>({ id: true, version: true });
+const DOCUMENT_NAMES = /* @__PURE__ */ optionNames<Omit<RecipientDocumentOptions, keyof CallOptions>>(
+  { validMs: true },
+  CALL_OPTIONS,
+);
+
+/** A request as it is now. @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID */
+export function ownCreateRequest(request: CreateRecipientRequest): {
+  readonly context: CanonicalContext;
+  readonly suite: SealedSuite;
+} {
+  if (request === undefined) throw invalidType("create: a recipient needs a context");
+  checkOptions(request, CREATE_NAMES, "create");
+  const { context, suite = "x25519" } = request;
+  if (!SEALED_SUITES.some(({ name }) => name === suite)) throw invalidType("suite must be x25519 or x-wing");
+  return { context: canonicalContext(context), suite };
+}
+
+/** A selector as it is now. @throws TypeError ERR_INVALID_ARGUMENT */
+export function ownRecipientSelector(selector: RecipientSelector): RecipientSelector {
+  if (typeof selector?.id !== "string") throw invalidType("a recipient is named by its id");
+  checkOptions(selector, SELECTOR_NAMES, "selector");
+  const { id, version } = selector;
+  if (version !== undefined && !(Number.isSafeInteger(version) && version > 0)) {
+    throw invalidRange("version must be a whole number from 1");
+  }
+  return { id, version };
+}
+
+/** How long a document is to be valid. @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
+export function ownValidMs(options: RecipientDocumentOptions): number {
+  checkOptions(options, DOCUMENT_NAMES, "document");
+  const { validMs = RECIPIENT_AGE_MS_DEFAULT } = options;
+  if (!Number.isInteger(validMs) || validMs < 1 || validMs > RECIPIENT_AGE_MS_MAX) {
+    throw invalidRange(`validMs must be a whole number from 1 to ${RECIPIENT_AGE_MS_MAX}`);
+  }
+  return validMs;
+}

@@ -1,0 +1,273 @@
+/**
+ * The life of recipients: made, rotated, disabled, enabled, shredded, and their documents.
+ *
+ * Owns which changes of a recipient's versions and states are allowed. Each change raises the counters by which all processes
+ * notice. Must not know data keys.
+ *
+ * @module
+ */
+import { KEMS } from "../../crypto/hpke/kems.ts";
+import type { SealedSuite } from "../../crypto/keys/sealed-key-blob.ts";
+import { uuidFromText } from "../../crypto/primitives/uuid.ts";
+import { type RecipientDocument, signRecipient } from "../../crypto/sealed/recipient-document.ts";
+import { VaultError } from "../../errors.ts";
+import { type KekListRequest, ownListRequest } from "../../keks/kek-service.ts";
+import {
+  type CreateRecipientRequest,
+  ownCreateRequest,
+  ownRecipientSelector,
+  ownValidMs,
+  type RecipientDocumentOptions,
+  type RecipientInfo,
+  type RecipientPage,
+  type RecipientSelector,
+  type RecipientService,
+  type RecipientState,
+} from "../../keks/recipient-service.ts";
+import { runCall } from "../../keys/calls.ts";
+import type { CallOptions } from "../../keys/key-service.ts";
+import { type Access, inScope } from "../access/access.ts";
+import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
+import type { Authority } from "../authority/authority.ts";
+import type { ChangeKind } from "../authority/log.ts";
+import { newUuid } from "../ids.ts";
+import type { Keyring } from "../keks/keyring.ts";
+import { storedContext } from "../keks/rows.ts";
+import { revocationCounter } from "../storage/changes.ts";
+import type { Database, Sql } from "../storage/database.ts";
+import { TOOLS, wrappedOf } from "./recipient-keys.ts";
+import {
+  checkRecipient,
+  checkUsable,
+  findRecipient,
+  insertRecipient,
+  insertRecipientVersion,
+  type RecipientRow,
+  recipientInfo,
+  recipientsAfter,
+  sealRecipient,
+  setRecipientState,
+} from "./recipient-rows.ts";
+import { makeSigningKey, withSigningKey } from "./signing-key.ts";
+
+/** Changes recipients within one environment. */
+export class RecipientLifecycle implements RecipientService {
+  readonly takesHeaders = false;
+  readonly #database: Database;
+  readonly #authority: Authority;
+  readonly #keyring: Keyring;
+  readonly #access: Access;
+  readonly #writes: IdempotentWrites;
+  readonly #now: () => number;
+
+  constructor(
+    database: Database,
+    authority: Authority,
+    keyring: Keyring,
+    access: Access,
+    writes: IdempotentWrites,
+    now: () => number,
+  ) {
+    this.#database = database;
+    this.#authority = authority;
+    this.#keyring = keyring;
+    this.#access = access;
+    this.#writes = writes;
+    this.#now = now;
+  }
+
+  create(request: CreateRecipientRequest, options: WriteOptions = {}): Promise<RecipientInfo> {
+    return runCall(options, this, async (call) => {
+      const { context, suite } = ownCreateRequest(request);
+      inScope(this.#access, context);
+      this.#checkAuthenticated();
+      const made = await this.#makeVersion(context, suite, call);
+      return this.#writes.write(async (sql) => {
+        await makeSigningKey(sql, await this.#lockAll(sql), this.#now());
+        const id = newUuid();
+        await insertRecipient(sql, {
+          id,
+          environment_id: this.#access.environmentId,
+          canonical: context.bytes,
+          suite,
+          created_at: this.#now(),
+        });
+        await insertRecipientVersion(sql, id, { ...made, version: 1, createdAt: this.#now() });
+        return recipientInfo(await this.#seal(sql, id, 0));
+      }, call);
+    });
+  }
+
+  list(request: KekListRequest = {}, options: CallOptions = {}): Promise<RecipientPage> {
+    return runCall(options, this, async (call) => {
+      const { limit, after = "" } = ownListRequest(request);
+      return this.#database.read(async (sql) => {
+        const known = await this.#authority.look(sql);
+        const rows = await recipientsAfter(sql, this.#access.environmentId, after, limit);
+        const data = rows.slice(0, limit).map((row) => {
+          checkRecipient(known, row);
+          return recipientInfo(row);
+        });
+        return { data, listMetadata: { after: rows.length > limit ? data.at(-1)!.id : null } };
+      }, call);
+    });
+  }
+
+  get(selector: RecipientSelector, options: CallOptions = {}): Promise<RecipientInfo> {
+    return runCall(options, this, async (call) => {
+      const { id } = ownRecipientSelector(selector);
+      return recipientInfo(await this.#read(id, call));
+    });
+  }
+
+  document(selector: RecipientSelector, options: RecipientDocumentOptions = {}): Promise<RecipientDocument> {
+    const { validMs, ...rest } = options;
+    return runCall(rest, this, async (call) => {
+      const { id } = ownRecipientSelector(selector);
+      const validity = ownValidMs({ validMs });
+      const recipient = await this.#read(id, call);
+      const newest = recipient.versions.at(-1)!;
+      // What nobody could open is not given out.
+      const { key } = await this.#keyring.unwrap(
+        wrappedOf(recipient, newest.version as number),
+        "recipient",
+        call,
+      );
+      key.fill(0);
+      const issuedAt = this.#now();
+      return this.#database.read(
+        (sql) =>
+          withSigningKey(sql, this.#authority.roots, (seed) =>
+            signRecipient(
+              {
+                suite: recipient.suite,
+                recipientId: uuidFromText(id)!,
+                version: newest.version as number,
+                context: storedContext(recipient.stored.canonical),
+                publicKey: newest.public_key as Uint8Array,
+                issuedAt,
+                expiresAt: issuedAt + validity,
+              },
+              seed,
+              TOOLS.curves.sync(),
+            ),
+          ),
+        call,
+      );
+    });
+  }
+
+  rotate(selector: RecipientSelector, options: WriteOptions = {}): Promise<RecipientInfo> {
+    return runCall(options, this, async (call) => {
+      const { id } = ownRecipientSelector(selector);
+      const before = await this.#read(id, call);
+      const made = await this.#makeVersion(storedContext(before.stored.canonical), before.suite, call);
+      return this.#change(id, "rotate", call, async (sql, { versions }) => {
+        const newest = versions.at(-1)!;
+        if (newest.state === "disabled") {
+          throw new VaultError(
+            "ERR_KEY_STATE",
+            `the recipient ${id} is disabled: enable it before rotating it`,
+          );
+        }
+        if (newest.state === "active") {
+          await setRecipientState(sql, id, newest.version as number, "decrypt-only");
+        }
+        const version = (newest.version as number) + 1;
+        await insertRecipientVersion(sql, id, { ...made, version, createdAt: this.#now() });
+      });
+    });
+  }
+
+  disable(selector: RecipientSelector, options: WriteOptions = {}): Promise<RecipientInfo> {
+    return this.#setStates(selector, "disable", () => "disabled", options);
+  }
+
+  enable(selector: RecipientSelector, options: WriteOptions = {}): Promise<RecipientInfo> {
+    return this.#setStates(selector, "enable", (isNewest) => (isNewest ? "active" : "decrypt-only"), options);
+  }
+
+  async shred(selector: RecipientSelector, options: WriteOptions = {}): Promise<RecipientInfo> {
+    const info = await this.#setStates(selector, "shred", () => "destroyed", options);
+    await this.#database.scrub({ signal: options.signal });
+    return info;
+  }
+
+  /** Puts versions that are not destroyed into another state. */
+  #setStates(
+    selector: RecipientSelector,
+    kind: ChangeKind,
+    stateOf: (isNewest: boolean) => RecipientState,
+    options: WriteOptions,
+  ): Promise<RecipientInfo> {
+    return runCall(options, this, async (call) => {
+      const { id, version } = ownRecipientSelector(selector);
+      return this.#change(id, kind, call, async (sql, { versions }) => {
+        const meant = version === undefined ? versions : versions.filter((row) => row.version === version);
+        if (meant.length === 0) {
+          throw new VaultError("ERR_KEY_NOT_FOUND", `the recipient ${id} has no version ${version}`);
+        }
+        const existing = meant.filter((row) => row.state !== "destroyed");
+        if (existing.length === 0) checkUsable("destroyed");
+        for (const row of existing) {
+          await setRecipientState(sql, id, row.version as number, stateOf(row === versions.at(-1)));
+        }
+      });
+    });
+  }
+
+  /** Runs a change of a recipient that is as it was written, and seals what it is then. */
+  #change(
+    id: string,
+    kind: ChangeKind,
+    call: WriteOptions,
+    work: (sql: Sql, recipient: RecipientRow) => Promise<void>,
+  ): Promise<RecipientInfo> {
+    return this.#writes.write(async (sql) => {
+      const recipient = await findRecipient(sql, this.#access.environmentId, id, true);
+      const change = await this.#authority.change(sql);
+      checkRecipient(change, recipient);
+      await work(sql, recipient);
+      const changed = await this.#seal(sql, id, await change.append(kind, id));
+      await sql.raise("keks", "revocations", revocationCounter(this.#access.environmentId));
+      return recipientInfo(changed);
+    }, call);
+  }
+
+  /** A key pair whose private key is wrapped under the newest KEKs of the context. */
+  async #makeVersion(context: ReturnType<typeof storedContext>, suite: SealedSuite, call: CallOptions) {
+    const made = await this.#keyring.createRecipientKey(context, this.#access.events, call);
+    try {
+      return { publicKey: KEMS[suite].publicKey(TOOLS, made.key), wrapped: made.blob };
+    } finally {
+      made.key.fill(0);
+    }
+  }
+
+  async #read(id: string, call: CallOptions): Promise<RecipientRow> {
+    return this.#database.read(async (sql) => {
+      const found = await findRecipient(sql, this.#access.environmentId, id, false);
+      checkRecipient(await this.#authority.look(sql), found);
+      return found;
+    }, call);
+  }
+
+  #seal(sql: Sql, id: string, generation: number): Promise<RecipientRow> {
+    return sealRecipient(sql, this.#authority, this.#access.environmentId, id, generation);
+  }
+
+  /** Two that make the first recipient at the same time take turns. @returns what the signing key is wrapped under */
+  async #lockAll(sql: Sql) {
+    const root = await this.#authority.prepare(sql);
+    await this.#authority.change(sql);
+    return root;
+  }
+
+  #checkAuthenticated(): void {
+    if (this.#authority.isAuthenticated) return;
+    throw new VaultError(
+      "ERR_UNSUPPORTED",
+      "this vault is not authenticated, so it has no key to sign with: run coffer migrate --authenticate first",
+    );
+  }
+}

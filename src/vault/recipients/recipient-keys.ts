@@ -1,0 +1,145 @@
+/**
+ * Private keys of recipients, and what they open: sealed data keys (docs/spec/sealed-data-key.md).
+ *
+ * Owns the way from a sealed key blob to its data key, and what of it is kept in memory: private keys, for as long as no process has
+ * changed a KEK or a recipient. Must not know changes of states.
+ *
+ * @module
+ */
+import { equalBytes } from "../../base/bytes.ts";
+import { HERE } from "../../crypto/ciphers/of-call.ts";
+import { contextObject } from "../../crypto/keys/key-context.ts";
+import { decodeSealedKeyBlob, type SealedKeyBlob } from "../../crypto/keys/sealed-key-blob.ts";
+import { SecretBytes } from "../../crypto/primitives/secret-bytes.ts";
+import { uuidToText } from "../../crypto/primitives/uuid.ts";
+import { openSealedDataKey } from "../../crypto/sealed/sealed-data-key.ts";
+import { sealedTools } from "../../crypto/sealed/tools.ts";
+import { decryptFailed } from "../../errors.ts";
+import type { RecipientState } from "../../keks/recipient-service.ts";
+import type { Authority } from "../authority/authority.ts";
+import type { Keyring } from "../keks/keyring.ts";
+import type { RingDataKey } from "../keks/ring.ts";
+import { RECIPIENT_KEYS_MAX } from "../limits.ts";
+import type { Database, WaitOptions } from "../storage/database.ts";
+import {
+  checkRecipient,
+  checkUsable,
+  findRecipient,
+  type RecipientRow,
+  unknownRecipient,
+} from "./recipient-rows.ts";
+
+/** A private key that is kept, and what its blobs must name. */
+interface Kept {
+  readonly key: SecretBytes;
+  readonly suite: string;
+  readonly canonical: Uint8Array;
+}
+
+/** Opens sealed data keys within one environment. */
+export class RecipientKeys {
+  readonly #database: Database;
+  readonly #authority: Authority;
+  readonly #environmentId: string;
+  readonly #keyring: Keyring;
+  readonly #kept = new Map<string, Kept>();
+  /** The counter of changes that #kept is true for. */
+  #keptAt = -1;
+
+  constructor(database: Database, authority: Authority, environmentId: string, keyring: Keyring) {
+    this.#database = database;
+    this.#authority = authority;
+    this.#environmentId = environmentId;
+    this.#keyring = keyring;
+  }
+
+  /**
+   * Opens a sealed data key.
+   *
+   * @param keyBlob - the sealed key blob
+   * @param isVisible - whether the caller may know of a context; asked before anything of the recipient is looked at
+   * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND (none of this environment, or not visible), ERR_KEY_DISABLED,
+   *   ERR_KEY_DESTROYED (the recipient's or those of a KEK of its private key), ERR_DECRYPT_FAILED
+   */
+  async open(
+    keyBlob: Uint8Array,
+    isVisible: (context: SealedKeyBlob["context"]) => boolean,
+    options: WaitOptions = {},
+  ): Promise<RingDataKey> {
+    const blob = decodeSealedKeyBlob(keyBlob);
+    if (!isVisible(blob.context)) throw unknownRecipient();
+    const name = `${uuidToText(blob.recipientId)}:${blob.version}`;
+    const kept = this.#current(name);
+    if (kept !== undefined) return open(kept, blob, keyBlob);
+    const at = this.#keptAt;
+    const loaded = await this.#load(blob, options);
+    let isKept = false;
+    try {
+      const opened = open(loaded, blob, keyBlob);
+      // Only what was loaded for the state that the others belong to may join them.
+      isKept = this.#keptAt === at && this.#database.changes().keks === at && !this.#kept.has(name);
+      return opened;
+    } finally {
+      if (isKept) this.#keep(name, loaded);
+      else loaded.key.dispose();
+    }
+  }
+
+  /** Lets go of all private keys. */
+  dispose(): void {
+    for (const { key } of this.#kept.values()) key.dispose();
+    this.#kept.clear();
+  }
+
+  /** A private key as it is stored. The caller's to dispose of. */
+  async #load(blob: SealedKeyBlob, options: WaitOptions): Promise<Kept> {
+    const recipient = await this.#database.read(async (sql) => {
+      const found = await findRecipient(sql, this.#environmentId, uuidToText(blob.recipientId), false);
+      checkRecipient(await this.#authority.look(sql), found);
+      return found;
+    }, options);
+    const canonical = recipient.stored.canonical as Uint8Array;
+    const wrapped = wrappedOf(recipient, blob.version);
+    const { key } = await this.#keyring.unwrap(wrapped, "recipient", options);
+    return { key: new SecretBytes(key), suite: recipient.suite, canonical };
+  }
+
+  #current(name: string): Kept | undefined {
+    const { keks: at } = this.#database.changes();
+    if (at !== this.#keptAt) {
+      this.dispose();
+      this.#keptAt = at;
+    }
+    return this.#kept.get(name);
+  }
+
+  #keep(name: string, loaded: Kept): void {
+    // A plain limit: starting afresh costs one load for each recipient.
+    if (this.#kept.size >= RECIPIENT_KEYS_MAX) this.dispose();
+    this.#kept.set(name, loaded);
+  }
+}
+
+/** The wrapped private key of a version that may open. @throws VaultError ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED, ERR_KEY_DESTROYED */
+export function wrappedOf({ versions }: RecipientRow, version: number): Uint8Array {
+  const row = versions.find((found) => found.version === version);
+  if (row === undefined) throw unknownRecipient();
+  checkUsable(row.state as RecipientState);
+  return row.wrapped as Uint8Array;
+}
+
+/** Curves, ML-KEM and ciphers of this runtime. */
+export const TOOLS = sealedTools(HERE);
+
+function open(kept: Kept, blob: SealedKeyBlob, keyBlob: Uint8Array): RingDataKey {
+  // Who has the public key could seal for any context: the recipient's decides.
+  if (kept.suite !== blob.suite || !equalBytes(kept.canonical, blob.context.bytes)) throw decryptFailed();
+  return {
+    key: openSealedDataKey(TOOLS, blob, kept.key.bytes),
+    id: uuidToText(blob.dataKeyId),
+    blob: keyBlob,
+    context: blob.context,
+    keyContext: contextObject(blob.context),
+    owner: "application",
+  };
+}

@@ -1,0 +1,200 @@
+/**
+ * Rows of recipients and their versions.
+ *
+ * Owns how they are found, written and read, and their record. Must not know which change of a state is allowed, nor private keys.
+ *
+ * @module
+ */
+import { contextObject } from "../../crypto/keys/key-context.ts";
+import type { SealedSuite } from "../../crypto/keys/sealed-key-blob.ts";
+import { VaultError } from "../../errors.ts";
+import type { RecipientInfo, RecipientState } from "../../keks/recipient-service.ts";
+import type { Authenticated, Authority } from "../authority/authority.ts";
+import { recipientRecord } from "../authority/record.ts";
+import { iso, storedContext } from "../keks/rows.ts";
+import type { Row, Sql } from "../storage/database.ts";
+
+/** A recipient as it is stored, with its versions, the lowest first. */
+export interface RecipientRow {
+  readonly id: string;
+  readonly suite: SealedSuite;
+  readonly stored: Row;
+  readonly versions: readonly Row[];
+}
+
+const COLUMNS = "id, environment_id, canonical, suite, created_at, generation, mac";
+
+/**
+ * A recipient of an environment.
+ *
+ * @param forChange - others that would change it wait from now on
+ * @throws VaultError ERR_KEY_NOT_FOUND
+ */
+export async function findRecipient(
+  sql: Sql,
+  environmentId: string,
+  id: string,
+  forChange: boolean,
+): Promise<RecipientRow> {
+  if (forChange) {
+    await sql.run(
+      "UPDATE recipients SET created_at = created_at WHERE environment_id = ? AND id = ?",
+      environmentId,
+      id,
+    );
+  }
+  const row = await sql.get(
+    `SELECT ${COLUMNS} FROM recipients WHERE environment_id = ? AND id = ?`,
+    environmentId,
+    id,
+  );
+  if (row === undefined) throw unknownRecipient();
+  return withVersions(sql, row);
+}
+
+/** A page of an environment's recipients by id, and one more. */
+export async function recipientsAfter(
+  sql: Sql,
+  environmentId: string,
+  after: string,
+  limit: number,
+): Promise<RecipientRow[]> {
+  const rows = await sql.all(
+    `SELECT ${COLUMNS} FROM recipients WHERE environment_id = ? AND id > ? ORDER BY id LIMIT ?`,
+    environmentId,
+    after,
+    limit + 1,
+  );
+  const found: RecipientRow[] = [];
+  for (const row of rows) found.push(await withVersions(sql, row));
+  return found;
+}
+
+/** Stores a recipient without versions. */
+export async function insertRecipient(
+  sql: Sql,
+  row: {
+    readonly id: string;
+    readonly environment_id: string;
+    readonly canonical: Uint8Array;
+    readonly suite: string;
+    readonly created_at: number;
+  },
+): Promise<void> {
+  await sql.run(
+    "INSERT INTO recipients (id, environment_id, canonical, suite, created_at) VALUES (?, ?, ?, ?, ?)",
+    row.id,
+    row.environment_id,
+    row.canonical,
+    row.suite,
+    row.created_at,
+  );
+}
+
+/** Stores a version, which is active. */
+export async function insertRecipientVersion(
+  sql: Sql,
+  recipientId: string,
+  row: {
+    readonly version: number;
+    readonly publicKey: Uint8Array;
+    readonly wrapped: Uint8Array;
+    readonly createdAt: number;
+  },
+): Promise<void> {
+  await sql.run(
+    `INSERT INTO recipient_versions (recipient_id, version, state, public_key, wrapped, created_at)
+     VALUES (?, ?, 'active', ?, ?, ?)`,
+    recipientId,
+    row.version,
+    row.publicKey,
+    row.wrapped,
+    row.createdAt,
+  );
+}
+
+/** Puts a version into a state; of a destroyed one the private key goes too. */
+export async function setRecipientState(
+  sql: Sql,
+  recipientId: string,
+  version: number,
+  state: RecipientState,
+): Promise<void> {
+  await sql.run(
+    `UPDATE recipient_versions SET state = ?, wrapped = CASE WHEN ? = 1 THEN NULL ELSE wrapped END
+     WHERE recipient_id = ? AND version = ?`,
+    state,
+    state === "destroyed" ? 1 : 0,
+    recipientId,
+    version,
+  );
+}
+
+/** Gives a recipient, after a change of it, the MAC of what is stored now. @returns it as it is now */
+export async function sealRecipient(
+  sql: Sql,
+  authority: Authority,
+  environmentId: string,
+  id: string,
+  generation: number,
+): Promise<RecipientRow> {
+  const { stored, versions } = await findRecipient(sql, environmentId, id, false);
+  const record = recipientRecord({ ...stored, generation }, versions);
+  await sql.run(
+    "UPDATE recipients SET generation = ?, mac = ? WHERE id = ?",
+    generation,
+    authority.seal(record),
+    id,
+  );
+  return findRecipient(sql, environmentId, id, false);
+}
+
+/** Refuses a recipient that is not as it was written. @throws VaultError ERR_STORAGE_CORRUPT */
+export function checkRecipient(authority: Authenticated, { stored, versions }: RecipientRow): void {
+  authority.check(recipientRecord(stored, versions), stored.mac);
+}
+
+/** A recipient as callers are told of it. */
+export function recipientInfo({ id, suite, stored, versions }: RecipientRow): RecipientInfo {
+  const newestFirst = versions.toReversed();
+  return {
+    id,
+    context: contextObject(storedContext(stored.canonical)),
+    suite,
+    state: newestFirst[0]!.state as RecipientState,
+    createdAt: iso(stored.created_at as number),
+    versions: newestFirst.map((row) => ({
+      version: row.version as number,
+      state: row.state as RecipientState,
+      createdAt: iso(row.created_at as number),
+    })),
+  };
+}
+
+/** The one answer for a recipient that does not exist and for one that the caller may not know of. */
+export function unknownRecipient(): VaultError {
+  return new VaultError("ERR_KEY_NOT_FOUND", "this vault's environment does not hold this recipient");
+}
+
+/** @throws VaultError ERR_KEY_DESTROYED, ERR_KEY_DISABLED unless a version in this state is used for anything */
+export function checkUsable(state: RecipientState): void {
+  if (state === "destroyed") {
+    throw new VaultError(
+      "ERR_KEY_DESTROYED",
+      "the recipient was destroyed: nothing sealed to it can be read",
+    );
+  }
+  if (state === "disabled") throw new VaultError("ERR_KEY_DISABLED", "the recipient is disabled");
+}
+
+async function withVersions(sql: Sql, stored: Row): Promise<RecipientRow> {
+  const versions = await sql.all(
+    `SELECT version, state, public_key, wrapped, created_at FROM recipient_versions
+     WHERE recipient_id = ? ORDER BY version`,
+    stored.id as string,
+  );
+  if (versions.length === 0) {
+    throw new VaultError("ERR_STORAGE_CORRUPT", `the recipient ${stored.id} is damaged in the vault's file`);
+  }
+  return { id: stored.id as string, suite: stored.suite as SealedSuite, stored, versions };
+}
