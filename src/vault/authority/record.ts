@@ -131,7 +131,7 @@ const WORDS: Readonly<Record<keyof typeof COLUMNS, string>> = {
 };
 
 /** Tables whose changes the log has. */
-const LOGGED: ReadonlySet<string> = new Set(["environments", "api_keys", "webhooks", "keks"]);
+const LOGGED: ReadonlySet<string> = new Set(["environments", "api_keys", "webhooks", "keks", "recipients"]);
 
 /** A table whose rows have a MAC each. */
 export type RecordTable = Exclude<keyof typeof COLUMNS, "keks" | "recipients">;
