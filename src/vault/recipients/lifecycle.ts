@@ -34,7 +34,7 @@ import { newUuid } from "../ids.ts";
 import type { Keyring } from "../keks/keyring.ts";
 import { storedContext } from "../keks/rows.ts";
 import { revocationCounter } from "../storage/changes.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import type { Database, Row, Sql } from "../storage/database.ts";
 import { TOOLS, wrappedOf } from "./recipient-keys.ts";
 import {
   checkRecipient,
@@ -42,6 +42,7 @@ import {
   findRecipient,
   insertRecipient,
   insertRecipientVersion,
+  newRecipientVersion,
   type RecipientRow,
   recipientInfo,
   recipientsAfter,
@@ -84,16 +85,15 @@ export class RecipientLifecycle implements RecipientService {
       const made = await this.#makeVersion(context, suite, call);
       return this.#writes.write(async (sql) => {
         await makeSigningKey(sql, await this.#lockAll(sql), this.#now());
-        const id = newUuid();
-        await insertRecipient(sql, {
-          id,
+        const recipient = {
+          id: newUuid(),
           environment_id: this.#access.environmentId,
           canonical: context.bytes,
           suite,
           created_at: this.#now(),
-        });
-        await insertRecipientVersion(sql, id, { ...made, version: 1, createdAt: this.#now() });
-        return recipientInfo(await this.#seal(sql, id, 0));
+        };
+        const version = newRecipientVersion(1, made, this.#now());
+        return recipientInfo(await insertRecipient(sql, this.#authority, recipient, version));
       }, call);
     });
   }
@@ -170,11 +170,11 @@ export class RecipientLifecycle implements RecipientService {
             `the recipient ${id} is disabled: enable it before rotating it`,
           );
         }
-        if (newest.state === "active") {
-          await setRecipientState(sql, id, newest.version as number, "decrypt-only");
-        }
-        const version = (newest.version as number) + 1;
-        await insertRecipientVersion(sql, id, { ...made, version, createdAt: this.#now() });
+        const version = newRecipientVersion((newest.version as number) + 1, made, this.#now());
+        await insertRecipientVersion(sql, id, version);
+        const before =
+          newest.state === "active" ? await setRecipientState(sql, id, newest, "decrypt-only") : newest;
+        return [...versions.slice(0, -1), before, version];
       });
     });
   }
@@ -209,26 +209,30 @@ export class RecipientLifecycle implements RecipientService {
         }
         const existing = meant.filter((row) => row.state !== "destroyed");
         if (existing.length === 0) checkUsable("destroyed");
-        for (const row of existing) {
-          await setRecipientState(sql, id, row.version as number, stateOf(row === versions.at(-1)));
+        const changed: Row[] = [];
+        for (const row of versions) {
+          const state = existing.includes(row) ? stateOf(row === versions.at(-1)) : undefined;
+          changed.push(state === undefined ? row : await setRecipientState(sql, id, row, state));
         }
+        return changed;
       });
     });
   }
 
-  /** Runs a change of a recipient that is as it was written, and seals what it is then. */
+  /** Runs a change of a recipient that is as it was written, and seals it with the versions that `work` answers. */
   #change(
     id: string,
     kind: ChangeKind,
     call: WriteOptions,
-    work: (sql: Sql, recipient: RecipientRow) => Promise<void>,
+    work: (sql: Sql, recipient: RecipientRow) => Promise<readonly Row[]>,
   ): Promise<RecipientInfo> {
     return this.#writes.write(async (sql) => {
       const recipient = await findRecipient(sql, this.#access.environmentId, id, true);
       const change = await this.#authority.change(sql);
       checkRecipient(change, recipient);
-      await work(sql, recipient);
-      const changed = await this.#seal(sql, id, await change.append(kind, id));
+      const versions = await work(sql, recipient);
+      const generation = await change.append(kind, id);
+      const changed = await sealRecipient(sql, this.#authority, recipient.stored, versions, generation);
       await sql.raise("keks", "revocations", revocationCounter(this.#access.environmentId));
       return recipientInfo(changed);
     }, call);
@@ -250,10 +254,6 @@ export class RecipientLifecycle implements RecipientService {
       checkRecipient(await this.#authority.look(sql), found);
       return found;
     }, call);
-  }
-
-  #seal(sql: Sql, id: string, generation: number): Promise<RecipientRow> {
-    return sealRecipient(sql, this.#authority, this.#access.environmentId, id, generation);
   }
 
   /** Two that make the first recipient at the same time take turns. @returns what the signing key is wrapped under */

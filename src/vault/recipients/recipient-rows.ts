@@ -70,83 +70,85 @@ export async function recipientsAfter(
   return found;
 }
 
-/** Stores a recipient without versions. */
+/** Stores a recipient with its first version. @returns it as it is then */
 export async function insertRecipient(
   sql: Sql,
-  row: {
-    readonly id: string;
-    readonly environment_id: string;
-    readonly canonical: Uint8Array;
-    readonly suite: string;
-    readonly created_at: number;
-  },
-): Promise<void> {
+  authority: Authority,
+  row: Row,
+  version: Row,
+): Promise<RecipientRow> {
+  const stored = { ...row, generation: 0 };
+  const mac = authority.seal(recipientRecord(stored, [version]));
   await sql.run(
-    "INSERT INTO recipients (id, environment_id, canonical, suite, created_at) VALUES (?, ?, ?, ?, ?)",
-    row.id,
-    row.environment_id,
-    row.canonical,
-    row.suite,
-    row.created_at,
+    "INSERT INTO recipients (id, environment_id, canonical, suite, created_at, mac) VALUES (?, ?, ?, ?, ?, ?)",
+    row.id!,
+    row.environment_id!,
+    row.canonical!,
+    row.suite!,
+    row.created_at!,
+    mac,
   );
+  await insertRecipientVersion(sql, row.id as string, version);
+  return recipientRow({ ...stored, mac }, [version]);
 }
 
-/** Stores a version, which is active. */
-export async function insertRecipientVersion(
-  sql: Sql,
-  recipientId: string,
-  row: {
-    readonly version: number;
-    readonly publicKey: Uint8Array;
-    readonly wrapped: Uint8Array;
-    readonly createdAt: number;
-  },
-): Promise<void> {
+/** A version that is active, to be stored. */
+export function newRecipientVersion(
+  version: number,
+  made: { readonly publicKey: Uint8Array; readonly wrapped: Uint8Array },
+  now: number,
+): Row {
+  return { version, state: "active", public_key: made.publicKey, wrapped: made.wrapped, created_at: now };
+}
+
+/** Stores a version. */
+export async function insertRecipientVersion(sql: Sql, recipientId: string, row: Row): Promise<void> {
   await sql.run(
     `INSERT INTO recipient_versions (recipient_id, version, state, public_key, wrapped, created_at)
-     VALUES (?, ?, 'active', ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?)`,
     recipientId,
-    row.version,
-    row.publicKey,
-    row.wrapped,
-    row.createdAt,
+    row.version!,
+    row.state!,
+    row.public_key!,
+    row.wrapped!,
+    row.created_at!,
   );
 }
 
-/** Puts a version into a state; of a destroyed one the private key goes too. */
+/** Puts a version into a state; of a destroyed one the private key goes too. @returns the version as it is then */
 export async function setRecipientState(
   sql: Sql,
   recipientId: string,
-  version: number,
+  row: Row,
   state: RecipientState,
-): Promise<void> {
+): Promise<Row> {
+  const wrapped = state === "destroyed" ? null : row.wrapped!;
   await sql.run(
-    `UPDATE recipient_versions SET state = ?, wrapped = CASE WHEN ? = 1 THEN NULL ELSE wrapped END
-     WHERE recipient_id = ? AND version = ?`,
+    "UPDATE recipient_versions SET state = ?, wrapped = ? WHERE recipient_id = ? AND version = ?",
     state,
-    state === "destroyed" ? 1 : 0,
+    wrapped,
     recipientId,
-    version,
+    row.version!,
   );
+  return { ...row, state, wrapped };
 }
 
-/** Gives a recipient, after a change of it, the MAC of what is stored now. @returns it as it is now */
+/**
+ * Gives a recipient, after a change of it, the MAC of what was checked and changed. It is not read again: that could be altered.
+ *
+ * @param versions - all rows of its versions as they are now, the lowest first
+ * @returns it as it is now
+ */
 export async function sealRecipient(
   sql: Sql,
   authority: Authority,
-  environmentId: string,
-  id: string,
+  stored: Row,
+  versions: readonly Row[],
   generation: number,
 ): Promise<RecipientRow> {
-  const { stored, versions } = await findRecipient(sql, environmentId, id, false);
-  const record = recipientRecord({ ...stored, generation }, versions);
-  await sql.run(
-    "UPDATE recipients SET generation = ?, mac = ? WHERE id = ?",
-    generation,
-    authority.seal(record),
-    id,
-  );
-  return findRecipient(sql, environmentId, id, false);
+  const mac = authority.seal(recipientRecord({ ...stored, generation }, versions));
+  await sql.run("UPDATE recipients SET generation = ?, mac = ? WHERE id = ?", generation, mac, stored.id!);
+  return recipientRow({ ...stored, generation, mac }, versions);
 }
 
 /** Refuses a recipient that is not as it was written. @throws VaultError ERR_STORAGE_CORRUPT */
@@ -196,5 +198,9 @@ async function withVersions(sql: Sql, stored: Row): Promise<RecipientRow> {
   if (versions.length === 0) {
     throw new VaultError("ERR_STORAGE_CORRUPT", `the recipient ${stored.id} is damaged in the vault's file`);
   }
+  return recipientRow(stored, versions);
+}
+
+function recipientRow(stored: Row, versions: readonly Row[]): RecipientRow {
   return { id: stored.id as string, suite: stored.suite as SealedSuite, stored, versions };
 }
