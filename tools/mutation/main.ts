@@ -15,14 +15,14 @@ import { parseArgs } from "node:util";
 import { ROOT } from "../root.ts";
 import { countBlocks, isSound, type Mutant, mutate, type ParsedFile, parseMutants } from "./mutants.ts";
 import { NAMED } from "./named.ts";
-import { hashOf, readReasons, readResults, writeResults } from "./results.ts";
-import { Runner } from "./runner.ts";
+import { hashOf, keepResult, readReasons, readResults } from "./results.ts";
+import { Runner, whyUnconfined } from "./runner.ts";
 import { LEFT_OUT, TARGETS, type Target } from "./targets.ts";
 
 const MS_PER_HOUR = 3_600_000;
 const MS_PER_MINUTE = 60_000;
 /** A mutant has timed out after this and so many times what its tests take otherwise. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 6_000;
 const PATIENCE_FACTOR = 4;
 /** For all tests that are named with a mutant. */
 const NAMED_MS_MAX = 3 * MS_PER_MINUTE;
@@ -63,12 +63,18 @@ const { values, positionals } = parseArgs({
 });
 const until = Date.now() + Number(values.hours ?? HOURS_DEFAULT) * MS_PER_HOUR;
 const reasons = readReasons();
+/** The only place that mutants can write to. */
+const folder = mkdtempSync(join(tmpdir(), "coffer-mutation-"));
 let runner: Runner | undefined;
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
-    runner?.end();
-    process.exit(1);
-  });
+process.once("exit", () => {
+  runner?.end();
+  rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
+const why = values.table ? undefined : whyUnconfined();
+if (why !== undefined) {
+  console.log(`mutation: mutants must not run where they could write anywhere: ${why}`);
+  process.exit(1);
 }
 
 if (values.table) printTable();
@@ -100,9 +106,8 @@ function testNameOf(source: string): string {
 
 /** Which blocks of these sources each test file enters, and how long it takes. */
 async function measure(target: Target, sources: readonly Source[]): Promise<TestFile[]> {
-  const directory = mkdtempSync(join(tmpdir(), "coffer-mutation-"));
-  const hitsPath = join(directory, "hits");
-  runner = new Runner({ COFFER_MUTATION_HITS: hitsPath });
+  const hitsPath = join(folder, "hits");
+  runner = new Runner(folder, { COFFER_MUTATION_HITS: hitsPath });
   try {
     const tests = filesIn(target.tests).filter((path) => path.endsWith(".test.ts"));
     const replaced = Object.fromEntries(
@@ -131,7 +136,7 @@ async function measure(target: Target, sources: readonly Source[]): Promise<Test
       }));
   } finally {
     runner.end();
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(hitsPath, { force: true });
   }
 }
 
@@ -171,7 +176,7 @@ async function runAll(): Promise<void> {
       .filter(({ parsed }) => parsed.mutants.length > 0);
     if (open.length === 0 || Date.now() > until) continue;
     const tests = await measure(target, open);
-    runner = new Runner();
+    runner = new Runner(folder);
     for (const source of open) {
       const counts = { killed: 0, timedOut: 0, notReached: 0 };
       const survivors: string[] = [];
@@ -189,8 +194,7 @@ async function runAll(): Promise<void> {
         break;
       }
       const mutants = source.parsed.mutants.length;
-      results[source.path] = { hash: hashOf(source.code), mutants, ...counts, survivors };
-      writeResults(results);
+      keepResult(source.path, { hash: hashOf(source.code), mutants, ...counts, survivors });
       console.log(`${source.path}: ${counts.killed} of ${mutants} killed`);
       for (const id of survivors) {
         if (reasons[source.path]?.[id] === undefined) console.log(`  survives: ${id}`);
@@ -203,7 +207,7 @@ async function runAll(): Promise<void> {
 /** The mutants of named.ts: each must be killed by its tests. */
 async function runNamed(): Promise<void> {
   let survived = 0;
-  runner = new Runner();
+  runner = new Runner(folder);
   for (const { file, find, replace, tests } of NAMED) {
     const code = readFileSync(join(ROOT, file), "utf8");
     const what = `${file}: ${`${find} -> ${replace}`.replaceAll(/\s+/g, " ")}`;
@@ -246,7 +250,7 @@ async function sample(count: number, seed: number): Promise<void> {
     const mine = [...chosen].filter(({ source }) => sources.includes(source));
     if (mine.length === 0) continue;
     const tests = await measure(target, [...new Set(mine.map(({ source }) => source))]);
-    runner = new Runner();
+    runner = new Runner(folder);
     for (const { source, mutant } of mine) {
       drawn += 1;
       const outcome = await judge(runner, source, mutant, tests);

@@ -6,7 +6,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const RESULTS = join(import.meta.dirname, "results.json");
@@ -41,10 +41,13 @@ export function readReasons(): Reasons {
   return JSON.parse(readFileSync(REASONS, "utf8")) as Reasons;
 }
 
-/** Keeps the results, in the order of their paths. */
-export function writeResults(results: Results): void {
-  const sorted = Object.fromEntries(Object.entries(results).sort(([a], [b]) => (a < b ? -1 : 1)));
-  writeFileSync(RESULTS, `${JSON.stringify(sorted, null, 2)}\n`);
+/** Keeps the result of one file, beside those that other runs may have kept meanwhile. In the order of paths. */
+export function keepResult(path: string, result: FileResult): void {
+  const entries = Object.entries({ ...readResults(), [path]: result });
+  const sorted = Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+  const next = `${RESULTS}.${process.pid}`;
+  writeFileSync(next, `${JSON.stringify(sorted, null, 2)}\n`);
+  renameSync(next, RESULTS);
 }
 
 /** What tells whether a file was changed since. */

@@ -31,6 +31,8 @@ const vitest = await createVitest(
   {
     root: ROOT,
     watch: false,
+    // The other loaders write a file beside the configuration, which is read-only here.
+    configLoader: "native",
     // It keeps what it read on disk by the file's text: mutants would be found there by others, and others' texts here.
     fsModuleCache: false,
     coverage: { enabled: false },
