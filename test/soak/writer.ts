@@ -25,6 +25,8 @@ export interface WriterOrder {
   readonly forMs: number;
   /** With it the clock jumps, by this seed. */
   readonly clockSeed?: number;
+  /** How long it waits for PostgreSQL's answers and connections; the defaults without it. */
+  readonly answerMs?: number;
 }
 
 /** What a writer says: what it begins, and what came of it. */
@@ -69,8 +71,13 @@ async function work(order: WriterOrder): Promise<void> {
     if (vault !== undefined) return vault;
     const { where, rootKey } = order;
     const options = { rootKey, onNotice: () => {}, ...clock };
+    const { answerMs } = order;
+    const waits =
+      answerMs === undefined
+        ? {}
+        : { connectTimeoutMs: answerMs, answerTimeoutMs: answerMs, closeTimeoutMs: answerMs };
     opening ??= openVault(
-      where.includes("://") ? { database: where, ...options } : { path: where, ...options },
+      where.includes("://") ? { database: where, ...options, ...waits } : { path: where, ...options },
     );
     try {
       vault = await opening;

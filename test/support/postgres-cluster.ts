@@ -100,7 +100,9 @@ export async function serve(
   const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const server = spawn(join(BIN, "postgres"), ["-D", data, ...args], options);
   // A run that is cut short must not leave it behind: at once, whatever it is doing.
-  process.once("exit", () => server.kill("SIGQUIT"));
+  const end = (): void => void server.kill("SIGQUIT");
+  process.once("exit", end);
+  server.once("exit", () => process.off("exit", end));
   const until = performance.now() + START_MS_MAX;
   for (;;) {
     const client = new pg.Client({ host: "127.0.0.1", port, user: "postgres", database: "postgres" });

@@ -13,7 +13,7 @@ export type CutMode = "before" | "after" | "fatal" | "swallow";
 
 export class PostgresProxy {
   readonly #server: Server;
-  readonly #target: { host: string; port: number };
+  #target: { readonly host: string; readonly port: number };
   readonly #sockets = new Set<Socket>();
   readonly #deafeners: (() => void)[] = [];
   #armed: { mode: CutMode; pattern: RegExp } | undefined;
@@ -47,8 +47,18 @@ export class PostgresProxy {
     for (const kill of this.#deafeners) kill();
   }
 
-  async close(): Promise<void> {
+  /** Breaks all connections of now. */
+  cutAll(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Later connections lead to another port of the same machine. */
+  leadTo(port: number): void {
+    this.#target = { ...this.#target, port };
+  }
+
+  async close(): Promise<void> {
+    this.cutAll();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
