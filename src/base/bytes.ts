@@ -77,6 +77,18 @@ export function u32(value: number): Bytes {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }
 
+/** Bytes of an unsigned 32-bit number. */
+export const U32_BYTES = 4;
+
+/** Writes an unsigned 32-bit number, big-endian. @returns the offset behind it */
+export function writeU32(bytes: Uint8Array, offset: number, value: number): number {
+  bytes[offset] = value >>> 24;
+  bytes[offset + 1] = value >>> 16;
+  bytes[offset + 2] = value >>> 8;
+  bytes[offset + 3] = value;
+  return offset + U32_BYTES;
+}
+
 /** Reads 4 bytes, big-endian; the caller has checked that they are there. */
 export function readU32(bytes: Uint8Array, offset: number): number {
   return (

@@ -24,7 +24,7 @@ import {
 import { type ParsedEnvelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
 import { isFrameLayout, type WritableLayout } from "../crypto/envelope/layouts.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
+import { checkedContext, identifyContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { checkResultType, decryptEnvelope, type LocalDecryptOptions } from "../crypto/local.ts";
 import { isVaultError } from "../errors.ts";
 import type { CallOptions } from "./key-service.ts";
@@ -71,26 +71,28 @@ export async function encryptBatch(
   associatedData: AssociatedData,
   options: CallOptions & { readonly layout: WritableLayout },
 ): Promise<ItemResult<string>[]> {
-  const shared = readContext(context);
+  // A copy: groups wait for each other, and a context must stay what it was when the call was made.
+  const shared = identifyContext(checkedContext(context));
   // Its own list: what reading an item runs could change the caller's.
   const own = Array.isArray(items) ? Array.from(items) : items;
   const prepared = keepOwn(prepareSeals(own as readonly EncryptItem[], associatedData));
   const results: ItemResult<string>[] = failuresOf(prepared) as ItemResult<string>[];
   const groups = new Map<string, { readonly context: KeyContext; indexes: number[] }>();
+  const beginGroup = (id: string, checked: KeyContext) => {
+    const group = { context: checked, indexes: [] as number[] };
+    groups.set(id, group);
+    return group;
+  };
   for (const [index, item] of own.entries()) {
     if (results[index] !== undefined) continue;
-    const read = resultOf(() => {
-      const found = ownContext(item);
-      return found === undefined ? shared : readContext(found);
+    const found = resultOf(() => {
+      const context = ownContext(item);
+      const { id, context: read } = context === undefined ? shared : identifyContext(context);
+      // Checked once for all items that share it.
+      return groups.get(id) ?? beginGroup(id, context === undefined ? read : checkedContext(read));
     });
-    if (!read.ok) {
-      results[index] = read;
-      continue;
-    }
-    const { id } = read.value;
-    const group = groups.get(id) ?? { context: read.value.context, indexes: [] };
-    groups.set(id, group);
-    group.indexes.push(index);
+    if (found.ok) found.value.indexes.push(index);
+    else results[index] = found;
   }
   await forEachGroup([...groups.values()], options, async (group) => {
     // As long as a lease takes something: what its budget refuses is left for the next one.
@@ -188,12 +190,6 @@ async function forEachGroup<T>(
     return work(group);
   });
   signal?.throwIfAborted();
-}
-
-/** A copy: groups wait for each other, and a context must stay what it was when the call was made. */
-function readContext(context: KeyContext): { readonly id: string; readonly context: KeyContext } {
-  const canonical = canonicalContext(context);
-  return { id: encodeBase64(canonical.bytes), context: contextObject(canonical) };
 }
 
 /** Groups wait for a service: bytes are kept as they are now. */

@@ -222,6 +222,15 @@ describe("what is held is not checked again", () => {
     expect(await checksOf(encrypt)).toEqual({ aad: 1, layout: 1, data: 1 });
   });
 
+  test("contexts of a batch are checked once for all items that share them", async () => {
+    const vault = await openTestVault();
+    const items = [0, 1, 2, 0, 1, 2].map((i) => ({ data: "x", context: { organization_id: `org_${i}` } }));
+    const encrypt = () => vault.encryptMany(items, CONTEXT, "aad");
+    // The first time their KEKs are made.
+    await encrypt();
+    expect(await checksOf(encrypt)).toEqual({ context: 4, aad: 1, layout: 1, data: 6 });
+  });
+
   test("a ciphertext whose data key is cached is not taken apart", async () => {
     const vault = await openTestVault();
     const text = await vault.encrypt("x", CONTEXT, "aad");

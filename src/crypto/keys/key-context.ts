@@ -11,13 +11,12 @@ import {
   ascii,
   type Bytes,
   compareBytes,
-  concatBytes,
   fromUtf8,
-  lengthPrefixed,
   readU32,
   typeName,
-  u32,
+  U32_BYTES,
   utf8,
+  writeU32,
 } from "../../base/bytes.ts";
 import { isWellFormed } from "../../base/features.ts";
 import { VaultError } from "../../errors.ts";
@@ -112,28 +111,37 @@ export function canonicalEntries(entries: readonly ContextEntry[]): CanonicalCon
   if (entries.length > CONTEXT_ENTRIES_MAX) {
     throw invalid(`must have at most ${CONTEXT_ENTRIES_MAX} entries, got ${entries.length}`);
   }
-  const encoded = entries.map((entry, index) => {
-    const where = `entry ${index + 1}`;
-    const name = checkText(entry.name, `the name of ${where}`, CONTEXT_NAME_CHARS_MAX);
-    if (entry.name === FORBIDDEN_NAME) throw invalid(`the name of ${where} must not be "${FORBIDDEN_NAME}"`);
-    if (entry.name.startsWith(RESERVED_NAME_PREFIX)) {
-      throw invalid(`the name of ${where} must not begin with "${RESERVED_NAME_PREFIX}"`);
+  let length = CANONICAL_MAGIC.length + U32_BYTES;
+  const encoded = entries.map(({ name, value }, index) => {
+    const one = {
+      entry: { name, value },
+      name: checkText(name, "name", index, CONTEXT_NAME_CHARS_MAX),
+      value: checkText(value, "value", index, CONTEXT_VALUE_CHARS_MAX),
+    };
+    if (name === FORBIDDEN_NAME) throw invalid(`${where("name", index)} must not be "${FORBIDDEN_NAME}"`);
+    if (name.startsWith(RESERVED_NAME_PREFIX)) {
+      throw invalid(`${where("name", index)} must not begin with "${RESERVED_NAME_PREFIX}"`);
     }
-    const value = checkText(entry.value, `the value of ${where}`, CONTEXT_VALUE_CHARS_MAX);
-    return { entry: { name: entry.name, value: entry.value }, name, value };
+    length += 2 * U32_BYTES + one.name.length + one.value.length;
+    return one;
   });
-  encoded.sort((a, b) => compareBytes(a.name, b.name));
+  if (encoded.length > 1) encoded.sort((a, b) => compareBytes(a.name, b.name));
   for (let i = 1; i < encoded.length; i++) {
     if (encoded[i]!.entry.name === encoded[i - 1]!.entry.name) throw invalid("must not repeat a name");
   }
-  return {
-    entries: encoded.map(({ entry }) => entry),
-    bytes: concatBytes(
-      CANONICAL_MAGIC,
-      u32(encoded.length),
-      ...encoded.flatMap(({ name, value }) => [lengthPrefixed(name), lengthPrefixed(value)]),
-    ),
+  const bytes = new Uint8Array(length);
+  bytes.set(CANONICAL_MAGIC);
+  let at = writeU32(bytes, CANONICAL_MAGIC.length, encoded.length);
+  const writeText = (text: Uint8Array): void => {
+    at = writeU32(bytes, at, text.length);
+    bytes.set(text, at);
+    at += text.length;
   };
+  for (const { name, value } of encoded) {
+    writeText(name);
+    writeText(value);
+  }
+  return { entries: encoded.map(({ entry }) => entry), bytes };
 }
 
 /**
@@ -201,15 +209,19 @@ export function parseKeyContext(json: string): KeyContext {
   return contextObject(canonical);
 }
 
-function checkText(text: unknown, what: string, charsMax: number): Bytes {
-  if (typeof text !== "string") throw invalid(`${what} must be a string, got ${typeName(text)}`);
-  if (text === "") throw invalid(`${what} must not be empty`);
-  // A string has at most twice as many UTF-16 units as characters: the cheap test first.
-  if (text.length > 2 * charsMax || [...text].length > charsMax) {
-    throw invalid(`${what} must have at most ${charsMax} characters`);
+/** Where in a context something is wrong; its text is not shown. */
+const where = (part: "name" | "value", index: number): string => `the ${part} of entry ${index + 1}`;
+
+function checkText(text: unknown, part: "name" | "value", index: number, charsMax: number): Bytes {
+  if (typeof text !== "string")
+    throw invalid(`${where(part, index)} must be a string, got ${typeName(text)}`);
+  if (text === "") throw invalid(`${where(part, index)} must not be empty`);
+  // A string has at most twice as many UTF-16 units as characters, and never fewer: the cheap tests first.
+  if (text.length > charsMax && (text.length > 2 * charsMax || [...text].length > charsMax)) {
+    throw invalid(`${where(part, index)} must have at most ${charsMax} characters`);
   }
-  if (!isWellFormed(text)) throw invalid(`${what} holds a lone surrogate`);
-  return utf8(text, what);
+  if (!isWellFormed(text)) throw invalid(`${where(part, index)} holds a lone surrogate`);
+  return utf8(text, part);
 }
 
 function invalid(problem: string): VaultError {
