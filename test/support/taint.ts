@@ -42,6 +42,7 @@ export function encodingsOf(bytes: Uint8Array): { readonly encoding: string; rea
     ["spaced hex", hex.replace(/..(?!$)/g, "$& ")],
     ["list", [...raw].join(", ")],
     ["JSON list", [...raw].join(",")],
+    ["escaped bytes", hex.replace(/../g, "\\x$&")],
   ];
   // Inside a longer base64 text the bytes begin at one of three places; what depends on their neighbours is left away.
   for (const [offset, lead] of BASE64_LEAD.entries()) {
@@ -60,6 +61,12 @@ export function encodingsOf(bytes: Uint8Array): { readonly encoding: string; rea
     found.push({ encoding: "UTF-16LE", needle: utf16 });
     found.push({ encoding: "UTF-16BE", needle: Buffer.from(utf16).swap16() });
     found.push({ encoding: "reversed", needle: Buffer.from([...text].reverse().join("")) });
+    const units = [...utf16.toString("hex").matchAll(/(..)(..)/g)].map(([, low, high]) => `${high}${low}`);
+    found.push({ encoding: "JSON escapes", needle: Buffer.from(units.map((unit) => `\\u${unit}`).join("")) });
+    found.push({
+      encoding: "character references",
+      needle: Buffer.from([...raw].map((byte) => `&#${byte};`).join("")),
+    });
   }
   return found;
 }

@@ -77,6 +77,13 @@ const isText = (node: ts.Node): boolean =>
  */
 const WORDED = /^(?:\w*Error|unavailable|invalid\w*|malformed\w*|ownBytes|utf8|typeName)$/;
 
+/** Takes an object of which only the names count. */
+const NAMES_ONLY = "optionNames";
+
+function isNamesOnly(node: ts.Node): boolean {
+  return ts.isCallExpression(node) && node.expression.getText() === NAMES_ONLY;
+}
+
 function isWorded(node: ts.Node): boolean {
   return (ts.isNewExpression(node) || ts.isCallExpression(node)) && WORDED.test(node.expression.getText());
 }
@@ -149,7 +156,7 @@ export function parseMutants(path: string, code: string): ParsedFile {
   const seen = new Map<string, number>();
   const visit = (node: ts.Node, block: number, isInError: boolean): void => {
     if (ts.isTypeNode(node) || ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return;
-    if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return;
+    if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node) || isNamesOnly(node)) return;
     const isError = isInError || isWorded(node);
     for (const [kind, start, end, replacement] of changesOf(node, isError)) {
       const line = file.getLineAndCharacterOfPosition(start).line + 1;
