@@ -23,8 +23,8 @@ import { aloneGroup, type ProcessGroup } from "./core/process-group.ts";
 import { authenticate, idempotencyOf, queryOf, readBody, validate } from "./core/request.ts";
 import { type Parameters, Router } from "./core/router.ts";
 import { parseStrictJson } from "./core/strict-json.ts";
-import { BODY_BYTES_SMALL_MAX, URL_CHARS_MAX } from "./limits.ts";
-import { OPERATIONS } from "./operations/index.ts";
+import { BODY_BYTES_SMALL_MAX, PUBLIC_MAX_AGE_S, URL_CHARS_MAX } from "./limits.ts";
+import { OPERATIONS, PUBLIC_OPERATIONS } from "./operations/index.ts";
 
 /** One line of the log: what happened, never what was said. Only these fields exist. */
 export interface LogEntry {
@@ -86,6 +86,8 @@ interface Trace {
   apiKey?: ApiKeyInfo;
   /** Of the caller's environment, of before the operation was begun. */
   revision?: string | undefined;
+  /** On this answer, whether it is a refusal or not. */
+  headers?: Readonly<Record<string, string>>;
   code?: string;
   cause?: string;
 }
@@ -96,6 +98,10 @@ export const JSON_HEADERS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
 };
+/** Pages of any origin may read what is public ([API-80]). */
+const PUBLIC_HEADERS = { "access-control-allow-origin": "*" };
+/** How long what is public may be kept. */
+const PUBLIC_CACHE = `public, max-age=${PUBLIC_MAX_AGE_S}`;
 const KNOWN_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 const NO_ROUTE = "(none)";
 const REQUEST_ID_BYTES = 12;
@@ -127,8 +133,16 @@ export function createApp(options: AppOptions): App {
       return json(operation.status, JSON.stringify(answer), trace);
     });
   }
+  for (const operation of PUBLIC_OPERATIONS) {
+    add(operation.method, operation.path, async (_, parameters, trace) => {
+      trace.headers = PUBLIC_HEADERS;
+      const path = validate(operation.pathSchema, parameters, 400) as Readonly<Record<string, string>>;
+      const answer = await operation.run({ path, host });
+      return json(operation.status, JSON.stringify(answer), trace, { "cache-control": PUBLIC_CACHE });
+    });
+  }
   // Bytes, which all answers that wait to be sent have in common.
-  const document = new TextEncoder().encode(JSON.stringify(openApiDocument(OPERATIONS)));
+  const document = new TextEncoder().encode(JSON.stringify(openApiDocument(OPERATIONS, PUBLIC_OPERATIONS)));
   add("GET", "/openapi.json", async (_, __, trace) => json(200, document, trace));
   add("GET", "/healthz", async (_, __, trace) => json(200, '{"status":"ok"}', trace));
   add("GET", "/readyz", async (_, __, trace) => {
@@ -156,7 +170,8 @@ export function createApp(options: AppOptions): App {
     const taken = group.take(apiKey.id);
     if (taken !== undefined) await taken;
     const lacking = operation.permissions.find((permission) => !apiKey.permissions.includes(permission));
-    if (lacking !== undefined) {
+    const { instead } = operation;
+    if (lacking !== undefined && !(instead !== undefined && apiKey.permissions.includes(instead))) {
       throw new Problem(403, "ERR_FORBIDDEN", `This API key lacks the permission ${lacking}.`);
     }
     const path = validate(operation.pathSchema, parameters, 400);
@@ -265,7 +280,8 @@ function json(
   trace: Trace,
   headers: Readonly<Record<string, string>> = {},
 ): CoreResponse {
-  const told: Record<string, string> = { ...JSON_HEADERS, ...headers, "x-request-id": trace.requestId };
+  const own = { ...JSON_HEADERS, ...trace.headers, ...headers };
+  const told: Record<string, string> = { ...own, "x-request-id": trace.requestId };
   if (trace.revision !== undefined) told[REVISION_HEADER] = trace.revision;
   return { status, headers: told, body };
 }

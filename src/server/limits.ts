@@ -127,3 +127,6 @@ export const RATE_AHEAD_MAX = 100;
 
 /** API keys for which a process has requests taken ahead; the one longest not taken for is forgotten. Ours. */
 export const RATE_AHEAD_KEYS_MAX = 10_000;
+
+/** Seconds that caches may keep a recipient's document: how late a page hears of a rotation. Ours. */
+export const PUBLIC_MAX_AGE_S = 300;

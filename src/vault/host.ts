@@ -13,6 +13,7 @@ import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/
 import { readyRandom } from "../crypto/primitives/random.ts";
 import type { SecretBytes } from "../crypto/primitives/secret-bytes.ts";
 import { UUID_BYTES, uuidFromText, uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
+import type { RecipientDocument } from "../crypto/sealed/recipient-document.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { Access } from "./access/access.ts";
 import { type ApiKeyInfo, ApiKeys } from "./access/api-keys.ts";
@@ -39,6 +40,7 @@ import { storedKeysWithOldLabel } from "./kv/old-label.ts";
 import { EmbeddedKvStore } from "./kv/store.ts";
 import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
 import { RecipientLifecycle } from "./recipients/lifecycle.ts";
+import { PublicDocuments } from "./recipients/public-documents.ts";
 import { RecipientKeys } from "./recipients/recipient-keys.ts";
 import { findRootKey, type RootKeyRequest } from "./root/root-key.ts";
 import { ROOT_FORM_NAMES, RootKeys } from "./root/root-keys.ts";
@@ -68,6 +70,8 @@ export interface Principal {
   readonly constraints?: KeyContext | undefined;
   /** Whether rekeys may change or drop entries of a context; default true. */
   readonly mayRekeyAny?: boolean | undefined;
+  /** Whether only sealed data keys may be wrapped anew; default false. */
+  readonly absorbsOnly?: boolean | undefined;
   /** Which events are recorded; default `changes`. */
   readonly events?: EventMode | undefined;
 }
@@ -118,6 +122,7 @@ export class VaultHost {
   readonly #isStored: IsStoredKey;
   readonly #keyrings = new Map<string, Keyring>();
   readonly #recipientKeys = new Map<string, RecipientKeys>();
+  readonly #documents: PublicDocuments;
 
   constructor(
     database: Database,
@@ -131,6 +136,10 @@ export class VaultHost {
     this.#isStored = isStored;
     this.#now = now;
     this.vaultId = vaultId;
+    this.#documents = new PublicDocuments(database, now, (environmentId) => {
+      const actor = { id: "public", name: "public", source: "api" } as const;
+      return this.session(environmentId, { actor }).recipients;
+    });
     this.apiKeys = new ApiKeys(database, authority, now);
     this.events = new EventLog(database, authority, now);
     this.writes = new IdempotentWrites(database, authority.serviceKeys, now);
@@ -149,6 +158,7 @@ export class VaultHost {
       actor: principal.actor,
       scope,
       mayRekeyAny: principal.mayRekeyAny !== false,
+      absorbsOnly: principal.absorbsOnly === true,
       events: this.events.sink(environmentId, principal.actor, principal.events ?? "changes"),
     };
     const keyring = this.#keyring(environmentId);
@@ -188,6 +198,7 @@ export class VaultHost {
         actor: { id, name, source: "api" },
         constraints,
         mayRekeyAny: permissions.includes("decrypt") || permissions.includes("rekey:any"),
+        absorbsOnly: !permissions.includes("rekey"),
         events,
       });
       return { apiKey, session };
@@ -214,6 +225,16 @@ export class VaultHost {
     if (this.isAuthenticated) throw new VaultError("ERR_UNSUPPORTED", "this vault is authenticated already");
     const vaultId = uuidFromText(this.vaultId)!;
     return authenticateVault(this.#database, this.#authority, vaultId, this.#now);
+  }
+
+  /**
+   * The document of a recipient, whatever environment it is of: for everybody. Within a minute it is the same one, unless a KEK or a
+   * recipient was changed.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED, ERR_KEY_DESTROYED
+   */
+  recipientDocument(id: string): Promise<RecipientDocument> {
+    return this.#documents.find(id);
   }
 
   /** All environments by name. */

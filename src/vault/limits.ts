@@ -27,6 +27,9 @@ export const REWRAP_PART_MS_MAX = 2_000;
 /** Contexts and names that a dry run spells out; the counts are of all. Ours. */
 export const SHRED_SAMPLE_MAX = 20;
 
+/** Milliseconds that a document of a recipient which was made for everybody is given out again. Ours: a signature a minute. */
+export const PUBLIC_DOCUMENT_MS = 60_000;
+
 /** Private keys of recipients that an environment keeps unwrapped. Ours. */
 export const RECIPIENT_KEYS_MAX = 1_000;
 

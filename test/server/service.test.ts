@@ -1,7 +1,7 @@
 /** What a server says of itself: health, metrics, OpenAPI, log; its limits of rate, its end (docs/spec/key-service-api.md 1.3, 4). */
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { createApp } from "../../src/server/app.ts";
-import { OPERATIONS } from "../../src/server/operations/index.ts";
+import { OPERATIONS, PUBLIC_OPERATIONS } from "../../src/server/operations/index.ts";
 import { type JsonSchema, resolve, violations } from "../support/json-schema.ts";
 import {
   adminQuery,
@@ -25,7 +25,7 @@ const CONTEXT = { organization_id: "org_1" };
 async function askEverything(server: TestServer): Promise<Map<string, Answer>> {
   const answers = new Map<string, Answer>();
   const ask = async (id: string, path: string, body?: unknown): Promise<Answer["body"]> => {
-    const operation = OPERATIONS.find((one) => one.id === id)!;
+    const operation = [...OPERATIONS, ...PUBLIC_OPERATIONS].find((one) => one.id === id)!;
     const answer = await server.call(operation.method, path, body);
     expect([id, answer.status, answer.text]).toEqual([id, operation.status, answer.text]);
     answers.set(id, answer);
@@ -49,6 +49,12 @@ async function askEverything(server: TestServer): Promise<Map<string, Answer>> {
   await ask("checkKeys", "/coffer/v1/keys/check", { keys: [encrypted_keys, "AAAA"] });
   await ask("createRekeys", "/coffer/v1/keys/rekeys", { items: [{ context: CONTEXT, encrypted_keys }] });
   await ask("createRewraps", "/coffer/v1/keys/rewraps", { encrypted_keys: [encrypted_keys, "AAAA"] });
+  const recipient = await ask("createRecipient", "/coffer/v1/recipients", { context: CONTEXT });
+  await ask("getRecipientDocument", `/coffer/v1/recipients/${recipient.id}`);
+  for (const verb of ["rotate", "disable", "enable", "shred"]) {
+    await ask(`${verb}Recipient`, `/coffer/v1/recipients/${verb}`, { id: recipient.id, version: undefined });
+  }
+  await ask("listRecipients", "/coffer/v1/recipients?limit=1");
   const two = await ask("cofferCreateKv", "/coffer/v1/kv", { name: "two", value: "v", key_context: CONTEXT });
   const twoAt = `/coffer/v1/kv/${two.id}`;
   await ask("cofferUpdateKv", twoAt, { value: "w" });
@@ -105,7 +111,8 @@ describe("OpenAPI", () => {
     for (const server of document.servers) expect(server.url).toEqual(expect.any(String));
     const ids = operations().map(([, , operation]) => operation.operationId);
     expect(new Set(ids).size).toBe(ids.length);
-    expect(ids.sort()).toEqual(OPERATIONS.map((operation) => operation.id).sort());
+    const all = [...OPERATIONS, ...PUBLIC_OPERATIONS];
+    expect(ids.sort()).toEqual(all.map((operation) => operation.id).sort());
     const schemes = document.components.securitySchemes;
     expect(schemes.apiKey).toMatchObject({ type: "http", scheme: "bearer" });
     for (const requirement of document.security) {
@@ -354,10 +361,9 @@ describe("the log", () => {
     const fields = new Set(server.log.flatMap((entry) => Object.keys(entry)));
     const known = "apiKeyId at code durationMs environmentId level method requestId route status".split(" ");
     expect([...fields].filter((field) => !known.includes(field))).toEqual([]);
+    const routes = ["(none)", ...[...OPERATIONS, ...PUBLIC_OPERATIONS].map(({ path }) => path)];
     for (const entry of server.log) {
-      expect(entry.route === "(none)" || OPERATIONS.some((operation) => operation.path === entry.route)).toBe(
-        true,
-      );
+      expect(routes).toContain(entry.route);
       expect(entry.requestId).toMatch(/^req_[0-9a-f]{24}$/);
     }
   });

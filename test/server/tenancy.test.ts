@@ -17,6 +17,7 @@ interface Belongings {
   readonly versionId: string;
   readonly keys: string;
   readonly kekId: string;
+  readonly recipientId: string;
   readonly kekValue: string;
   readonly webhookId: string;
   readonly eventId: string;
@@ -61,6 +62,10 @@ const REQUESTS: readonly (readonly [id: string, method: string, path: string, bo
   ["rotateKek", "POST", "/coffer/v1/keks/rotate", { name: "organization_id", value: "{kekValue}" }],
   ["disableKek", "POST", "/coffer/v1/keks/disable", { kek_id: "{kekId}" }],
   ["enableKek", "POST", "/coffer/v1/keks/enable", { kek_id: "{kekId}", version: 1 }],
+  ["rotateRecipient", "POST", "/coffer/v1/recipients/rotate", { id: "{recipientId}" }],
+  ["disableRecipient", "POST", "/coffer/v1/recipients/disable", { id: "{recipientId}" }],
+  ["enableRecipient", "POST", "/coffer/v1/recipients/enable", { id: "{recipientId}", version: 1 }],
+  ["shredRecipient", "POST", "/coffer/v1/recipients/shred", { id: "{recipientId}" }],
   ["shredKek", "POST", "/coffer/v1/keks/shred", { kek_id: "{kekId}" }],
   ["shredKek", "POST", "/coffer/v1/keks/shred", { kek_id: "{kekId}", dry_run: true }],
   [
@@ -79,6 +84,8 @@ const NAMELESS = [
   "createKv",
   "cofferCreateKv",
   "listKeks",
+  "listRecipients",
+  "createRecipient",
   "rewrapKv",
   "listWebhooks",
   "createWebhook",
@@ -92,6 +99,7 @@ const MISSING = {
   name: "nobody's",
   versionId: "00000000000000000000000000000000",
   kekId: "00000000-0000-4000-8000-000000000000",
+  recipientId: "00000000-0000-4000-8000-000000000000",
   kekValue: "org_of_nobody",
   webhookId: "webhook_00000000000000000000000000000000",
   eventId: "event_00000000000000000000000000000000",
@@ -112,6 +120,7 @@ function tenancyTests(start: () => Promise<TestServer>): void {
     const object = await call("POST", "/vault/v1/kv", { name, value: "v", key_context: context });
     const dataKey = await call("POST", "/vault/v1/keys/data-key", { context });
     const keks = await call("GET", "/coffer/v1/keks");
+    const recipient = await call("POST", "/coffer/v1/recipients", { context });
     const webhook = await call("POST", "/coffer/v1/webhooks", { url: "https://hooks.example/" });
     const events = await call("GET", "/coffer/v1/events?limit=1");
     return {
@@ -120,6 +129,7 @@ function tenancyTests(start: () => Promise<TestServer>): void {
       versionId: object.body.version_id,
       keys: dataKey.body.encrypted_keys,
       kekId: keks.body.data.find((kek: { value: string }) => kek.value === kekValue).id,
+      recipientId: recipient.body.id,
       kekValue,
       webhookId: webhook.body.id,
       eventId: events.body.data[0].id,

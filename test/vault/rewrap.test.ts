@@ -270,7 +270,14 @@ async function storeOver(database: Database): Promise<EmbeddedKvStore> {
   const { environmentId } = vault;
   const keyring = new Keyring(database, authority, environmentId, Date.now);
   const events = { append: async () => {}, note: () => {} };
-  const access = { environmentId, actor: TEST_ACTOR, scope: [], mayRekeyAny: true, events };
+  const access = {
+    environmentId,
+    actor: TEST_ACTOR,
+    scope: [],
+    mayRekeyAny: true,
+    absorbsOnly: false,
+    events,
+  };
   const writes = new IdempotentWrites(database, authority.serviceKeys, Date.now);
   return new EmbeddedKvStore(database, keyring, authority, access, writes, Date.now);
 }

@@ -63,6 +63,7 @@ Permissions, as many as needed; nothing is allowed that is not listed:
   decrypt    unwrap data keys
   rekey      wrap data keys anew, for the same context or one with more entries
   rekey:any  with rekey: for any other context
+  absorb     wrap sealed data keys anew, and nothing else
   kv:read    read and list stored values
   kv:write   write, delete and destroy stored values
   admin      KEKs, webhooks, events

@@ -7,20 +7,36 @@
  */
 import { z } from "zod";
 import { VERSION } from "../../version.ts";
-import type { Operation } from "./operation.ts";
+import type { Operation, PublicOperation } from "./operation.ts";
 
 type Json = Record<string, unknown>;
 
 /** Of every refusal. */
 const problem = z.object({ error: z.string(), code: z.string(), message: z.string() });
 
-/** The document for a list of operations. */
-export function openApiDocument(operations: readonly Operation[]): Json {
+/** The document for lists of operations. */
+export function openApiDocument(
+  operations: readonly Operation[],
+  publicOperations: readonly PublicOperation[],
+): Json {
   const paths: Record<string, Json> = {};
   for (const operation of operations) {
     paths[operation.path] = {
       ...paths[operation.path],
       [operation.method.toLowerCase()]: describe(operation),
+    };
+  }
+  for (const operation of publicOperations) {
+    paths[operation.path] = {
+      ...paths[operation.path],
+      get: {
+        operationId: operation.id,
+        summary: operation.summary,
+        description: "Needs no API key.",
+        security: [],
+        parameters: parametersOf(operation.pathSchema, "path"),
+        responses: responsesOf(operation.status, operation.answerSchema),
+      },
     };
   }
   return {
@@ -64,7 +80,8 @@ function describe(operation: Operation): Json {
         ]
       : []),
   ];
-  const permissions = operation.permissions.length === 0 ? "none" : operation.permissions.join(", ");
+  const all = operation.permissions.length === 0 ? "none" : operation.permissions.join(", ");
+  const permissions = operation.instead === undefined ? all : `${all}; or ${operation.instead}`;
   return {
     operationId: operation.id,
     summary: operation.summary,
@@ -78,16 +95,22 @@ function describe(operation: Operation): Json {
             content: { "application/json": { schema: jsonSchema(operation.bodySchema, "input") } },
           },
         }),
-    responses: {
-      [operation.status]: {
-        description: "Done",
-        headers: { "Coffer-Revision": { $ref: "#/components/headers/Revision" } },
-        content: { "application/json": { schema: jsonSchema(operation.answerSchema, "output") } },
-      },
-      default: {
-        description: "Refused",
-        content: { "application/json": { schema: { $ref: "#/components/schemas/Problem" } } },
-      },
+    responses: responsesOf(operation.status, operation.answerSchema, {
+      headers: { "Coffer-Revision": { $ref: "#/components/headers/Revision" } },
+    }),
+  };
+}
+
+function responsesOf(status: number, answer: z.ZodType, more: Json = {}): Json {
+  return {
+    [status]: {
+      description: "Done",
+      ...more,
+      content: { "application/json": { schema: jsonSchema(answer, "output") } },
+    },
+    default: {
+      description: "Refused",
+      content: { "application/json": { schema: { $ref: "#/components/schemas/Problem" } } },
     },
   };
 }

@@ -31,6 +31,8 @@ export interface Operation {
   readonly summary: string;
   /** All that the API key must be allowed. */
   readonly permissions: readonly Permission[];
+  /** Who is allowed this may call it as well; the vault then does a part of it only. */
+  readonly instead?: Permission;
   readonly pathSchema?: z.ZodObject;
   readonly querySchema?: z.ZodObject;
   readonly bodySchema?: z.ZodType;
@@ -45,6 +47,14 @@ export interface Operation {
   /** An Idempotency-Key is honoured: a repeated request gets the first one's answer. */
   readonly isIdempotent?: boolean;
   run(call: Call): Promise<unknown>;
+}
+
+/** An operation that needs no API key. Its answer is cacheable, and pages of other origins may read it. */
+export interface PublicOperation
+  extends Pick<Operation, "id" | "path" | "summary" | "answerSchema" | "status"> {
+  readonly method: "GET";
+  readonly pathSchema: z.ZodObject;
+  run(call: { readonly path: Readonly<Record<string, string>>; readonly host: VaultHost }): Promise<unknown>;
 }
 
 type Out<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;

@@ -10,6 +10,7 @@ import { EVENT_OPERATIONS } from "./events.ts";
 import { KEK_OPERATIONS } from "./keks.ts";
 import { COFFER_KEY_OPERATIONS, VAULT_KEY_OPERATIONS } from "./keys.ts";
 import { COFFER_KV_OPERATIONS, VAULT_KV_OPERATIONS } from "./kv.ts";
+import { PUBLIC_OPERATIONS, RECIPIENT_OPERATIONS } from "./recipients.ts";
 import { STATUS_OPERATIONS } from "./status.ts";
 import { WEBHOOK_OPERATIONS } from "./webhooks.ts";
 
@@ -21,6 +22,7 @@ const COFFER_API: readonly Operation[] = [
   ...COFFER_KEY_OPERATIONS,
   ...COFFER_KV_OPERATIONS,
   ...KEK_OPERATIONS,
+  ...RECIPIENT_OPERATIONS,
   ...WEBHOOK_OPERATIONS,
   ...EVENT_OPERATIONS,
   ...STATUS_OPERATIONS,
@@ -28,3 +30,5 @@ const COFFER_API: readonly Operation[] = [
 
 /** What the server can be asked. */
 export const OPERATIONS: readonly Operation[] = [...VAULT_API, ...COFFER_API];
+
+export { PUBLIC_OPERATIONS };

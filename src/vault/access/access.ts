@@ -7,6 +7,7 @@
  * @module
  */
 import { utf8 } from "../../base/bytes.ts";
+import { keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
 import type { CanonicalContext, ContextEntry } from "../../crypto/keys/key-context.ts";
 import { VaultError } from "../../errors.ts";
 import type { EventActor, EventSink } from "../events/events.ts";
@@ -20,6 +21,8 @@ export interface Access {
   readonly scope: readonly ContextEntry[];
   /** Whether data keys may be moved to contexts that lack, or change, an entry of their old one ([AUT-19]). */
   readonly mayRekeyAny: boolean;
+  /** Whether sealed data keys are all that this caller may wrap anew ([SDK-27]). */
+  readonly absorbsOnly: boolean;
   readonly events: EventSink;
 }
 
@@ -71,4 +74,17 @@ export function scopeCondition(
       utf8(entry.value, "context value"),
     ]),
   };
+}
+
+/**
+ * Refuses to wrap anew what is not sealed, for who may only absorb ([SDK-27]).
+ *
+ * @throws VaultError ERR_CONTEXT_NOT_ALLOWED
+ */
+export function checkAbsorb(keyBlob: Uint8Array): void {
+  if (keyBlobFormatAt(keyBlob, 0) === "sealed") return;
+  throw new VaultError(
+    "ERR_CONTEXT_NOT_ALLOWED",
+    "this caller may only absorb sealed data keys: it needs rekey",
+  );
 }

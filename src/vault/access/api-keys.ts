@@ -31,6 +31,7 @@ export const PERMISSIONS = [
   "decrypt",
   "rekey",
   "rekey:any",
+  "absorb",
   "kv:read",
   "kv:write",
   "admin",

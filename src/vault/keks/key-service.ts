@@ -18,7 +18,7 @@ import { runCall } from "../../keys/calls.ts";
 import type { CallOptions, KeyService, WrappedDataKey } from "../../keys/key-service.ts";
 import { REVISION_LIMITS_LOCAL } from "../../keys/limits.ts";
 import type { Revision, RevisionSource } from "../../keys/revisions.ts";
-import { type Access, checkMove, inScope, isInScope } from "../access/access.ts";
+import { type Access, checkAbsorb, checkMove, inScope, isInScope } from "../access/access.ts";
 import { revisionOf } from "../storage/changes.ts";
 import type { Database } from "../storage/database.ts";
 import type { Keyring } from "./keyring.ts";
@@ -191,6 +191,7 @@ export class EmbeddedKeyService implements KeyService {
     options: CallOptions,
     wrapAnew: (old: RingDataKey) => Promise<RingDataKey>,
   ): Promise<WrappedDataKey> {
+    if (this.#access.absorbsOnly) checkAbsorb(keyBlobFromText(encryptedKeys));
     const old = await this.#unwrap(encryptedKeys, options);
     try {
       const made = await wrapAnew(old);

@@ -1,0 +1,115 @@
+/**
+ * Operations on recipients of sealed data keys.
+ *
+ * Owns their schemas, and the step between bodies and the RecipientService port. Must not know HTTP beyond what an operation says.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { SEALED_SUITES } from "../../crypto/keys/sealed-key-blob.ts";
+import { recipientPageToWire, recipientToWire } from "../../wire/recipients.ts";
+import { type Operation, operation, type PublicOperation } from "../core/operation.ts";
+import { context, idPath, limit, time } from "./shapes.ts";
+
+const suite = z.enum(SEALED_SUITES.map(({ name }) => name));
+
+const createBody = z.object({ context, suite: suite.optional() });
+
+const selectorBody = z.object({ id: z.string(), version: z.int().min(1).optional() });
+
+const recipientInfo = z.object({
+  id: z.string(),
+  context,
+  suite,
+  state: z.string(),
+  created_at: time,
+  versions: z.array(z.object({ version: z.int(), state: z.string(), created_at: time })),
+});
+
+const recipientsQuery = z.object({
+  limit,
+  after: z.string().optional().describe("Id of the last recipient of the page before"),
+});
+
+const recipientList = z.object({
+  data: z.array(recipientInfo),
+  list_metadata: z.object({ after: z.string().nullable() }),
+});
+
+const recipientDocument = z.object({
+  type: z.literal("coffer-recipient-v1"),
+  id: z.string(),
+  version: z.int(),
+  suite,
+  context,
+  public_key: z.string(),
+  issued_at: time,
+  expires_at: time,
+  signer: z.string(),
+  signature: z.string(),
+});
+
+/** A change of a recipient's states by its name in the port. */
+function change(verb: "rotate" | "disable" | "enable" | "shred", summary: string): Operation {
+  return operation({
+    id: `${verb}Recipient`,
+    method: "POST",
+    path: `/coffer/v1/recipients/${verb}`,
+    summary,
+    permissions: ["admin"],
+    bodySchema: selectorBody,
+    answerSchema: recipientInfo,
+    status: 200,
+    isIdempotent: true,
+    run: async ({ session, body, idempotency }) =>
+      recipientToWire(await session.recipients[verb](body, { idempotency })),
+  });
+}
+
+/** `/coffer/v1/recipients`, but for the one that needs no API key. */
+export const RECIPIENT_OPERATIONS: readonly Operation[] = [
+  operation({
+    id: "listRecipients",
+    method: "GET",
+    path: "/coffer/v1/recipients",
+    summary: "List recipients of sealed data keys with versions and states",
+    permissions: ["admin"],
+    querySchema: recipientsQuery,
+    isList: true,
+    answerSchema: recipientList,
+    status: 200,
+    run: async ({ session, query, signal }) =>
+      recipientPageToWire(await session.recipients.list(query, { signal })),
+  }),
+  operation({
+    id: "createRecipient",
+    method: "POST",
+    path: "/coffer/v1/recipients",
+    summary: "Make a key pair for a context, to which others seal data keys",
+    permissions: ["admin"],
+    bodySchema: createBody,
+    answerSchema: recipientInfo,
+    status: 201,
+    isIdempotent: true,
+    run: async ({ session, body, idempotency }) =>
+      recipientToWire(await session.recipients.create(body, { idempotency })),
+  }),
+  change("rotate", "Make a new version of a recipient; older ones only open"),
+  change("disable", "Put a recipient, or one version, out of use until it is enabled"),
+  change("enable", "Put a recipient, or one version, back into use"),
+  change("shred", "Destroy the private keys of a recipient, or of one version, for good"),
+];
+
+/** What needs no API key. */
+export const PUBLIC_OPERATIONS: readonly PublicOperation[] = [
+  {
+    id: "getRecipientDocument",
+    method: "GET",
+    path: "/coffer/v1/recipients/{id}",
+    summary: "The public key of a recipient, signed: for everybody, also from pages of other origins",
+    pathSchema: idPath,
+    answerSchema: recipientDocument,
+    status: 200,
+    run: ({ host, path }) => host.recipientDocument(path.id!),
+  },
+];
