@@ -145,13 +145,15 @@ export class HeldKeys {
       const doubtful = [...this.#held].filter((held) => held.revision !== newest.id);
       for (let from = 0; from < doubtful.length; from += KEY_BATCH_ITEMS_MAX) {
         const part = doubtful.slice(from, from + KEY_BATCH_ITEMS_MAX);
+        // A look counts from when it was asked for, also where the answer tells no revision.
+        const askedAt = this.#now();
         const { revision, results } = await source.check!(
           part.map(({ reference }) => reference),
           options,
         );
         for (const [index, held] of part.entries()) {
           const result = results[index]!;
-          if (result.ok) held.found(revision?.id ?? held.revision, revision?.at ?? this.#now());
+          if (result.ok) held.found(revision?.id ?? held.revision, revision?.at ?? askedAt);
           else if (isItemError(result.error)) held.refuse();
         }
       }
