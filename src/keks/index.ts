@@ -4,6 +4,7 @@
  * @module
  */
 export {
+  type Erasure,
   type KekInfo,
   KekListing,
   type KekListRequest,

@@ -85,6 +85,12 @@ export const SHRED_OPTIONS = /* @__PURE__ */ optionNames<Omit<ShredOptions, keyo
   CHANGE_OPTIONS,
 );
 
+/**
+ * How far a destroyed KEK is erased (docs/spec/revocation.md section 6). `physical`: its bytes are overwritten in the vault's
+ * files. `logical`: no process uses it any more, but its bytes may be stored for some time to come, wrapped under the root key.
+ */
+export type Erasure = "physical" | "logical";
+
 /** What a shred makes unreadable, or would. */
 export interface ShredReport {
   readonly kekId: string;
@@ -95,6 +101,11 @@ export interface ShredReport {
   readonly isDryRun: boolean;
   /** When they are destroyed, RFC 3339; null in a dry run. */
   readonly destroyAt: string | null;
+  /**
+   * How far the versions are erased by now; in a dry run and in a delayed shred: how far they will be. On PostgreSQL it is
+   * `logical`: the bytes are gone when the root key that wrapped them is rotated and destroyed.
+   */
+  readonly erasure: Erasure;
   /**
    * Contexts that name the KEK. Everything encrypted under them with these versions becomes unreadable, however much
    * there is: the vault does not know the ciphertexts that applications keep.

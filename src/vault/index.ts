@@ -5,6 +5,7 @@
  * @module
  */
 export type {
+  Erasure,
   KekInfo,
   KekSelector,
   KekState,

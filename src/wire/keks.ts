@@ -7,6 +7,7 @@
  * @module
  */
 import type {
+  Erasure,
   KekInfo,
   KekPage,
   KekSelector,
@@ -111,6 +112,7 @@ export function shredToWire(report: ShredReport): Wire {
     versions: report.versions,
     is_dry_run: report.isDryRun,
     destroy_at: report.destroyAt,
+    erasure: report.erasure,
     contexts: report.contexts,
     kv_objects: report.kvObjects,
     kv_versions: report.kvVersions,
@@ -129,6 +131,7 @@ export function shredFromWire(body: unknown): ShredReport {
     versions: listOf(wire.versions, "versions").map((version) => numberOf(version, "version")),
     isDryRun: wire.is_dry_run === true,
     destroyAt: wire.destroy_at === null ? null : textOf(wire.destroy_at, "destroy_at"),
+    erasure: erasureOf(wire.erasure),
     contexts: {
       count: numberOf(contexts.count, "count"),
       sample: listOf(contexts.sample, "sample").map(contextOf),
@@ -139,6 +142,12 @@ export function shredFromWire(body: unknown): ShredReport {
     },
     kvVersions: numberOf(wire.kv_versions, "kv_versions"),
   };
+}
+
+/** [REV-20]: older servers do not say so. */
+function erasureOf(value: unknown = "logical"): Erasure {
+  if (value !== "physical" && value !== "logical") throw badResponse("erasure is none that is known");
+  return value;
 }
 
 function stateOf(value: unknown): KekState {

@@ -63,6 +63,7 @@ test("shred tells first, can be put off and taken back, and is final", async () 
   await out(["kv", "put", "db", SECRET, ...ORG_1]);
   const foreseen = await out([...shred, "--dry-run"]);
   expect(foreseen).toMatch(/^would destroy +organization_id=org_1$/m);
+  expect(foreseen).toMatch(/^erasure +physical: its bytes are overwritten in the vault's files$/m);
   expect(foreseen).toMatch(/^values +1 stored versions are lost$/m);
   expect(await out(["decrypt"], { stdin: ciphertext })).toBe(SECRET);
 
@@ -82,6 +83,7 @@ test("shred tells first, can be put off and taken back, and is final", async () 
     name: "organization_id",
     value: "org_1",
     versions: [1],
+    erasure: "physical",
     kvObjects: { count: 1, sample: ["db"] },
     isDryRun: false,
   });

@@ -8,11 +8,14 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isVaultError } from "../../src/errors.ts";
-import { revisionOf, revocationCounter } from "../../src/vault/storage/changes.ts";
+import { type Changes, revisionOf, revocationCounter } from "../../src/vault/storage/changes.ts";
 import type { Database, Row, Sql } from "../../src/vault/storage/database.ts";
 import { WRITABLE_AGE_MS_MAX } from "../../src/vault/storage/write-probe.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { eventually } from "../support/vaults.ts";
+
+/** Looks at counters while another raises them. */
+const LOOKS = 150;
 
 /** A database to test, empty but for the vault's own tables. */
 export interface DatabaseSubject {
@@ -342,6 +345,30 @@ export function databaseContract(
         expect(database.changes()).toEqual(before);
       });
 
+      testWithOthers("[REV-21] are of one moment, however others raise them meanwhile", async () => {
+        const other = await subject.another!();
+        const apart = ({ keks, revocations, revoked, unattributed }: Changes): number[] => [
+          keks - revocations,
+          revocations - unattributed - [...revoked.values()].reduce((sum, value) => sum + value, 0),
+        ];
+        const before = apart(database.changes());
+        let isOver = false;
+        const raising = (async () => {
+          for (let n = 0; !isOver; n++)
+            await other.write((sql) =>
+              sql.raise("keks", "revocations", revocationCounter(`env ${n % 3} ${ids}`)),
+            );
+        })();
+        for (let look = 0; look < LOOKS; look++) {
+          await database.lookAfresh();
+          expect(apart(database.changes())).toEqual(before);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        isOver = true;
+        await raising;
+        await other.close();
+      });
+
       testWithOthers("[KEY-41] are raised by other connections, at once", async () => {
         const other = await subject.another!();
         const before = database.changes();
@@ -459,8 +486,8 @@ export function databaseContract(
 
     test("scrubs, also when there is nothing to scrub", async () => {
       await database.write((sql) => sql.run("DELETE FROM contract WHERE contract_id = ?", -1));
-      await database.scrub();
-      await database.scrub();
+      expect(await database.scrub()).toBe(database.erases);
+      expect(await database.scrub()).toBe(database.erases);
     });
 
     test("[KEY-48] closing waits for what is under way; later calls are ERR_DISPOSED", async () => {

@@ -7,7 +7,7 @@
  * @module
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { KekInfo, KekSelector, KekService } from "../../src/keks/index.ts";
+import type { Erasure, KekInfo, KekSelector, KekService } from "../../src/keks/index.ts";
 import { SHRED_DELAY_MS_MAX } from "../../src/keks/index.ts";
 import type { ChangeOptions, KeyService } from "../../src/keys/key-service.ts";
 import type { KvService } from "../../src/kv/kv-service.ts";
@@ -21,6 +21,8 @@ export interface KekServiceSubject {
   readonly kv: KvService;
   /** Of another environment. */
   readonly foreign: KekService;
+  /** How far the storage behind it erases ([REV-20]). */
+  readonly erasure: Erasure;
   /** Makes changes wait, until the function that it answers is called. */
   readonly stall?: (() => Promise<() => Promise<void>>) | undefined;
   close(): Promise<void>;
@@ -105,6 +107,7 @@ export function kekServiceContract(title: string, open: () => Promise<KekService
         versions: [1],
         isDryRun: true,
         destroyAt: null,
+        erasure: subject.erasure,
         contexts: { count: 1, sample: [{ tenant: "dry" }] },
         kvObjects: { count: 1, sample: ["dry-1"] },
         kvVersions: 1,
@@ -112,12 +115,15 @@ export function kekServiceContract(title: string, open: () => Promise<KekService
       expect((await subject.keks.get(selector)).state).toBe("active");
     });
 
-    test("shreds one version, and all; what is under it is gone", async () => {
+    test("[REV-20] shreds one version, and all; what is under it is gone", async () => {
       const selector = await kekOf("shredded");
       using old = await subject.keys.createDataKey({ context: { tenant: "shredded" } });
       await subject.keks.rotate(selector);
-      const { versions, isDryRun, destroyAt } = await subject.keks.shred({ ...selector, version: 1 });
-      expect([versions, isDryRun]).toEqual([[1], false]);
+      const { versions, isDryRun, destroyAt, erasure } = await subject.keks.shred({
+        ...selector,
+        version: 1,
+      });
+      expect([versions, isDryRun, erasure]).toEqual([[1], false, subject.erasure]);
       expect(Number.isNaN(Date.parse(destroyAt!))).toBe(false);
       const unwrap = () => subject.keys.createDecrypt({ keys: old.encryptedKeys });
       expect(await codeOf(unwrap)).toBe("ERR_KEY_DESTROYED");
@@ -132,7 +138,8 @@ export function kekServiceContract(title: string, open: () => Promise<KekService
 
     test("a shred that is put off can be taken back", async () => {
       const selector = await kekOf("later");
-      const { destroyAt } = await subject.keks.shred(selector, { delayMs: 86_400_000 });
+      const { destroyAt, erasure } = await subject.keks.shred(selector, { delayMs: 86_400_000 });
+      expect(erasure).toBe(subject.erasure);
       expect(await subject.keks.get(selector)).toMatchObject({ state: "pending-destroy" });
       expect((await subject.keks.get(selector)).versions[0]!.destroyAt).toBe(destroyAt);
       expect(await codeOf(() => subject.keks.disable(selector))).toBe("ERR_KEY_STATE");

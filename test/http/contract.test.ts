@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { untilAborted } from "../../src/base/concurrency.ts";
 import { VaultError } from "../../src/errors.ts";
 import { HttpKekService, HttpKeyService, HttpKvService, Transport } from "../../src/http/index.ts";
+import type { Erasure } from "../../src/keks/index.ts";
 import { kekServiceContract } from "../contract/kek-service.ts";
 import { type KeyServiceSubject, keyServiceContract } from "../contract/key-service.ts";
 import { kvServiceContract } from "../contract/kv-service.ts";
@@ -38,7 +39,12 @@ function gatedFetch(): { fetch: typeof fetch; stall: () => Promise<() => Promise
   };
 }
 
-function contractsOver(where: string, start: () => Promise<TestServer>, apis: readonly boolean[]): void {
+function contractsOver(
+  where: string,
+  start: () => Promise<TestServer>,
+  apis: readonly boolean[],
+  erasure: Erasure,
+): void {
   for (const extensions of apis) {
     const title = `over HTTP, ${where}, ${extensions ? "coffer's API" : "WorkOS's API only"}`;
     const transport = (server: TestServer, apiKey: string, send: typeof fetch = fetch): Transport =>
@@ -81,6 +87,7 @@ function contractsOver(where: string, start: () => Promise<TestServer>, apis: re
           keys: new HttpKeyService(own),
           kv: new HttpKvService(own),
           foreign: new HttpKekService(other),
+          erasure,
           close: async () => {
             await server.close();
             await server.host.close();
@@ -121,5 +128,5 @@ function contractsOver(where: string, start: () => Promise<TestServer>, apis: re
   }
 }
 
-describe("on SQLite", () => contractsOver("on SQLite", onSqlite, [true, false]));
-describePostgres("on PostgreSQL", () => contractsOver("on PostgreSQL", onPostgres, [true]));
+describe("on SQLite", () => contractsOver("on SQLite", onSqlite, [true, false], "physical"));
+describePostgres("on PostgreSQL", () => contractsOver("on PostgreSQL", onPostgres, [true], "logical"));

@@ -18,6 +18,7 @@ for (const where of ["a file", "memory"] as const) {
       keys,
       kv,
       foreign,
+      erasure: "physical",
       stall: path === undefined ? undefined : () => stallFile(path),
       close: () => host.close(),
     };
@@ -43,6 +44,7 @@ kekServiceContract("vault.keks", async () => {
     keys: vault as never,
     kv: vault as never,
     foreign: portOf(other),
+    erasure: "physical",
     close: async () => {
       await vault.close();
       await other.close();

@@ -63,6 +63,7 @@ describePostgres("openVault over PostgreSQL", () => {
       keys: vault as unknown as KeyService,
       kv: storeOf(vault),
       foreign: keksOf(other),
+      erasure: "logical",
       close: async () => {
         await vault.close();
         await other.close();

@@ -64,7 +64,8 @@ describePostgres("on PostgreSQL", () => {
     const host = await openTestPostgresHost(url);
     const { keks, keys, kv } = await sessionOf(host);
     const { keks: foreign } = await sessionOf(host, "other");
-    return { keks, keys, kv, foreign, stall: () => stallDatabase(url), close: () => host.close() };
+    const stall = () => stallDatabase(url);
+    return { keks, keys, kv, foreign, erasure: "logical", stall, close: () => host.close() };
   });
 
   kvServiceContract(

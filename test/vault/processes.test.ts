@@ -160,7 +160,7 @@ describe("another process", () => {
     await other.end();
   });
 
-  test("[KEY-21] that reads keeps a shredded KEK in the journal only as long as it reads", async () => {
+  test("[KEY-21] [REV-20] that reads keeps a shredded KEK in the journal only as long as it reads", async () => {
     const path = freshPath();
     const vault = await openTestVault({ path, lockWaitMs: 50 });
     await vault.encrypt("x", CONTEXT);
@@ -172,7 +172,7 @@ describe("another process", () => {
     const other = new VaultProcess();
     await other.call("holdRead", path);
     // The shred is answered all the same: it is durable, and no caller of the vault can use the KEK.
-    await vault.keks.shred(KEK);
+    expect((await vault.keks.shred(KEK)).erasure).toBe("logical");
     expect(await codeOf(() => vault.encrypt("x", CONTEXT))).toBe("ERR_KEY_DESTROYED");
     expect(filesOf(path).includes(Buffer.from(wrapped))).toBe(true);
     await other.call("letGo");
@@ -195,7 +195,7 @@ describe("another process", () => {
     const shreds = Promise.all([vault.keks.shred(KEK), vault.keks.shred({ name: "env", value: "prod" })]);
     await new Promise((resolve) => setTimeout(resolve, 30));
     await other.call("letGo");
-    await shreds;
+    for (const { erasure } of await shreds) expect(erasure).toBe("physical");
     const files = filesOf(path);
     for (const bytes of wrapped) expect(files.includes(bytes)).toBe(false);
     await other.end();

@@ -290,6 +290,7 @@ describe("races with a shred", () => {
     const database = await openSqlite(path, { create: false, lockWaitMs: 10_000 });
     let isDone = false;
     const racing: Database = {
+      erases: database.erases,
       settled: (alias) => database.settled(alias),
       read: (work, options) => database.read(work, options),
       write: async (work, options) => {

@@ -29,6 +29,7 @@ const REPORT: ShredReport = {
   versions: [1, 2],
   isDryRun: false,
   destroyAt: AT,
+  erasure: "physical",
   contexts: { count: 1, sample: [{ organization_id: "org_1" }] },
   kvObjects: { count: 1, sample: ["n"] },
   kvVersions: 3,
@@ -42,7 +43,8 @@ function* spoiled(body: unknown): Generator<unknown> {
       Array.isArray(body)
         ? body.map((old, i) => (String(i) === name ? value : old))
         : { ...body, [name]: value };
-    if (typeof member !== "boolean") yield put(undefined);
+    // [REV-20]: an answer may lack this one.
+    if (typeof member !== "boolean" && name !== "erasure") yield put(undefined);
     if (typeof member !== "boolean") yield put(typeof member === "object" && member !== null ? 1 : [1]);
     for (const inner of spoiled(member)) yield put(inner);
   }
@@ -73,4 +75,10 @@ test("a KEK of a state that is not known, or without versions, is refused", () =
   for (const body of [{ ...kek, state: "asleep" }, { ...kek, versions: [] }, null, []]) {
     expect(errorOf(() => kekFromWire(body)).code).toBe("ERR_SERVICE_BAD_RESPONSE");
   }
+});
+
+test("[REV-20] a report that does not say how far the KEK is erased is of a logical erasure", () => {
+  const { erasure, ...wire } = json(shredToWire(REPORT)) as Record<string, unknown>;
+  expect(erasure).toBe("physical");
+  expect(shredFromWire(wire)).toEqual({ ...REPORT, erasure: "logical" });
 });

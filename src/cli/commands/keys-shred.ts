@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ShredReport } from "../../keks/index.ts";
+import type { Erasure, ShredReport } from "../../keks/index.ts";
 import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { durationParser, kekOf } from "../input/arguments.ts";
@@ -29,6 +29,11 @@ are kept elsewhere. Asks for confirmation, or needs --yes.
 
 With --after the KEK is out of use at once and destroyed when the time has come
 and the vault is opened; until then coffer keys enable takes it back.
+
+In a vault's file the KEK is overwritten at once (erasure: physical). PostgreSQL
+keeps old bytes in its heap and its log: there the KEK is out of use at once
+(erasure: logical), and its bytes are of no use when the root key that wrapped
+them has been rotated and destroyed. Backups keep what they have copied.
 
 Examples:
   $ coffer keys shred organization_id=org_1 --vault vault.db --dry-run
@@ -67,6 +72,12 @@ async function shred(run: CommandRun, options: Options, given: string | undefine
   return { view: shredView(report, what), data: () => report };
 }
 
+/** What the two words mean, in the command's output. */
+const ERASURE: Readonly<Record<Erasure, string>> = {
+  physical: "physical: its bytes are overwritten in the vault's files",
+  logical: "logical: out of use; its bytes go with the root key that wraps them",
+};
+
 function shredView(report: ShredReport, what: string): string {
   const { contexts, kvObjects } = report;
   const more = (count: number, shown: number): [string, string][] =>
@@ -76,6 +87,7 @@ function shredView(report: ShredReport, what: string): string {
     ["id", report.kekId],
     ["versions", report.versions.join(", ")],
     ["at", report.destroyAt ?? undefined],
+    ["erasure", ERASURE[report.erasure]],
     ["contexts", String(contexts.count)],
     ...contexts.sample.map((context): [string, string] => [
       "",

@@ -66,6 +66,9 @@ const shredAnswer = z.object({
   versions: z.array(z.int()),
   is_dry_run: z.boolean(),
   destroy_at: time.nullable(),
+  erasure: z
+    .enum(["physical", "logical"])
+    .describe("Whether the bytes of the KEK are overwritten, or only used no more"),
   contexts: z.object({ count: z.int(), sample: z.array(context) }),
   kv_objects: z.object({ count: z.int(), sample: z.array(z.string()) }),
   kv_versions: z.int(),

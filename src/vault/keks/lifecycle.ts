@@ -191,7 +191,7 @@ export class KekLifecycle implements KekService {
     return runCall(options, this, async (call) => {
       const own = ownSelector(selector);
       const { isDryRun, delayMs } = ownShredOptions(call);
-      const work = async (sql: Sql): Promise<ShredReport> => {
+      const work = async (sql: Sql): Promise<Omit<ShredReport, "erasure">> => {
         const kek = isDryRun
           ? await findKek(sql, this.#environmentId, own, false)
           : await this.#forChange(sql, own);
@@ -217,10 +217,10 @@ export class KekLifecycle implements KekService {
         await this.#raiseRevocations(sql);
         return { ...report, isDryRun, destroyAt: iso(destroyAt) };
       };
-      if (isDryRun) return this.#database.read(work, call);
+      if (isDryRun) return withErasure(await this.#database.read(work, call), this.#database.erases);
       const report = await this.#writes.write(work, call);
-      await this.#database.scrub(call);
-      return report;
+      const isErased = await this.#database.scrub(call);
+      return withErasure(report, delayMs === 0 ? isErased : this.#database.erases);
     });
   }
 
@@ -240,6 +240,11 @@ export class KekLifecycle implements KekService {
     const rows = versions.map(({ stored }) => stored);
     return { ...kek, stored: await sealKek(sql, this.#authority, kek.stored, rows, generation) };
   }
+}
+
+/** @param isErased - whether the bytes are overwritten, or will be */
+function withErasure(report: Omit<ShredReport, "erasure">, isErased: boolean): ShredReport {
+  return { ...report, erasure: isErased ? "physical" : "logical" };
 }
 
 /** Puts versions into other states. @param stateOf - undefined for those that stay @returns all, as they are then */

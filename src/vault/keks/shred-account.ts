@@ -21,7 +21,7 @@ export async function shredAccount(
   sql: Sql,
   kek: KekRow,
   targets: readonly number[],
-): Promise<Omit<ShredReport, "isDryRun" | "destroyAt">> {
+): Promise<Omit<ShredReport, "isDryRun" | "destroyAt" | "erasure">> {
   const contexts = await sql.all(
     `SELECT c.canonical FROM contexts c JOIN context_keks ck ON ck.context_id = c.id WHERE ck.kek_id = ?
      ORDER BY c.created_at, c.id LIMIT ?`,

@@ -8,6 +8,9 @@
 /** A row of `counters`. */
 type CounterRow = Readonly<Record<string, unknown>>;
 
+/** What the counter of an environment's revocations begins with. */
+const ENVIRONMENT_PREFIX = "revocations ";
+
 /** Revocations in one environment, by its id. */
 export type EnvironmentCounter = `revocations ${string}`;
 
@@ -21,9 +24,12 @@ export const RAISE_COUNTER =
 /** The counters that are looked at often: few rows, however many environments there are. */
 export const COUNTERS = "SELECT name, value FROM counters WHERE name IN ('keks', 'revocations', 'api_keys')";
 
-/** The counters of revocations, of all and of each environment: by the order of bytes. Read where that of all has changed. */
-export const REVOCATION_COUNTERS =
-  "SELECT name, value FROM counters WHERE name >= 'revocations' AND name < 'revocationt'";
+/**
+ * All counters, those of each environment too: by the order of bytes. Read where that of all revocations has changed. One statement
+ * for all: a revision that is newer than the counter of KEKs would be believed of KEKs that are kept from before ([REV-21]).
+ */
+export const ALL_COUNTERS =
+  "SELECT name, value FROM counters WHERE name IN ('keks', 'api_keys') OR (name >= 'revocations' AND name < 'revocationt')";
 
 /** What all processes have changed so far. */
 export interface Changes {
@@ -59,7 +65,7 @@ export const UNKNOWN_CHANGES: Changes = {
 
 /** The counter of an environment's revocations. */
 export const revocationCounter = (environmentId: string): EnvironmentCounter =>
-  `revocations ${environmentId}`;
+  `${ENVIRONMENT_PREFIX}${environmentId}`;
 
 /** A number that changes with each revocation in an environment; NaN where that is not known ([REV-6], [REV-7]). */
 export function revisionOf(changes: Changes, environmentId: string): number {
@@ -80,18 +86,16 @@ export function changesOf(rows: readonly CounterRow[], before: Changes): Changes
   return { ...before, keks, revocations, apiKeys };
 }
 
-/** The same with the environments' revocations, by the rows of {@link REVOCATION_COUNTERS}. */
-export function withRevocations(changes: Changes, rows: readonly CounterRow[]): Changes {
+/** Reads the rows of {@link ALL_COUNTERS}. @returns undefined where a counter is missing or none */
+export function allChangesOf(rows: readonly CounterRow[]): Changes | undefined {
+  const changes = changesOf(rows, NO_CHANGES);
+  if (changes === undefined) return undefined;
   const revoked = new Map<EnvironmentCounter, number>();
-  let { revocations } = changes;
   let sum = 0;
   for (const { name, value } of rows) {
-    const count = Number(value);
-    if (name === "revocations") revocations = count;
-    else {
-      revoked.set(name as EnvironmentCounter, count);
-      sum += count;
-    }
+    if (!(name as string).startsWith(ENVIRONMENT_PREFIX)) continue;
+    revoked.set(name as EnvironmentCounter, value as number);
+    sum += value as number;
   }
-  return { ...changes, revocations, revoked, unattributed: revocations - sum };
+  return { ...changes, revoked, unattributed: changes.revocations - sum };
 }

@@ -92,11 +92,16 @@ export interface Database {
   /** Makes `changes` tell what other processes have committed by now, where it may lag behind. */
   lookAfresh(): Promise<void>;
 
+  /** Whether `scrub` overwrites bytes at all. */
+  readonly erases: boolean;
+
   /**
-   * Puts what was overwritten or deleted out of reach. Where others' open transactions do not allow it within the wait for
-   * a lock, or until the signal, it is done later; so it throws ERR_DISPOSED only.
+   * Puts what was overwritten or deleted out of reach, where the database can. Where others' open transactions do not allow it
+   * within the wait for a lock, or until the signal, it is done later; so it throws ERR_DISPOSED only.
+   *
+   * @returns whether it is out of reach now
    */
-  scrub(options?: WaitOptions): Promise<void>;
+  scrub(options?: WaitOptions): Promise<boolean>;
 
   /**
    * Resolves if writes are possible now: one was made durable less than a second ago, or a small change that means nothing

@@ -11,13 +11,13 @@
 import { isUint8Array } from "../../../base/bytes.ts";
 import { invalidRange, VaultError } from "../../../errors.ts";
 import {
+  ALL_COUNTERS,
+  allChangesOf,
   type Changes,
   COUNTERS,
   changesOf,
   RAISE_COUNTER,
-  REVOCATION_COUNTERS,
   UNKNOWN_CHANGES,
-  withRevocations,
 } from "../changes.ts";
 import type { Database, Row, Sql, SqlValue, WaitOptions, WriteLocks } from "../database.ts";
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
@@ -71,6 +71,7 @@ interface Transaction {
 
 /** The port over a pool of connections. Made by `openPostgres`. */
 export class PostgresDatabase implements Database {
+  readonly erases = false;
   readonly #connections: Connections;
   readonly #listens: boolean;
   readonly #statementTimeoutMs: number;
@@ -153,8 +154,10 @@ export class PostgresDatabase implements Database {
     return ` AND ${alias}.write_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
   }
 
-  /** Dead rows are PostgreSQL's to clean up (autovacuum); nothing here can make it sooner. */
-  async scrub(): Promise<void> {}
+  /** Dead rows are PostgreSQL's to clean up (autovacuum), which overwrites nothing; and the WAL keeps copies. */
+  async scrub(): Promise<boolean> {
+    return this.erases;
+  }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -320,8 +323,8 @@ export class PostgresDatabase implements Database {
     const { rows } = await connection.query(COUNTERS, [], this.#connectTimeoutMs);
     let changes = changesOf(rows as Row[], this.#changes) ?? UNKNOWN_CHANGES;
     if (changes.revocations !== this.#changes.revocations) {
-      const found = await connection.query(REVOCATION_COUNTERS, [], this.#connectTimeoutMs);
-      changes = withRevocations(changes, found.rows as Row[]);
+      const all = await connection.query(ALL_COUNTERS, [], this.#connectTimeoutMs);
+      changes = allChangesOf(all.rows as Row[]) ?? UNKNOWN_CHANGES;
     }
     if (startedAt < this.#changesSeenAt) return; // A later look has come back sooner.
     this.#changes = changes;

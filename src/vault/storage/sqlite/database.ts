@@ -15,13 +15,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { untilAborted } from "../../../base/concurrency.ts";
 import { isVaultError, VaultError } from "../../../errors.ts";
 import {
+  ALL_COUNTERS,
+  allChangesOf,
   type Changes,
   COUNTERS,
   changesOf,
   NO_CHANGES,
   RAISE_COUNTER,
-  REVOCATION_COUNTERS,
-  withRevocations,
 } from "../changes.ts";
 import type { Database, Row, Sql, WaitOptions } from "../database.ts";
 import { migrations, SCHEMA_VERSION } from "../schema.ts";
@@ -64,6 +64,7 @@ interface Write {
 
 /** The port over one connection. Made by `openSqlite`. */
 export class SqliteDatabase implements Database {
+  readonly erases = true;
   readonly #connection: DatabaseSync;
   readonly #lockWaitMs: number;
   /** Of the file; undefined in memory. */
@@ -197,12 +198,11 @@ export class SqliteDatabase implements Database {
     const version = translating(() => this.#dataVersion.get(), this.#path)!.data_version as number;
     if (version !== this.#changesAt) {
       const rowsOf = (statement: string): readonly Row[] => this.#run((s) => s.all(), statement) as Row[];
-      const changes = changesOf(rowsOf(COUNTERS), this.#changes);
+      let changes = changesOf(rowsOf(COUNTERS), this.#changes);
+      if (changes !== undefined && changes.revocations !== this.#changes.revocations)
+        changes = allChangesOf(rowsOf(ALL_COUNTERS));
       if (changes === undefined) throw damaged();
-      this.#changes =
-        changes.revocations === this.#changes.revocations
-          ? changes
-          : withRevocations(changes, rowsOf(REVOCATION_COUNTERS));
+      this.#changes = changes;
       // Within a transaction of ours the state may be an old one: look again afterwards.
       this.#changesAt = this.#isInTransaction ? undefined : version;
     }
@@ -214,13 +214,13 @@ export class SqliteDatabase implements Database {
     return "";
   }
 
-  async scrub({ signal }: WaitOptions = {}): Promise<void> {
+  async scrub({ signal }: WaitOptions = {}): Promise<boolean> {
     this.#isScrubDue = true;
     const until = performance.now() + this.#lockWaitMs;
     for (let wait = RETRY_MS_MIN; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
       await this.#exclusively(async () => this.#emptyJournal());
       if (!this.#isScrubDue || performance.now() >= until || this.#isClosing || signal?.aborted === true)
-        return;
+        return !this.#isScrubDue;
       await sleep(wait);
     }
   }
