@@ -45,7 +45,7 @@ const SCRIPTS: readonly Script[] = [
     name: "soak: workers of a rekey job killed while they write",
     file: "test/soak/rekey-data.ts",
     args: ["--short"],
-    fullArgs: [],
+    fullArgs: ["--rows", "200000", "--kills", "40"],
   },
   {
     name: "soak: the short ways against the long way",

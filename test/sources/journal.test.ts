@@ -2,11 +2,12 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { nativeDecrypt, nativeEncrypt } from "../../src/crypto/index.ts";
 import { parseNativeHeader } from "../../src/crypto/native/format.ts";
 import { Vault } from "../../src/index.ts";
-import { RekeyJob } from "../../src/rekey/index.ts";
+import { type CiphertextSource, RekeyJob } from "../../src/rekey/index.ts";
 import { cofferFolder, iterableSource, jsonLinesFile } from "../../src/sources/index.ts";
 import { base64, utf8Bytes } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
@@ -159,4 +160,37 @@ test("a folder's files get new headers, in place or by a copy, and their data st
   expect((await rejectionOf(() => cofferFolder({ path: join(directory, "none") }))).code).toBe(
     "ERR_SOURCE_INVALID",
   );
+});
+
+test("[JOB-25] a header that a crash has torn is written again as a whole", async () => {
+  const { directory, vault, rotate } = await setting();
+  const path = join(directory, "a.coffer");
+  using key = await vault.createDataKey({ context: CONTEXT });
+  writeFileSync(path, await nativeEncrypt(utf8Bytes("data"), key, "aad"));
+  const before = readFileSync(path);
+  const headerBytes = parseNativeHeader(before).bytes;
+  await rotate();
+  const dying = await cofferFolder({ path: directory });
+  const job = (source: CiphertextSource) => new RekeyJob({ keys: vault.keys, source, mode: "rewrap" });
+  const journal = new DatabaseSync(join(directory, ".coffer-rekey"));
+  // The page is written, and its end is not noted: as if the process had died in between.
+  journal.exec(`CREATE TABLE coffer_rekey_notes (job_id TEXT NOT NULL, number INTEGER NOT NULL, note TEXT NOT NULL,
+    PRIMARY KEY (job_id, number))`);
+  journal.exec(
+    "CREATE TRIGGER dies BEFORE DELETE ON coffer_rekey_notes BEGIN SELECT RAISE(ABORT, 'dies'); END",
+  );
+  await rejectionOf(() => job(dying).run({ leaseMs: 200 }));
+  const after = readFileSync(path);
+  expect(after.subarray(headerBytes)).toEqual(before.subarray(headerBytes));
+  expect(after).not.toEqual(before);
+  const torn = Buffer.concat([after.subarray(0, 60), before.subarray(60)]);
+  writeFileSync(path, torn);
+  journal.exec("DROP TRIGGER dies");
+  journal.close();
+  await dying.close();
+  const source = await cofferFolder({ path: directory });
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  expect((await job(source).run()).counts).toMatchObject({ rows: 1, moved: 1 });
+  await source.close();
+  expect(readFileSync(path)).toEqual(after);
 });

@@ -11,11 +11,15 @@ import { equalBytes } from "../../base/bytes.ts";
 import { type ItemResult, resultOf } from "../../base/item-result.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import { spliceEnvelope } from "../../crypto/envelope/inspect.ts";
-import { inspectKeyBlob, type KeyBlobInfo } from "../../crypto/keys/key-blob-info.ts";
+
+import { decodeKeyBlob, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
+import { inspectKeyBlob } from "../../crypto/keys/key-blob-info.ts";
+
 import { canonicalContext, contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
+import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { VaultError } from "../../errors.ts";
 import { rekeyKeys, rewrapKeys } from "../../keys/batch-calls.ts";
-import type { KeyService, WrappedDataKey } from "../../keys/key-service.ts";
+import type { WrappedDataKey } from "../../keys/key-service.ts";
 import type { JobItem, Mode, ModeTools } from "./mode.ts";
 
 /** Same data key and context, under the newest KEK versions. */
@@ -27,9 +31,7 @@ export const REWRAP: Mode = {
     const groups = grouped(items, ({ encryptedKeys }) => encryptedKeys);
     const firsts = groups.map(([first]) => first!);
     const wrapped = await rewrapped(firsts, tools);
-    return spliced(items, groups, wrapped, (before, after) => {
-      if (after.dataKeyId !== before.dataKeyId || kekIds(after) !== kekIds(before)) throw wrongAnswer();
-    });
+    return spliced(items, groups, wrapped, true);
   },
 };
 
@@ -46,7 +48,7 @@ export const REKEY: Mode = {
     const asked = groups.map(([first]) => requestOf(first!));
     const { signal } = tools;
     const wrapped = await rekeyKeys(tools.service, asked, { signal });
-    return spliced(items, groups, wrapped, () => {});
+    return spliced(items, groups, wrapped, false);
   },
 };
 
@@ -92,11 +94,11 @@ function spliced(
   items: readonly JobItem[],
   groups: readonly (readonly [first: JobItem, indexes: number[]])[],
   wrapped: readonly ItemResult<WrappedDataKey>[],
-  compare: (before: KeyBlobInfo, after: KeyBlobInfo) => void,
+  isRewrap: boolean,
 ): ItemResult<string | undefined>[] {
   const results = new Array<ItemResult<string | undefined>>(items.length);
   for (const [n, [first, indexes]] of groups.entries()) {
-    const checked = checkedWrap(first, wrapped[n]!, compare);
+    const checked = checkedWrap(first, wrapped[n]!, isRewrap);
     for (const index of indexes) {
       results[index] = checked.ok
         ? resultOf(() => checked.value && spliceChecked(items[index]!.envelope, checked.value))
@@ -110,7 +112,7 @@ function spliced(
 function checkedWrap(
   { envelope: { keyBlob }, context }: JobItem,
   answer: ItemResult<WrappedDataKey>,
-  compare: (before: KeyBlobInfo, after: KeyBlobInfo) => void,
+  isRewrap: boolean,
 ): ItemResult<WrappedDataKey | undefined> {
   return resultOf(() => {
     if (!answer.ok) throw answer.error;
@@ -124,14 +126,29 @@ function checkedWrap(
       }
     }
     if (equalBytes(value.keyBlob, keyBlob)) return undefined;
-    const [before, after] = [inspectKeyBlob(keyBlob), inspectKeyBlob(value.keyBlob)];
-    // A WorkOS blob may tell nothing: then there is nothing to compare.
-    if (after.dataKeyId !== undefined) {
-      if (after.dataKeyId !== value.id) throw wrongAnswer();
-      if (before.dataKeyId !== undefined && before.format === after.format) compare(before, after);
-    }
-    return isSameKeks(before, after) ? undefined : value;
+    return isNewer(keyBlob, value, isRewrap) ? value : undefined;
   });
+}
+
+/**
+ * Whether a new wrapped form is under other KEKs, or other versions of them, than the old one.
+ *
+ * @throws VaultError ERR_SERVICE_BAD_RESPONSE if it tells another data key than the answer, or, of a rewrap, than the old form
+ */
+function isNewer(keyBlob: Uint8Array, { id, keyBlob: made }: WrappedDataKey, isRewrap: boolean): boolean {
+  if (keyBlobFormatAt(made, 0) !== "coffer" || keyBlobFormatAt(keyBlob, 0) !== "coffer") {
+    // A WorkOS blob names no versions, and may tell nothing.
+    const told = inspectKeyBlob(made).dataKeyId;
+    if (told !== undefined && told !== id) throw wrongAnswer();
+    return true;
+  }
+  const [before, after] = [decodeKeyBlob(keyBlob), decodeKeyBlob(made)];
+  if (uuidToText(after.dataKeyId) !== id) throw wrongAnswer();
+  const areSameKeks =
+    before.keks.length === after.keks.length &&
+    before.keks.every((kek, i) => equalBytes(kek.id, after.keks[i]!.id));
+  if (isRewrap && !(areSameKeks && equalBytes(before.dataKeyId, after.dataKeyId))) throw wrongAnswer();
+  return !areSameKeks || before.keks.some((kek, i) => kek.version !== after.keks[i]!.version);
 }
 
 /** A spliced text, read again: everything but the wrapped key must be what it was. */
@@ -149,21 +166,9 @@ function spliceChecked(envelope: ParsedEnvelope, { keyBlob }: WrappedDataKey): s
   return text;
 }
 
-const kekIds = ({ keks }: KeyBlobInfo): string => keks.map(({ id }) => id).join();
-
-/** Whether both are under the same versions of the same KEKs; blobs that tell no versions never are. */
-const isSameKeks = (a: KeyBlobInfo, b: KeyBlobInfo): boolean =>
-  kekVersions(a) === kekVersions(b) && a.keks.every(({ version }) => version !== undefined);
-const kekVersions = ({ keks }: KeyBlobInfo): string =>
-  keks.map(({ id, version }) => `${id}.${version}`).join();
-
 function wrongAnswer(): VaultError {
   return new VaultError(
     "ERR_SERVICE_BAD_RESPONSE",
     "the key service answered another data key than was asked for",
   );
 }
-
-/** Whether a service can rewrap as far as that is known without asking it. */
-export const canRewrap = (service: KeyService): boolean =>
-  service.rewrapMany !== undefined || service.createRewrap !== undefined;
