@@ -47,7 +47,21 @@ export const TARGETS: readonly Target[] = [
     tests: ["test/crypto", "test/testkit", "test/keys", "test/facade/native.test.ts"],
   },
   { sources: ["src/keys"], tests: ["test/keys", "test/facade", "test/http/key-batches.test.ts"] },
-  { sources: ["src/server/core"], tests: ["test/server"] },
+  {
+    sources: ["src/server/core"],
+    tests: [
+      "test/server/idempotency.test.ts",
+      "test/server/limits.test.ts",
+      "test/server/lists.test.ts",
+      "test/server/permissions.test.ts",
+      "test/server/process-group.test.ts",
+      "test/server/rate-limiter.test.ts",
+      "test/server/requests.test.ts",
+      "test/server/service.test.ts",
+      "test/server/strict-json.test.ts",
+      "test/server/vault-api.test.ts",
+    ],
+  },
   {
     sources: ["src/vault/access", "src/vault/authority", "src/vault/keks", "src/vault/kv", "src/vault/root"],
     // Not those that wait for PostgreSQL, processes or time: each survivor would wait for all of them.
