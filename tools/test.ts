@@ -68,8 +68,8 @@ const SCRIPTS: readonly Script[] = [
   {
     name: "mutation: what protects a secret or a right, each taken away",
     file: "tools/mutation/main.ts",
-    args: ["--named"],
-    isLong: true,
+    args: ["--named", "--sample", "8"],
+    fullArgs: ["--named"],
   },
   {
     name: "mutation: a sample of the files that are done",

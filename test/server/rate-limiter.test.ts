@@ -1,6 +1,7 @@
 /** The rate limit per API key: refill, Retry-After, and how many keys are remembered (docs/spec/key-service-api.md, API-13). */
 import { expect, test } from "vitest";
 import { RateLimiter } from "../../src/server/core/rate-limiter.ts";
+import { errorOf } from "../support/errors.ts";
 
 /** Keys that a limiter remembers. */
 const REMEMBERED = 10_000;
@@ -33,6 +34,18 @@ test("[API-13] a bucket refills evenly up to its rate; Retry-After says when the
   expect([take("k"), take("k")]).toEqual([undefined, "10"]);
   advance(3_600_000);
   expect(Array.from({ length: 7 }, () => take("k"))).toEqual([...Array(6).fill(undefined), "10"]);
+});
+
+test("[API-13] a refusal names its code; where something was granted there is nothing to wait for", () => {
+  const limiter = new RateLimiter(2, () => 0);
+  expect(limiter.takeUpTo("k", 1)).toEqual({ granted: 1, retryAfterS: 0 });
+  expect(limiter.takeUpTo("k", 5)).toEqual({ granted: 1, retryAfterS: 0 });
+  expect(limiter.takeUpTo("k", 1)).toEqual({ granted: 0, retryAfterS: 30 });
+  expect(errorOf(() => limiter.take("k"))).toMatchObject({
+    status: 429,
+    code: "ERR_RATE_LIMITED",
+    message: "Too many requests.",
+  });
 });
 
 test("10,000 keys are remembered; of more, the one that is longest unused is forgotten", () => {

@@ -43,7 +43,13 @@ test("[API-53] as many levels and values as there may be, and not one more", () 
   expect(messageOf(items(JSON_VALUES_MAX + 1))).toBe(
     `The body has more than ${JSON_VALUES_MAX} members and items.`,
   );
-  // Levels that were closed count no more.
+  // Objects and arrays are values themselves: with the commas between them and the array around them, so many.
+  const arrays = (count: number): string => `[${Array(count).fill("[]").join(",")}]`;
+  expect(parse(arrays(JSON_VALUES_MAX / 2))).toHaveLength(JSON_VALUES_MAX / 2);
+  expect(() => parse(arrays(JSON_VALUES_MAX / 2 + 1))).toThrow();
+  // Levels that were closed count no more, also right behind a text.
+  const objects = JSON.stringify(Array(JSON_DEPTH_MAX * 2).fill({ a: "b" }));
+  expect(parse(objects)).toHaveLength(JSON_DEPTH_MAX * 2);
   expect(
     parse(
       `[${Array(JSON_DEPTH_MAX * 2)

@@ -164,6 +164,13 @@ export class Account {
     if (this.#shown++ < SHOWN_MAX) console.log(`soak: ${count}: ${what}`);
   }
 
+  /** Adds the counts of another vault's account. */
+  add(other: Account): void {
+    for (const part of ["acknowledged", "refused", "lost", "wrong", "unclear"] as const)
+      this[part] += other[part];
+    for (const [code, n] of other.codes) this.codes.set(code, (this.codes.get(code) ?? 0) + n);
+  }
+
   /** One line, for people and for the page of evidence. */
   toString(): string {
     return `${this.acknowledged} acknowledged, ${this.refused} refused, ${this.lost} lost, ${this.wrong} wrong, ${this.unclear} unclear`;

@@ -115,10 +115,7 @@ export async function faults({ rounds, isShort }: Run): Promise<Account | string
         const failed = existsSync(count) ? statSync(count).size : 0;
         injected += failed;
         console.log(`soak: every ${every}th ${call} ${errno}: ${failed} made to fail, ${own}`);
-        for (const part of ["acknowledged", "refused", "lost", "wrong", "unclear"] as const) {
-          account[part] += own[part];
-        }
-        for (const [code, n] of own.codes) account.codes.set(code, (account.codes.get(code) ?? 0) + n);
+        account.add(own);
       }
     }
     if (injected === 0) {
@@ -160,10 +157,12 @@ export async function disk({ rounds, isShort, pick }: Run): Promise<Account | st
           else rmSync(ballast);
         }
         for (const { child } of writing) child.kill("SIGKILL");
-        for (const { said } of writing) account.note(await said);
+        const own = new Account();
+        for (const { said } of writing) own.note(await said);
         rmSync(ballast, { force: true });
-        await compare(account, openFile(path));
-        checkFile(account, path);
+        await compare(own, openFile(path));
+        checkFile(own, path);
+        account.add(own);
       } finally {
         mounted.end();
       }

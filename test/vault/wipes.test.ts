@@ -18,7 +18,7 @@ import { KvValues } from "../../src/vault/kv/values.ts";
 import type { Database } from "../../src/vault/storage/database.ts";
 import { fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
-import { freshPath, openTestHost, sessionOf } from "../support/vaults.ts";
+import { freshPath, openTestHost, sessionOf, TEST_ACTOR } from "../support/vaults.ts";
 import { hex, wipedBy } from "../support/wiped.ts";
 
 // Small, so that a test can reach it.
@@ -112,6 +112,23 @@ test("a data key that was only to be wrapped anew is zeroed", async () => {
   const key = hex(fromBase64(made.dataKey));
   const { wiped } = await wipedBy(() => session.keys.rewrapMany!({ encryptedKeys: [encryptedKeys] }));
   expect(times(wiped, key)).toBe(UNWRAPPED);
+  await host.close();
+});
+
+test("a data key that was only looked at, or that a refused rekey has unwrapped, is zeroed", async () => {
+  const { host, session } = await open();
+  const made = await session.keys.createDataKey({ context: CONTEXT });
+  const { encryptedKeys } = made;
+  const key = hex(fromBase64(made.dataKey));
+  const looking = await wipedBy(() => session.keys.checkMany!({ keys: [encryptedKeys] }));
+  expect(looking.value).toEqual([{ ok: true, value: true }]);
+  expect(times(looking.wiped, key)).toBe(UNWRAPPED);
+  const bound = host.session(session.environmentId, { actor: TEST_ACTOR, mayRekeyAny: false });
+  const refused = await wipedBy(() =>
+    rejectionOf(() => bound.keys.createRekey({ context: { organization_id: "org_2" }, encryptedKeys })),
+  );
+  expect(refused.value.code).toBe("ERR_CONTEXT_NOT_ALLOWED");
+  expect(times(refused.wiped, key)).toBe(UNWRAPPED);
   await host.close();
 });
 

@@ -75,7 +75,8 @@ const isText = (node: ts.Node): boolean =>
  * Messages of errors may be worded anew; what a test should hold is their code. These make errors, or take the name by which a
  * message calls what is wrong.
  */
-const WORDED = /^(?:\w*Error|unavailable|invalid\w*|malformed\w*|ownBytes|utf8|typeName)$/;
+const WORDED =
+  /^(?:\w*Error|unavailable|invalid\w*|malformed\w*|ownBytes|utf8|typeName|checkOptions|checkCount)$/;
 
 /** Takes an object of which only the names count. */
 const NAMES_ONLY = "optionNames";
