@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { VaultHost } from "../../src/vault/host.ts";
 import { PERMISSIONS, type Permission } from "../../src/vault/index.ts";
 import { rejectionOf } from "../support/errors.ts";
-import { openTestHost } from "../support/vaults.ts";
+import { freshPath, openTestHost, tamper } from "../support/vaults.ts";
 
 let host: VaultHost;
 let environmentId: string;
@@ -60,5 +60,63 @@ describe("an API key", () => {
     const callers = host.callers("none" as never);
     expect((await callers.authenticate(key))!.apiKey).toEqual(info);
     expect(callers.recall(key)!.apiKey).toEqual(info);
+  });
+
+  test("is listed in its own environment only, and everywhere where none is named", async () => {
+    const other = (await host.environment("other")).id;
+    const { info } = await make({ name: "here" });
+    const there = await host.apiKeys.create(other, { name: "there", permissions: ["encrypt"] });
+    expect(await host.apiKeys.list(other)).toEqual([there.info]);
+    expect(await host.apiKeys.list(environmentId)).not.toContainEqual(there.info);
+    expect(await host.apiKeys.list()).toEqual(expect.arrayContaining([info, there.info]));
+  });
+
+  test("whose row was altered is not listed", async () => {
+    const path = freshPath();
+    const own = await openTestHost({ path });
+    const { id } = await own.environment("default");
+    const { info } = await own.apiKeys.create(id, { name: "n", permissions: ["encrypt"] });
+    tamper(path, (database) => database.exec(`UPDATE api_keys SET permissions = '["admin"]'`));
+    const error = await rejectionOf(() => own.apiKeys.list(id));
+    expect(error.code).toBe("ERR_STORAGE_CORRUPT");
+    expect(error.message).toContain(info.id);
+    await own.close();
+  });
+
+  test("that is revoked stays so, at one time, and is recognised no more", async () => {
+    const { key, info } = await make({ name: "gone" });
+    const callers = host.callers("none" as never);
+    expect((await callers.authenticate(key))?.apiKey).toEqual(info);
+    const revoked = await host.apiKeys.revoke(info.id);
+    expect(revoked).toEqual({ ...info, revokedAt: expect.stringMatching(/^\d{4}-.*Z$/) });
+    expect(callers.recall(key)).toBeUndefined();
+    expect(await callers.authenticate(key)).toBeUndefined();
+    expect(await host.apiKeys.revoke(info.id)).toEqual(revoked);
+    expect(await host.apiKeys.list(environmentId)).toContainEqual(revoked);
+    expect((await rejectionOf(() => host.apiKeys.revoke("key_none"))).code).toBe("ERR_API_KEY_NOT_FOUND");
+  });
+
+  test("whose row was altered, or put back as it was before it was revoked, is refused by each use", async () => {
+    const path = freshPath();
+    const own = await openTestHost({ path });
+    const { id } = await own.environment("default");
+    const { key, info } = await own.apiKeys.create(id, { name: "n", permissions: ["encrypt"] });
+    const codes = async (): Promise<unknown[]> =>
+      Promise.all(
+        [
+          () => own.apiKeys.list(id),
+          () => own.apiKeys.revoke(info.id),
+          () => own.callers("none" as never).authenticate(key),
+        ].map(async (call) => (await rejectionOf(call)).code),
+      );
+    const row = tamper(path, (database) => database.prepare("SELECT * FROM api_keys").get())!;
+    tamper(path, (database) => database.exec("UPDATE api_keys SET name = 'm'"));
+    expect(await codes()).toEqual(Array(3).fill("ERR_STORAGE_CORRUPT"));
+    tamper(path, (database) => database.exec("UPDATE api_keys SET name = 'n'"));
+    await own.apiKeys.revoke(info.id);
+    const back = "UPDATE api_keys SET revoked_at = NULL, generation = ?, mac = ?";
+    tamper(path, (database) => database.prepare(back).run(row.generation!, row.mac!));
+    expect(await codes()).toEqual(Array(3).fill("ERR_STORAGE_CORRUPT"));
+    await own.close();
   });
 });

@@ -67,6 +67,23 @@ describePostgres("a network that swallows packets", () => {
     }, "a write");
   });
 
+  test("[KEY-51] a connection that is cut under any call is a retryable error of the vault's", async () => {
+    for (const call of [
+      () => database.read((sql) => sql.get("SELECT 1 AS one")),
+      () => database.writable(),
+      () => database.lookAfresh(),
+    ]) {
+      // A connection of the pool is good until the call has been sent over it.
+      await database.read((sql) => sql.get("SELECT 1 AS one"));
+      proxy.isSwallowing = true;
+      const failing = rejectionOf(call);
+      await new Promise((resolve) => setTimeout(resolve, LIMITS.answerTimeoutMs / 6));
+      proxy.cutAll();
+      expect(await failing).toMatchObject({ code: "ERR_STORAGE_UNAVAILABLE", retryable: true });
+      proxy.isSwallowing = false;
+    }
+  });
+
   test("[KEY-51] a statement within a transaction: nothing has happened", async () => {
     const error = await within(
       CALL_MS_MAX,

@@ -311,6 +311,9 @@ export class PostgresDatabase implements Database {
     if (this.#refreshing !== undefined && !afresh) return this.#refreshing;
     const look = this.#connections
       .use((connection) => this.#look(connection))
+      .catch((error: unknown) => {
+        throw translate(error);
+      })
       .finally(() => {
         if (this.#refreshing === look) this.#refreshing = undefined;
       });
