@@ -67,8 +67,11 @@ const RUNBOOKS: Readonly<Record<string, Runbook>> = {
   },
 };
 
+/** Pages without lines to type: workos-and-back.test.ts runs the code of the second one. */
+const OTHERS = ["README.md", "workos-and-back.md"];
+
 test("each runbook is typed here", () => {
-  const pages = readdirSync(FOLDER).filter((name) => name !== "README.md");
+  const pages = readdirSync(FOLDER).filter((name) => !OTHERS.includes(name));
   expect(Object.keys(RUNBOOKS).sort()).toEqual(pages.sort());
 });
 
