@@ -16,6 +16,14 @@ const sync = noble;
 /** Bytes of one field that are shown; ours. The rest is counted. */
 const SHOWN_BYTES_MAX = 512;
 
+/** Who wraps data keys, by the format of a key blob. */
+const KEY_SERVICES = {
+  coffer: "coffer",
+  workos: "WorkOS",
+  sealed: "coffer, sealed to a recipient",
+  test: "a test vault of coffer/testing",
+} as const;
+
 /** A public sample of workos-go (cryptography_test.go): an envelope, its data key and its associated data. */
 const SAMPLE = {
   dataKey: "hNjAWl++MJjDZ64dUeYlgJZDEbemRmdKvNHUnnRFUNg=",
@@ -78,7 +86,7 @@ function show(): void {
     const { keyBlob } = info;
     get("facts", "other").replaceChildren(
       ...fact("Layout", info.layout),
-      ...fact("Key service", keyBlob.format === "coffer" ? "coffer" : "WorkOS"),
+      ...fact("Key service", KEY_SERVICES[keyBlob.format]),
       ...fact("Data key", keyBlob.dataKeyId ?? "not told"),
       ...fact(
         "KEKs",

@@ -49,6 +49,7 @@ import { Lease } from "../keys/lease.ts";
 import { type CheckedLimits, checkLimits, DEFAULT_LIMITS, LEASE_LIMITS } from "../keys/lease-budget.ts";
 import { LeasePool } from "../keys/lease-pool.ts";
 import {
+  LEASE_OPTIONS,
   type LeasedKey,
   type LeaseOptions,
   leaseSettings,
@@ -257,6 +258,7 @@ export class VaultMessages {
 
   /** Takes a data key and holds it. */
   async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
+    checkOptions(options, LEASE_OPTIONS, "lease");
     return await this.#calls.during(options, this.#keys, async (call) => {
       const settings = leaseSettings({
         ...this.withPolicy(options),

@@ -53,7 +53,8 @@ export interface VaultPorts extends VaultBehaviour {
 /** A vault over ports, or over the WorkOS API: a coffer server's or WorkOS's own. */
 export type VaultOptions = VaultPorts | (HttpOptions & VaultBehaviour & { readonly keys?: undefined });
 
-const BEHAVIOUR_OPTIONS = /* @__PURE__ */ optionNames<VaultBehaviour>({
+/** Names of {@link VaultBehaviour}. */
+export const BEHAVIOUR_OPTIONS = /* @__PURE__ */ optionNames<VaultBehaviour>({
   layout: true,
   requireCommitment: true,
   cache: true,

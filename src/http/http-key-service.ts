@@ -9,7 +9,7 @@
 import { decodeBase64, encodeBase64 } from "../base/base64.ts";
 import { equalBytes } from "../base/bytes.ts";
 import type { ItemResult } from "../base/item-result.ts";
-import { DataKey, keyBlobFromText } from "../crypto/keys/data-key.ts";
+import { DataKey } from "../crypto/keys/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { VaultError } from "../errors.ts";
@@ -26,6 +26,7 @@ import {
   checkSameDataKey,
   dataKeyIdOf,
   sendKeyBatch,
+  sentBlob,
   wrappedFromWire,
 } from "./key-batches.ts";
 import type { Transport } from "./transport.ts";
@@ -94,7 +95,7 @@ export class HttpKeyService implements KeyService {
 
   async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
     const { keys } = request;
-    const keyBlob = keyBlobFromText(keys);
+    const keyBlob = sentBlob(keys);
     return runCall(options, this, async (call) =>
       this.#transport.send({
         call,
@@ -124,7 +125,7 @@ export class HttpKeyService implements KeyService {
   ): Promise<DataKey> {
     const context = canonicalContext(request.context);
     const { encryptedKeys } = request;
-    keyBlobFromText(encryptedKeys);
+    sentBlob(encryptedKeys);
     return runCall(options, this, (call) =>
       this.#transport.send({
         call,

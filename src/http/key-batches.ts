@@ -9,6 +9,7 @@
 import { type Bytes, equalBytes } from "../base/bytes.ts";
 import { type ItemResult, resultOf } from "../base/item-result.ts";
 import { keyBlobFromText } from "../crypto/keys/data-key.ts";
+import { keyBlobFormatAt, testBlobRefused } from "../crypto/keys/key-blob.ts";
 import { inspectKeyBlob } from "../crypto/keys/key-blob-info.ts";
 import { VaultError, type VaultErrorCode } from "../errors.ts";
 import { type CallOptions, KEY_BATCH_ITEMS_MAX, type WrappedDataKey } from "../keys/key-service.ts";
@@ -29,11 +30,18 @@ export interface BatchItem<T> {
   readonly keyBlob: ItemResult<Bytes>;
 }
 
+/** A wrapped key that a service may be asked about. @throws VaultError ERR_KEY_BLOB_MALFORMED for none, or a test vault's */
+export function sentBlob(encryptedKeys: string): Bytes {
+  const keyBlob = keyBlobFromText(encryptedKeys);
+  if (keyBlobFormatAt(keyBlob, 0) !== "test") return keyBlob;
+  throw testBlobRefused();
+}
+
 /** Items with their wrapped keys checked: before anything is asked. */
 export function checkItems<T>(items: readonly T[], encryptedKeysOf: (item: T) => string): BatchItem<T>[] {
   return items.map((item) => {
     const encryptedKeys = encryptedKeysOf(item);
-    return { item, encryptedKeys, keyBlob: resultOf(() => keyBlobFromText(encryptedKeys)) };
+    return { item, encryptedKeys, keyBlob: resultOf(() => sentBlob(encryptedKeys)) };
   });
 }
 
@@ -124,7 +132,7 @@ export function dataKeyIdOf(keyBlob: Uint8Array): string | undefined {
 /** The bytes of a wrapped key that the service answered. */
 export function answeredBlob(encryptedKeys: string): WrappedDataKey["keyBlob"] {
   try {
-    return keyBlobFromText(encryptedKeys);
+    return sentBlob(encryptedKeys);
   } catch {
     throw badResponse("encrypted_keys is not a wrapped data key");
   }

@@ -62,7 +62,8 @@ export interface LeaseOptions extends LeaseLimits {
   readonly now?: (() => number) | undefined;
 }
 
-const LEASE_OPTIONS = /* @__PURE__ */ optionNames<Omit<LeaseOptions, keyof LeaseLimits>>(
+/** Names of {@link LeaseOptions}, with those of calls. */
+export const LEASE_OPTIONS = /* @__PURE__ */ optionNames<Omit<LeaseOptions, keyof LeaseLimits>>(
   { layout: true, requireCommitment: true, provider: true, sync: true, now: true },
   LEASE_LIMITS,
   CALL_OPTIONS,

@@ -105,13 +105,15 @@ const REFUSALS: readonly VaultErrorCode[] = [
 export interface KeyServiceFeatures {
   /** KEKs that can be named and changed, one per context entry; default true. */
   readonly hasKeks?: boolean;
+  /** Whose key blobs it writes; default coffer's. */
+  readonly blobFormat?: "coffer" | "test";
 }
 
 /** Tests a KeyService. */
 export function keyServiceContract(
   name: string,
   makeSubject: () => Promise<KeyServiceSubject>,
-  { hasKeks = true }: KeyServiceFeatures = {},
+  { hasKeks = true, blobFormat = "coffer" }: KeyServiceFeatures = {},
 ): void {
   describe(`KeyService: ${name}`, () => {
     let subject: KeyServiceSubject;
@@ -306,9 +308,12 @@ export function keyServiceContract(
 
     test("[KEY-26] refuses parts of several key blobs put together", async () => {
       const context = { organization_id: "parts", env: "parts" };
-      const one = decodeKeyBlob(fromBase64((await made(context)).encryptedKeys));
-      const other = decodeKeyBlob(fromBase64((await made(context)).encryptedKeys));
-      const third = decodeKeyBlob(fromBase64((await made({ organization_id: "other" })).encryptedKeys));
+      const one = decodeKeyBlob(fromBase64((await made(context)).encryptedKeys), blobFormat);
+      const other = decodeKeyBlob(fromBase64((await made(context)).encryptedKeys), blobFormat);
+      const third = decodeKeyBlob(
+        fromBase64((await made({ organization_id: "other" })).encryptedKeys),
+        blobFormat,
+      );
       const last = { ...one.keks.at(-1)! };
       for (const mixed of [
         { ...one, dataKeyId: other.dataKeyId },
@@ -322,9 +327,9 @@ export function keyServiceContract(
         { ...one, keks: one.keks.slice(0, 1) },
         { ...one, keks: [...one.keks.slice(0, -1), { ...last, version: last.version + 1 }] },
       ]) {
-        const text = base64(encodeKeyBlob(mixed));
+        const text = base64(encodeKeyBlob(mixed, blobFormat));
         // Where a service has one KEK per blob, some of these change nothing.
-        if (text === base64(encodeKeyBlob(one))) continue;
+        if (text === base64(encodeKeyBlob(one, blobFormat))) continue;
         expect(REFUSALS).toContain(await opened(text));
       }
     });

@@ -69,6 +69,7 @@ export const ROOMS: readonly Room[] = [
   { name: "sealed", portable: true, packages: [] },
   { name: "entry", files: ["index.ts", "events.ts", "sync.ts"], portable: true, packages: [] },
   { name: "workos", portable: true, packages: [] },
+  { name: "testing", portable: true, packages: [] },
   { name: "sources", portable: false, order: ["sql"], packages: [] },
   {
     name: "vault",
@@ -195,6 +196,7 @@ export const BROWSER_ENTRIES: readonly BrowserEntry[] = [
   { subpath: "./sync", source: "sync.ts" },
   { subpath: "./crypto", source: "crypto/index.ts" },
   { subpath: "./keys", source: "keys/index.ts" },
+  { subpath: "./testing", source: "testing/index.ts" },
   { subpath: "./keks", source: "keks/index.ts" },
   { subpath: "./kv", source: "kv/index.ts" },
   { subpath: "./rekey", source: "rekey/index.ts" },

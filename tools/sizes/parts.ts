@@ -37,5 +37,10 @@ export const PARTS: readonly Part[] = [
   { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 4_800 },
   { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 3_800 },
   { name: "`verifyWebhook`", code: 'export { verifyWebhook } from "coffer";', bytesMax: 5_350 },
+  {
+    name: "`coffer/testing`: `createTestVault`",
+    code: 'export { createTestVault } from "coffer/testing";',
+    bytesMax: 44_500,
+  },
   { name: "`coffer/errors`", code: 'export * from "coffer/errors";', bytesMax: 1_100 },
 ];

@@ -100,7 +100,12 @@ function rowOf(shape: Shape) {
  * Base64 of the magics, as far as their 11 bytes decide it alone: 88 bits fill 14 characters, the 15th is shared
  * ("WOS.EKM.v1", "CFR.EKM.v1" and "CFR.SDK.v1", each with a zero behind it).
  */
-const TEXT_MAGICS = /* @__PURE__ */ ["V09TLkVLTS52MQ", "Q0ZSLkVLTS52MQ", "Q0ZSLlNESy52MQ"].map(ascii);
+const TEXT_MAGICS = /* @__PURE__ */ [
+  "V09TLkVLTS52MQ",
+  "Q0ZSLkVLTS52MQ",
+  "Q0ZSLlNESy52MQ",
+  "Q0ZSLlRTVC52MQ",
+].map(ascii);
 
 /** Whether a known magic stands where the key blob begins. By chance it does in one of 2^88. */
 function claims(shape: Shape, bytes: Uint8Array): boolean {

@@ -36,13 +36,13 @@ export interface KeyBlobInfo {
  * The context of a sealed one is not looked at.
  *
  * @returns for a WorkOS blob as much as can be read: its inside is only known from samples
- * @throws VaultError ERR_KEY_BLOB_MALFORMED for an unknown magic, a malformed coffer blob or a malformed sealed one
+ * @throws VaultError ERR_KEY_BLOB_MALFORMED for an unknown magic, a malformed blob of coffer or a test vault, or a malformed sealed one
  */
 export function inspectKeyBlob(bytes: Uint8Array): KeyBlobInfo {
   const format = keyBlobFormatAt(bytes, 0);
   if (format === undefined) throw malformed("it begins with no known magic");
-  if (format === "coffer") {
-    const blob = decodeKeyBlob(bytes);
+  if (format === "coffer" || format === "test") {
+    const blob = decodeKeyBlob(bytes, format);
     return {
       format,
       dataKeyId: uuidToText(blob.dataKeyId),

@@ -12,8 +12,8 @@ import { VaultError } from "../../errors.ts";
 import { CONTEXT_ENTRIES_MAX } from "../limits.ts";
 import { UUID_BYTES } from "../primitives/uuid.ts";
 
-/** Whose key blob it is: coffer's or WorkOS's, or a sealed data key (docs/spec/sealed-data-key.md). */
-export type KeyBlobFormat = "coffer" | "workos" | "sealed";
+/** Whose key blob it is: coffer's or WorkOS's, a sealed data key (docs/spec/sealed-data-key.md), or a test vault's (docs/spec/test-vault.md). */
+export type KeyBlobFormat = "coffer" | "workos" | "sealed" | "test";
 
 /** The first 11 bytes of a blob tell whose it is. All are as long, so that envelopes are told apart alike. */
 export const COFFER_MAGIC: Uint8Array = /* @__PURE__ */ ascii("CFR.EKM.v1\0");
@@ -21,8 +21,10 @@ export const COFFER_MAGIC: Uint8Array = /* @__PURE__ */ ascii("CFR.EKM.v1\0");
 export const WORKOS_MAGIC: Uint8Array = /* @__PURE__ */ ascii("WOS.EKM.v1\0");
 /** The first 11 bytes of a sealed key blob. */
 export const SEALED_MAGIC: Uint8Array = /* @__PURE__ */ ascii("CFR.SDK.v1\0");
+/** The first 11 bytes of a test vault's blob, which every other service refuses (docs/spec/test-vault.md). */
+export const TEST_MAGIC: Uint8Array = /* @__PURE__ */ ascii("CFR.TST.v1\0");
 /** All that a key blob may begin with. */
-export const KEY_BLOB_MAGICS: readonly Uint8Array[] = [WORKOS_MAGIC, COFFER_MAGIC, SEALED_MAGIC];
+export const KEY_BLOB_MAGICS: readonly Uint8Array[] = [WORKOS_MAGIC, COFFER_MAGIC, SEALED_MAGIC, TEST_MAGIC];
 /** Bytes of each magic. */
 export const MAGIC_BYTES = 11;
 
@@ -50,13 +52,14 @@ export function keyBlobFormatAt(bytes: Uint8Array, offset: number): KeyBlobForma
   if (startsWithAt(bytes, WORKOS_MAGIC, offset)) return "workos";
   if (startsWithAt(bytes, COFFER_MAGIC, offset)) return "coffer";
   if (startsWithAt(bytes, SEALED_MAGIC, offset)) return "sealed";
+  if (startsWithAt(bytes, TEST_MAGIC, offset)) return "test";
   return undefined;
 }
 
-/** Puts a coffer blob together; the caller keeps the lengths that {@link CofferKeyBlob} states. */
-export function encodeKeyBlob(blob: CofferKeyBlob): Bytes {
+/** Puts a coffer blob, or a test vault's, together; the caller keeps the lengths that {@link CofferKeyBlob} states. */
+export function encodeKeyBlob(blob: CofferKeyBlob, format: "coffer" | "test" = "coffer"): Bytes {
   return concatBytes(
-    COFFER_MAGIC,
+    format === "coffer" ? COFFER_MAGIC : TEST_MAGIC,
     blob.dataKeyId,
     Uint8Array.of(blob.keks.length),
     ...blob.keks.flatMap((kek) => [kek.id, u32(kek.version)]),
@@ -65,15 +68,25 @@ export function encodeKeyBlob(blob: CofferKeyBlob): Bytes {
   );
 }
 
+/** The refusal of a test vault's blob, wherever it is not opened ([TST-2]). */
+export function testBlobRefused(): VaultError {
+  return malformed("it is a test vault's, which only coffer/testing opens");
+}
+
 /**
  * Where a coffer blob names its KEKs: their number in one byte, and ids with versions. Blobs of the same KEK versions have the
  * same bytes there.
  *
+ * @param format - whose blob it must be: a test vault's has the same fields
  * @returns a view
  * @throws VaultError ERR_KEY_BLOB_MALFORMED unless magic, count and length are exact
  */
-export function kekReferences(bytes: Uint8Array): Uint8Array {
-  if (keyBlobFormatAt(bytes, 0) !== "coffer") throw malformed("it does not begin with coffer's magic");
+export function kekReferences(bytes: Uint8Array, format: "coffer" | "test" = "coffer"): Uint8Array {
+  const found = keyBlobFormatAt(bytes, 0);
+  if (found !== format) {
+    if (found === "test") throw testBlobRefused();
+    throw malformed(`it does not begin with ${format === "test" ? "a test vault" : "coffer"}'s magic`);
+  }
   const countAt = MAGIC_BYTES + UUID_BYTES;
   const count = bytes[countAt] ?? 0;
   if (count < 1 || count > CONTEXT_ENTRIES_MAX) throw malformed("its number of KEKs is out of range");
@@ -82,13 +95,13 @@ export function kekReferences(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Takes a coffer blob apart.
+ * Takes a coffer blob, or a test vault's, apart.
  *
  * @returns views into `bytes`
  * @throws VaultError ERR_KEY_BLOB_MALFORMED unless magic, count, length and versions are exact
  */
-export function decodeKeyBlob(bytes: Uint8Array): CofferKeyBlob {
-  const count = kekReferences(bytes)[0]!;
+export function decodeKeyBlob(bytes: Uint8Array, format: "coffer" | "test" = "coffer"): CofferKeyBlob {
+  const count = kekReferences(bytes, format)[0]!;
   const countAt = MAGIC_BYTES + UUID_BYTES;
   let at = countAt + 1;
   const keks = Array.from({ length: count }, () => {
