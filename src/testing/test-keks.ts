@@ -184,6 +184,8 @@ export class TestKekService implements KekService {
       },
       kvObjects: { count: live.length, sample: live.slice(0, SAMPLE_MAX) },
       kvVersions: stored.length,
+      // There is no key material to overwrite, and data keys stay in memory: no call answers them any more.
+      erasure: "logical",
     };
   }
 

@@ -56,6 +56,7 @@ kekServiceContract("a test vault's", async () => {
     keys: vault.keys,
     kv: kvOf(vault),
     foreign: keksOf(createTestVault({ seed: "other" })),
+    erasure: "logical",
     close: () => vault.close(),
   };
 });
