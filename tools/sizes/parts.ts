@@ -32,7 +32,7 @@ export const PARTS: readonly Part[] = [
     code: 'export { localEncrypt, localDecrypt, nativeEncrypt, nativeDecrypt, encryptStream, decryptStream } from "coffer/crypto";',
     bytesMax: 12_900,
   },
-  { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 39_200 },
+  { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 39_500 },
   { name: "`coffer/sync`: `wasm`", code: 'export { wasm } from "coffer/sync";', bytesMax: 26_500 },
   { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 4_800 },
   { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 3_800 },
