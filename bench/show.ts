@@ -10,6 +10,7 @@ import { type Header, type Report, toMarkdown } from "./lib/report.ts";
 import { readResult } from "./lib/result-file.ts";
 import { type LoadReport, loadMarkdown } from "./load/report.ts";
 import { type NativeReport, nativeMarkdown } from "./native/report.ts";
+import { type RevocationReport, revocationMarkdown } from "./revocation/report.ts";
 import { type RuntimesReport, runtimesMarkdown } from "./runtimes/report.ts";
 
 /** The runtimes' own cipher: crossovers compare providers with each other, without it. */
@@ -18,6 +19,7 @@ const FLOOR = "bare";
 /** The tables of a result, as Markdown. */
 export function showResult(path: string): string {
   const result = readResult<Omit<Header, "settings"> | RuntimesReport>(path);
+  if ("behindWriters" in result) return revocationMarkdown(result as RevocationReport);
   if ("rssMiB" in result) return loadMarkdown(result as LoadReport);
   if ("cells" in result) return nativeMarkdown(result as NativeReport);
   if (!("runtimes" in result)) return toMarkdown(result as Report);

@@ -95,6 +95,8 @@ export async function lostWriteRound(
 /** What a revocation met. */
 export interface RevocationUnderLoad {
   readonly milliseconds: number;
+  /** Writes acknowledged in a second before it. */
+  readonly writesPerSecond: number;
   /** Writes that were acknowledged between asking for the revocation and its answer. */
   readonly acknowledgedMeanwhile: number;
   readonly errors: readonly unknown[];
@@ -108,15 +110,17 @@ export async function disableUnderLoad(
   label: string,
 ): Promise<RevocationUnderLoad> {
   const kek = kekOf(label);
+  const beganAt = performance.now();
   const at = new Writers(sessions, writers, label);
   await at.more(2 * writers);
   const before = at.stored.size;
   const startedAt = performance.now();
+  const writesPerSecond = before / ((startedAt - beganAt) / 1_000);
   await admin.keks.disable(kek);
   const milliseconds = performance.now() - startedAt;
   const acknowledgedMeanwhile = at.stored.size - before;
   // They end by themselves: nothing can be written any more.
   await at.more(Number.POSITIVE_INFINITY);
   await admin.keks.enable(kek);
-  return { milliseconds, acknowledgedMeanwhile, errors: at.errors };
+  return { milliseconds, writesPerSecond, acknowledgedMeanwhile, errors: at.errors };
 }
