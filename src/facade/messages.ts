@@ -302,6 +302,7 @@ export class VaultMessages {
   dispose(): void {
     this.#cache.dispose();
     this.#leases.dispose();
+    this.#heldKeys.quit();
   }
 
   async #decrypt(

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { untilAborted } from "../base/concurrency.ts";
 import { deadlineOf } from "../base/features.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { isItemError } from "./batch-calls.ts";
@@ -17,13 +18,20 @@ import type { RevisionId, RevisionSource } from "./revisions.ts";
 /** How a held key stands at a use. */
 export type HeldState = "good" | "stale" | "refused";
 
+/** A round of questions that is under way. */
+interface Round {
+  readonly over: Promise<void>;
+  readonly since: number;
+  readonly controller: AbortController;
+}
+
 /** The keys that are held of one service. */
 export class HeldKeys {
   readonly service: KeyService;
   readonly #source: RevisionSource | undefined;
   readonly #now: () => number;
   readonly #held = new Set<HeldKey>();
-  #round: { readonly over: Promise<void>; readonly since: number } | undefined;
+  #round: Round | undefined;
   #failedAt = Number.NEGATIVE_INFINITY;
   #lockouts: number;
 
@@ -63,9 +71,24 @@ export class HeldKeys {
     this.#held.delete(held);
   }
 
-  /** Asks for what is in doubt and waits for the answer; resolves also where there is none. */
+  /**
+   * Asks for what is in doubt and waits for the answer; resolves also where there is none. The wait has an end of its own: on edge
+   * runtimes the request in which the round began may be gone, and with it whatever would end the round.
+   */
   async settle(): Promise<void> {
-    await this.#startRound();
+    const deadline = deadlineOf(REVISION_ROUND_MS_MAX, undefined);
+    try {
+      await untilAborted(this.#startRound(), deadline.signal);
+    } catch {
+      // No answer in time.
+    } finally {
+      deadline.release();
+    }
+  }
+
+  /** Breaks off the questions that are under way: nothing must keep the process for them. What is held is used as before. */
+  quit(): void {
+    this.#round?.controller.abort();
   }
 
   /** How a key stands; asks beside the call where the last look is old or says that something has changed. */
@@ -76,6 +99,7 @@ export class HeldKeys {
     if (held.isRefused) return "refused";
     const newest = source.newest();
     const now = this.#now();
+    held.usedAt = now;
     if (newest === undefined) {
       // A service that has never told one has none to look at.
       if (held.revision === undefined) return "good";
@@ -115,14 +139,15 @@ export class HeldKeys {
       this.#round !== undefined && Math.abs(now - this.#round.since) <= REVISION_ROUND_MS_MAX;
     if (isUnderWay) return this.#round!.over;
     if (Math.abs(now - this.#failedAt) < source.limits.retryAfterMs) return Promise.resolve();
-    const over: Promise<void> = this.#runRound(source).then(
+    const controller = new AbortController();
+    const over: Promise<void> = this.#runRound(source, controller.signal).then(
       () => this.#end(over),
       () => {
         this.#failedAt = this.#now();
         this.#end(over);
       },
     );
-    this.#round = { over, since: now };
+    this.#round = { over, since: now, controller };
     return over;
   }
 
@@ -130,8 +155,8 @@ export class HeldKeys {
     if (this.#round?.over === over) this.#round = undefined;
   }
 
-  async #runRound(source: RevisionSource): Promise<void> {
-    const deadline = deadlineOf(REVISION_ROUND_MS_MAX, undefined);
+  async #runRound(source: RevisionSource, stop: AbortSignal): Promise<void> {
+    const deadline = deadlineOf(REVISION_ROUND_MS_MAX, stop);
     try {
       const options = { signal: deadline.signal };
       const known = source.newest();
@@ -142,7 +167,10 @@ export class HeldKeys {
       if (isOld) await source.refresh?.(options);
       const newest = source.newest();
       if (newest === undefined) return;
-      const doubtful = [...this.#held].filter((held) => held.revision !== newest.id);
+      // What is in use first: leases that were dropped without an end may be many.
+      const doubtful = [...this.#held]
+        .filter((held) => held.revision !== newest.id)
+        .sort((one, other) => other.usedAt - one.usedAt);
       for (let from = 0; from < doubtful.length; from += KEY_BATCH_ITEMS_MAX) {
         const part = doubtful.slice(from, from + KEY_BATCH_ITEMS_MAX);
         // A look counts from when it was asked for, also where the answer tells no revision.
@@ -174,6 +202,8 @@ export class HeldKey {
   revision: RevisionId | undefined;
   /** When that was so, in milliseconds since 1970. */
   goodAt: number;
+  /** When it was looked at last. */
+  usedAt: number;
   isRefused = false;
 
   constructor(
@@ -187,6 +217,7 @@ export class HeldKey {
     this.reference = reference;
     this.revision = revision;
     this.goodAt = goodAt;
+    this.usedAt = goodAt;
     this.#onRefused = onRefused;
   }
 

@@ -166,7 +166,7 @@ export function createApp(options: AppOptions): App {
     const found = authenticate(callers, request);
     const { apiKey, session } = found instanceof Promise ? await found : found;
     trace.apiKey = apiKey;
-    trace.revision = session.revision();
+    trace.revision = session.revisions.newest() ?? (await session.revisions.afresh());
     const taken = group.take(apiKey.id);
     if (taken !== undefined) await taken;
     const lacking = operation.permissions.find((permission) => !apiKey.permissions.includes(permission));

@@ -35,7 +35,7 @@ import { newId } from "./ids.ts";
 import { EmbeddedKeyService, type IsStoredKey } from "./keks/key-service.ts";
 import { Keyring } from "./keks/keyring.ts";
 import { destroyDueKeks, KekLifecycle } from "./keks/lifecycle.ts";
-import { revisionNames } from "./keks/revision-names.ts";
+import { RevisionNames } from "./keks/revision-names.ts";
 import { storedKeysWithOldLabel } from "./kv/old-label.ts";
 import { EmbeddedKvStore } from "./kv/store.ts";
 import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
@@ -82,8 +82,8 @@ export interface HostSession {
   readonly keys: EmbeddedKeyService;
   readonly kv: EmbeddedKvStore;
   readonly keks: KekLifecycle;
-  /** Names the environment's revision; undefined where it is not known just now ([REV-11]). */
-  revision(): string | undefined;
+  /** What clients are told of the environment's revocations. */
+  readonly revisions: RevisionNames;
   readonly recipients: RecipientLifecycle;
 }
 
@@ -174,7 +174,7 @@ export class VaultHost {
       ),
       kv: new EmbeddedKvStore(this.#database, keyring, this.#authority, access, this.writes, this.#now),
       keks: new KekLifecycle(this.#database, this.#authority, access, this.writes, this.#now),
-      revision: revisionNames(this.#database, this.vaultId, environmentId),
+      revisions: new RevisionNames(this.#database, this.vaultId, environmentId),
       recipients: new RecipientLifecycle(
         this.#database,
         this.#authority,

@@ -1,5 +1,5 @@
 /** Holders of data keys and revocations, by a service that says when it is asked (docs/spec/revocation.md sections 2 to 4). */
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { VaultError } from "../../src/errors.ts";
 import { DataKeyCache } from "../../src/keys/data-key-cache.ts";
@@ -153,6 +153,41 @@ describe("a lease", () => {
     expect(service.asked).toEqual([100, 100, 50]);
   });
 
+  test("[REV-13] is asked about before those that are not used", async () => {
+    const unused: TakenLease[] = [];
+    for (let i = 0; i < 150; i++) unused.push(await taken(`unused ${i}`));
+    const { lease, reference } = await taken("used");
+    service.revokeKeys(reference);
+    service.answer();
+    clock.advance(100);
+    const { check } = service.source;
+    service.source.check = (keys, options) => {
+      if (service.asked.length > 0) return new Promise(() => {});
+      return check!(keys, options);
+    };
+    lease.encryptSync("x");
+    await settle();
+    clock.advance(100);
+    expect(codeOf(() => lease.encryptSync("x"))).toBe("ERR_LEASE_EXPIRED");
+    expect(codeOf(() => unused[0]!.lease.encryptSync("x"))).toBe("none");
+  });
+
+  test("[REV-14] a look counts from when it was asked for, also if the answer tells no revision", async () => {
+    const { lease } = await taken("a");
+    service.revision += 1;
+    service.answer();
+    service.source.check = async (keys) => {
+      clock.advance(9_000);
+      return { revision: undefined, results: keys.map(() => ({ ok: true as const, value: true })) };
+    };
+    clock.advance(100);
+    lease.encryptSync("x");
+    await settle();
+    service.source.check = () => new Promise(() => {});
+    clock.advance(6_001);
+    expect(codeOf(() => lease.encryptSync("x"))).toBe("ERR_LEASE_STALE");
+  });
+
   test("[REV-14] starts a look at a use when the last one is older than 5 s; any answer is one", async () => {
     const { lease } = await taken("a");
     clock.advance(5_000);
@@ -279,6 +314,40 @@ describe("a lease", () => {
     expect(codeOf(() => lease.encryptSync("x"))).toBe("ERR_LEASE_STALE");
     await settle();
     clock.advance(100);
+    lease.encryptSync("x");
+  });
+
+  test("[REV-17] a call that waits for a round which nothing ends waits no longer than a round may take", async () => {
+    const { lease } = await taken("a");
+    service.source.refresh = () => new Promise(() => {});
+    clock.advance(16_000);
+    expect(codeOf(() => lease.encryptSync("x"))).toBe("ERR_LEASE_STALE");
+    const times: number[] = [];
+    const over = new AbortController();
+    const timeout = vi.spyOn(AbortSignal, "timeout").mockImplementation((milliseconds) => {
+      times.push(milliseconds);
+      return over.signal;
+    });
+    const call = rejectionOf(() => lease.encrypt("x"));
+    await settle();
+    over.abort();
+    expect((await call).code).toBe("ERR_LEASE_STALE");
+    expect(times).toEqual([REVISION_ROUND_MS_MAX]);
+    timeout.mockRestore();
+  });
+
+  test("[REV-17] questions under way are broken off when the vault is closed", async () => {
+    const { lease } = await taken("a");
+    let signal: AbortSignal | undefined;
+    service.source.refresh = (options) => {
+      ({ signal } = options);
+      return new Promise(() => {});
+    };
+    clock.advance(5_001);
+    lease.encryptSync("x");
+    expect(signal!.aborted).toBe(false);
+    heldKeys.quit();
+    expect(signal!.aborted).toBe(true);
     lease.encryptSync("x");
   });
 

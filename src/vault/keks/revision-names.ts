@@ -15,22 +15,43 @@ import type { Database } from "../storage/database.ts";
 /** Bytes of a name: half a SHA-256 tells more revisions apart than there can be. */
 const NAME_BYTES = 15;
 
-/** Names the revision of an environment whenever it is called; undefined where it is not known just now. */
-export function revisionNames(
-  database: Database,
-  vaultId: string,
-  environmentId: string,
-): () => string | undefined {
-  let revision = Number.NaN;
-  let name: string | undefined;
-  return () => {
-    const newest = revisionOf(database.changes(), environmentId);
-    if (newest !== revision) {
-      revision = newest;
-      name = Number.isNaN(newest) ? undefined : nameOf(`${vaultId} ${environmentId} ${newest}`);
+/** Names the revision of an environment. */
+export class RevisionNames {
+  readonly #database: Pick<Database, "changes" | "lookAfresh">;
+  readonly #environmentId: string;
+  readonly #prefix: string;
+  #revision = Number.NaN;
+  #name: string | undefined;
+
+  constructor(database: Pick<Database, "changes" | "lookAfresh">, vaultId: string, environmentId: string) {
+    this.#database = database;
+    this.#environmentId = environmentId;
+    this.#prefix = `${vaultId} ${environmentId}`;
+  }
+
+  /** At once; undefined where it is not known just now. */
+  newest(): string | undefined {
+    const newest = revisionOf(this.#database.changes(), this.#environmentId);
+    if (newest !== this.#revision) {
+      this.#revision = newest;
+      this.#name = Number.isNaN(newest) ? undefined : nameOf(`${this.#prefix} ${newest}`);
     }
-    return name;
-  };
+    return this.#name;
+  }
+
+  /**
+   * After a look into the database: a client that was told none with its first key would take the service for one that has none.
+   *
+   * @returns undefined where it cannot be known: the storage is away
+   */
+  async afresh(): Promise<string | undefined> {
+    try {
+      await this.#database.lookAfresh();
+    } catch {
+      return undefined;
+    }
+    return this.newest();
+  }
 }
 
 function nameOf(what: string): string {
