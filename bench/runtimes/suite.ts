@@ -11,7 +11,8 @@ import * as nodeCrypto from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
+import { webBundle } from "../../tools/build/web.ts";
 import { ByHand, KEY_BLOB_BYTES, KEY_BLOB_MAGIC } from "../lib/by-hand.ts";
 import { type CaseResult, type Clock, compare, type Sampler, type Settings } from "../lib/harness.ts";
 import { quantile } from "../lib/statistics.ts";
@@ -64,25 +65,30 @@ export async function withBundles<T>(use: (directory: string) => Promise<T>): Pr
   const clean = (): void => rmSync(directory, { recursive: true, force: true });
   process.once("exit", clean);
   try {
-    await build({
-      entryPoints: ["entry-process", "entry-worker", "entry-page"].map((name) =>
-        join(import.meta.dirname, `${name}.ts`),
-      ),
-      bundle: true,
-      format: "esm",
-      target: "es2022",
-      platform: "neutral",
-      mainFields: ["module", "main"],
-      external: ["aes-gcm.wasm"],
-      outdir: directory,
-      outExtension: { ".js": ".mjs" },
-      logLevel: "error",
-    });
+    // As the package is resolved there: Node, Bun and Deno have everything built in, the others what is passed as `sync`.
+    await bundle(directory, ["entry-process"], []);
+    await bundle(directory, ["entry-worker", "entry-page"], [webBundle]);
     return await use(directory);
   } finally {
     process.removeListener("exit", clean);
     clean();
   }
+}
+
+async function bundle(directory: string, names: readonly string[], plugins: Plugin[]): Promise<void> {
+  await build({
+    entryPoints: names.map((name) => join(import.meta.dirname, `${name}.ts`)),
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    external: ["aes-gcm.wasm"],
+    outdir: directory,
+    outExtension: { ".js": ".mjs" },
+    logLevel: "error",
+    plugins,
+  });
 }
 
 /** Measures one runtime. @throws if it does not start, or outputs disagree */
