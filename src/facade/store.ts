@@ -34,14 +34,18 @@ type KvServiceFacade = {
 
 /** What a {@link Vault} does with its store. */
 export class VaultStore implements KvServiceFacade {
-  /** The store behind the vault, for a vault of other parts. It is closed with the vault. */
-  readonly kv: KvService;
+  readonly #kv: KvService;
   readonly #calls: VaultCalls;
 
   /** @param calls - which calls of the vault are under way */
   constructor(kv: KvService, calls: VaultCalls) {
-    this.kv = kv;
+    this.#kv = kv;
     this.#calls = calls;
+  }
+
+  /** The store behind the vault, for a vault of other parts. It is closed with the vault. */
+  get kv(): KvService {
+    return this.#kv;
   }
 
   /** Stores a value under a new name. @throws as `KvService.createKv` */
@@ -50,7 +54,7 @@ export class VaultStore implements KvServiceFacade {
     options: ChangeOptions = {},
   ): Promise<KvMetadata> {
     checkOptions(options, CHANGE_OPTIONS, "createKv");
-    return await this.#calls.during(options, this.kv, (call) => this.kv.createKv(request, call));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.createKv(request, call));
   }
 
   /** Reads a stored value by id; with `versionId` an old version. @throws as `KvService.getKv` */
@@ -59,13 +63,13 @@ export class VaultStore implements KvServiceFacade {
     options: CallOptions = {},
   ): Promise<KvObject> {
     checkOptions(options, CALL_OPTIONS, "getKv");
-    return await this.#calls.during(options, this.kv, (call) => this.kv.getKv(request, call));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.getKv(request, call));
   }
 
   /** Reads a stored value by name. @throws as `KvService.getName` */
   async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
     checkOptions(options, CALL_OPTIONS, "getName");
-    return await this.#calls.during(options, this.kv, (call) => this.kv.getName(request, call));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.getName(request, call));
   }
 
   /** Writes a new version. @throws as `KvService.updateKv` */
@@ -78,7 +82,7 @@ export class VaultStore implements KvServiceFacade {
     options: ChangeOptions = {},
   ): Promise<KvObjectWithoutValue> {
     checkOptions(options, CHANGE_OPTIONS, "updateKv");
-    return await this.#calls.during(options, this.kv, (call) => this.kv.updateKv(request, call));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.updateKv(request, call));
   }
 
   /**
@@ -98,7 +102,7 @@ export class VaultStore implements KvServiceFacade {
    */
   async putKv(request: PutKvRequest, options: CallOptions = {}): Promise<PutKvResult> {
     checkOptions(options, CALL_OPTIONS, "putKv");
-    return await this.#calls.during(options, this.kv, (call) => putByName(this.kv, request, call));
+    return await this.#calls.during(options, this.#kv, (call) => putByName(this.#kv, request, call));
   }
 
   /** Hides an object and frees its name. @throws as `KvService.deleteKv` */
@@ -107,15 +111,15 @@ export class VaultStore implements KvServiceFacade {
     options: ChangeOptions = {},
   ): Promise<{ readonly success: true; readonly name: string }> {
     checkOptions(options, CHANGE_OPTIONS, "deleteKv");
-    return await this.#calls.during(options, this.kv, (call) => this.kv.deleteKv(request, call));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.deleteKv(request, call));
   }
 
   /** Lists objects: `await` it for a page, or `for await` over all; `timeout` is for each page. @throws as `KvService.listKv` */
   listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
     checkOptions(options, CALL_OPTIONS, "listKv");
-    const own = { ...checkedCall(options, this.kv) };
+    const own = { ...checkedCall(options, this.#kv) };
     return new KvListing(async (page) => {
-      return await this.#calls.during(own, this.kv, (call) => this.kv.listKv(page, call));
+      return await this.#calls.during(own, this.#kv, (call) => this.#kv.listKv(page, call));
     }, request);
   }
 
@@ -125,7 +129,7 @@ export class VaultStore implements KvServiceFacade {
     options: CallOptions = {},
   ): Promise<KvPage<KvVersion>> {
     checkOptions(options, CALL_OPTIONS, "listKvVersions");
-    return await this.#calls.during(options, this.kv, (call) => this.kv.listKvVersions(request, call));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.listKvVersions(request, call));
   }
 
   /** An object without its value. @throws as `KvService.listKvMetadata` */
@@ -134,7 +138,7 @@ export class VaultStore implements KvServiceFacade {
     options: CallOptions = {},
   ): Promise<KvObjectWithoutValue> {
     checkOptions(options, CALL_OPTIONS, "listKvMetadata");
-    return await this.#calls.during(options, this.kv, (call) => this.kv.listKvMetadata(request, call));
+    return await this.#calls.during(options, this.#kv, (call) => this.#kv.listKvMetadata(request, call));
   }
 
   /** Brings a deleted object back. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.undeleteKv` */
@@ -143,10 +147,10 @@ export class VaultStore implements KvServiceFacade {
     options: ChangeOptions = {},
   ): Promise<KvObjectWithoutValue> {
     checkOptions(options, CHANGE_OPTIONS, "undeleteKv");
-    return await this.#calls.during(options, this.kv, async (call) => {
-      if (this.kv.undeleteKv === undefined)
+    return await this.#calls.during(options, this.#kv, async (call) => {
+      if (this.#kv.undeleteKv === undefined)
         throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
-      return await this.kv.undeleteKv(request, call);
+      return await this.#kv.undeleteKv(request, call);
     });
   }
 
@@ -156,18 +160,19 @@ export class VaultStore implements KvServiceFacade {
     options: ChangeOptions = {},
   ): Promise<{ readonly destroyedVersions: number }> {
     checkOptions(options, CHANGE_OPTIONS, "destroyKv");
-    return await this.#calls.during(options, this.kv, async (call) => {
-      if (this.kv.destroyKv === undefined)
+    return await this.#calls.during(options, this.#kv, async (call) => {
+      if (this.#kv.destroyKv === undefined)
         throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
-      return await this.kv.destroyKv(request, call);
+      return await this.#kv.destroyKv(request, call);
     });
   }
   /** Wraps the data keys of all stored values anew. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.rewrapKv` */
   async rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
     checkOptions(options, REWRAP_KV_OPTIONS, "rewrapKv");
-    return await this.#calls.during(options, this.kv, async (call) => {
-      if (this.kv.rewrapKv === undefined) throw new VaultError("ERR_UNSUPPORTED", "this store cannot rewrap");
-      return await this.kv.rewrapKv(call);
+    return await this.#calls.during(options, this.#kv, async (call) => {
+      if (this.#kv.rewrapKv === undefined)
+        throw new VaultError("ERR_UNSUPPORTED", "this store cannot rewrap");
+      return await this.#kv.rewrapKv(call);
     });
   }
 }
