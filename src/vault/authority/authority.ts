@@ -46,6 +46,8 @@ export interface Authority {
   check(sql: Sql, record: RowRecord, mac: SqlValue | undefined): Promise<void>;
   /** Refuses a row that says a generation which the log has not reached. @throws VaultError ERR_STORAGE_CORRUPT */
   checkGeneration(sql: Sql, generation: number, what: string): Promise<void>;
+  /** Refuses a record that is made now, and of whose subject the log has changes: rows were deleted. @throws VaultError ERR_STORAGE_CORRUPT */
+  checkNew(sql: Sql, record: RowRecord): Promise<void>;
   /** Looks at the log, within a transaction that sees one state. */
   look(sql: Sql): Promise<Authenticated>;
   /**
@@ -111,6 +113,12 @@ class VaultAuthority implements Authority {
     if (generation > this.#log.generation && generation > (await this.#read(sql, this.#log)).generation) {
       throw logTooOld(what);
     }
+  }
+
+  async checkNew(sql: Sql, { what, subject }: RowRecord): Promise<void> {
+    // Not kept: a write may see what is not committed.
+    if (subject === undefined || (await this.#read(sql, this.#log)).lastChange(subject) === 0) return;
+    throw new VaultError("ERR_STORAGE_CORRUPT", `${what} would be made anew: its rows were deleted`);
   }
 
   async look(sql: Sql): Promise<Authenticated> {
@@ -200,6 +208,8 @@ class NoAuthority implements Authority {
   async check(): Promise<void> {}
 
   async checkGeneration(): Promise<void> {}
+
+  async checkNew(): Promise<void> {}
 
   async look(): Promise<Authenticated> {
     return { check: () => {} };

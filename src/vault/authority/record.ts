@@ -5,6 +5,8 @@
  *
  * @module
  */
+import { hash } from "../../crypto/primitives/hash.ts";
+import { hexOf } from "../ids.ts";
 import type { Row, SqlValue } from "../storage/database.ts";
 
 /** Which vault key makes MACs of a record. */
@@ -145,6 +147,7 @@ export function recordOf(table: RecordTable, row: Row): RowRecord {
 export function kekRecord(kek: Row, versions: readonly Row[]): RowRecord {
   return {
     ...head("keks", kek),
+    subject: kekSubject(kek),
     values: [
       ...valuesOf(COLUMNS.keks, kek),
       ...versions.flatMap((version) => valuesOf(VERSION_COLUMNS, version)),
@@ -161,6 +164,15 @@ export function recipientRecord(recipient: Row, versions: readonly Row[]): RowRe
       ...versions.flatMap((version) => valuesOf(RECIPIENT_VERSION_COLUMNS, version)),
     ],
   };
+}
+
+/**
+ * Whose changes the log has for a KEK: those of its environment and entry, whatever its id. One that is made anew, after the rows
+ * of a disabled one were deleted, is older than the disable.
+ */
+export function kekSubject({ environment_id, context_name, context_value }: Row): string {
+  const values = [environment_id, context_name, context_value] as SqlValue[];
+  return `kek:${hexOf(hash.sha256(recordBytes({ table: "kek", values })))}`;
 }
 
 function head(table: keyof typeof COLUMNS, row: Row): Omit<RowRecord, "values"> {

@@ -26,6 +26,7 @@ import type { CallOptions } from "../../keys/key-service.ts";
 import type { Access } from "../access/access.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import type { Authenticated, Authority } from "../authority/authority.ts";
+import { kekSubject } from "../authority/record.ts";
 import type { EventSink } from "../events/events.ts";
 import { WITH_ROOT } from "../root/roots.ts";
 import { revocationCounter } from "../storage/changes.ts";
@@ -134,7 +135,7 @@ export class KekLifecycle implements KekService {
         const root = await this.#authority.prepare(sql);
         const made = newKekVersion(root, identity, this.#now());
         await insertKekVersion(sql, kek.id, made);
-        const generation = await change.append("rotate", kek.id);
+        const generation = await change.append("rotate", kekSubject(kek.stored));
         const changed = await this.#seal(sql, kek, [...before, versionRow(made)], generation);
         await sql.raise("keks");
         return kekInfo(sql, change, changed);
@@ -161,7 +162,8 @@ export class KekLifecycle implements KekService {
         const after = await setStates(sql, kek.id, all, (row) =>
           meant.includes(row) ? "disabled" : undefined,
         );
-        const changed = await this.#seal(sql, kek, after, await change.append("disable", kek.id));
+        const generation = await change.append("disable", kekSubject(kek.stored));
+        const changed = await this.#seal(sql, kek, after, generation);
         await this.#raiseRevocations(sql);
         return kekInfo(sql, change, changed);
       }, call);
@@ -180,7 +182,12 @@ export class KekLifecycle implements KekService {
         const after = await setStates(sql, kek.id, all, (row) =>
           meant.includes(row) ? (row.version === newest ? "active" : "decrypt-only") : undefined,
         );
-        const changed = await this.#seal(sql, kek, after, await change.append("enable", kek.id));
+        const changed = await this.#seal(
+          sql,
+          kek,
+          after,
+          await change.append("enable", kekSubject(kek.stored)),
+        );
         await sql.raise("keks");
         return kekInfo(sql, change, changed);
       }, call);
@@ -210,7 +217,7 @@ export class KekLifecycle implements KekService {
           (row) => (meant.includes(row) ? state : undefined),
           destroyAt,
         );
-        const generation = await change.append("shred", kek.id);
+        const generation = await change.append("shred", kekSubject(kek.stored));
         await this.#seal(sql, kek, after, generation);
         const deleted = { key_name: kekName(kek), key_id: kek.id };
         await this.#events.append(sql, "vault.kek.deleted", deleted, generation);
@@ -306,7 +313,7 @@ export async function destroyDueKeks(
         if (row === undefined || all === undefined || !all.some(isDue)) continue;
         const after = await setStates(sql, id, all, (version) => (isDue(version) ? "destroyed" : undefined));
         const rows = after.map(({ stored }) => stored);
-        await sealKek(sql, authority, row, rows, await change.append("shred", id));
+        await sealKek(sql, authority, row, rows, await change.append("shred", kekSubject(row)));
         environmentIds.add(row.environment_id as string);
       }
       // In the order in which others take the rows, and one of all for each environment's: their sum is that of all.

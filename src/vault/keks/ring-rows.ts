@@ -137,6 +137,7 @@ export async function createMissing(
       created_at: now,
       generation: 0,
     };
+    const record = kekRecord(kek, [version]);
     const inserted = await sql.run(
       `INSERT INTO keks (id, environment_id, context_name, context_value, created_at, mac) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (environment_id, context_name, context_value) DO NOTHING`,
@@ -145,9 +146,10 @@ export async function createMissing(
       name,
       value,
       now,
-      authority.seal(kekRecord(kek, [version])),
+      authority.seal(record),
     );
     if (inserted === 1) {
+      await authority.checkNew(sql, record);
       await insertKekVersion(sql, id, version);
       await events.append(sql, "vault.kek.created", { key_name: kekName(entry), key_id: id });
     }

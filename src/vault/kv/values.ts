@@ -115,9 +115,11 @@ export class KvValues {
   async open(row: Row, options: CallOptions): Promise<string> {
     if (row.sealed === null) throw destroyed();
     if (row.key_blob === null) throw damaged();
-    const { key, context } = await this.#keyring.unwrap(row.key_blob as Uint8Array, keyOwnerOf(row), options);
-    // The object's context is shown, and the next version is encrypted for it: it must be the one of this version.
-    if (!equalBytes(context.bytes, row.canonical as Uint8Array)) {
+    const unwrapped = await this.#keyring.unwrap(row.key_blob as Uint8Array, keyOwnerOf(row), options);
+    const { key, context } = unwrapped;
+    // The object's context is shown, and the next version is encrypted for it: it must be the one of this version. The key's id is
+    // shown too.
+    if (!equalBytes(context.bytes, row.canonical as Uint8Array) || unwrapped.id !== row.key_id) {
       key.fill(0);
       throw damaged();
     }

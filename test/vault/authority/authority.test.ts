@@ -230,7 +230,10 @@ describe("the log", () => {
       // An environment and three KEKs.
       const entries = value.subarray(44, -36);
       expect(entries.length).toBe(4 * 24);
-      const subject = createHash("sha256").update(id).digest().subarray(0, 16);
+      const kek = db.prepare("SELECT * FROM keks WHERE id = ?").get(id) as Row;
+      const entry = [kek.environment_id!, bytes(kek.context_name), bytes(kek.context_value)];
+      const name = `kek:${createHash("sha256").update(record("kek", entry)).digest("hex")}`;
+      const subject = createHash("sha256").update(name).digest().subarray(0, 16);
       expect(Buffer.from(entries).includes(subject)).toBe(true);
       return db.prepare("SELECT count(*) AS n FROM authority_log").get()!.n as number;
     });

@@ -79,3 +79,35 @@ test("[AUT-23] a process refuses a log that is older than what it has seen, and 
   expect((await rejectionOf(() => vault.decrypt(text))).code).toBe("ERR_KEY_DISABLED");
   await host.close();
 });
+
+test.each(["disable", "shred"] as const)(
+  "[AUT-10] a KEK is not made anew after the rows of one were deleted that was changed before: %s",
+  async (kind) => {
+    const path = freshPath(true);
+    const host = await openTestHost({ path });
+    const session = await sessionOf(host);
+    const vault = new Vault({ keys: session.keys, kv: session.kv, keks: session.keks });
+    const context = { organization_id: "org_1" };
+    await vault.encrypt("v", context);
+    await session.keks[kind](ORG);
+    expect((await rejectionOf(() => vault.encrypt("v", context))).code).toMatch(/^ERR_KEY_D/);
+    const take = (tables: readonly string[]) =>
+      tamper(path, (db) => {
+        for (const table of tables) db.exec(`DELETE FROM ${table}`);
+        db.exec("UPDATE counters SET value = value + 1");
+      });
+    take(["context_keks", "kek_versions", "keks"]);
+    const fresh = await openTestHost({ path });
+    const { keys } = await sessionOf(fresh);
+    for (const call of [() => vault.encrypt("v", context), () => keys.createDataKey({ context })]) {
+      const error = await rejectionOf(call);
+      expect([error.code, error.message]).toEqual([
+        "ERR_STORAGE_CORRUPT",
+        expect.stringContaining("its rows were deleted"),
+      ]);
+    }
+    expect(tamper(path, (db) => db.prepare("SELECT * FROM keks").all())).toEqual([]);
+    await fresh.close();
+    await host.close();
+  },
+);
