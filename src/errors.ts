@@ -102,6 +102,8 @@ export const VAULT_ERROR_CODES = [
   "ERR_VAULT_NOT_FOUND",
   /** The vault is gone but its root key is there, or its file was replaced while it was open. */
   "ERR_VAULT_LOST",
+  /** The vault is older than its anchor, has another history, or is another vault: something else was put in its place. */
+  "ERR_ANCHOR_MISMATCH",
   /** There is a file of this name, and it is not replaced. */
   "ERR_FILE_EXISTS",
   /** An environment's name is not allowed: 1 to 64 of a-z, 0-9, - and _. */

@@ -19,6 +19,7 @@ import type { Access } from "./access/access.ts";
 import { type ApiKeyInfo, ApiKeys } from "./access/api-keys.ts";
 import { Callers } from "./access/callers.ts";
 import { clearExpiredAnswers, IdempotentWrites } from "./access/idempotency.ts";
+import { type Anchor, takeAnchor } from "./anchor.ts";
 import {
   type AuthenticationReport,
   type AuthorityFindings,
@@ -235,6 +236,16 @@ export class VaultHost {
    */
   recipientDocument(id: string): Promise<RecipientDocument> {
     return this.#documents.find(id);
+  }
+
+  /**
+   * What the vault holds now, to be kept elsewhere: compared with it later, an older copy in the vault's place shows.
+   *
+   * @param before - an anchor of before, out of {@link parseAnchor}
+   * @throws VaultError ERR_ANCHOR_MISMATCH if the vault is older than that, has another history, or is another vault
+   */
+  anchor(before?: Anchor): Promise<Anchor> {
+    return takeAnchor(this.#database, this.#authority, { vaultId: this.vaultId, now: this.#now, before });
   }
 
   /** All environments by name. */

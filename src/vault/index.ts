@@ -18,6 +18,7 @@ export { SHRED_DELAY_MS_MAX } from "../keks/limits.ts";
 export type { RewrapReport } from "../kv/kv-service.ts";
 export { EVENT_KINDS, type EventKind } from "../wire/event-kinds.ts";
 export { type ApiKeyInfo, type ApiKeys, PERMISSIONS, type Permission } from "./access/api-keys.ts";
+export { type Anchor, parseAnchor } from "./anchor.ts";
 export type { AuthenticationReport, AuthorityFindings } from "./authenticate.ts";
 export {
   BACKUP_SAMPLE,

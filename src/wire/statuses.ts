@@ -59,6 +59,7 @@ export const WIRE_ERRORS: Readonly<Record<VaultErrorCode, WireError>> = {
   ERR_ROOT_KEY_WRONG: { status: 500 },
   ERR_VAULT_NOT_FOUND: { status: 500 },
   ERR_VAULT_LOST: { status: 503 },
+  ERR_ANCHOR_MISMATCH: { status: 500 },
   ERR_FILE_EXISTS: { status: 409 },
   ERR_ENVIRONMENT_INVALID: { status: 422 },
   ERR_STORAGE_BUSY: { status: 503 },

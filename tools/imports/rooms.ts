@@ -92,6 +92,7 @@ export const ROOMS: readonly Room[] = [
       "recipients",
       "kv",
       "authenticate.ts",
+      "anchor.ts",
       "host.ts",
       "open-vault.ts",
     ],

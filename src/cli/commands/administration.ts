@@ -3,15 +3,19 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { Option } from "commander";
+import { fromUtf8, utf8 } from "../../base/bytes.ts";
 import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import { canonicalEntries, contextObject } from "../../crypto/keys/key-context.ts";
-import type { ApiKeyInfo, Permission } from "../../vault/index.ts";
+import type { Anchor, ApiKeyInfo, Permission, VaultHost } from "../../vault/index.ts";
 import { VERSION } from "../../version.ts";
 import { type Group, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
+import { OutFile } from "../files/out-file.ts";
 import { entryParser } from "../input/arguments.ts";
+import { readFile } from "../io.ts";
 import { environmentName, openTransport, SERVER_VARIABLE } from "../open.ts";
 import { type Result, record, table } from "../output/format.ts";
 
@@ -204,11 +208,30 @@ export const STATUS: Verb = {
   name: "status",
   summary: "tell how a vault or a server is",
   description: "Tells whether a vault can be opened, or a server reached and with which permissions.",
+  options: [
+    option(
+      "--anchor <file>",
+      "compare the vault with what the file tells of it, and write what it holds now; made if there is none",
+    ),
+  ],
+  help: `
+--anchor: who can write where a vault is kept can put an older copy of it there,
+in which what was disabled or revoked since is not. Nothing in the copy shows it;
+an anchor that is kept elsewhere does. It holds numbers and digests, no secret.
+An older vault, one with another history, or another vault ends with exit code 3,
+and the anchor stays as it is.
+
+Examples:
+  $ coffer status --vault vault.db
+  $ coffer status --vault vault.db --anchor /mnt/elsewhere/vault.anchor
+`,
   needs: "host",
-  run: async (run: CommandRun) => {
+  run: async (run: CommandRun, options: { readonly anchor?: string }) => {
     const server =
       run.flags.server ?? (run.flags.vault || run.flags.database ? undefined : process.env[SERVER_VARIABLE]);
     if (server) {
+      if (options.anchor !== undefined)
+        throw usageError("--anchor needs a vault, not a server", "name it with --vault or --database");
       const transport = await openTransport(server);
       const status = (await transport.send({ method: "GET", path: ["coffer", "v1", "status"] })) as {
         version: string;
@@ -228,19 +251,44 @@ export const STATUS: Verb = {
     const host = await run.openHost();
     await host.check();
     const environments = await host.listEnvironments();
+    const anchored = options.anchor === undefined ? undefined : await moveAnchor(host, options.anchor);
     return {
       view: record([
         ["coffer", VERSION],
         ["vault", host.vaultId],
         ["environments", environments.map(({ name }) => name).join(" ")],
         ["authenticated", host.isAuthenticated ? "yes" : `no: ${NOT_AUTHENTICATED}`],
+        ["anchor", anchored?.told],
       ]),
       data: () => ({
         version: VERSION,
         vaultId: host.vaultId,
         environments,
         authenticated: host.isAuthenticated,
+        ...(anchored === undefined ? {} : { anchor: anchored.anchor, anchoredBefore: anchored.before }),
       }),
     };
   },
 };
+
+/** More than any anchor has. */
+const ANCHOR_BYTES_MAX = 64 * 1024;
+
+/** Compares a vault with the anchor in a file, if there is one, and writes the anchor of now. */
+async function moveAnchor(
+  host: VaultHost,
+  path: string,
+): Promise<{ anchor: Anchor; before: string | null; told: string }> {
+  const { parseAnchor } = await import("../../vault/index.ts");
+  // What is no text is no anchor either.
+  const text = existsSync(path)
+    ? (fromUtf8(await readFile(path, ANCHOR_BYTES_MAX, "the anchor")) ?? "")
+    : undefined;
+  const before = text === undefined ? undefined : parseAnchor(text);
+  const anchor = await host.anchor(before);
+  const file = new OutFile(path, { replace: true, keepMode: true });
+  await file.write(utf8(`${JSON.stringify(anchor, null, 2)}\n`, "anchor"));
+  await file.commit();
+  const told = before === undefined ? "written" : `not older than at ${before.madeAt}; written anew`;
+  return { anchor, before: before?.madeAt ?? null, told };
+}

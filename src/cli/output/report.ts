@@ -51,6 +51,9 @@ export const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>>
     "`coffer encrypt`, `coffer kv put --context ...` and `coffer server --create` make a new vault",
   ],
   ERR_VAULT_LOST: ["`coffer restore BACKUP --vault PATH` puts a backup in place: see docs/backup.md"],
+  ERR_ANCHOR_MISMATCH: [
+    "find out who put it there; if it was you (a backup, restored on purpose), remove the anchor's file: it is then written anew",
+  ],
   ERR_FILE_EXISTS: ["name another file, or --force"],
   ERR_STORAGE_BUSY: ["another process is writing: try again"],
   ERR_STORAGE_CORRUPT: ["check that --vault names a coffer vault; if it does, restore it from a backup"],

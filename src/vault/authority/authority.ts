@@ -12,7 +12,17 @@ import type { RootKeys } from "../root/root-keys.ts";
 import type { Roots } from "../root/roots.ts";
 import { ServiceKeys } from "../root/service-keys.ts";
 import type { Database, Sql, SqlValue } from "../storage/database.ts";
-import { appendEntry, type ChangeKind, checkEnd, type LogState, lockLog, readHead, readLog } from "./log.ts";
+import {
+  appendEntry,
+  type ChangeKind,
+  checkEnd,
+  type Head,
+  hasEntry,
+  type LogState,
+  lockLog,
+  readHead,
+  readLog,
+} from "./log.ts";
 import { MAC_BYTES, Macs } from "./macs.ts";
 import { type RowRecord, recordOf } from "./record.ts";
 import { disposeVaultKeys, loadVaultKeys, newestOf, type VaultKeys } from "./vault-keys.ts";
@@ -48,6 +58,10 @@ export interface Authority {
   checkGeneration(sql: Sql, generation: number, what: string): Promise<void>;
   /** Refuses a record that is made now, and of whose subject the log has changes: rows were deleted. @throws VaultError ERR_STORAGE_CORRUPT */
   checkNew(sql: Sql, record: RowRecord): Promise<void>;
+  /** The last change, within a transaction that sees one state; undefined where no log is kept. */
+  lastEntry(sql: Sql): Promise<Head | undefined>;
+  /** Whether the log has an entry; one that was compacted is believed. */
+  hasEntry(sql: Sql, entry: Head): Promise<boolean>;
   /** Looks at the log, within a transaction that sees one state. */
   look(sql: Sql): Promise<Authenticated>;
   /**
@@ -119,6 +133,15 @@ class VaultAuthority implements Authority {
     // Not kept: a write may see what is not committed.
     if (subject === undefined || (await this.#read(sql, this.#log)).lastChange(subject) === 0) return;
     throw new VaultError("ERR_STORAGE_CORRUPT", `${what} would be made anew: its rows were deleted`);
+  }
+
+  async lastEntry(sql: Sql): Promise<Head> {
+    const { generation, mac } = await this.#read(sql, this.#log);
+    return { generation, mac };
+  }
+
+  async hasEntry(sql: Sql, entry: Head): Promise<boolean> {
+    return hasEntry(sql, await this.#read(sql, this.#log), entry);
   }
 
   async look(sql: Sql): Promise<Authenticated> {
@@ -210,6 +233,12 @@ class NoAuthority implements Authority {
   async checkGeneration(): Promise<void> {}
 
   async checkNew(): Promise<void> {}
+
+  async lastEntry(): Promise<undefined> {}
+
+  async hasEntry(): Promise<boolean> {
+    return false;
+  }
 
   async look(): Promise<Authenticated> {
     return { check: () => {} };

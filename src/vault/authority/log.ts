@@ -27,7 +27,7 @@ const ENTRY_BYTES = SUBJECT_BYTES + GENERATION_BYTES;
 const NO_MAC = new Uint8Array(MAC_BYTES);
 
 /** A generation, and the MAC of its entry. */
-interface Head {
+export interface Head {
   readonly generation: number;
   readonly mac: Uint8Array;
 }
@@ -100,6 +100,18 @@ export function readHead(sql: Sql): Promise<Uint8Array | undefined> {
 export async function checkEnd(sql: Sql, log: LogState): Promise<void> {
   const row = await sql.get("SELECT max(generation) AS newest FROM authority_log");
   if (((row?.newest ?? 0) as number) > log.generation) throw damagedLog("an entry behind its head");
+}
+
+/** Whether the log has an entry, or had it before it was compacted: then its MAC is not known any more. */
+export async function hasEntry(sql: Sql, log: LogState, { generation, mac }: Head): Promise<boolean> {
+  const { snapshot } = log as ReadLog;
+  if (generation === 0) return true;
+  if (generation > log.generation) return false;
+  if (generation === log.generation) return equalBytes(mac, log.mac);
+  if (generation === snapshot.generation) return equalBytes(mac, snapshot.mac);
+  if (generation < snapshot.generation) return true;
+  const row = await sql.get("SELECT mac FROM authority_log WHERE generation = ?", generation);
+  return isUint8Array(row?.mac) && equalBytes(mac, row.mac);
 }
 
 /** Makes the transaction the only one that appends, to its end. */
