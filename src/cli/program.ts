@@ -19,19 +19,21 @@ import { INSPECT } from "./commands/inspect.ts";
 import { KEYS } from "./commands/keys.ts";
 import { KV } from "./commands/kv.ts";
 import { MIGRATE } from "./commands/migrate.ts";
+import { RECIPIENTS } from "./commands/recipients.ts";
 import { REKEY, REWRAP } from "./commands/rekey.ts";
 import { REKEY_DATA } from "./commands/rekey-data.ts";
 import { REKEY_FILE } from "./commands/rekey-file.ts";
 import { SCAN } from "./commands/scan.ts";
+import { SEAL } from "./commands/seal.ts";
 import { SERVER } from "./commands/server.ts";
 import { Parser } from "./parser.ts";
 
 /** Every command, by the headings of the help. */
 const COMMANDS: readonly (readonly [heading: string, commands: readonly (Verb | Group)[]])[] = [
-  ["Ciphertexts:", [ENCRYPT, DECRYPT, INSPECT, REKEY, REWRAP, SCAN]],
+  ["Ciphertexts:", [ENCRYPT, SEAL, DECRYPT, INSPECT, REKEY, REWRAP, SCAN]],
   ["Files:", [ENCRYPT_FILE, DECRYPT_FILE, CAT, REKEY_FILE]],
   ["Databases:", [REKEY_DATA]],
-  ["The vault:", [KV, KEYS, DATA_KEY]],
+  ["The vault:", [KV, KEYS, RECIPIENTS, DATA_KEY]],
   ["The service:", [SERVER, ENVIRONMENTS, API_KEYS, BACKUP, RESTORE, MIGRATE, STATUS]],
 ];
 

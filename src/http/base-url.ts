@@ -18,6 +18,9 @@ const VISIBLE_ASCII = /^[\x21-\x7e]*$/;
 /** This machine, as the URL parser writes its names and addresses. */
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
+/** Whether a host name, as the URL parser writes it, is this machine. */
+export const isLoopback = (hostname: string): boolean => LOOPBACK.test(hostname);
+
 /** A service's address. */
 export class BaseUrl {
   /** Scheme, host and port, as the URL parser writes them. */
@@ -40,7 +43,7 @@ export class BaseUrl {
       );
     }
     const url = parse(text);
-    if (url.protocol === "http:" && !insecureHttp && !LOOPBACK.test(url.hostname)) {
+    if (url.protocol === "http:" && !insecureHttp && !isLoopback(url.hostname)) {
       throw invalidRange(
         "baseUrl must be https: plain http would show keys to the network (insecureHttp allows it)",
       );

@@ -34,6 +34,16 @@ export const PARTS: readonly Part[] = [
   },
   { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 39_500 },
   { name: "`coffer/sync`: `wasm`", code: 'export { wasm } from "coffer/sync";', bytesMax: 26_500 },
+  {
+    name: "`coffer/sealed`: `SealedEncryptor`",
+    code: 'export { SealedEncryptor } from "coffer/sealed";',
+    bytesMax: 18_600,
+  },
+  {
+    name: "the same with `tweetnacl`",
+    code: 'export { SealedEncryptor, tweetnacl } from "coffer/sealed";',
+    bytesMax: 30_300,
+  },
   { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 4_800 },
   { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 3_800 },
   { name: "`verifyWebhook`", code: 'export { verifyWebhook } from "coffer";', bytesMax: 5_350 },

@@ -49,7 +49,7 @@ async function inspectCiphertext(
 ): Promise<Result> {
   const flags = readFlags(options);
   const info = (await inspectFile(given)) ?? inspect(await readAndParse(given, flags), flags);
-  const { format, dataKeyId, keks, bytes } = info.keyBlob;
+  const { format, dataKeyId, keks, recipient, bytes } = info.keyBlob;
   return {
     view: record([
       ["layout", info.layout],
@@ -59,6 +59,7 @@ async function inspectCiphertext(
       ...keks.map(
         ({ id, version }) => ["KEK", version === undefined ? id : `${id} version ${version}`] as const,
       ),
+      ["recipient", recipient && `${recipient.id} version ${recipient.version}`],
       ["key blob bytes", String(bytes)],
       ["nonce bytes", String(info.nonceBytes)],
       ["plaintext bytes", String(info.plaintextBytes)],

@@ -1,0 +1,196 @@
+/**
+ * `coffer recipients`: key pairs of contexts that others encrypt for without the vault.
+ *
+ * @module
+ */
+import type { SealedSuite } from "../../crypto/keys/sealed-key-blob.ts";
+import { KEKS_PAGE_MAX, type RecipientInfo, type RecipientService } from "../../keks/index.ts";
+import {
+  CONTEXT_OPTIONS,
+  type ContextOptions,
+  type Group,
+  option,
+  requiredContext,
+  type Verb,
+} from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
+import { choiceParser, durationParser } from "../input/arguments.ts";
+import { checkConfirmable, confirm } from "../input/confirm.ts";
+import { environmentName } from "../open.ts";
+import { jsonText, type Result, record, table } from "../output/format.ts";
+import { kekVersion, VERSION_OPTION } from "./keys-states.ts";
+
+const SUITES: readonly SealedSuite[] = ["x25519", "x-wing"];
+
+const ID_ARGUMENT = ["<id>", "the recipient's id"] as const;
+
+const HELP = `
+A recipient is a key pair for one key context. Who has its document (coffer
+recipients export, or GET /coffer/v1/recipients/ID of a server) encrypts for the
+context with coffer seal or the package coffer/sealed, without an API key, and
+cannot decrypt. coffer decrypt opens the result, and coffer rewrap absorbs it:
+it is then under the context's KEKs like everything else. The private key is
+under these KEKs too, so a shred of one of them shreds what was not absorbed.
+
+Examples:
+  $ coffer recipients create --context organization_id=org_1 --vault vault.db
+  $ coffer recipients export ID --vault vault.db > recipient.json
+  $ echo -n s3cret | coffer seal --recipient recipient.json
+`;
+
+interface CreateOptions extends ContextOptions {
+  readonly suite?: SealedSuite;
+}
+
+interface StateOptions {
+  readonly version?: number;
+  readonly yes?: boolean;
+}
+
+const CREATE: Verb = {
+  name: "create",
+  summary: "make a recipient for a key context",
+  description: "Makes a key pair for a key context. Its private key stays in the vault.",
+  options: [
+    ...CONTEXT_OPTIONS,
+    option(
+      "--suite <name>",
+      `${SUITES.join(", ")}; default x25519. x-wing withstands quantum computers`,
+      choiceParser("suite", SUITES),
+    ),
+  ],
+  needs: "host",
+  run: async (run: CommandRun, options: CreateOptions) => {
+    const context = await requiredContext(options);
+    const recipients = await recipientsOf(run);
+    return recipientResult(
+      await recipients.create({ context, suite: options.suite }, { signal: run.signal }),
+    );
+  },
+};
+
+const LIST: Verb = {
+  name: "list",
+  summary: "list recipients",
+  description: "Lists the recipients of the environment.",
+  needs: "host",
+  run: async (run: CommandRun) => {
+    const recipients = await recipientsOf(run);
+    const all: RecipientInfo[] = [];
+    for (let after: string | null | undefined; after !== null; ) {
+      const page = await recipients.list({ limit: KEKS_PAGE_MAX, after }, { signal: run.signal });
+      all.push(...page.data);
+      after = page.listMetadata.after;
+    }
+    const rows = all.map(({ id, suite, state, versions, context }) => [
+      id,
+      suite,
+      state,
+      String(versions[0]!.version),
+      contextText(context),
+    ]);
+    return {
+      view: table(["ID", "SUITE", "STATE", "VERSION", "CONTEXT"], rows),
+      data: () => ({ data: all }),
+    };
+  },
+};
+
+const EXPORT: Verb = {
+  name: "export",
+  summary: "write a recipient's document, to be published",
+  description: "Writes the document of a recipient: its public key, signed by the vault.",
+  arguments: [ID_ARGUMENT],
+  options: [
+    option("--valid <duration>", "until it expires: 7d, 24h, ...; default 90d", durationParser("valid")),
+  ],
+  needs: "host",
+  run: async (run: CommandRun, { valid }: { readonly valid?: number }, id) => {
+    const recipients = await recipientsOf(run);
+    const document = await recipients.document({ id: id! }, { validMs: valid, signal: run.signal });
+    return { view: jsonText(document), data: () => document };
+  },
+};
+
+const SHRED: Verb = {
+  name: "shred",
+  summary: "destroy a recipient's private keys for good",
+  description: "Destroys the private keys of a recipient, or of one version: what was not absorbed is lost.",
+  arguments: [ID_ARGUMENT],
+  options: [option(VERSION_OPTION, "only this version", kekVersion), option("--yes", "do not ask")],
+  needs: "host",
+  run: async (run: CommandRun, { version, yes }: StateOptions, id) => {
+    if (yes !== true) checkConfirmable(false);
+    const recipients = await recipientsOf(run);
+    if (yes !== true) await confirm(recipientView(await recipients.get({ id: id! })), id!);
+    return recipientResult(await recipients.shred({ id: id!, version }));
+  },
+};
+
+/** The group. */
+export const RECIPIENTS: Group = {
+  name: "recipients",
+  summary: "look after public keys that others encrypt with",
+  description: "Makes, lists, rotates, disables and shreds recipients, and writes their documents.",
+  help: HELP,
+  verbs: [
+    CREATE,
+    LIST,
+    EXPORT,
+    change("rotate", "make a new version of a recipient", "Makes a new version; older ones only open."),
+    change("disable", "put a recipient out of use", "Puts a recipient, or one version, out of use.", true),
+    change(
+      "enable",
+      "put a recipient back into use",
+      "Puts a recipient, or one version, back into use.",
+      true,
+    ),
+    SHRED,
+  ],
+};
+
+function change(
+  name: "rotate" | "disable" | "enable",
+  summary: string,
+  description: string,
+  hasVersion = false,
+): Verb {
+  return {
+    name,
+    summary,
+    description,
+    arguments: [ID_ARGUMENT],
+    options: hasVersion ? [option(VERSION_OPTION, "only this version", kekVersion)] : [],
+    needs: "host",
+    run: async (run: CommandRun, { version }: StateOptions, id) =>
+      recipientResult(await (await recipientsOf(run))[name]({ id: id!, version }, { signal: run.signal })),
+  };
+}
+
+async function recipientsOf(run: CommandRun): Promise<RecipientService> {
+  const host = await run.openHost();
+  const environment = await host.environment(environmentName(run.flags));
+  return host.session(environment.id, { actor: { id: "cli", name: "coffer command", source: "api" } })
+    .recipients;
+}
+
+function recipientResult(recipient: RecipientInfo): Result {
+  return { view: recipientView(recipient), data: () => recipient };
+}
+
+function recipientView({ id, context, suite, state, versions }: RecipientInfo): string {
+  const head = record([
+    ["id", id],
+    ["context", contextText(context)],
+    ["suite", suite],
+    ["state", state],
+  ]);
+  const rows = versions.map((row) => [String(row.version), row.state, row.createdAt]);
+  return `${head}\n\n${table(["VERSION", "STATE", "CREATED"], rows)}`;
+}
+
+function contextText(context: RecipientInfo["context"]): string {
+  return Object.entries(context)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(", ");
+}

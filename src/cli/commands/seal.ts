@@ -1,0 +1,82 @@
+/**
+ * `coffer seal`: encrypts for who has a recipient's private key, without a vault and without an API key.
+ *
+ * @module
+ */
+import { SealedEncryptor, type SealedLayout } from "../../sealed/encryptor.ts";
+import { AAD_HELP, AAD_OPTION, option, type Verb } from "../command.ts";
+import type { CommandRun } from "../command-run.ts";
+import { usageError } from "../errors.ts";
+import { choiceParser } from "../input/arguments.ts";
+import { ciphertextResult } from "../input/ciphertexts.ts";
+import { readRecipientDocument } from "../input/recipient-documents.ts";
+import {
+  ALLOW_EMPTY_HELP,
+  ALLOW_EMPTY_OPTION,
+  readAssociatedData,
+  readPlaintext,
+  type SecretOptions,
+  VALUE_SYNTAX,
+} from "../input/values.ts";
+import type { Result } from "../output/format.ts";
+
+interface Options extends SecretOptions {
+  readonly recipient?: string;
+  readonly signer?: string;
+  readonly aad?: string;
+  readonly layout?: SealedLayout;
+}
+
+const LAYOUTS: readonly SealedLayout[] = ["native", "iv12"];
+
+const HELP = `
+The document is what coffer recipients export writes, or what a coffer server
+answers at /coffer/v1/recipients/ID. It has the key context. The result is an
+ordinary ciphertext: the vault of the recipient decrypts it, and coffer rewrap
+turns it into one under KEKs. Nothing that is here can decrypt it.
+
+With --signer every document of another signer is refused. Without it the
+document is trusted as it came: who could exchange it would read what you seal.
+
+Examples:
+  $ echo -n s3cret | coffer seal --recipient recipient.json
+  $ coffer seal @form.json --recipient https://vault.example/coffer/v1/recipients/ID --signer KEY
+`;
+
+/** `coffer seal`. */
+export const SEAL: Verb = {
+  name: "seal",
+  summary: "encrypt a value for a recipient, without a vault",
+  description: "Encrypts a value with a public key of a vault's key context. Needs no vault and no API key.",
+  arguments: [["[value]", VALUE_SYNTAX]],
+  options: [
+    option("--recipient <place>", "the recipient's document: a path or an https URL"),
+    option("--signer <key>", "the signer that the document must have, base64 as it stands there"),
+    option(AAD_OPTION, AAD_HELP),
+    option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP),
+    option(
+      "--layout <name>",
+      `layout to write (${LAYOUTS.join(", ")}; default native)`,
+      choiceParser("layout", LAYOUTS),
+    ),
+  ],
+  help: HELP,
+  needs: "nothing",
+  run: seal,
+};
+
+async function seal(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
+  const { recipient: place, signer, layout } = options;
+  if (place === undefined || place === "") {
+    throw usageError("no recipient was given", "name its document with --recipient FILE or URL");
+  }
+  const associatedData = await readAssociatedData(options.aad);
+  const plaintext = await readPlaintext(given, options);
+  const recipient = await readRecipientDocument(place, run.signal);
+  const encryptor = new SealedEncryptor({ recipient, signer, layout });
+  const ciphertext = await encryptor.encrypt(plaintext, associatedData);
+  if (encryptor.trust === "first-use") {
+    await run.note(`the document was trusted as it came: --signer ${encryptor.signer} pins its signer`);
+  }
+  return ciphertextResult(ciphertext);
+}

@@ -1,0 +1,72 @@
+/** `coffer recipients` and `coffer seal`, run as a process. */
+import { writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { CANARY, workplace } from "../support/cli.ts";
+import { startServer } from "../support/server.ts";
+
+const SECRET = `s3cret ${CANARY}`;
+const ORG_1 = ["--context", "organization_id=org_1"];
+
+test("a value is sealed without the vault, decrypted by it, absorbed, and shredded with its recipient", async () => {
+  const { run, out, json, path } = workplace();
+  await out(["encrypt", SECRET, ...ORG_1]);
+  const made = await json(["recipients", "create", ...ORG_1]);
+  expect(made).toMatchObject({ context: { organization_id: "org_1" }, suite: "x25519", state: "active" });
+  expect(await out(["recipients", "list"])).toMatch(
+    new RegExp(`^${made.id} +x25519 +active +1 +organization_id=org_1$`, "m"),
+  );
+  const text = await out(["recipients", "export", made.id, "--valid", "7d"]);
+  const document = JSON.parse(text);
+  expect(Date.parse(document.expires_at) - Date.parse(document.issued_at)).toBe(7 * 86_400_000);
+  writeFileSync(path("recipient.json"), text);
+
+  const nowhere = { env: { COFFER_VAULT: "" } };
+  const seal = ["seal", SECRET, "--recipient", path("recipient.json"), "--aad", "form"];
+  const sealed = await out([...seal, "--signer", document.signer, "--layout", "iv12"], nowhere);
+  expect(await out(["inspect"], { stdin: sealed })).toContain(made.id);
+  expect(await out(["decrypt", "--aad", "form"], { stdin: sealed })).toBe(SECRET);
+  const absorbed = await out(["rewrap"], { stdin: sealed });
+  expect(await out(["decrypt", "--aad", "form"], { stdin: absorbed })).toBe(SECRET);
+
+  expect(await out(["recipients", "rotate", made.id])).toMatch(/^2 +active/m);
+  expect(await out(["recipients", "disable", made.id, "--version", "1", "--field", "state"])).toBe("active");
+  expect(await out(["recipients", "enable", made.id])).toMatch(/^1 +decrypt-only/m);
+  const unasked = await run(["recipients", "shred", made.id]);
+  expect(unasked).toMatchObject({ code: 1, out: "" });
+  expect(await out(["recipients", "shred", made.id, "--yes"])).toMatch(/^state +destroyed$/m);
+  expect((await run(["decrypt", "--aad", "form"], { stdin: sealed })).err).toContain("(ERR_KEY_DESTROYED)");
+  expect(await out(["decrypt", "--aad", "form"], { stdin: absorbed })).toBe(SECRET);
+});
+
+test("a document comes from a server too; what is no document seals nothing", async () => {
+  const { run, out, path } = workplace();
+  const server = await startServer();
+  const { body } = await server.call("POST", "/coffer/v1/recipients", {
+    context: { organization_id: "org_1" },
+  });
+  const url = `${server.url}/coffer/v1/recipients/${body.id}`;
+  const trusted = await run(["seal", SECRET, "--recipient", url]);
+  expect(trusted).toMatchObject({ code: 0 });
+  expect(trusted.err).toMatch(/--signer [\w+/]{43}= pins its signer/);
+  const sealed = trusted.out;
+  const opened = await out(["decrypt", "--server", server.url], {
+    stdin: sealed,
+    env: { COFFER_API_KEY: server.key, COFFER_VAULT: "" },
+  });
+  expect(opened).toBe(SECRET);
+  writeFileSync(path("bad.json"), '{"type":"coffer-recipient-v1"}');
+  writeFileSync(path("binary"), Uint8Array.of(0xff));
+  for (const [place, code] of [
+    [path("bad.json"), "ERR_RECIPIENT_INVALID"],
+    [path("binary"), "ERR_RECIPIENT_INVALID"],
+    [path("none"), "ERR_INPUT_UNREADABLE"],
+    [`${url}x`, "ERR_KEY_NOT_FOUND"],
+    ["http://vault.example/x", "ERR_USAGE"],
+    ["ftp://vault.example/x", "ERR_USAGE"],
+    ["http://127.0.0.1:1/x", "ERR_SERVICE_UNAVAILABLE"],
+  ] as const) {
+    const ran = await run(["seal", SECRET, "--recipient", place]);
+    expect([place, ran.out, ran.err.includes(`(${code})`)]).toEqual([place, "", true]);
+  }
+  expect((await run(["seal", SECRET])).err).toContain("(ERR_USAGE)");
+});
