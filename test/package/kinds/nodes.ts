@@ -6,7 +6,20 @@
  * @module
  */
 
+import manifest from "../../../package.json" with { type: "json" };
 import { type Command, ESM_MANIFEST, type Kind, node, OK, type Tools } from "./kind.ts";
+
+/** Every entry that holds code, as package.json names them: a new one is tried by itself. */
+const ENTRIES = Object.keys(manifest.exports)
+  .filter((entry) => !/\.(?:json|wasm)$/.test(entry))
+  .map((entry) => entry.replace(/^\./, "coffer"));
+const IMPORT_ALL = ENTRIES.map(
+  (entry) => `if (Object.keys(await import("${entry}")).length === 0) throw new Error("${entry}");`,
+).join("\n");
+const REQUIRE_ALL = ENTRIES.map(
+  (entry) => `if (Object.keys(require("${entry}")).length === 0) throw new Error("${entry}");`,
+).join("\n");
+const REQUIRED = 'const { smoke } = require("./smoke.js");\nsmoke().then(console.log);\n';
 
 /** Node as ESM and by `require`. */
 export function nodes(): Kind[] {
@@ -20,34 +33,15 @@ export function nodes(): Kind[] {
       const found = path === undefined ? process.execPath : tools.runtime(path);
       return found === undefined ? undefined : [{ file: found, args: [file] }];
     };
-    const required = 'const { smoke } = require("./smoke.js");\nsmoke().then(console.log);\n';
-    const entries = [
-      ".",
-      "/crypto",
-      "/sync",
-      "/errors",
-      "/keys",
-      "/kv",
-      "/rekey",
-      "/sources",
-      "/vault",
-      "/server",
-      "/workos",
-    ];
-    const requireAll = entries
-      .map(
-        (entry) => `if (Object.keys(require("coffer${entry.replace(".", "")}")).length === 0) throw entry;`,
-      )
-      .join("\n");
     return [
       {
         name: `Node ${version}, ESM`,
-        files: { "package.json": ESM_MANIFEST, "main.js": OK },
+        files: { "package.json": ESM_MANIFEST, "main.js": `${IMPORT_ALL}\n${OK}` },
         commands: command("main.js"),
       },
       {
         name: `Node ${version}, require`,
-        files: { "package.json": ESM_MANIFEST, "main.cjs": `${requireAll}\n${required}` },
+        files: { "package.json": ESM_MANIFEST, "main.cjs": `${REQUIRE_ALL}\n${REQUIRED}` },
         commands: command("main.cjs"),
       },
     ];
