@@ -1,5 +1,6 @@
 /** API keys are made with a name and permissions, or not at all. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { isWellFormedKey } from "../../src/vault/access/api-keys.ts";
 import type { VaultHost } from "../../src/vault/host.ts";
 import { PERMISSIONS, type Permission } from "../../src/vault/index.ts";
 import { rejectionOf } from "../support/errors.ts";
@@ -118,5 +119,15 @@ describe("an API key", () => {
     tamper(path, (database) => database.prepare(back).run(row.generation!, row.mac!));
     expect(await codes()).toEqual(Array(3).fill("ERR_STORAGE_CORRUPT"));
     await own.close();
+  });
+
+  test("is recognised whole: nothing before it, behind it or instead of it", async () => {
+    const { key } = await make({ name: "whole" });
+    const callers = host.callers("none" as never);
+    for (const other of ["", "nonsense", `x${key}`, `${key}x`, ` ${key}`, `${key}\n`, key.slice(0, -1)]) {
+      expect(isWellFormedKey(other)).toBe(false);
+      expect(await callers.authenticate(other)).toBeUndefined();
+    }
+    expect(isWellFormedKey(key)).toBe(true);
   });
 });

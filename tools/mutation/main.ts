@@ -1,6 +1,8 @@
 /**
- * `npm run mutation -- [PATH ...] [--hours H] [--again] [--slow MS] [--verbose]`: mutants of the sources that decide, one at a time.
+ * `npm run mutation -- [PATH ...] [--hours H] [--again | --left] [--slow MS] [--verbose]`: mutants of the sources that decide, one at a time.
  * `--named [--sample N]`: those of named.ts; `--sample N [--seed S]`: some of all, by chance; `--table`: the table of docs/evidence.md out of the kept results.
+ *
+ * `--left` asks only for those that survived, after tests were added.
  *
  * Owns the order: which tests enter which block is measured first, then each mutant is run against those. What is done
  * is kept for each file, so a run that was ended goes on where it was. A sample keeps nothing. It fails on a survivor
@@ -54,6 +56,7 @@ const { values, positionals } = parseArgs({
   options: {
     hours: { type: "string" },
     again: { type: "boolean", default: false },
+    left: { type: "boolean", default: false },
     sample: { type: "string" },
     seed: { type: "string" },
     slow: { type: "string" },
@@ -173,15 +176,20 @@ async function runAll(): Promise<void> {
     const open = filesIn(target.sources)
       .filter((path) => wanted === undefined || wanted.has(path))
       .map(sourceAt)
-      .filter(({ path, code }) => values.again || results[path]?.hash !== hashOf(code))
+      .filter(({ path, code }) => {
+        const isDone = results[path]?.hash === hashOf(code);
+        return values.left ? isDone && results[path]!.survivors.length > 0 : values.again || !isDone;
+      })
       .filter(({ parsed }) => parsed.mutants.length > 0);
     if (open.length === 0 || Date.now() > until) continue;
     const tests = await measure(target, open);
     runner = new Runner(folder);
     for (const source of open) {
-      const counts = { killed: 0, timedOut: 0, notReached: 0 };
+      const before = values.left ? results[source.path]! : undefined;
+      const left = source.parsed.mutants.filter(({ id }) => before?.survivors.includes(id) !== false);
+      const counts = { killed: before?.killed ?? 0, timedOut: before?.timedOut ?? 0, notReached: 0 };
       const survivors: string[] = [];
-      for (const mutant of source.parsed.mutants) {
+      for (const mutant of left) {
         if (Date.now() > until) break;
         const outcome = await judge(runner, source, mutant, tests);
         if (values.verbose) console.log(`${outcome}: ${source.path}:${mutant.line} ${mutant.id}`);
