@@ -448,6 +448,28 @@ describe("the decrypt cache", () => {
     expect(service.count("createDecrypt")).toBe(before + 1);
   });
 
+  test("[REV-10] what cannot be asked for is unwrapped anew in a batch too", async () => {
+    const { cache, keys } = await cached(2);
+    service.revokeKeys(keys[1]!);
+    service.answer();
+    service.outage = new VaultError("ERR_SERVICE_UNAVAILABLE", "away");
+    const results = await cache.useMany(service, keys, dataKeyOf);
+    expect(results.map(({ ok }) => ok)).toEqual([true, false]);
+  });
+
+  test("[REV-13] asks nothing while nothing has changed, and never for what it has let go of", async () => {
+    const { cache, keys } = await cached(3);
+    await cache.use(service, keys[0]!, dataKeyOf);
+    await cache.useMany(service, keys, dataKeyOf);
+    expect(service.asked).toEqual([]);
+    cache.clear();
+    await cache.use(service, keys[2]!, dataKeyOf);
+    service.revokeKeys();
+    service.answer();
+    await cache.use(service, keys[2]!, dataKeyOf);
+    expect(service.asked).toEqual([1]);
+  });
+
   test("[REV-10] a key that was asked for before a revocation is not used by a call that began after it", async () => {
     const { cache } = await cached(0);
     const { encryptedKeys } = await service.createDataKey({ context: { tenant: "a" } });

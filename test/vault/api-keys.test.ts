@@ -129,5 +129,12 @@ describe("an API key", () => {
       expect(await callers.authenticate(other)).toBeUndefined();
     }
     expect(isWellFormedKey(key)).toBe(true);
+    const elsewhere = await openTestHost();
+    const foreign = await elsewhere.apiKeys.create((await elsewhere.environment("default")).id, {
+      name: "foreign",
+      permissions: ["admin"],
+    });
+    await elsewhere.close();
+    expect(await callers.authenticate(foreign.key)).toBeUndefined();
   });
 });
