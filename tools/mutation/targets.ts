@@ -66,8 +66,10 @@ export const TARGETS: readonly Target[] = [
     sources: ["src/vault/access", "src/vault/authority", "src/vault/keks", "src/vault/kv", "src/vault/root"],
     // Not those that wait for PostgreSQL, processes or time: each survivor would wait for all of them.
     tests: [
+      "test/vault/access.test.ts",
       "test/vault/api-keys.test.ts",
       "test/vault/authority",
+      "test/vault/callers.test.ts",
       "test/vault/clock.test.ts",
       "test/vault/events.test.ts",
       "test/vault/kek-service.test.ts",
