@@ -2,7 +2,7 @@
  * `npm run mutation -- [PATH ...] [--hours H] [--again | --left] [--slow MS] [--verbose]`: mutants of the sources that decide, one at a time.
  * `--named [--sample N]`: those of named.ts; `--sample N [--seed S]`: some of all, by chance; `--table`: the table of docs/evidence.md out of the kept results.
  *
- * `--left` asks only for those that survived, after tests were added.
+ * `--left` asks only for survivors without a reason, after tests were added.
  *
  * Owns the order: which tests enter which block is measured first, then each mutant is run against those. What is done
  * is kept for each file, so a run that was ended goes on where it was. A sample keeps nothing. It fails on a survivor
@@ -186,9 +186,11 @@ async function runAll(): Promise<void> {
     runner = new Runner(folder);
     for (const source of open) {
       const before = values.left ? results[source.path]! : undefined;
-      const left = source.parsed.mutants.filter(({ id }) => before?.survivors.includes(id) !== false);
+      const explained = reasons[source.path] ?? {};
+      const isLeft = (id: string): boolean => before!.survivors.includes(id) && explained[id] === undefined;
+      const left = source.parsed.mutants.filter(({ id }) => before === undefined || isLeft(id));
       const counts = { killed: before?.killed ?? 0, timedOut: before?.timedOut ?? 0, notReached: 0 };
-      const survivors: string[] = [];
+      const survivors = before?.survivors.filter((id) => !isLeft(id)) ?? [];
       for (const mutant of left) {
         if (Date.now() > until) break;
         const outcome = await judge(runner, source, mutant, tests);
