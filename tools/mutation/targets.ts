@@ -56,6 +56,7 @@ export const TARGETS: readonly Target[] = [
       "test/server/permissions.test.ts",
       "test/server/process-group.test.ts",
       "test/server/rate-limiter.test.ts",
+      "test/server/request.test.ts",
       "test/server/requests.test.ts",
       "test/server/service.test.ts",
       "test/server/strict-json.test.ts",
