@@ -18,6 +18,7 @@ import {
   checkEnd,
   type Head,
   hasEntry,
+  isPartOf,
   type LogState,
   lockLog,
   readHead,
@@ -93,9 +94,12 @@ class VaultAuthority implements Authority {
   readonly serviceKeys: ServiceKeys;
   readonly #now: () => number;
   #macs: Macs;
+  /** The log as it was committed. */
   #log: LogState;
   /** When #log was seen, by `performance.now()`: transactions that began later see nothing older. */
   #seenAt = performance.now();
+  /** The log with what this process has appended since; it may not have been committed. */
+  #ahead: LogState | undefined;
 
   constructor(
     roots: Roots,
@@ -124,28 +128,28 @@ class VaultAuthority implements Authority {
   }
 
   async checkGeneration(sql: Sql, generation: number, what: string): Promise<void> {
-    if (generation > this.#log.generation && generation > (await this.#read(sql, this.#log)).generation) {
+    if (generation > this.#log.generation && generation > (await this.#read(sql)).generation) {
       throw logTooOld(what);
     }
   }
 
   async checkNew(sql: Sql, { what, subject }: RowRecord): Promise<void> {
     // Not kept: a write may see what is not committed.
-    if (subject === undefined || (await this.#read(sql, this.#log)).lastChange(subject) === 0) return;
+    if (subject === undefined || (await this.#read(sql)).lastChange(subject) === 0) return;
     throw new VaultError("ERR_STORAGE_CORRUPT", `${what} would be made anew: its rows were deleted`);
   }
 
   async lastEntry(sql: Sql): Promise<Head> {
-    const { generation, mac } = await this.#read(sql, this.#log);
+    const { generation, mac } = await this.#read(sql);
     return { generation, mac };
   }
 
   async hasEntry(sql: Sql, entry: Head): Promise<boolean> {
-    return hasEntry(sql, await this.#read(sql, this.#log), entry);
+    return hasEntry(sql, await this.#read(sql), entry);
   }
 
   async look(sql: Sql): Promise<Authenticated> {
-    const log = await this.#read(sql, this.#log);
+    const log = await this.#read(sql);
     if (log.generation > this.#log.generation) {
       this.#log = log;
       this.#seenAt = performance.now();
@@ -162,14 +166,17 @@ class VaultAuthority implements Authority {
   async change(sql: Sql): Promise<Change> {
     await this.prepare(sql);
     await lockLog(sql);
-    // What is read here may contain what this transaction or one that shares its fate has appended: it is not kept.
-    let log = await this.#read(sql, this.#log);
+    // What is read here may contain what this transaction, or one that shares its fate, has appended: it is not kept as the
+    // log, but as what the log may be next time, so that not all is read again.
+    let log = await this.#read(sql);
     this.#refuseOlder(log);
+    this.#ahead = log;
     return {
       // Against what this transaction has appended by then.
       check: (record, mac) => this.#against(log).check(record, mac),
       append: async (kind, subject) => {
         log = await appendEntry(sql, this.#macs, log, { kind, subject, at: this.#now() });
+        this.#ahead = log;
         return log.generation;
       },
     };
@@ -197,10 +204,18 @@ class VaultAuthority implements Authority {
     };
   }
 
-  async #read(sql: Sql, known: LogState): Promise<LogState> {
+  async #read(sql: Sql): Promise<LogState> {
     const head = await readHead(sql);
     if (!this.#macs.knows(head?.subarray(-MAC_BYTES))) await this.#loadMacs(sql);
-    return readLog(sql, this.#macs, known, head);
+    const ahead = this.#ahead;
+    if (
+      ahead !== undefined &&
+      ahead.generation > this.#log.generation &&
+      (await isPartOf(sql, ahead, head))
+    ) {
+      return readLog(sql, this.#macs, ahead, head);
+    }
+    return readLog(sql, this.#macs, this.#log, head);
   }
 
   /** Others may have made a newer key. */

@@ -96,7 +96,19 @@ export function readHead(sql: Sql): Promise<Uint8Array | undefined> {
   return metaValue(sql, HEAD_NAME);
 }
 
-/** Whether there is an entry behind the head. Only for a transaction that sees one state. */
+/** Whether a log that was not seen committed is what the stored one begins with. */
+export async function isPartOf(sql: Sql, log: LogState, head: Uint8Array | undefined): Promise<boolean> {
+  if (head === undefined || head.length < GENERATION_BYTES + MAC_BYTES) return false;
+  const generation = readU64(head, 0);
+  if (generation < log.generation) return false;
+  if (generation === log.generation) {
+    return equalBytes(head.subarray(GENERATION_BYTES, GENERATION_BYTES + MAC_BYTES), log.mac);
+  }
+  const row = await sql.get("SELECT mac FROM authority_log WHERE generation = ?", log.generation);
+  return isUint8Array(row?.mac) && equalBytes(row.mac, log.mac);
+}
+
+/** Throws if there is an entry behind the head. Only for a transaction that sees one state. */
 export async function checkEnd(sql: Sql, log: LogState): Promise<void> {
   const row = await sql.get("SELECT max(generation) AS newest FROM authority_log");
   if (((row?.newest ?? 0) as number) > log.generation) throw damagedLog("an entry behind its head");
