@@ -23,6 +23,7 @@ import { RECIPIENTS } from "./commands/recipients.ts";
 import { REKEY, REWRAP } from "./commands/rekey.ts";
 import { REKEY_DATA } from "./commands/rekey-data.ts";
 import { REKEY_FILE } from "./commands/rekey-file.ts";
+import { ROOT } from "./commands/root.ts";
 import { SCAN } from "./commands/scan.ts";
 import { SEAL } from "./commands/seal.ts";
 import { SERVER } from "./commands/server.ts";
@@ -34,7 +35,7 @@ const COMMANDS: readonly (readonly [heading: string, commands: readonly (Verb | 
   ["Files:", [ENCRYPT_FILE, DECRYPT_FILE, CAT, REKEY_FILE]],
   ["Databases:", [REKEY_DATA]],
   ["The vault:", [KV, KEYS, RECIPIENTS, DATA_KEY]],
-  ["The service:", [SERVER, ENVIRONMENTS, API_KEYS, BACKUP, RESTORE, MIGRATE, STATUS]],
+  ["The service:", [SERVER, ENVIRONMENTS, API_KEYS, BACKUP, RESTORE, MIGRATE, ROOT, STATUS]],
 ];
 
 const HELP = `
@@ -45,12 +46,13 @@ belongs to the value (echo -n writes none). - on a terminal asks for the value a
 does not show it. An empty value is refused unless --allow-empty is given.
 
 Environment variables:
-  COFFER_VAULT        path of the vault, where --vault is not given
-  COFFER_ENVIRONMENT  environment to work in, where --environment is not given
-  COFFER_ROOT_KEY     the root key as base64, where --root-key-file is not given
-  COFFER_BASE_URL     URL of a coffer server, where neither --server nor --vault is given
-  COFFER_API_KEY      API key for the server
-  COFFER_DATABASE     PostgreSQL database of coffer server, where --database is not given
+  COFFER_VAULT          path of the vault, where --vault is not given
+  COFFER_ENVIRONMENT    environment to work in, where --environment is not given
+  COFFER_ROOT_KEY       the root key as base64, where --root-key-file is not given
+  COFFER_ROOT_KEY_NEXT  the next root key, while coffer root rotate is under way
+  COFFER_BASE_URL       URL of a coffer server, where neither --server nor --vault is given
+  COFFER_API_KEY        API key for the server
+  COFFER_DATABASE       PostgreSQL database of coffer server, where --database is not given
 
 Exit codes:
   0    done

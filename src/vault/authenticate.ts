@@ -15,7 +15,7 @@ import { Macs } from "./authority/macs.ts";
 import { kekRecord, type RowRecord, recordOf } from "./authority/record.ts";
 import { disposeVaultKeys, newestOf } from "./authority/vault-keys.ts";
 import { KEK_COLUMNS, kekRow, storedVersions } from "./keks/rows.ts";
-import { OLD_KEY_LABEL } from "./kv/rows.ts";
+import { SEALED_ROWS } from "./kv/sealed-rows.ts";
 import { AUTHENTICATE_PAGE } from "./limits.ts";
 import { ROOT_CHECK, ROOT_LOCK, vaultChanged } from "./root/roots.ts";
 import { ServiceKeys } from "./root/service-keys.ts";
@@ -157,9 +157,9 @@ async function authenticateAll(
       }),
     );
     for (const table of ["environments", "api_keys", "events"] as const) {
-      await eachRow(sql, `SELECT * FROM ${table}`, (row) => seal(table, recordOf(table, row), row.id!));
+      await eachRow(sql, SEALED_ROWS[table], (row) => seal(table, recordOf(table, row), row.id!));
     }
-    await eachRow(sql, "SELECT * FROM webhooks", (row) =>
+    await eachRow(sql, SEALED_ROWS.webhooks, (row) =>
       orDamaged(row.id as string, async () => {
         const owner = utf8(row.id as string, "id");
         const secret = authority.serviceKeys.openSecret(row.sealed_secret as Uint8Array, owner);
@@ -169,13 +169,9 @@ async function authenticateAll(
         await seal("webhooks", recordOf("webhooks", { ...row, sealed_secret: sealed }), row.id!);
       }),
     );
-    const objects = `SELECT o.id, o.environment_id, o.name, o.current_version, o.created_at, o.updated_at, o.deleted_at,
-      c.canonical, v.number AS current_number, v.generation AS current_generation
-      FROM kv_objects o JOIN contexts c ON c.id = o.context_id
-      LEFT JOIN kv_versions v ON v.id = o.current_version AND v.object_id = o.id`;
-    await eachRow(sql, objects, (row) => seal("kv_objects", recordOf("kv_objects", row), row.id!));
-    const versions = `SELECT * FROM kv_versions WHERE key_label = ${OLD_KEY_LABEL} AND sealed IS NOT NULL`;
-    await eachRow(sql, versions, (row) => seal("kv_versions", recordOf("kv_versions", row), row.id!));
+    for (const table of ["kv_objects", "kv_versions"] as const) {
+      await eachRow(sql, SEALED_ROWS[table], (row) => seal(table, recordOf(table, row), row.id!));
+    }
     // They are known by HMACs under keys that are no more.
     await sql.run("DELETE FROM idempotent_answers");
     await sql.raise("keks", "revocations", "api_keys");

@@ -43,7 +43,14 @@ import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./l
 import { RecipientLifecycle } from "./recipients/lifecycle.ts";
 import { PublicDocuments } from "./recipients/public-documents.ts";
 import { RecipientKeys } from "./recipients/recipient-keys.ts";
-import { findRootKey, type RootKeyRequest } from "./root/root-key.ts";
+import {
+  findNextRootKey,
+  findRootKey,
+  nextRootKey,
+  promoteNextRootKey,
+  type RootKeyRequest,
+  rereadRootKeys,
+} from "./root/root-key.ts";
 import { ROOT_FORM_NAMES, RootKeys } from "./root/root-keys.ts";
 import {
   checksAmong,
@@ -54,6 +61,7 @@ import {
   Roots,
   WITH_ROOT,
 } from "./root/roots.ts";
+import { type RootRotation, type RotateRootOptions, rotateRoot } from "./rotate-root.ts";
 import type { Database, SqlValue, WaitOptions } from "./storage/database.ts";
 
 /** An environment: a tenant of a host. */
@@ -108,6 +116,12 @@ export function checkEnvironmentName(name: string): void {
   throw new VaultError("ERR_ENVIRONMENT_INVALID", "an environment's name is 1 to 64 of a-z, 0-9, - and _");
 }
 
+/** What a rotation of the root has done, and what is left to do. */
+export interface RootRotationReport extends RootRotation {
+  /** The file in which the old root key is kept; undefined where root keys are not in files, or it was put away before. */
+  readonly keptIn: string | undefined;
+}
+
 /** A vault that has been opened. Made by {@link openHost}. */
 export class VaultHost {
   /** UUID text. */
@@ -121,6 +135,7 @@ export class VaultHost {
   readonly #authority: Authority;
   readonly #now: () => number;
   readonly #isStored: IsStoredKey;
+  readonly #rootKeyRequest: RootKeyRequest;
   readonly #keyrings = new Map<string, Keyring>();
   readonly #recipientKeys = new Map<string, RecipientKeys>();
   readonly #documents: PublicDocuments;
@@ -130,8 +145,10 @@ export class VaultHost {
     authority: Authority,
     vaultId: string,
     isStored: IsStoredKey,
-    now: () => number,
+    options: HostOptions,
   ) {
+    const { now } = options;
+    this.#rootKeyRequest = options;
     this.#database = database;
     this.#authority = authority;
     this.#isStored = isStored;
@@ -143,7 +160,7 @@ export class VaultHost {
     });
     this.apiKeys = new ApiKeys(database, authority, now);
     this.events = new EventLog(database, authority, now);
-    this.writes = new IdempotentWrites(database, authority.serviceKeys, now);
+    this.writes = new IdempotentWrites(database, authority, now);
     this.webhooks = new Webhooks(database, authority, this.writes, now);
   }
 
@@ -246,6 +263,43 @@ export class VaultHost {
    */
   anchor(before?: Anchor): Promise<Anchor> {
     return takeAnchor(this.#database, this.#authority, { vaultId: this.vaultId, now: this.#now, before });
+  }
+
+  /**
+   * Wraps all KEKs and vault keys under another root key, while others use the vault: that in `nextRootKey` or COFFER_ROOT_KEY_NEXT,
+   * else that in the file beside the root key's (its path with `.next` added), which is made. Killed or ended, the next call goes
+   * on. At the end that file takes the place of the root key's, whose old content is kept under another name.
+   *
+   * @returns what was done, and where the old root key is kept; a variable is the caller's to change
+   * @throws VaultError ERR_UNSUPPORTED if the vault is not authenticated yet, ERR_ROOT_KEY_MISSING if there is no next root key and
+   *   no file to make one in, ERR_ROOT_KEY_INVALID if it is no root key, or the root key itself, ERR_ROOT_KEY_WRONG if a rotation
+   *   to another one has begun, ERR_STORAGE_UNAVAILABLE if another process has ended one; `options.signal`'s reason
+   */
+  async rotateRoot(options: RotateRootOptions = {}): Promise<RootRotationReport> {
+    if (!this.isAuthenticated) {
+      throw new VaultError(
+        "ERR_UNSUPPORTED",
+        "this vault is not authenticated: run coffer migrate --authenticate first",
+      );
+    }
+    const vaultId = uuidFromText(this.vaultId)!;
+    const { key, isMade } = nextRootKey(this.#rootKeyRequest);
+    const next = new RootKeys(key, vaultId, "authenticated");
+    key.dispose();
+    try {
+      const vault = { database: this.#database, authority: this.#authority, vaultId, now: this.#now };
+      const done = await rotateRoot(vault, next, options);
+      return { ...done, keptIn: isMade ? promoteNextRootKey(this.#rootKeyRequest.file!) : undefined };
+    } finally {
+      next.dispose();
+    }
+  }
+
+  /** Whether a rotation of the root has begun and not ended. */
+  isRootRotating(): Promise<boolean> {
+    return this.#database.read(
+      async (sql) => (await sql.get("SELECT name FROM meta WHERE name = ?", ROOT_CHECK_NEXT)) !== undefined,
+    );
   }
 
   /** All environments by name. */
@@ -384,7 +438,7 @@ export async function openHost(database: Database, options: HostOptions): Promis
       await destroyDueKeks(database, authority, options.now);
       await clearExpiredAnswers(database, options.now());
       const isStored = await storedKeysWithOldLabel(database, authority);
-      return new VaultHost(database, authority, uuidToText(vaultId), isStored, options.now);
+      return new VaultHost(database, authority, uuidToText(vaultId), isStored, options);
     } catch (error) {
       authority.dispose();
       throw error;
@@ -419,9 +473,16 @@ async function unlock(
     const { vaultId, checks } = stored ?? (await createIdentity(database, root.key, options.now()));
     let isFirst = true;
     const find: FindRoots = () => {
-      if (!isFirst) return [];
+      const isFromFile = root.source === "file" || root.source === "created";
+      const found = isFirst
+        ? [root.key, findNextRootKey(options)].filter((key) => key !== undefined)
+        : isFromFile
+          ? rereadRootKeys(options)
+          : [];
+      const all = found.flatMap((key) => rootsOf(key, vaultId));
+      for (const key of found) if (key !== root.key) key.dispose();
       isFirst = false;
-      return rootsOf(root.key, vaultId);
+      return all;
     };
     try {
       return { roots: new Roots(checks, find), vaultId };
@@ -429,7 +490,9 @@ async function unlock(
       if (!isVaultError(error, "ERR_ROOT_KEY_WRONG")) throw error;
       throw new VaultError(
         "ERR_ROOT_KEY_WRONG",
-        `the root key (from: ${root.source}) is not the one of this vault`,
+        checks.next === undefined
+          ? `the root key (from: ${root.source}) is not the one of this vault`
+          : `the root of this vault is being rotated: the root key (from: ${root.source}) and the next one are both needed`,
       );
     }
   } finally {

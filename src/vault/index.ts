@@ -39,7 +39,7 @@ export type {
 } from "./events/events.ts";
 export type { DeadDelivery, Delivery, WebhookInfo, Webhooks } from "./events/webhooks.ts";
 export { ROOT_KEY_SUFFIX } from "./files/vault-path.ts";
-export type { EnvironmentInfo, HostSession, Principal, VaultHost } from "./host.ts";
+export type { EnvironmentInfo, HostSession, Principal, RootRotationReport, VaultHost } from "./host.ts";
 export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 export {
   EmbeddedVault,
@@ -51,6 +51,7 @@ export {
   openVault,
   type PostgresHostOptions,
 } from "./open-vault.ts";
-export { ROOT_KEY_VARIABLE } from "./root/root-key.ts";
+export { NEXT_ROOT_KEY_VARIABLE, newRootKeyText, ROOT_KEY_VARIABLE } from "./root/root-key.ts";
+export type { RootRotation, RotateRootOptions } from "./rotate-root.ts";
 export { migratePostgres } from "./storage/postgres/migrate.ts";
 export type { PostgresOptions } from "./storage/postgres/options.ts";

@@ -126,5 +126,8 @@ export const DELIVERIES_PAGE_MAX = 100;
 /** Entries that the log of changes of authority has at most before it is compacted into its snapshot. Ours. */
 export const AUTHORITY_LOG_MAX = 1_000;
 
-/** Rows that are read at once while a vault is authenticated, or its root rotated. Ours. */
+/** Rows that are read at once while a vault is authenticated. Ours. */
 export const AUTHENTICATE_PAGE = 200;
+
+/** KEKs or rows that one transaction of a rotation of the root changes: others wait for it. Ours: some 20 ms on SQLite. */
+export const ROOT_ROTATION_PAGE = 100;

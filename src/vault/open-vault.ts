@@ -22,7 +22,7 @@ import { openVaultFile } from "./files/vault-file.ts";
 import { checkFilePath } from "./files/vault-path.ts";
 import { checkEnvironmentName, type HostSession, openHost, type VaultHost } from "./host.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
-import { checkRootKey, ROOT_KEY_VARIABLE, rootKeyFile } from "./root/root-key.ts";
+import { checkRootKeys, NEXT_ROOT_KEY_VARIABLE, ROOT_KEY_VARIABLE, rootKeyFile } from "./root/root-key.ts";
 import { preparePostgres } from "./storage/postgres/migrate.ts";
 import { openPostgres } from "./storage/postgres/open.ts";
 import { POSTGRES_OPTIONS, type PostgresOptions } from "./storage/postgres/options.ts";
@@ -35,6 +35,11 @@ interface OpenOptions {
    * `rootKeyPath`, which is made (mode 0600) for a new vault.
    */
   readonly rootKey?: Uint8Array | string | undefined;
+  /**
+   * The next root key, while the root is being rotated (`VaultHost.rotateRoot`): both are needed until that is done. Default: the
+   * environment variable COFFER_ROOT_KEY_NEXT, else the file beside that of the root key, its path with `.next` added.
+   */
+  readonly nextRootKey?: Uint8Array | string | undefined;
   /** File of the root key; default, for a vault in a file, its path with `.root-key` added. */
   readonly rootKeyPath?: string | undefined;
   /** Environment to work in, made on first use: 1 to 64 of a-z, 0-9, `-`, `_`; default `default`. */
@@ -84,6 +89,7 @@ const OPEN_OPTIONS = optionNames<OpenFileOptions>({
   path: true,
   database: true,
   rootKey: true,
+  nextRootKey: true,
   rootKeyPath: true,
   environment: true,
   create: true,
@@ -176,8 +182,8 @@ function placeOf(place: string): OpenVaultOptions {
 async function openDatabase(options: OpenDatabaseOptions): Promise<VaultHost> {
   const { database, path, environment, layout, requireCommitment, cache, actor, events, ...rest } = options;
   const own = { ...rest, url: database };
-  const { create, rootKey, rootKeyPath, now, ...postgres } = own;
-  if (rootKey !== undefined) checkRootKey(rootKey);
+  const { create, rootKey, nextRootKey, rootKeyPath, now, ...postgres } = own;
+  checkRootKeys(own);
   if (create !== false) await preparePostgres(postgres);
   return postgresHost(own);
 }
@@ -186,6 +192,8 @@ async function openDatabase(options: OpenDatabaseOptions): Promise<VaultHost> {
 export interface PostgresHostOptions extends PostgresOptions {
   /** The root key: 32 bytes or their base64. Default: COFFER_ROOT_KEY, else the file at `rootKeyPath`. */
   readonly rootKey?: Uint8Array | string | undefined;
+  /** The next root key, while the root is being rotated; default COFFER_ROOT_KEY_NEXT, else a file beside `rootKeyPath`. */
+  readonly nextRootKey?: Uint8Array | string | undefined;
   /** File of the root key; made (mode 0600) for a database that has no vault yet. */
   readonly rootKeyPath?: string | undefined;
   /** Make the vault if the database has none; default true. */
@@ -198,7 +206,7 @@ export interface PostgresHostOptions extends PostgresOptions {
 
 /** Names of {@link PostgresHostOptions}. */
 const POSTGRES_HOST_OPTIONS = optionNames<Omit<PostgresHostOptions, keyof PostgresOptions>>(
-  { rootKey: true, rootKeyPath: true, create: true, now: true },
+  { rootKey: true, nextRootKey: true, rootKeyPath: true, create: true, now: true },
   POSTGRES_OPTIONS,
 );
 
@@ -225,7 +233,9 @@ async function postgresHost(own: PostgresHostOptions): Promise<VaultHost> {
   const onNotice = own.onNotice ?? warn;
   return openHost(await openPostgres({ ...own, onNotice }), {
     argument: own.rootKey,
+    nextArgument: own.nextRootKey,
     variable: process.env[ROOT_KEY_VARIABLE],
+    nextVariable: process.env[NEXT_ROOT_KEY_VARIABLE],
     file: rootKeyFile(own.rootKeyPath, undefined),
     isEphemeral: false,
     create: own.create !== false,
@@ -237,13 +247,14 @@ async function postgresHost(own: PostgresHostOptions): Promise<VaultHost> {
 /** How to open the host of a vault in a file. */
 export type FileHostOptions = Pick<
   OpenFileOptions,
-  "path" | "rootKey" | "rootKeyPath" | "create" | "lockWaitMs" | "onNotice" | "now"
+  "path" | "rootKey" | "nextRootKey" | "rootKeyPath" | "create" | "lockWaitMs" | "onNotice" | "now"
 >;
 
 /** Names of {@link FileHostOptions}. */
 const FILE_HOST_OPTIONS = optionNames<FileHostOptions>({
   path: true,
   rootKey: true,
+  nextRootKey: true,
   rootKeyPath: true,
   create: true,
   lockWaitMs: true,
@@ -266,7 +277,7 @@ async function fileHost(options: FileHostOptions): Promise<VaultHost> {
   if (!Number.isInteger(lockWaitMs) || lockWaitMs < 0 || lockWaitMs > LOCK_WAIT_MS_MAX) {
     throw invalidRange(`lockWaitMs must be a whole number from 0 to ${LOCK_WAIT_MS_MAX}`);
   }
-  if (options.rootKey !== undefined) checkRootKey(options.rootKey);
+  checkRootKeys(options);
   const isInMemory = path === IN_MEMORY;
   const create = options.create !== false;
   const database = await openVaultFile(path, {
@@ -276,7 +287,9 @@ async function fileHost(options: FileHostOptions): Promise<VaultHost> {
   });
   return openHost(database, {
     argument: options.rootKey,
+    nextArgument: options.nextRootKey,
     variable: process.env[ROOT_KEY_VARIABLE],
+    nextVariable: process.env[NEXT_ROOT_KEY_VARIABLE],
     file: rootKeyFile(options.rootKeyPath, isInMemory ? undefined : path),
     isEphemeral: isInMemory && options.rootKeyPath === undefined,
     create,
@@ -286,13 +299,14 @@ async function fileHost(options: FileHostOptions): Promise<VaultHost> {
 }
 
 /** Options as they are now: opening waits, and a caller wipes its root key or uses its object again. */
-function ownOptions<T extends Pick<OpenVaultOptions, "rootKey"> & { readonly actor?: KvActor | undefined }>(
-  options: T,
-): T {
-  const { rootKey, actor } = options;
+function ownOptions<
+  T extends Pick<OpenVaultOptions, "rootKey" | "nextRootKey"> & { readonly actor?: KvActor | undefined },
+>(options: T): T {
+  const { rootKey, nextRootKey, actor } = options;
   return {
     ...options,
     ...(isUint8Array(rootKey) ? { rootKey: Uint8Array.from(rootKey) } : {}),
+    ...(isUint8Array(nextRootKey) ? { nextRootKey: Uint8Array.from(nextRootKey) } : {}),
     ...(actor === undefined ? {} : { actor: { ...actor } }),
   };
 }

@@ -278,7 +278,7 @@ async function storeOver(database: Database): Promise<EmbeddedKvStore> {
     absorbsOnly: false,
     events,
   };
-  const writes = new IdempotentWrites(database, authority.serviceKeys, Date.now);
+  const writes = new IdempotentWrites(database, authority, Date.now);
   return new EmbeddedKvStore(database, keyring, authority, access, writes, Date.now);
 }
 

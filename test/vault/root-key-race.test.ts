@@ -31,7 +31,15 @@ test.each(["before", "after"] as const)("%s the look", (when) => {
     isMade = true;
   };
   const file = { path, what: "the file" };
-  const request = { argument: undefined, variable: undefined, file, isEphemeral: false, create: true };
+  const request = {
+    argument: undefined,
+    nextArgument: undefined,
+    nextVariable: undefined,
+    variable: undefined,
+    file,
+    isEphemeral: false,
+    create: true,
+  };
   const found = findRootKey(request);
   expect(isMade).toBe(true);
   expect(found.source).toBe("file");

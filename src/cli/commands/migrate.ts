@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { AuthorityFindings } from "../../vault/index.ts";
 import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { databaseUrl } from "../open.ts";
+import { findingsView } from "../output/findings.ts";
 import { type Result, record } from "../output/format.ts";
 
 interface Options {
@@ -83,46 +83,4 @@ async function migrateTables(url: string): Promise<Result> {
         : `the database went from version ${from} to ${to}`,
     data: () => ({ from, to }),
   };
-}
-
-function findingsView(findings: AuthorityFindings): string {
-  const { environments, kekVersions, apiKeys, webhooks, rekeyLimited } = findings;
-  const lines = (title: string, texts: readonly string[]): [string, string][] => [
-    [title, String(texts.length)],
-    ...texts.map((text): [string, string] => ["", text]),
-  ];
-  const entries = (context: Readonly<Record<string, string>>): string =>
-    Object.entries(context)
-      .map(([name, value]) => `${name}=${value}`)
-      .join(",");
-  return record([
-    ...lines(
-      "environments",
-      environments.map(({ id, name }) => `${name} (${id})`),
-    ),
-    [
-      "KEK versions",
-      Object.entries(kekVersions)
-        .map(([state, count]) => `${count} ${state}`)
-        .join(", ") || "none",
-    ],
-    ...lines(
-      "API keys",
-      apiKeys.map((key) =>
-        [
-          `${key.id} ${key.name}: ${key.permissions.join(" ")}`,
-          entries(key.constraints),
-          key.revokedAt === null ? "" : `revoked ${key.revokedAt}`,
-          rekeyLimited.includes(key.id) ? "(can rekey to narrower contexts only from now on)" : "",
-        ]
-          .filter((text) => text !== "")
-          .join(" "),
-      ),
-    ),
-    ...lines(
-      "webhooks",
-      webhooks.map(({ id, url }) => `${id} ${url}`),
-    ),
-    ["objects", String(findings.objects)],
-  ]);
 }

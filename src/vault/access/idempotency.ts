@@ -10,9 +10,9 @@
 import { equalBytes, fromUtf8, utf8 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import type { ChangeOptions } from "../../keys/key-service.ts";
+import type { Authority } from "../authority/authority.ts";
 import { EXPIRED_ANSWERS_PER_WRITE, IDEMPOTENT_ANSWER_MS } from "../limits.ts";
 import { WITH_ROOT } from "../root/roots.ts";
-import type { ServiceKeys } from "../root/service-keys.ts";
 import type { Database, Sql } from "../storage/database.ts";
 
 /** A request by which it is known when it is repeated. Nothing of it is in clear. */
@@ -33,12 +33,12 @@ export interface WriteOptions extends ChangeOptions {
 /** The writes of one database; without an idempotency key nothing of them is kept. */
 export class IdempotentWrites {
   readonly #database: Database;
-  readonly #keys: ServiceKeys;
+  readonly #authority: Pick<Authority, "serviceKeys">;
   readonly #now: () => number;
 
-  constructor(database: Database, keys: ServiceKeys, now: () => number) {
+  constructor(database: Database, authority: Pick<Authority, "serviceKeys">, now: () => number) {
     this.#database = database;
-    this.#keys = keys;
+    this.#authority = authority;
     this.#now = now;
   }
 
@@ -57,8 +57,8 @@ export class IdempotentWrites {
     const { environmentId, id } = caller;
     return {
       environmentId,
-      key: this.#keys.idempotencyKey(environmentId, id, key),
-      fingerprint: this.#keys.fingerprint(request),
+      key: this.#authority.serviceKeys.idempotencyKey(environmentId, id, key),
+      fingerprint: this.#authority.serviceKeys.fingerprint(request),
     };
   }
 
@@ -106,7 +106,7 @@ export class IdempotentWrites {
     if (!equalBytes(row.request_hash as Uint8Array, idempotency.fingerprint)) {
       throw new VaultError("ERR_IDEMPOTENCY_CONFLICT", "the idempotency key was used for another request");
     }
-    const text = this.#keys.openAnswer(row.answer as string, owner(idempotency));
+    const text = this.#authority.serviceKeys.openAnswer(row.answer as string, owner(idempotency));
     return { value: JSON.parse(fromUtf8(text) as string) as T };
   }
 
@@ -134,7 +134,7 @@ export class IdempotentWrites {
     const text = utf8(JSON.stringify(answer), "the answer");
     await sql.run(
       "UPDATE idempotent_answers SET answer = ? WHERE environment_id = ? AND idempotency_key = ?",
-      this.#keys.sealAnswer(text, owner(idempotency)),
+      this.#authority.serviceKeys.sealAnswer(text, owner(idempotency)),
       idempotency.environmentId,
       idempotency.key,
     );

@@ -9,7 +9,7 @@
  */
 import { VaultError } from "../../errors.ts";
 import type { RootKeys } from "../root/root-keys.ts";
-import type { Roots } from "../root/roots.ts";
+import type { RootChecks, Roots } from "../root/roots.ts";
 import { ServiceKeys } from "../root/service-keys.ts";
 import type { Database, Sql, SqlValue } from "../storage/database.ts";
 import {
@@ -23,10 +23,11 @@ import {
   lockLog,
   readHead,
   readLog,
+  sealLogAnew,
 } from "./log.ts";
 import { MAC_BYTES, Macs } from "./macs.ts";
 import { type RowRecord, recordOf } from "./record.ts";
-import { disposeVaultKeys, loadVaultKeys, newestOf, type VaultKeys } from "./vault-keys.ts";
+import { disposeVaultKeys, loadVaultKeys, newestOf } from "./vault-keys.ts";
 
 /** What a transaction knows of authority. */
 export interface Authenticated {
@@ -48,6 +49,7 @@ export interface Change extends Authenticated {
 export interface Authority {
   readonly isAuthenticated: boolean;
   readonly roots: Roots;
+  /** Not to be kept: others take their place when the root has leaked. */
   readonly serviceKeys: ServiceKeys;
   /** The generation of the last change that was seen. */
   readonly generation: number;
@@ -73,6 +75,12 @@ export interface Authority {
   prepare(sql: Sql): Promise<RootKeys>;
   /** Begins a change, within a write transaction that has locked the row it changes; other changes wait until it ends. */
   change(sql: Sql): Promise<Change>;
+  /**
+   * Puts the log under other keys, within a write transaction that has locked `ROOT_LOCK`: all that look at it learn of them.
+   *
+   * @param macs - stay the caller's
+   */
+  sealLogAnew(sql: Sql, macs: Macs): Promise<void>;
   /** Lets go of all keys. */
   dispose(): void;
 }
@@ -87,13 +95,40 @@ export function openAuthority(
   return AUTHORITIES[roots.form](database, roots, vaultId, now);
 }
 
+/** The vault keys in the forms in which they are used. */
+interface OpenKeys {
+  readonly macs: Macs;
+  readonly service: ServiceKeys;
+  /** The highest version of the row-mac key. */
+  readonly version: number;
+}
+
+/** Loads the vault keys. @throws VaultError ERR_STORAGE_CORRUPT */
+async function openKeys(sql: Sql, roots: Roots, vaultId: Uint8Array): Promise<OpenKeys> {
+  const keys = await loadVaultKeys(sql, roots);
+  const inputs = {
+    webhookSecret: newestOf(keys, "webhook-secret"),
+    fingerprint: newestOf(keys, "fingerprint"),
+  };
+  const service = new ServiceKeys(inputs, vaultId);
+  disposeVaultKeys({ "webhook-secret": keys["webhook-secret"], fingerprint: keys.fingerprint });
+  return { macs: new Macs(keys), service, version: Math.max(...keys["row-mac"].keys()) };
+}
+
+function disposeKeys({ macs, service }: OpenKeys): void {
+  macs.dispose();
+  service.dispose();
+}
+
 /** The authority of a vault that is authenticated. */
 class VaultAuthority implements Authority {
   readonly isAuthenticated = true;
   readonly roots: Roots;
-  readonly serviceKeys: ServiceKeys;
+  readonly #vaultId: Uint8Array;
   readonly #now: () => number;
-  #macs: Macs;
+  #keys: OpenKeys;
+  /** The stored checks of the root with which #keys were loaded: a rotation of the root may have made others since. */
+  #keysOf: RootChecks;
   /** The log as it was committed. */
   #log: LogState;
   /** When #log was seen, by `performance.now()`: transactions that began later see nothing older. */
@@ -103,14 +138,20 @@ class VaultAuthority implements Authority {
 
   constructor(
     roots: Roots,
+    vaultId: Uint8Array,
     now: () => number,
-    opened: { readonly macs: Macs; readonly log: LogState; readonly serviceKeys: ServiceKeys },
+    opened: { readonly keys: OpenKeys; readonly log: LogState },
   ) {
     this.roots = roots;
+    this.#vaultId = vaultId;
     this.#now = now;
-    this.#macs = opened.macs;
+    this.#keys = opened.keys;
+    this.#keysOf = roots.checks;
     this.#log = opened.log;
-    this.serviceKeys = opened.serviceKeys;
+  }
+
+  get serviceKeys(): ServiceKeys {
+    return this.#keys.service;
   }
 
   get generation(): number {
@@ -118,13 +159,13 @@ class VaultAuthority implements Authority {
   }
 
   seal(record: RowRecord): Uint8Array {
-    return this.#macs.of(record);
+    return this.#keys.macs.of(record);
   }
 
   async check(sql: Sql, record: RowRecord, mac: SqlValue | undefined): Promise<void> {
-    if (this.#macs.isOf(record, mac)) return;
-    if (!this.#macs.knows(mac, record.purpose)) await this.#loadMacs(sql);
-    if (!this.#macs.isOf(record, mac)) throw altered(record);
+    if (this.#keys.macs.isOf(record, mac)) return;
+    if (!this.#keys.macs.knows(mac, record.purpose)) await this.#loadKeys(sql);
+    if (!this.#keys.macs.isOf(record, mac)) throw altered(record);
   }
 
   async checkGeneration(sql: Sql, generation: number, what: string): Promise<void> {
@@ -159,8 +200,11 @@ class VaultAuthority implements Authority {
     return this.#against(log);
   }
 
-  prepare(sql: Sql): Promise<RootKeys> {
-    return this.roots.forWrite(sql);
+  async prepare(sql: Sql): Promise<RootKeys> {
+    const root = await this.roots.current(sql);
+    // Before anything is sealed: what is sealed under a key that has gone is lost.
+    if (this.#keysOf !== this.roots.checks) await this.#loadKeys(sql);
+    return root;
   }
 
   async change(sql: Sql): Promise<Change> {
@@ -175,16 +219,20 @@ class VaultAuthority implements Authority {
       // Against what this transaction has appended by then.
       check: (record, mac) => this.#against(log).check(record, mac),
       append: async (kind, subject) => {
-        log = await appendEntry(sql, this.#macs, log, { kind, subject, at: this.#now() });
+        log = await appendEntry(sql, this.#keys.macs, log, { kind, subject, at: this.#now() });
         this.#ahead = log;
         return log.generation;
       },
     };
   }
 
+  async sealLogAnew(sql: Sql, macs: Macs): Promise<void> {
+    await lockLog(sql);
+    await sealLogAnew(sql, macs, await this.#read(sql));
+  }
+
   dispose(): void {
-    this.#macs.dispose();
-    this.serviceKeys.dispose();
+    disposeKeys(this.#keys);
     this.roots.dispose();
   }
 
@@ -195,7 +243,7 @@ class VaultAuthority implements Authority {
   #against(log: LogState): Authenticated {
     return {
       check: (record, mac) => {
-        if (!this.#macs.isOf(record, mac)) throw altered(record);
+        if (!this.#keys.macs.isOf(record, mac)) throw altered(record);
         const { subject, generation } = record;
         if (subject === undefined || generation === undefined) return;
         if (generation > log.generation) throw logTooOld(record.what);
@@ -206,24 +254,28 @@ class VaultAuthority implements Authority {
 
   async #read(sql: Sql): Promise<LogState> {
     const head = await readHead(sql);
-    if (!this.#macs.knows(head?.subarray(-MAC_BYTES))) await this.#loadMacs(sql);
+    if (!this.#keys.macs.knows(head?.subarray(-MAC_BYTES))) await this.#loadKeys(sql);
     const ahead = this.#ahead;
     if (
       ahead !== undefined &&
       ahead.generation > this.#log.generation &&
       (await isPartOf(sql, ahead, head))
     ) {
-      return readLog(sql, this.#macs, ahead, head);
+      return readLog(sql, this.#keys.macs, ahead, head);
     }
-    return readLog(sql, this.#macs, this.#log, head);
+    return readLog(sql, this.#keys.macs, this.#log, head);
   }
 
-  /** Others may have made a newer key. */
-  async #loadMacs(sql: Sql): Promise<void> {
-    const keys = await loadVaultKeys(sql, this.roots);
-    this.#macs.dispose();
-    this.#macs = new Macs(keys);
-    disposeServiceInputs(keys);
+  /** Others may have made newer keys, and taken older ones away. */
+  async #loadKeys(sql: Sql): Promise<void> {
+    await this.roots.current(sql);
+    const { checks } = this.roots;
+    const loaded = await openKeys(sql, this.roots, this.#vaultId);
+    // A transaction that sees an older state does not bring back what was in use then.
+    const isOlder = loaded.version < this.#keys.version;
+    disposeKeys(isOlder ? loaded : this.#keys);
+    if (!isOlder) this.#keys = loaded;
+    this.#keysOf = checks;
   }
 }
 
@@ -260,13 +312,15 @@ class NoAuthority implements Authority {
   }
 
   prepare(sql: Sql): Promise<RootKeys> {
-    return this.roots.forWrite(sql);
+    return this.roots.current(sql);
   }
 
   async change(sql: Sql): Promise<Change> {
     await this.prepare(sql);
     return { check: () => {}, append: async () => 0 };
   }
+
+  async sealLogAnew(): Promise<void> {}
 
   dispose(): void {
     this.serviceKeys.dispose();
@@ -280,24 +334,13 @@ const AUTHORITIES: Readonly<Record<Roots["form"], Open>> = {
   plain: async (_, roots) => new NoAuthority(roots, roots.newest.serviceKeys!),
   authenticated: (database, roots, vaultId, now) =>
     database.read(async (sql) => {
-      const keys = await loadVaultKeys(sql, roots);
-      const serviceKeys = new ServiceKeys(
-        { webhookSecret: newestOf(keys, "webhook-secret"), fingerprint: newestOf(keys, "fingerprint") },
-        vaultId,
-      );
-      const macs = new Macs(keys);
-      disposeServiceInputs(keys);
-      const log = await readLog(sql, macs, undefined, await readHead(sql));
+      const keys = await openKeys(sql, roots, vaultId);
+      const log = await readLog(sql, keys.macs, undefined, await readHead(sql));
       await checkEnd(sql, log);
-      await checkNewest(sql, macs, log);
-      return new VaultAuthority(roots, now, { macs, log, serviceKeys });
+      await checkNewest(sql, keys.macs, log);
+      return new VaultAuthority(roots, vaultId, now, { keys, log });
     }),
 };
-
-/** Lets go of the vault keys from which the service's keys have been derived. */
-function disposeServiceInputs({ "webhook-secret": secret, fingerprint }: VaultKeys): void {
-  disposeVaultKeys({ "webhook-secret": secret, fingerprint });
-}
 
 /**
  * The latest rows that carry a generation: a log that is older than one of them was put back. By their ids, which begin with

@@ -162,26 +162,25 @@ export async function appendEntry(
   return new ReadLog(head, read.snapshot, tail);
 }
 
+/**
+ * Puts a log's head, snapshot and entries under the newest key: all entries become the snapshot. The MAC of its last entry
+ * stays what it was, as a value that head and snapshot cover: those who know the log know it again.
+ *
+ * @param log - locked, and as it is now
+ */
+export async function sealLogAnew(sql: Sql, macs: Macs, log: LogState): Promise<void> {
+  const { snapshot, tail, generation, mac } = log as ReadLog;
+  if (generation > 0) {
+    const entries = merged(snapshot.entries, tail);
+    await putMeta(sql, SNAPSHOT_NAME, snapshotBytes(macs, { generation, mac, entries }));
+    await sql.run("DELETE FROM authority_log");
+  }
+  await putMeta(sql, HEAD_NAME, headBytes(macs, { generation, mac }));
+}
+
 /** Begins the log of a vault. */
 export async function beginLog(sql: Sql, macs: Macs): Promise<void> {
   await putMeta(sql, HEAD_NAME, headBytes(macs, { generation: 0, mac: NO_MAC }));
-}
-
-/** Puts a log's head, snapshot and entries under the newest key: all entries become the snapshot. */
-export async function sealLogAnew(sql: Sql, macs: Macs, log: LogState): Promise<void> {
-  const read = log as ReadLog;
-  const { generation } = log;
-  const head = { generation, mac: generation === 0 ? NO_MAC : macs.of(anewRecord(log)) };
-  if (generation > 0) {
-    const snapshot = { ...head, entries: merged(read.snapshot.entries, read.tail) };
-    await putMeta(sql, SNAPSHOT_NAME, snapshotBytes(macs, snapshot));
-    await sql.run("DELETE FROM authority_log");
-  }
-  await putMeta(sql, HEAD_NAME, headBytes(macs, head));
-}
-
-function anewRecord({ generation, mac }: Head) {
-  return { table: "authority_log", values: [generation, "anew", "", 0, mac] };
 }
 
 function entryRecord(

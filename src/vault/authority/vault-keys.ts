@@ -44,9 +44,13 @@ export async function insertVaultKey(
   return new SecretBytes(key);
 }
 
-/** Makes the vault keys of a vault that has none. */
+/** Makes a version of each vault key: the first in a vault that has none, else a newer one. @returns these versions only */
 export async function createVaultKeys(sql: Sql, root: RootKeys, now: number): Promise<VaultKeys> {
-  const make = async (purpose: Purpose) => new Map([[1, await insertVaultKey(sql, root, purpose, 1, now)]]);
+  const make = async (purpose: Purpose) => {
+    const row = await sql.get("SELECT max(version) AS newest FROM vault_keys WHERE purpose = ?", purpose);
+    const version = ((row?.newest ?? 0) as number) + 1;
+    return new Map([[version, await insertVaultKey(sql, root, purpose, version, now)]]);
+  };
   // One after the other: they share one connection.
   const rowMac = await make("row-mac");
   const eventMac = await make("event-mac");
@@ -75,6 +79,41 @@ export async function loadVaultKeys(sql: Sql, roots: Roots): Promise<VaultKeys> 
   }
   for (const purpose of PURPOSES) if (keys[purpose].size === 0) throw damaged(purpose);
   return keys;
+}
+
+/** Wraps all vault keys under another root. @throws VaultError ERR_STORAGE_CORRUPT if one was altered */
+export async function rewrapVaultKeys(sql: Sql, roots: Roots, next: RootKeys): Promise<void> {
+  for (const row of await sql.all("SELECT purpose, version, wrapped FROM vault_keys")) {
+    const purpose = row.purpose as string;
+    const version = row.version as number;
+    const key = roots.unwrapVaultKey(row.wrapped as Uint8Array, purpose, version);
+    if (key === undefined) throw damaged(purpose);
+    await sql.run(
+      "UPDATE vault_keys SET wrapped = ? WHERE purpose = ? AND version = ?",
+      next.wrapVaultKey(key, purpose, version),
+      purpose,
+      version,
+    );
+    key.fill(0);
+  }
+}
+
+/** Whether there is a vault key of a purpose in more than one version: its rows are about to go from one to the other. */
+export async function isBeingReplaced(sql: Sql, purpose: Purpose): Promise<boolean> {
+  const row = await sql.get("SELECT count(*) AS n FROM vault_keys WHERE purpose = ?", purpose);
+  return (row!.n as number) > 1;
+}
+
+/** Deletes all versions of a vault key but the newest. */
+export async function dropOldVaultKeys(
+  sql: Sql,
+  purpose: Purpose | typeof SIGNING_PURPOSE,
+): Promise<void> {
+  await sql.run(
+    "DELETE FROM vault_keys WHERE purpose = ? AND version < (SELECT max(version) FROM vault_keys WHERE purpose = ?)",
+    purpose,
+    purpose,
+  );
 }
 
 /** The newest version of a vault key. */

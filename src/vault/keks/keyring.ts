@@ -214,11 +214,7 @@ export class Keyring {
     const kept = this.#kept(key);
     if (kept !== undefined) return work(kept);
     const at = this.#ringsAt;
-    const ring = assembleRing(
-      this.#authority.roots,
-      this.#environmentId,
-      await this.#database.read(load, options),
-    );
+    const ring = await this.#assembled(await this.#database.read(load, options));
     let isCurrent = false;
     try {
       // Only what was loaded for the state that the others belong to may join them.
@@ -227,6 +223,17 @@ export class Keyring {
     } finally {
       if (isCurrent) this.#keep(key, ring);
       else ring.wrappingKey.dispose();
+    }
+  }
+
+  /** @throws VaultError ERR_STORAGE_UNAVAILABLE if the vault has a root that this process does not know; ERR_STORAGE_CORRUPT */
+  async #assembled(loaded: Loaded): Promise<Ring> {
+    const { roots } = this.#authority;
+    try {
+      return assembleRing(roots, this.#environmentId, loaded);
+    } catch (error) {
+      await this.#database.read((sql) => roots.current(sql));
+      throw error;
     }
   }
 

@@ -6,7 +6,7 @@
  * @module
  */
 import { VaultError } from "../../errors.ts";
-import { insertVaultKey, SIGNING_PURPOSE } from "../authority/vault-keys.ts";
+import { dropOldVaultKeys, insertVaultKey, SIGNING_PURPOSE } from "../authority/vault-keys.ts";
 import type { RootKeys } from "../root/root-keys.ts";
 import type { Roots } from "../root/roots.ts";
 import type { Sql } from "../storage/database.ts";
@@ -18,7 +18,16 @@ export async function makeSigningKey(sql: Sql, root: RootKeys, now: number): Pro
   (await insertVaultKey(sql, root, SIGNING_PURPOSE, 1, now)).dispose();
 }
 
-/** Lends the seed of the newest signing key. @throws VaultError ERR_STORAGE_CORRUPT if it is missing or altered */
+/** Makes another signing key in the place of the one there is; nothing where there is none. */
+export async function replaceSigningKey(sql: Sql, root: RootKeys, now: number): Promise<void> {
+  const statement = "SELECT version FROM vault_keys WHERE purpose = ? ORDER BY version DESC LIMIT 1";
+  const newest = await sql.get(statement, SIGNING_PURPOSE);
+  if (newest === undefined) return;
+  (await insertVaultKey(sql, root, SIGNING_PURPOSE, (newest.version as number) + 1, now)).dispose();
+  await dropOldVaultKeys(sql, SIGNING_PURPOSE);
+}
+
+/** Lends the seed of the newest signing key. @throws VaultError ERR_STORAGE_CORRUPT if it is missing or altered; ERR_STORAGE_UNAVAILABLE */
 export async function withSigningKey<T>(sql: Sql, roots: Roots, use: (seed: Uint8Array) => T): Promise<T> {
   const row = await sql.get(
     "SELECT version, wrapped FROM vault_keys WHERE purpose = ? ORDER BY version DESC LIMIT 1",
@@ -26,6 +35,7 @@ export async function withSigningKey<T>(sql: Sql, roots: Roots, use: (seed: Uint
   );
   const seed = row && roots.unwrapVaultKey(row.wrapped as Uint8Array, SIGNING_PURPOSE, row.version as number);
   if (seed === undefined) {
+    await roots.current(sql);
     throw new VaultError("ERR_STORAGE_CORRUPT", "the vault key signing is missing or damaged");
   }
   try {

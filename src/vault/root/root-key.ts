@@ -12,13 +12,14 @@ import {
   linkSync,
   openSync,
   readFileSync,
+  renameSync,
   statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
-import { ascii, toHex } from "../../base/bytes.ts";
+import { ascii, equalBytes, toHex } from "../../base/bytes.ts";
 import { KEY_BYTES } from "../../crypto/limits.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { SecretBytes } from "../../crypto/primitives/secret-bytes.ts";
@@ -30,12 +31,22 @@ import { fileError } from "../storage/sqlite/errors.ts";
 /** The environment variable that may hold the root key, as base64. */
 export const ROOT_KEY_VARIABLE = "COFFER_ROOT_KEY";
 
+/** The environment variable that holds the next root key while the root is being rotated. */
+export const NEXT_ROOT_KEY_VARIABLE = "COFFER_ROOT_KEY_NEXT";
+
+/** What is added to the path of the root key's file to name that of the next one. */
+const NEXT_SUFFIX = ".next";
+
 /** Mode of the file: its owner alone may read it. */
 const FILE_MODE = 0o600;
 const OTHERS_MASK = 0o077;
 
 /** Bytes of the largest file that is read as a root key: its text and white space. */
 const FILE_BYTES_MAX = 1024;
+
+/** Name the arguments in messages. */
+const ARGUMENT_WORDS = "the root key given";
+const NEXT_ARGUMENT_WORDS = "the next root key given";
 
 /** People set it to a path. */
 const VARIABLE_WORDS = `${ROOT_KEY_VARIABLE}, which holds the key itself and not the path of its file,`;
@@ -72,6 +83,10 @@ export interface RootKeyRequest {
   readonly argument: Uint8Array | string | undefined;
   /** The value of the environment variable. */
   readonly variable: string | undefined;
+  /** The next root key itself, while the root is being rotated. */
+  readonly nextArgument: Uint8Array | string | undefined;
+  /** The value of the environment variable for the next root key. */
+  readonly nextVariable: string | undefined;
   /** Its file, which is there or is to be made; undefined where there is none. */
   readonly file: RootKeyFile | undefined;
   /** Make one that is kept nowhere if none is given: for a vault that lives in memory. */
@@ -88,7 +103,7 @@ export interface RootKeyRequest {
  */
 export function findRootKey(request: RootKeyRequest): FoundRootKey {
   if (request.argument !== undefined) {
-    return { key: parse(request.argument, "the root key given"), source: "argument", notices: [] };
+    return { key: parse(request.argument, ARGUMENT_WORDS), source: "argument", notices: [] };
   }
   if (request.variable !== undefined && request.variable !== "") {
     return { key: parse(request.variable.trim(), VARIABLE_WORDS), source: "environment", notices: [] };
@@ -114,13 +129,124 @@ export function findRootKey(request: RootKeyRequest): FoundRootKey {
   return readKeyFile(file)!;
 }
 
+/** What of a request names the next root key. */
+type NextRequest = Pick<RootKeyRequest, "nextArgument" | "nextVariable" | "file">;
+
+/**
+ * The next root key, while the root is being rotated: the argument, else its own environment variable, else the file beside that
+ * of the root key.
+ *
+ * @throws VaultError ERR_ROOT_KEY_INVALID
+ */
+export function findNextRootKey(request: NextRequest): SecretBytes | undefined {
+  const given = givenNextRootKey(request);
+  if (given !== undefined) return given;
+  const file = nextOf(request.file);
+  return file === undefined ? undefined : readKeyFile(file)?.key;
+}
+
+function givenNextRootKey({ nextArgument, nextVariable }: NextRequest): SecretBytes | undefined {
+  if (nextArgument !== undefined) return parse(nextArgument, NEXT_ARGUMENT_WORDS);
+  if (nextVariable === undefined || nextVariable === "") return undefined;
+  return parse(nextVariable.trim(), NEXT_ROOT_KEY_VARIABLE);
+}
+
+/** The root keys that are in files now: the next one, and that of the vault. */
+export function rereadRootKeys({ file }: Pick<RootKeyRequest, "file">): readonly SecretBytes[] {
+  return [nextOf(file), file].flatMap((each) => (each === undefined ? [] : (readKeyFile(each)?.key ?? [])));
+}
+
+/**
+ * The root key to rotate to. Where none is given and the root key is in a file, one is made in the file beside it, unless it is
+ * there.
+ *
+ * @returns the key, and whether that file is to take the place of the root key's
+ * @throws VaultError ERR_ROOT_KEY_MISSING, ERR_ROOT_KEY_INVALID
+ */
+export function nextRootKey(request: RootKeyRequest): {
+  readonly key: SecretBytes;
+  readonly isMade: boolean;
+} {
+  const given = givenNextRootKey(request);
+  const isInFile = request.argument === undefined && (request.variable ?? "") === "";
+  if (given !== undefined) {
+    const now = findRootKey({ ...request, create: false }).key;
+    const isSame = equalBytes(now.bytes, given.bytes);
+    now.dispose();
+    if (!isSame) return { key: given, isMade: false };
+    given.dispose();
+    throw new VaultError(
+      "ERR_ROOT_KEY_INVALID",
+      "the next root key is the root key itself: give another one",
+    );
+  }
+  const next = nextOf(request.file);
+  if (next === undefined || !isInFile) {
+    throw new VaultError(
+      "ERR_ROOT_KEY_MISSING",
+      `the next root key is missing: give it in ${NEXT_ROOT_KEY_VARIABLE} (coffer root generate makes one)`,
+    );
+  }
+  if (!isTaken(next.path)) createKeyFile(next.path);
+  const read = readKeyFile(next);
+  if (read === undefined) throw missing(`${next.what} is a symbolic link that leads nowhere`);
+  return { key: read.key, isMade: true };
+}
+
+/**
+ * Puts the file of the next root key in the place of the old one, which is kept under another name: older copies of the vault
+ * open with it.
+ *
+ * @returns that name; undefined if another process has done it
+ */
+export function promoteNextRootKey(file: RootKeyFile): string | undefined {
+  const next = nextOf(file)!;
+  if (!isTaken(next.path)) return undefined;
+  // Two processes at once do not meet: the second one finds no next file any more.
+  const kept = `${file.path}.before-${new Date().toISOString().replace(/[-:.]/g, "")}-${toHex(randomBytes(2))}`;
+  try {
+    if (isTaken(file.path)) linkSync(file.path, kept);
+    renameSync(next.path, file.path);
+    syncDirectory(dirname(file.path));
+    return kept;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw fileError(error);
+    if (isTaken(kept)) unlinkSync(kept);
+    return undefined;
+  }
+}
+
+function nextOf(file: RootKeyFile | undefined): RootKeyFile | undefined {
+  return (
+    file && {
+      path: `${file.path}${NEXT_SUFFIX}`,
+      what: `the next root key's file (the path of the root key's with ${NEXT_SUFFIX} added)`,
+    }
+  );
+}
+
+/** A new random root key, as it is written. */
+export function newRootKeyText(): string {
+  const key = randomBytes(KEY_BYTES);
+  try {
+    return encodeBase64(key);
+  } finally {
+    key.fill(0);
+  }
+}
+
 function missing(why: string): VaultError {
   return new VaultError("ERR_ROOT_KEY_MISSING", `this vault's root key is missing: ${why}`);
 }
 
 /** Refuses what is no root key, before anything is made for it. @throws VaultError ERR_ROOT_KEY_INVALID */
-export function checkRootKey(argument: Uint8Array | string): void {
-  parse(argument, "the root key given").dispose();
+export function checkRootKeys(options: {
+  readonly rootKey?: Uint8Array | string | undefined;
+  readonly nextRootKey?: Uint8Array | string | undefined;
+}): void {
+  const { rootKey, nextRootKey } = options;
+  if (rootKey !== undefined) parse(rootKey, ARGUMENT_WORDS).dispose();
+  if (nextRootKey !== undefined) parse(nextRootKey, NEXT_ARGUMENT_WORDS).dispose();
 }
 
 function readKeyFile({ path, what }: RootKeyFile): FoundRootKey | undefined {

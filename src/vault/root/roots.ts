@@ -58,8 +58,18 @@ export class Roots {
   constructor(checks: RootChecks, find: FindRoots) {
     this.#find = find;
     this.#checks = checks;
-    this.#known = this.#rootsOf(checks);
-    this.form = this.#known[0]!.form;
+    this.#known = find();
+    try {
+      const right = this.#rootsOf(checks);
+      const { form } = right[0]!;
+      this.form = form;
+      // One that is not in use yet may be the next root.
+      for (const root of this.#known) if (root.form !== form) root.dispose();
+      this.#known = [...new Set([...right, ...this.#known])].filter((root) => root.form === form);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** The stored value that the root of now is known by. */
@@ -85,13 +95,19 @@ export class Roots {
     return this.#first((root) => root.unwrapVaultKey(wrapped, purpose, version));
   }
 
+  /** The stored checks that were seen last: another object once others were seen. */
+  get checks(): RootChecks {
+    return this.#checks;
+  }
+
   /**
-   * Makes sure, for the rest of a write transaction that shares {@link ROOT_LOCK}, that this process knows the vault's root.
+   * Makes sure that this process knows the root of the vault, as the transaction sees it; in a write transaction that shares
+   * {@link ROOT_LOCK}, to its end.
    *
    * @returns what is to be wrapped under
    * @throws VaultError ERR_STORAGE_UNAVAILABLE if the vault has another root, or was authenticated, since it was opened
    */
-  async forWrite(sql: Sql): Promise<RootKeys> {
+  async current(sql: Sql): Promise<RootKeys> {
     const rows = await sql.all(
       `SELECT name, value FROM meta WHERE name IN ('${ROOT_CHECK}', '${ROOT_CHECK_NEXT}')`,
     );

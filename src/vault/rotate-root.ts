@@ -1,0 +1,393 @@
+/**
+ * Another root for a vault (docs/spec/authority.md section 8): its KEKs and vault keys are wrapped anew, while servers run.
+ *
+ * Owns the order of the transactions, and that any of them may be the last one before the process is killed. Must not know where
+ * root keys are kept.
+ *
+ * @module
+ */
+import { equalBytes, utf8 } from "../base/bytes.ts";
+import { isVaultError, VaultError } from "../errors.ts";
+import type { Authority } from "./authority/authority.ts";
+import { Macs } from "./authority/macs.ts";
+import { kekRecord, type RowRecord, recipientRecord, recordOf } from "./authority/record.ts";
+import {
+  createVaultKeys,
+  disposeVaultKeys,
+  dropOldVaultKeys,
+  isBeingReplaced,
+  newestOf,
+  PURPOSES,
+  rewrapVaultKeys,
+} from "./authority/vault-keys.ts";
+import { KEK_COLUMNS, type KekRow, kekRow } from "./keks/rows.ts";
+import { SEALED_ROWS, SEALED_TABLES } from "./kv/sealed-rows.ts";
+import { ROOT_ROTATION_PAGE } from "./limits.ts";
+import { replaceSigningKey } from "./recipients/signing-key.ts";
+import type { RootKeys } from "./root/root-keys.ts";
+import {
+  checksAmong,
+  ROOT_CHECK,
+  ROOT_CHECK_NEXT,
+  ROOT_LOCK,
+  type RootChecks,
+  WITH_ROOT,
+} from "./root/roots.ts";
+import { ServiceKeys } from "./root/service-keys.ts";
+import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
+
+/** What a rotation of the root has done. */
+export interface RootRotation {
+  /** KEKs that were wrapped anew by this call; others had been by one before, or were made since. */
+  readonly keks: number;
+  /** Other rows that got their MAC under a new key: only where the root has leaked. */
+  readonly rows: number;
+  /** Ids of rows that are not as they were written: they are left as they are, and refused as before. */
+  readonly damaged: readonly string[];
+}
+
+/** How a rotation is run. */
+export interface RotateRootOptions {
+  /**
+   * The root key of now has leaked, or a copy of it may have: vault keys are made anew too, and every row that is
+   * authenticated gets a MAC under a new key. A rotation that has begun so goes on so. Default false.
+   */
+  readonly hasLeaked?: boolean | undefined;
+  /** Told how many KEKs and rows have been looked at, and about how many there are. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Ends it between two transactions, with the signal's reason; the next call goes on. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A vault whose root is rotated. */
+export interface Rotating {
+  readonly database: Database;
+  readonly authority: Authority;
+  /** 16 bytes. */
+  readonly vaultId: Uint8Array;
+  readonly now: () => number;
+}
+
+/**
+ * Wraps everything under another root. Goes on where one before was stopped.
+ *
+ * @param next - the next root; stays the caller's
+ * @throws VaultError ERR_ROOT_KEY_WRONG if a rotation to another root has begun; the signal's reason
+ */
+export async function rotateRoot(
+  vault: Rotating,
+  next: RootKeys,
+  options: RotateRootOptions = {},
+): Promise<RootRotation> {
+  const { database } = vault;
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
+  const begun = await database.write((sql) => begin(sql, vault, next, options.hasLeaked === true));
+  if (begun === undefined) return { keks: 0, rows: 0, damaged: [] };
+  const damaged: string[] = [];
+  let done = 0;
+  let changed = 0;
+  const total = await database.read((sql) => count(sql, begun.hasLeaked));
+  const pages = async (page: (sql: Sql, after: string) => Promise<Page>): Promise<void> => {
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      signal?.throwIfAborted();
+      const from: string = after;
+      const part = await database.write((sql) => page(sql, from), WITH_ROOT);
+      after = part.last;
+      changed += part.changed;
+      damaged.push(...part.damaged);
+      done += part.looked;
+      onProgress?.(done, Math.max(done, total));
+    }
+  };
+  await pages((sql, after) => kekPage(sql, vault.authority, next, after));
+  const keks = changed;
+  if (begun.hasLeaked) {
+    for (const table of SEALED_TABLES) {
+      await pages((sql, after) => rowPage(sql, vault.authority, table, after));
+    }
+    await pages((sql, after) => recipientPage(sql, vault.authority, after));
+  }
+  signal?.throwIfAborted();
+  await database.write((sql) => end(sql, vault.authority, next));
+  // The old wraps were overwritten.
+  await database.scrub();
+  return { keks, rows: changed - keks, damaged };
+}
+
+const SEALED_WITH_RECIPIENTS = [...Object.values(SEALED_ROWS), "SELECT id FROM recipients"];
+
+async function count(sql: Sql, hasLeaked: boolean): Promise<number> {
+  let total = 0;
+  for (const select of ["SELECT id FROM keks", ...(hasLeaked ? SEALED_WITH_RECIPIENTS : [])]) {
+    total += (await sql.get(`SELECT count(*) AS n FROM (${select}) AS found`))!.n as number;
+  }
+  return total;
+}
+
+/** The checks, which nothing else changes before the transaction's end. */
+async function lockedChecks(sql: Sql): Promise<RootChecks> {
+  await sql.lock(ROOT_LOCK);
+  const checks = checksAmong(await sql.all("SELECT name, value FROM meta WHERE name LIKE 'root_check%'"));
+  if (checks === undefined) throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged");
+  return checks;
+}
+
+/**
+ * From here on all that is new is wrapped under the next root, and sealed under the newest vault keys: every process sees before
+ * its next write that the checks are others.
+ *
+ * @returns undefined if the vault has that root already
+ */
+async function begin(
+  sql: Sql,
+  vault: Rotating,
+  next: RootKeys,
+  hasLeaked: boolean,
+): Promise<{ readonly hasLeaked: boolean } | undefined> {
+  const checks = await lockedChecks(sql);
+  if (next.isRightRoot(checks.current)) return undefined;
+  if (checks.next !== undefined && !next.isRightRoot(checks.next)) {
+    throw new VaultError(
+      "ERR_ROOT_KEY_WRONG",
+      "a rotation to another root key has begun: end it with that one",
+    );
+  }
+  const isReplacing = await isBeingReplaced(sql, "row-mac");
+  if (checks.next === undefined || (hasLeaked && !isReplacing)) {
+    await sql.run(
+      "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      ROOT_CHECK_NEXT,
+      next.createCheck(),
+    );
+  }
+  if (hasLeaked && !isReplacing) await replaceVaultKeys(sql, vault, next);
+  return { hasLeaked: hasLeaked || isReplacing };
+}
+
+/**
+ * Makes all vault keys anew, wrapped under the next root only. The old ones for MACs stay, wrapped under the old root only, until
+ * all rows have other MACs. What the others have sealed is sealed anew here, or forgotten.
+ */
+async function replaceVaultKeys(sql: Sql, vault: Rotating, next: RootKeys): Promise<void> {
+  const { authority, vaultId } = vault;
+  const keys = await createVaultKeys(sql, next, vault.now());
+  // Every process learns by the log's head that there are newer keys, before it checks a row under them.
+  const macs = new Macs(keys);
+  const inputs = {
+    webhookSecret: newestOf(keys, "webhook-secret"),
+    fingerprint: newestOf(keys, "fingerprint"),
+  };
+  const service = new ServiceKeys(inputs, vaultId);
+  try {
+    await authority.sealLogAnew(sql, macs);
+    for (const row of await sql.all(SEALED_ROWS.webhooks)) {
+      const owner = utf8(row.id as string, "id");
+      let secret: Uint8Array;
+      try {
+        await authority.check(sql, recordOf("webhooks", row), row.mac);
+        secret = authority.serviceKeys.openSecret(row.sealed_secret as Uint8Array, owner);
+      } catch (error) {
+        // It is named when its page comes.
+        if (isVaultError(error, "ERR_STORAGE_CORRUPT")) continue;
+        throw error;
+      }
+      const sealed = service.sealSecret(secret, owner);
+      secret.fill(0);
+      await sql.run(
+        "UPDATE webhooks SET sealed_secret = ?, mac = ? WHERE id = ?",
+        sealed,
+        macs.of(recordOf("webhooks", { ...row, sealed_secret: sealed })),
+        row.id as string,
+      );
+    }
+    // They are known by HMACs under a key that is no more.
+    await sql.run("DELETE FROM idempotent_answers");
+    for (const purpose of ["webhook-secret", "fingerprint"] as const) await dropOldVaultKeys(sql, purpose);
+    await replaceSigningKey(sql, next, vault.now());
+  } finally {
+    service.dispose();
+    disposeVaultKeys(keys);
+  }
+}
+
+/** What one transaction has done. */
+interface Page {
+  readonly looked: number;
+  readonly changed: number;
+  readonly damaged: readonly string[];
+  /** The last id of the page; undefined if there was none. */
+  readonly last: string | undefined;
+}
+
+async function kekPage(sql: Sql, authority: Authority, next: RootKeys, after: string): Promise<Page> {
+  await authority.prepare(sql);
+  const ofPage = `id > ? ORDER BY id LIMIT ${ROOT_ROTATION_PAGE}`;
+  const keks = await keksWithVersions(sql, ofPage, after);
+  return page(keks, (kek) => rewrapKek(sql, authority, next, kek));
+}
+
+/** A KEK's row with those of its versions, the lowest first. */
+interface StoredKek extends KekRow {
+  readonly versions: readonly Row[];
+}
+
+/** Some KEKs in the order of their ids. */
+async function keksWithVersions(sql: Sql, which: string, parameter: string): Promise<StoredKek[]> {
+  const found = await withVersions(
+    sql,
+    `SELECT k.*, v.version, v.state, v.wrapped, v.created_at AS version_created_at, v.destroy_at
+     FROM (SELECT ${KEK_COLUMNS} FROM keks WHERE ${which}) AS k LEFT JOIN kek_versions v ON v.kek_id = k.id
+     ORDER BY k.id, v.version`,
+    parameter,
+  );
+  return found.map(({ stored, versions }) => ({ ...kekRow(stored), versions }));
+}
+
+/** Rows with those of their versions. One statement reads both, so that they are of one moment. */
+async function withVersions(
+  sql: Sql,
+  select: string,
+  parameter: string,
+): Promise<{ readonly id: string; readonly stored: Row; readonly versions: readonly Row[] }[]> {
+  const rows = await sql.all(select, parameter);
+  return [...Map.groupBy(rows, ({ id }) => id as string)].map(([id, own]) => ({
+    id,
+    stored: own[0]!,
+    versions: own
+      .filter(({ version }) => version !== null)
+      .map((row) => ({ ...row, created_at: row.version_created_at as SqlValue })),
+  }));
+}
+
+/** @returns whether it was changed */
+async function rewrapKek(sql: Sql, authority: Authority, next: RootKeys, found: StoredKek): Promise<boolean> {
+  for (let kek: StoredKek | undefined = found; kek !== undefined; ) {
+    const { id, name, value, stored, versions }: StoredKek = kek;
+    await authority.check(sql, kekRecord(stored, versions), stored.mac);
+    const wraps = new Map<SqlValue, Uint8Array>();
+    for (const { version, wrapped } of versions) {
+      if (wrapped === null) continue;
+      const identity = {
+        environmentId: stored.environment_id as string,
+        kekId: id,
+        version: version as number,
+        contextName: name,
+        contextValue: value,
+      };
+      const own = next.unwrap(wrapped as Uint8Array, identity);
+      if (own === undefined) {
+        const bytes = authority.roots.unwrap(wrapped as Uint8Array, identity);
+        wraps.set(version as number, next.wrap(bytes, identity));
+        bytes.fill(0);
+      } else {
+        own.fill(0);
+      }
+    }
+    const changed = versions.map((row) => ({
+      ...row,
+      wrapped: wraps.get(row.version as number) ?? (row.wrapped as SqlValue),
+    }));
+    // The record keeps its generation: one that was put back stays older than its last change.
+    const mac = authority.seal(kekRecord(stored, changed));
+    if (equalBytes(mac as Uint8Array, stored.mac as Uint8Array)) return false;
+    if (await putMac(sql, "keks", stored, mac)) {
+      for (const [version, wrapped] of wraps) {
+        await sql.run(
+          "UPDATE kek_versions SET wrapped = ? WHERE kek_id = ? AND version = ?",
+          wrapped,
+          id,
+          version,
+        );
+      }
+      return true;
+    }
+    // It was changed between: once more, with what it is now.
+    kek = (await keksWithVersions(sql, "id = ?", id))[0];
+  }
+  return false;
+}
+
+/** Recipients: their versions are under KEKs, so only their MACs change. */
+async function recipientPage(sql: Sql, authority: Authority, after: string): Promise<Page> {
+  await authority.prepare(sql);
+  const recipients = await withVersions(
+    sql,
+    `SELECT r.*, v.version, v.state, v.public_key, v.wrapped, v.created_at AS version_created_at
+     FROM (SELECT * FROM recipients WHERE id > ? ORDER BY id LIMIT ${ROOT_ROTATION_PAGE}) AS r
+     LEFT JOIN recipient_versions v ON v.recipient_id = r.id ORDER BY r.id, v.version`,
+    after,
+  );
+  return page(recipients, ({ stored, versions }) =>
+    sealAnew(sql, authority, "recipients", stored, recipientRecord(stored, versions)),
+  );
+}
+
+async function rowPage(
+  sql: Sql,
+  authority: Authority,
+  table: (typeof SEALED_TABLES)[number],
+  after: string,
+): Promise<Page> {
+  await authority.prepare(sql);
+  const rows = await sql.all(
+    `SELECT * FROM (${SEALED_ROWS[table]}) AS found WHERE id > ? ORDER BY id LIMIT ${ROOT_ROTATION_PAGE}`,
+    after,
+  );
+  return page(rows as readonly (Row & { readonly id: string })[], (row) =>
+    sealAnew(sql, authority, table, row, recordOf(table, row)),
+  );
+}
+
+/** Gives a row that is as it was written a MAC under the newest key. @returns whether it had an older one */
+async function sealAnew(
+  sql: Sql,
+  authority: Authority,
+  table: string,
+  row: Row,
+  record: RowRecord,
+): Promise<boolean> {
+  await authority.check(sql, record, row.mac);
+  const mac = authority.seal(record);
+  // A row that was changed between has its MAC under the newest key: every write has seen that key.
+  return !equalBytes(mac as Uint8Array, row.mac as Uint8Array) && putMac(sql, table, row, mac);
+}
+
+/** Gives a row another MAC if it is still as it was read: the MAC it has covers all of it. */
+async function putMac(sql: Sql, table: string, row: Row, mac: Uint8Array | null): Promise<boolean> {
+  const changed = await sql.run(
+    `UPDATE ${table} SET mac = ? WHERE id = ? AND mac = ?`,
+    mac,
+    row.id as string,
+    row.mac as SqlValue,
+  );
+  return changed === 1;
+}
+
+async function page<T extends { readonly id: string }>(
+  rows: readonly T[],
+  change: (row: T) => Promise<boolean>,
+): Promise<Page> {
+  const damaged: string[] = [];
+  let changed = 0;
+  for (const row of rows) {
+    try {
+      if (await change(row)) changed += 1;
+    } catch (error) {
+      if (!isVaultError(error, "ERR_STORAGE_CORRUPT")) throw error;
+      damaged.push(row.id);
+    }
+  }
+  return { looked: rows.length, changed, damaged, last: rows.at(-1)?.id };
+}
+
+/** The next root is the only one from here on, and so are the newest vault keys. */
+async function end(sql: Sql, authority: Authority, next: RootKeys): Promise<void> {
+  const checks = await lockedChecks(sql);
+  // Another process has run the same rotation to its end.
+  if (checks.next === undefined) return;
+  for (const purpose of PURPOSES) await dropOldVaultKeys(sql, purpose);
+  await rewrapVaultKeys(sql, authority.roots, next);
+  await sql.run("UPDATE meta SET value = ? WHERE name = ?", checks.next, ROOT_CHECK);
+  await sql.run("DELETE FROM meta WHERE name = ?", ROOT_CHECK_NEXT);
+}
