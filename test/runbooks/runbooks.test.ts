@@ -48,6 +48,20 @@ const RUNBOOKS: Readonly<Record<string, Runbook>> = {
       expect(kept.map(({ state }) => state)).toEqual(["active", "destroyed"]);
     },
   },
+  "root-key-leaked.md": {
+    contextOf: () => ({ organization_id: "org_1" }),
+    check: async (texts, vault, outputs) => {
+      expect(versions(texts)).toEqual([2]);
+      // The vault was open all the time.
+      await allDecrypt(vault, texts);
+      const [before, rotated, , moved] = outputs;
+      expect(before).toContain("is the one of this vault");
+      expect(rotated).toMatch(/KEKs +1 wrapped anew/);
+      expect(rotated).toMatch(/MACs +[1-9]\d* made anew/);
+      expect(rotated).toMatch(/old root key +is kept in .*vault\.db\.root-key\.before-/);
+      expect(moved).toContain(`${ROWS} moved`);
+    },
+  },
   "split-one-key.md": {
     contextOf: () => ({ app: "shop" }),
     check: async (texts, vault) => {
