@@ -105,10 +105,7 @@ export async function isBeingReplaced(sql: Sql, purpose: Purpose): Promise<boole
 }
 
 /** Deletes all versions of a vault key but the newest. */
-export async function dropOldVaultKeys(
-  sql: Sql,
-  purpose: Purpose | typeof SIGNING_PURPOSE,
-): Promise<void> {
+export async function dropOldVaultKeys(sql: Sql, purpose: Purpose | typeof SIGNING_PURPOSE): Promise<void> {
   await sql.run(
     "DELETE FROM vault_keys WHERE purpose = ? AND version < (SELECT max(version) FROM vault_keys WHERE purpose = ?)",
     purpose,

@@ -23,8 +23,9 @@ async function sessionOf(host: VaultHost) {
 }
 
 async function filled(host: VaultHost): Promise<string> {
-  const { keys, kv, keks, environmentId } = await sessionOf(host);
+  const { keys, kv, keks, recipients, environmentId } = await sessionOf(host);
   const { encryptedKeys } = await keys.createDataKey({ context: ORG });
+  await recipients.create({ context: ORG });
   await keks.rotate({ name: "organization_id", value: "org_1" });
   await keks.disable({ name: "organization_id", value: "org_1", version: 1 });
   await keks.enable({ name: "organization_id", value: "org_1", version: 1 });
@@ -34,7 +35,10 @@ async function filled(host: VaultHost): Promise<string> {
 }
 
 async function expectWhole(host: VaultHost, encryptedKeys: string, context: string): Promise<void> {
-  const { keys, kv, keks, environmentId } = await sessionOf(host);
+  const { keys, kv, keks, recipients, environmentId } = await sessionOf(host);
+  const [recipient] = (await recipients.list()).data;
+  await recipients.document({ id: recipient!.id });
+  await recipients.rotate({ id: recipient!.id });
   (await keys.createDecrypt({ keys: encryptedKeys })).dispose();
   expect((await kv.getName({ name: "n" })).value).toBe("v");
   (await keys.createDataKey({ context: { made: context } })).dispose();
@@ -186,7 +190,7 @@ describe("if the root leaked", () => {
     );
   const oldMacs = (path: string, version: number): string[] =>
     tamper(path, (db) =>
-      ["environments", "api_keys", "webhooks", "keks", "kv_objects", "events"].filter(
+      ["environments", "api_keys", "webhooks", "keks", "recipients", "kv_objects", "events"].filter(
         (table) =>
           db
             .prepare(`SELECT count(*) AS n FROM ${table} WHERE substr(mac, 1, 4) = ?`)
@@ -210,6 +214,7 @@ describe("if the root leaked", () => {
       "event-mac 2",
       "fingerprint 2",
       "row-mac 2",
+      "signing 2",
       "webhook-secret 2",
     ]);
     expect(oldMacs(path, 1)).toEqual([]);
@@ -260,7 +265,7 @@ describe("if the root leaked", () => {
     expect((await host.rotateRoot()).damaged).toEqual([id]);
     await expectWhole(running, text, "3");
     expect(oldMacs(path, 1)).toEqual(["events"]);
-    expect(versionsOf(path)).toHaveLength(4);
+    expect(versionsOf(path)).toHaveLength(5);
     for (const each of [host, running]) await each.close();
     const fresh = await openFileHost({ path, ...silent });
     await expectWhole(fresh, text, "4");
