@@ -281,6 +281,26 @@ describe("an SQLite database", () => {
     expect(column(await scan(source), "t", "v")).toMatchObject({ ciphertexts: 2, plaintext: 1 });
   });
 
+  test("whole numbers beyond 2^53 do not keep a table from being read", async () => {
+    const { path, database } = make();
+    database.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+    const insert = database.prepare("INSERT INTO t VALUES (?, ?)");
+    database.exec("BEGIN");
+    for (let i = 0n; i < 300n; i++) insert.run(2n ** 60n + i, newer[0]!);
+    database.exec("COMMIT");
+    database.close();
+    using source = await sqliteScanSource(path);
+    for (const [sample, looked] of [
+      ["all", 300],
+      [200, 200],
+    ] as const) {
+      const report = await scan(source, { sample });
+      expect(report.places[0]).toMatchObject({ unreadable: undefined, looked });
+      expect(column(report, "t", "id")).toMatchObject({ plaintext: looked });
+      expect(column(report, "t", "v")).toMatchObject({ ciphertexts: looked });
+    }
+  });
+
   test("what is no database is refused, a table that cannot be read does not end the census", async () => {
     const path = freshPath();
     writeFileSync(path, `${CANARY}\n`.repeat(1_000));

@@ -7,7 +7,9 @@
  * @module
  */
 import { decodeBase64 } from "../../base/base64.ts";
+import { decodeInto } from "../../base/base64-buffer.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
+import { codingBuffer } from "../../base/coding-buffer.ts";
 import { detectLayout, type Layout, layoutRow } from "../../crypto/envelope/layouts.ts";
 import { isVaultError } from "../../errors.ts";
 
@@ -19,7 +21,7 @@ export type Recognised =
   | {
       readonly kind: "ciphertext";
       readonly layout: Layout;
-      /** The wrapped data key. */
+      /** The wrapped data key, until the next value is looked at. */
       readonly keyBlob: Uint8Array;
     };
 
@@ -43,7 +45,10 @@ const FOREIGN = [
   { format: "sops", shape: /^ENC\[AES256_GCM,/ },
   { format: "dotenvx", shape: /^encrypted:[A-Za-z0-9+/]/ },
   // Hand-written: nonce, tag and ciphertext, or nonce and ciphertext, as hexadecimal or base64 with colons or dots between.
-  { format: "parts", shape: /^(?:[0-9a-f]{24}|[0-9a-f]{32}):(?:[0-9a-f]{32}:)?(?:[0-9a-f]{2})*$/i },
+  {
+    format: "parts",
+    shape: /^(?:[0-9A-Fa-f]{24}|[0-9A-Fa-f]{32}):(?:[0-9A-Fa-f]{32}:)?(?:[0-9A-Fa-f]{2})*$/,
+  },
   {
     format: "parts",
     shape: /^[A-Za-z0-9+/]{16}(?:[A-Za-z0-9+/]{6}==)?[:.][A-Za-z0-9+/]+={0,2}(?:[:.][A-Za-z0-9+/]+={0,2})?$/,
@@ -53,14 +58,26 @@ const FOREIGN = [
 /** A format of other programs. */
 export type ForeignFormat = (typeof FOREIGN)[number]["format"];
 
+/** Any of them: most values are none, and this one pass says so. */
+const ANY_FOREIGN = new RegExp(FOREIGN.map(({ shape }) => `(?:${shape.source})`).join("|"));
+
 /** Base64 or hexadecimal digits only: what shorter texts of these are, names and numbers are too. */
 const OPAQUE = /^(?:[A-Za-z0-9+/]{40,}={0,2}|[A-Za-z0-9_-]{43,}={0,2}|(?:[0-9a-f]{2}){20,})$/i;
 
 /** Characters that an envelope has at least: nonce, tag, length and a magic in base64, 12 + 16 + 1 + 11 bytes. */
 const ENVELOPE_CHARS_MIN = 56;
 
+/** Characters that an opaque text has at least, as {@link OPAQUE} has it. */
+const OPAQUE_CHARS_MIN = 40;
+
+/** Characters in which the key blob of a context of up to two entries ends, in every layout. A multiple of 4. */
+const SHORT_HEAD_CHARS = 320;
+
 /** Characters in which most envelopes have their key blob; the others are decoded whole. A multiple of 4. */
 const HEAD_CHARS = 512;
+
+const PLAINTEXT: Recognised = { kind: "plaintext" };
+const OPAQUE_TEXT: Recognised = { kind: "opaque" };
 
 /**
  * Tells what a value looks like.
@@ -76,9 +93,10 @@ export function recognise(value: string | Uint8Array, size = value.length): Reco
 function recogniseText(text: string): Recognised {
   const found = text.length < ENVELOPE_CHARS_MIN ? undefined : envelopeOfText(text);
   if (found !== undefined) return found;
-  const foreign = FOREIGN.find(({ shape }) => shape.test(text));
-  if (foreign !== undefined) return { kind: "foreign", format: foreign.format };
-  return { kind: OPAQUE.test(text) ? "opaque" : "plaintext" };
+  if (ANY_FOREIGN.test(text)) {
+    return { kind: "foreign", format: FOREIGN.find(({ shape }) => shape.test(text))!.format };
+  }
+  return text.length >= OPAQUE_CHARS_MIN && OPAQUE.test(text) ? OPAQUE_TEXT : PLAINTEXT;
 }
 
 function recogniseBytes(bytes: Uint8Array, size: number): Recognised {
@@ -100,13 +118,31 @@ function textOf(bytes: Uint8Array, size: number): string | undefined {
 
 /** The envelope whose base64 a text is, or of which it is the beginning; undefined if it is none. */
 function envelopeOfText(text: string): Recognised | undefined {
-  const head = decodeBase64(text.length > HEAD_CHARS ? text.slice(0, HEAD_CHARS) : text);
-  if (head === undefined) return undefined;
-  const found = envelopeOf(head);
-  if (found?.kind !== "damaged" || text.length <= HEAD_CHARS) return found;
-  // Its key blob does not end in the head.
-  const whole = decodeBase64(text.slice(0, text.length - (text.length % 4)));
-  return whole === undefined ? found : envelopeOf(whole);
+  // So short a text is not the beginning of a longer one: it is base64 as a whole, or none.
+  if (text.length <= HEAD_CHARS && text.length % 4 !== 0) return undefined;
+  let found: Recognised | undefined;
+  for (const chars of [SHORT_HEAD_CHARS, HEAD_CHARS, text.length - (text.length % 4)]) {
+    const bytes = bytesOf(text.length > chars ? text.slice(0, chars) : text);
+    if (bytes === undefined) return found;
+    found = envelopeOf(bytes);
+    // Else its key blob does not end in the head.
+    if (found?.kind !== "damaged" || text.length <= chars) return found;
+  }
+  return found;
+}
+
+/** Memory for the heads of envelopes: an array for each would cost as much as all the rest. */
+const SCRATCH = codingBuffer(Buffer.alloc((HEAD_CHARS / 4) * 3));
+/** Of the scratch memory, as long as the last head: most are of one length. */
+let head = new Uint8Array(SCRATCH.buffer, SCRATCH.byteOffset, 0);
+
+/** Bytes of strict base64, until the next call; undefined for anything else. */
+function bytesOf(text: string): Uint8Array | undefined {
+  if (text.length > HEAD_CHARS) return decodeBase64(text);
+  const length = decodeInto(SCRATCH, text, 0);
+  if (length === undefined) return undefined;
+  if (head.length !== length) head = new Uint8Array(SCRATCH.buffer, SCRATCH.byteOffset, length);
+  return head;
 }
 
 /** Takes the wrapped data key out of an envelope or its beginning; what follows the key is not looked at. */

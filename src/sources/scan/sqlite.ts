@@ -59,15 +59,22 @@ function tablePlace(database: Database, table: string, hasRowid: boolean): ScanP
   const { rows } = database.prepare(`SELECT count(*) AS rows FROM ${quoted(table)}`).get() as {
     rows: number;
   };
+  const isLong = (name: string): string =>
+    `typeof(${name}) IN ('text', 'blob') AND octet_length(${name}) > ${SCAN_HEAD_MAX}`;
   // Long values are cut by the database: only their beginning is looked at.
-  const cells = columns.map(quoted).flatMap((name) => {
-    const isLong = `typeof(${name}) IN ('text', 'blob') AND octet_length(${name}) > ${SCAN_HEAD_MAX}`;
-    return [
-      `CASE WHEN ${isLong} THEN substr(${name}, 1, ${SCAN_HEAD_MAX}) ELSE ${name} END`,
-      `CASE WHEN ${isLong} THEN octet_length(${name}) END`,
-    ];
+  const cut = columns.map(quoted).flatMap((name) => {
+    const head = `CASE WHEN ${isLong(name)} THEN substr(${name}, 1, ${SCAN_HEAD_MAX}) ELSE ${name} END`;
+    return [head, `CASE WHEN ${isLong(name)} THEN octet_length(${name}) END`];
   });
-  const from = `SELECT ${cells.join(", ")} FROM ${quoted(table)}`;
+  const from = `SELECT ${cut.join(", ")} FROM ${quoted(table)}`;
+  const plain = `SELECT ${columns.map(quoted).join(", ")} FROM ${quoted(table)}`;
+  /** Whether any value is to be cut. SQLite tells lengths from the headers of rows, without their values. */
+  const hasLong = (): boolean =>
+    database
+      .prepare(
+        `SELECT 1 FROM ${quoted(table)} WHERE ${columns.map((name) => `octet_length(${quoted(name)}) > ${SCAN_HEAD_MAX}`).join(" OR ")} LIMIT 1`,
+      )
+      .get() !== undefined;
   return {
     name: table,
     rows,
@@ -77,19 +84,22 @@ function tablePlace(database: Database, table: string, hasRowid: boolean): ScanP
       if (columns.length === 0) return;
       if (sample === undefined || rows <= sample || !hasRowid) {
         const limit = sample === undefined ? "" : ` LIMIT ${sample}`;
-        yield* pages(database, `${from}${limit}`, []);
+        yield* hasLong()
+          ? cutPages(database, `${from}${limit}`, [])
+          : pages(database, `${plain}${limit}`, []);
         return;
       }
-      const { least, most } = database
-        .prepare(`SELECT min(rowid) AS least, max(rowid) AS most FROM ${quoted(table)}`)
-        .get() as { least: number; most: number };
+      // Rowids have 64 bits.
+      const ends = database.prepare(`SELECT min(rowid) AS least, max(rowid) AS most FROM ${quoted(table)}`);
+      ends.setReadBigInts(true);
+      const { least, most } = ends.get() as { least: bigint; most: bigint };
       const each = Math.max(1, Math.ceil(sample / STRETCHES));
       for (let i = 0; i < STRETCHES && i * each < sample; i += 1) {
-        const start = least + Math.floor(((most - least) * i) / STRETCHES);
-        const end = least + Math.floor(((most - least) * (i + 1)) / STRETCHES);
-        yield* pages(database, `${from} WHERE rowid >= ? AND rowid <= ? LIMIT ?`, [
+        const start = least + ((most - least) * BigInt(i)) / BigInt(STRETCHES);
+        const end = least + ((most - least) * BigInt(i + 1)) / BigInt(STRETCHES);
+        yield* cutPages(database, `${from} WHERE rowid >= ? AND rowid <= ? LIMIT ?`, [
           start,
-          i === STRETCHES - 1 ? most : end - 1,
+          i === STRETCHES - 1 ? most : end - 1n,
           Math.min(each, sample - i * each),
         ]);
       }
@@ -97,20 +107,19 @@ function tablePlace(database: Database, table: string, hasRowid: boolean): ScanP
   };
 }
 
-async function* pages(database: Database, statement: string, values: number[]): AsyncGenerator<Cell[][]> {
+/** Rows in pages, as the statement gives them. */
+async function* pages(
+  database: Database,
+  statement: string,
+  values: (number | bigint)[],
+): AsyncGenerator<Cell[][]> {
   const prepared = database.prepare(statement);
   prepared.setReturnArrays(true);
+  // Whole numbers beyond 2^53 are read too.
+  prepared.setReadBigInts(true);
   let page: Cell[][] = [];
-  for (const row of prepared.iterate(...values) as unknown as Iterable<
-    (string | Uint8Array | number | null)[]
-  >) {
-    const cells: Cell[] = [];
-    for (let i = 0; i < row.length; i += 2) {
-      const value = row[i] as string | Uint8Array | number | null;
-      const size = row[i + 1] as number | null;
-      cells.push(size === null ? value : { head: value as string | Uint8Array, size });
-    }
-    page.push(cells);
+  for (const row of prepared.iterate(...values) as unknown as Iterable<Cell[]>) {
+    page.push(row);
     if (page.length === PAGE_ROWS) {
       yield page;
       page = [];
@@ -118,4 +127,22 @@ async function* pages(database: Database, statement: string, values: number[]): 
     }
   }
   if (page.length > 0) yield page;
+}
+
+/** The same for a statement with two columns for each cell: the beginning, and the size where it is not the whole. */
+async function* cutPages(
+  database: Database,
+  statement: string,
+  values: (number | bigint)[],
+): AsyncGenerator<Cell[][]> {
+  for await (const page of pages(database, statement, values)) {
+    yield page.map((row) => {
+      const cells: Cell[] = [];
+      for (let i = 0; i < row.length; i += 2) {
+        const [value, size] = [row[i] ?? null, row[i + 1]];
+        cells.push(size === null ? value : { head: value as string | Uint8Array, size: Number(size) });
+      }
+      return cells;
+    });
+  }
 }

@@ -17,6 +17,7 @@ export type Cell =
   | null
   | string
   | number
+  | bigint
   | Uint8Array
   | { readonly head: string | Uint8Array; readonly size: number }
   | { readonly json: unknown };
@@ -130,7 +131,7 @@ class ColumnCounts {
       this.#nulls += 1;
       return;
     }
-    if (typeof cell === "number") {
+    if (typeof cell === "number" || typeof cell === "bigint") {
       this.#kinds.plaintext += 1;
       return;
     }
@@ -186,8 +187,10 @@ class ColumnCounts {
 
 /** The JSON that a cell holds: given as such, or as the text of an object or list that is no other program's format. */
 function jsonIn(cell: Cell): { readonly value: unknown } | undefined {
-  if (cell === null || typeof cell === "number" || isUint8Array(cell)) return undefined;
-  if (typeof cell === "object") return "json" in cell ? { value: cell.json } : undefined;
+  if (typeof cell === "object") {
+    return cell !== null && !isUint8Array(cell) && "json" in cell ? { value: cell.json } : undefined;
+  }
+  if (typeof cell !== "string") return undefined;
   const first = cell.charCodeAt(0);
   if ((first !== 0x7b && first !== 0x5b) || recognise(cell).kind !== "plaintext") return undefined;
   try {
