@@ -42,6 +42,12 @@ const SCRIPTS: readonly Script[] = [
     fullArgs: [],
   },
   {
+    name: "soak: rotate, rewrap and shred under writers on PostgreSQL, and nothing lost",
+    file: "test/soak/revocation.ts",
+    args: [],
+    isLong: true,
+  },
+  {
     name: "soak: workers of a rekey job killed while they write",
     file: "test/soak/rekey-data.ts",
     args: ["--short"],

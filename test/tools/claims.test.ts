@@ -1,6 +1,6 @@
 /** The check of SECURITY.md's claims: a claim without a test that runs is a problem. */
 import { expect, test } from "vitest";
-import { checkClaims, problemsOf, readClaims, readTests } from "../../tools/repository/claims.ts";
+import { BOUNDS, checkClaims, problemsOf, readClaims, readTests } from "../../tools/repository/claims.ts";
 import { listFiles } from "../../tools/repository/list-files.ts";
 import { REPOSITORY_ROOT } from "../support/vectors.ts";
 
@@ -76,10 +76,20 @@ test("a table that is missing, a cell that is empty and a number that is taken a
   expect(problemsOf(readClaims(page(inBrackets("| C-1 | a | b | <AAA-1> |"))), TESTS)).toHaveLength(1);
   const row = inBrackets("| C-1 | a | b | <AAA-1> | c |");
   expect(problemsOf(readClaims(page(row, row)), TESTS)).toEqual([
-    "SECURITY.md: claim C-1: the number is taken",
+    "SECURITY.md: claim C-1: it stands there twice",
   ]);
 });
 
-test("SECURITY.md's claims are all shown by tests that run", () => {
+test("a bound names its test too, and is told by what it bounds", () => {
+  const row = (tests: string): string => `| lease | a file | a key | 1 s | ${inBrackets(tests)} |`;
+  const bounds = (...rows: string[]): string[] =>
+    problemsOf(readClaims(page(...rows).replace("## Claims", BOUNDS.heading), BOUNDS), TESTS, BOUNDS);
+  expect(bounds(row('`test/a.test.ts` "inner"'))).toEqual([]);
+  const where = "docs/revocation.md: claim lease, a file, a key";
+  expect(bounds(row("as above"))).toEqual([`${where}: names no test`]);
+  expect(bounds(row("<AAA-1>"), row("<AAA-1>"))).toEqual([`${where}: it stands there twice`]);
+});
+
+test("the claims of SECURITY.md and the bounds of revocation are all shown by tests that run", () => {
   expect(checkClaims(REPOSITORY_ROOT, listFiles(REPOSITORY_ROOT))).toEqual([]);
 });

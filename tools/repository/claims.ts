@@ -1,7 +1,7 @@
 /**
- * The claims of SECURITY.md: each names the tests that show it, and these are there and run.
+ * The claims of SECURITY.md and the bounds of docs/revocation.md: each names the tests that show it, and these are there and run.
  *
- * Owns reading the table, and what counts as a test that runs: one that is called `test` or `it`, in `test/`, which
+ * Owns reading the tables, and what counts as a test that runs: one that is called `test` or `it`, in `test/`, which
  * neither itself nor a `describe` around it leaves out everywhere. Must not know what the claims say.
  *
  * @module
@@ -10,10 +10,36 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 
-const PAGE = "SECURITY.md";
-const HEADING = "## Claims";
-/** Claim, against whom, tests, what it does not cover; the first cell is the claim's number. */
-const CELLS = 5;
+/** A table whose rows each name tests. */
+interface ClaimTable {
+  readonly page: string;
+  readonly heading: string;
+  /** Of a row. */
+  readonly cells: number;
+  /** The cells that tell a row from all others. */
+  readonly name: readonly number[];
+  /** The cell with the tests. */
+  readonly tests: number;
+}
+
+/** Number, claim, against whom, tests, what it does not cover. */
+export const CLAIMS: ClaimTable = {
+  page: "SECURITY.md",
+  heading: "## Claims",
+  cells: 5,
+  name: [0],
+  tests: 3,
+};
+
+/** Holder, kind of service, what is revoked, how long, test. */
+export const BOUNDS: ClaimTable = {
+  page: "docs/revocation.md",
+  heading: "## Bounds",
+  cells: 5,
+  name: [0, 1, 2],
+  tests: 4,
+};
+
 const RULE = /\[([A-Z]{2,8}-\d+)\]/g;
 /** A file, and the title of a test in it or the beginning of one. */
 const NAMED = /`(test\/[^`]+\.ts)`(?: "([^"]+)")?/g;
@@ -29,9 +55,10 @@ export interface FoundTest {
   readonly isSkipped: boolean;
 }
 
-/** A row of the table. */
+/** A row of a table. */
 export interface Claim {
-  readonly number: string;
+  /** Its number, or what else tells it from the others. */
+  readonly name: string;
   readonly rules: readonly string[];
   readonly named: readonly { readonly file: string; readonly title: string | undefined }[];
   readonly isWhole: boolean;
@@ -39,7 +66,11 @@ export interface Claim {
 
 /** @returns one message for each claim that is not shown by a test that runs */
 export function checkClaims(root: string, files: readonly string[]): string[] {
-  const claims = readClaims(readFileSync(join(root, PAGE), "utf8"));
+  return [CLAIMS, BOUNDS].flatMap((table) => checkTable(table, root, files));
+}
+
+function checkTable(table: ClaimTable, root: string, files: readonly string[]): string[] {
+  const claims = readClaims(readFileSync(join(root, table.page), "utf8"), table);
   const rules = claims.flatMap((claim) => claim.rules.map((rule) => `[${rule}]`));
   const named = new Set(claims.flatMap((claim) => claim.named.map(({ file }) => file)));
   const tests = files
@@ -49,13 +80,13 @@ export function checkClaims(root: string, files: readonly string[]): string[] {
       // Parsing takes its time: only what a claim names can show one.
       return named.has(file) || rules.some((rule) => code.includes(rule)) ? readTests(file, code) : [];
     });
-  return problemsOf(claims, tests);
+  return problemsOf(claims, tests, table);
 }
 
 /** The rows of the table below the heading. */
-export function readClaims(page: string): Claim[] {
-  const start = page.indexOf(`\n${HEADING}\n`);
-  const section = start < 0 ? "" : page.slice(start + HEADING.length + 2).split(/\n## /)[0]!;
+export function readClaims(page: string, table: ClaimTable = CLAIMS): Claim[] {
+  const start = page.indexOf(`\n${table.heading}\n`);
+  const section = start < 0 ? "" : page.slice(start + table.heading.length + 2).split(/\n## /)[0]!;
   const rows = section.split("\n").filter((line) => line.startsWith("|"));
   // The heads of the columns, and the line below them.
   return rows.slice(2).map((row) => {
@@ -63,28 +94,32 @@ export function readClaims(page: string): Claim[] {
       .slice(1, row.lastIndexOf("|"))
       .split(/(?<!\\)\|/)
       .map((cell) => cell.trim());
-    const tests = cells[3] ?? "";
+    const tests = cells[table.tests] ?? "";
     return {
-      number: cells[0] ?? "",
+      name: table.name.map((index) => cells[index] ?? "").join(", "),
       rules: [...tests.replaceAll(NAMED, "").matchAll(RULE)].map((match) => match[1]!),
       named: [...tests.matchAll(NAMED)].map((match) => ({ file: match[1]!, title: match[2] })),
-      isWhole: cells.length === CELLS && cells.every((cell) => cell !== ""),
+      isWhole: cells.length === table.cells && cells.every((cell) => cell !== ""),
     };
   });
 }
 
 /** What is wrong with claims, given the tests that there are. */
-export function problemsOf(claims: readonly Claim[], tests: readonly FoundTest[]): string[] {
-  if (claims.length === 0) return [`${PAGE}: no table of claims below "${HEADING}"`];
+export function problemsOf(
+  claims: readonly Claim[],
+  tests: readonly FoundTest[],
+  { page, heading }: ClaimTable = CLAIMS,
+): string[] {
+  if (claims.length === 0) return [`${page}: no table of claims below "${heading}"`];
   const running = tests.filter((test) => !test.isSkipped);
   const says = (isThere: boolean, what: string): string =>
     isThere ? `${what} is skipped everywhere` : `there is no ${what}`;
   return claims.flatMap((claim, index) => {
-    const where = `${PAGE}: claim ${claim.number || index + 1}`;
+    const where = `${page}: claim ${claim.name || index + 1}`;
     const problems: string[] = [];
     if (!claim.isWhole) problems.push(`${where}: a cell is empty, or one is too many or missing`);
-    if (claims.findIndex(({ number }) => number === claim.number) !== index) {
-      problems.push(`${where}: the number is taken`);
+    if (claims.findIndex(({ name }) => name === claim.name) !== index) {
+      problems.push(`${where}: it stands there twice`);
     }
     if (claim.rules.length + claim.named.length === 0) problems.push(`${where}: names no test`);
     for (const rule of claim.rules) {
