@@ -1,8 +1,10 @@
 /** Scopes and moves: which contexts a caller sees, and to which ones it may move a data key (docs/spec/authority.md, AUT-19). */
 import { describe, expect, test } from "vitest";
 import { canonicalContext } from "../../src/crypto/keys/key-context.ts";
-import { type Access, checkMove, inScope, isInScope } from "../../src/vault/access/access.ts";
+import { type Access, checkAbsorb, checkMove, inScope, isInScope } from "../../src/vault/access/access.ts";
+import { fromBase64 } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
+import { openTestVault } from "../support/vaults.ts";
 
 const accessOf = (scope: Access["scope"], mayRekeyAny = false): Access => ({
   environmentId: "env_1",
@@ -68,4 +70,10 @@ describe("[AUT-19] a rekey", () => {
   ])("to %j is refused", (to) => {
     expect(errorOf(() => checkMove(accessOf([]), from, canonicalContext(to)))).toMatchObject(REFUSED);
   });
+});
+
+test("[SDK-27] who may only absorb wraps no wrapped data key anew", async () => {
+  const vault = await openTestVault();
+  const { encryptedKeys } = await vault.createDataKey({ context: { tenant: "t1" } });
+  expect(errorOf(() => checkAbsorb(fromBase64(encryptedKeys)))).toMatchObject(REFUSED);
 });

@@ -114,6 +114,20 @@ describe("an API key", () => {
     tamper(path, (database) => database.exec("UPDATE api_keys SET name = 'm'"));
     expect(await codes()).toEqual(Array(3).fill("ERR_STORAGE_CORRUPT"));
     tamper(path, (database) => database.exec("UPDATE api_keys SET name = 'n'"));
+    // No MAC, half of one, more than one, and one under a key that there is not.
+    const mac = Buffer.from(row.mac as Uint8Array);
+    const others = [
+      null,
+      mac.subarray(0, 18),
+      Buffer.alloc(0),
+      Buffer.concat([mac, mac]),
+      Buffer.alloc(36, 7),
+    ];
+    for (const other of others) {
+      tamper(path, (database) => database.prepare("UPDATE api_keys SET mac = ?").run(other));
+      expect(await codes()).toEqual(Array(3).fill("ERR_STORAGE_CORRUPT"));
+    }
+    tamper(path, (database) => database.prepare("UPDATE api_keys SET mac = ?").run(mac));
     await own.apiKeys.revoke(info.id);
     const back = "UPDATE api_keys SET revoked_at = NULL, generation = ?, mac = ?";
     tamper(path, (database) => database.prepare(back).run(row.generation!, row.mac!));
