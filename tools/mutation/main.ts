@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
@@ -306,7 +306,8 @@ function printTable(): void {
     row.forEach((value, index) => {
       sums[index]! += value;
     });
-    console.log(`| \`${path}\` | ${row.join(" | ")} |`);
+    const isNow = existsSync(join(ROOT, path)) && hashOf(sourceAt(path).code) === result.hash;
+    console.log(`| \`${path}\`${isNow ? "" : " (as it was)"} | ${row.join(" | ")} |`);
   }
   console.log(`| all | ${sums.join(" | ")} |`);
 }
