@@ -146,7 +146,17 @@ describe("the choice of curves", () => {
         multiply: () => Promise.reject(new Error("no")),
       }),
     };
-    const curves = new Curves([wrong, zero, lacking, NACL_CURVES_ROW], BARE);
+    const unsigned: CurveRow = { name: "node", start: () => ({ ...naclCurves, verify: () => false }) };
+    const throwing: CurveRow = {
+      name: "node",
+      start: () => ({
+        ...naclCurves,
+        multiply: () => {
+          throw new Error("no");
+        },
+      }),
+    };
+    const curves = new Curves([wrong, zero, unsigned, throwing, lacking, NACL_CURVES_ROW], BARE);
     expect(curves.sync().name).toBe("tweetnacl");
     expect((await curves.async()).name).toBe("tweetnacl");
   });

@@ -16,6 +16,13 @@ const KNOWN_SCALAR = "a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba
 const KNOWN_POINT = "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c";
 const KNOWN_RESULT = "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552";
 
+/** The known signature: RFC 8032 section 7.1, test 2, of the one byte 72. */
+const KNOWN_SIGNER = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+const KNOWN_MESSAGE = "72";
+const KNOWN_SIGNATURE =
+  "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da" +
+  "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
+
 /** Marks {@link SealedCurves}, in types only. */
 export declare const SEALED_CURVES: unique symbol;
 
@@ -68,7 +75,11 @@ export class Curves implements SealedCurves {
       const provider = row.start(this.#available);
       if (provider?.isSync !== true) continue;
       const sync = provider as SyncCurveProvider;
-      if (isKnown(sync.multiply(fromHex(KNOWN_SCALAR), fromHex(KNOWN_POINT)))) return sync;
+      try {
+        if (isProduct(productBy(sync)) && checkBy(sync)) return sync;
+      } catch {
+        // A runtime that lacks a curve refuses its name.
+      }
     }
     throw new VaultError(
       "ERR_UNSUPPORTED",
@@ -81,18 +92,32 @@ export class Curves implements SealedCurves {
       const provider = row.start(this.#available);
       if (provider === undefined) continue;
       try {
-        if (isKnown(await provider.multiply(fromHex(KNOWN_SCALAR), fromHex(KNOWN_POINT)))) return provider;
+        if (isProduct(await productBy(provider)) && (await checkBy(provider))) return provider;
       } catch {
-        // An engine that lacks the curve refuses its name.
+        // As above.
       }
     }
     throw new VaultError(
       "ERR_UNSUPPORTED",
-      'this runtime has no X25519: pass { curves: tweetnacl } from "coffer/sealed"',
+      'this runtime has no X25519 or no Ed25519: pass { curves: tweetnacl } from "coffer/sealed"',
     );
   }
 }
 
-function isKnown(result: Uint8Array | undefined): boolean {
+/** The product of the known answer, by a provider. */
+function productBy<P extends CurveProvider>(provider: P): ReturnType<P["multiply"]> {
+  return provider.multiply(fromHex(KNOWN_SCALAR), fromHex(KNOWN_POINT)) as ReturnType<P["multiply"]>;
+}
+
+/** Whether a provider finds the known signature right. */
+function checkBy<P extends CurveProvider>(provider: P): ReturnType<P["verify"]> {
+  return provider.verify(
+    fromHex(KNOWN_SIGNER),
+    fromHex(KNOWN_MESSAGE),
+    fromHex(KNOWN_SIGNATURE),
+  ) as ReturnType<P["verify"]>;
+}
+
+function isProduct(result: Uint8Array | undefined): boolean {
   return result !== undefined && equalBytes(result, fromHex(KNOWN_RESULT));
 }

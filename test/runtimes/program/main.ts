@@ -16,6 +16,7 @@ import { checkEnvelopes } from "./envelopes.ts";
 import { checkBase64, checkContexts, checkHashes, checkLeb128, checkXaes } from "./formats.ts";
 import { checkLeases } from "./leases.ts";
 import { checkNative, checkTestkit } from "./native.ts";
+import { checkSealed } from "./sealed.ts";
 import { checkSync } from "./sync.ts";
 import { checkVault } from "./vault.ts";
 
@@ -35,6 +36,7 @@ const PARTS: Readonly<Record<string, (context: Context) => void | Promise<void>>
   testkit: checkTestkit,
   "the native format, streams and ranges": checkNative,
   "Vault over HTTP": checkVault,
+  "sealed encryption": checkSealed,
 };
 
 /**
