@@ -22,6 +22,7 @@ import { postgresTable, sqliteTable } from "../src/sources/index.ts";
 import { openVault } from "../src/vault/index.ts";
 import { load, machine, versions } from "./lib/machine.ts";
 import { REPORT_SCHEMA, writeResult } from "./lib/result-file.ts";
+import type { RekeyCell } from "./rekey-report.ts";
 
 const ROWS_DEFAULT = 20_000;
 const LOOP_ROWS_DEFAULT = 2_000;
@@ -46,22 +47,6 @@ const loopRows = Math.min(rows, Number(values["loop-rows"] ?? LOOP_ROWS_DEFAULT)
 const directory = mkdtempSync(join(tmpdir(), "coffer-bench-rekey-"));
 const vaultPath = join(directory, "vault.db");
 
-/** One measurement. */
-interface Cell {
-  readonly database: string;
-  readonly vault: string;
-  readonly work: string;
-  readonly rows: number;
-  readonly workers: number;
-  readonly rowsPerSecond: number;
-  /** Of this process, microseconds a row. */
-  readonly cpuPerRow: number;
-  /** Requests to the key service for a million rows; undefined where none are counted. */
-  readonly callsPerMillion: number | undefined;
-  /** Largest memory of this process so far, MiB. */
-  readonly rssMiB: number;
-}
-
 /** A table of ciphertexts. */
 interface Store {
   readonly name: string;
@@ -74,7 +59,7 @@ interface Store {
   close(): Promise<void>;
 }
 
-const cells: Cell[] = [];
+const cells: RekeyCell[] = [];
 let server: ChildProcess | undefined;
 try {
   await bench();
@@ -109,7 +94,7 @@ async function bench(): Promise<void> {
         for (let id = 1; id <= loopRows; id++)
           await store.set(id, await through.encrypt(await through.decrypt(await store.get(id)), CONTEXT));
       });
-      for (const workers of [1, 2, 4]) {
+      for (const workers of [1, 2, 3, 4]) {
         await store.fill(texts);
         await vault.keks.rotate(KEK);
         await job(store, where, through.keys, { mode: "rewrap", check: "none" }, "rewrap", workers);
@@ -184,7 +169,7 @@ async function measure(
   await run();
   const seconds = (performance.now() - begun) / 1_000;
   const { user, system } = process.cpuUsage(cpu);
-  const cell: Cell = {
+  const cell: RekeyCell = {
     database: store.name,
     vault,
     work,

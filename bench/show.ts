@@ -10,6 +10,7 @@ import { type Header, type Report, toMarkdown } from "./lib/report.ts";
 import { readResult } from "./lib/result-file.ts";
 import { type LoadReport, loadMarkdown } from "./load/report.ts";
 import { type NativeReport, nativeMarkdown } from "./native/report.ts";
+import { type RekeyReport, rekeyMarkdown } from "./rekey-report.ts";
 import { type RevocationReport, revocationMarkdown } from "./revocation/report.ts";
 import { type RuntimesReport, runtimesMarkdown } from "./runtimes/report.ts";
 
@@ -21,6 +22,7 @@ export function showResult(path: string): string {
   const result = readResult<Omit<Header, "settings"> | RuntimesReport>(path);
   if ("behindWriters" in result) return revocationMarkdown(result as RevocationReport);
   if ("rssMiB" in result) return loadMarkdown(result as LoadReport);
+  if ("secretBytes" in result) return rekeyMarkdown(result as unknown as RekeyReport);
   if ("cells" in result) return nativeMarkdown(result as NativeReport);
   if (!("runtimes" in result)) return toMarkdown(result as Report);
   const hasFloor = result.runtimes.some(({ cases }) =>

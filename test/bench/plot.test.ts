@@ -17,7 +17,9 @@ const results = readdirSync(DIRECTORY).filter((name) => /^\w+\.json$/.test(name)
 
 test("one result of each suite is kept, within the bound", () => {
   expect(results.toSorted()).toEqual(
-    ["crossover", "envelope", "kv", "load", "native", "peers", "runtimes"].map((suite) => `${suite}.json`),
+    ["crossover", "envelope", "kv", "load", "native", "peers", "rekey", "revocation", "runtimes"].map(
+      (suite) => `${suite}.json`,
+    ),
   );
   const bytes = results.reduce((sum, name) => sum + statSync(join(DIRECTORY, name)).size, 0);
   expect(bytes).toBeLessThanOrEqual(MAX_BYTES);
@@ -25,7 +27,7 @@ test("one result of each suite is kept, within the bound", () => {
 
 test.each(results)("%s can be shown as tables", (name) => {
   const text = showResult(join(DIRECTORY, name));
-  expect(text).toMatch(/^# (Benchmark|Load)/);
+  expect(text).toMatch(/^# (Benchmark|Load|Revocation)/);
   expect(text).not.toMatch(/NaN|undefined|Infinity/);
   expect(text.split("\n").filter((line) => line.startsWith("|")).length).toBeGreaterThan(5);
 });

@@ -5,7 +5,8 @@
  *
  * An application reads and writes rows with an encrypted column, while processes move its ciphertexts to a new KEK version.
  * At random moments they are killed with SIGKILL, now and then before their first page. In the end every row must have been
- * counted once, nothing may be under the old version, and every row must decrypt to what was written last. The last line says
+ * counted once, nothing may be under the old version, and every row must decrypt to what was written last. A job of another mode
+ * that is begun meanwhile must be refused each time. The last line says
  * what came out; any loss is an exit code of 1.
  *
  * @module
@@ -18,7 +19,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Application, CONTEXT } from "../../examples/rekey-demo/application.ts";
-import { RekeyJob } from "../../src/rekey/index.ts";
+import { isVaultError } from "../../src/index.ts";
+import { type CiphertextSource, RekeyJob } from "../../src/rekey/index.ts";
 import { openVault } from "../../src/vault/index.ts";
 
 const WORKER = join(import.meta.dirname, "..", "..", "examples", "rekey-demo", "worker.ts");
@@ -35,6 +37,10 @@ const KILL_WITHIN_MS = 150;
 /** Every so many processes are killed at any moment from their start. */
 const EARLY_KILL_EVERY = 4;
 const EARLY_KILL_WITHIN_MS = 600;
+/** Milliseconds between two tries to run another job at the same time. */
+const CONFLICT_EVERY_MS = 500;
+/** The share of the rows up to which it is tried: later, the first job may end before the other is refused. */
+const CONFLICT_SHARE_MAX = 0.8;
 
 const { values } = parseArgs({
   options: {
@@ -63,6 +69,11 @@ async function soak(): Promise<number> {
   const application = await Application.create(target, vault, rows);
   await vault.keks.rotate({ name: "app", value: CONTEXT.app });
   const stopTraffic = application.startTraffic();
+  const source = application.source();
+  const stopConflicting = startConflicting(
+    new RekeyJob({ keys: vault.keys, source, mode: "re-encrypt" }),
+    source,
+  );
   let left = kills;
   let started = 0;
   const keepOne = async (): Promise<void> => {
@@ -74,7 +85,7 @@ async function soak(): Promise<number> {
     }
   };
   await Promise.all(Array.from({ length: PROCESSES }, keepOne));
-  const source = application.source();
+  const conflicting = await stopConflicting();
   const job = new RekeyJob({ keys: vault.keys, source, mode: "rewrap" });
   const status = (await job.status())!;
   const traffic = await stopTraffic();
@@ -91,15 +102,48 @@ async function soak(): Promise<number> {
     ...(unreadable + plaintext === 0 ? [] : [`${unreadable} rows are unreadable, ${plaintext} plaintext`]),
     ...(right === rows ? [] : [`${right} rows are right`]),
     ...traffic.failures,
+    ...conflicting.problems,
   ];
   await source.close();
   await application.close();
   await vault.close();
   for (const problem of problems.slice(0, 20)) console.error(problem);
   console.log(
-    `rekey soak: ${rows} rows, ${kills - left} processes killed, ${counts.moved} moved, ${counts.current} current, ${counts.conflicts} conflicts, ${traffic.reads} reads and ${traffic.writes} writes meanwhile, ${problems.length} problems`,
+    `rekey soak: ${rows} rows, ${kills - left} processes killed, ${counts.moved} moved, ${counts.current} current, ${counts.conflicts} conflicts, ${traffic.reads} reads and ${traffic.writes} writes meanwhile, ${conflicting.refused} times a job of another mode was refused, ${problems.length} problems`,
   );
   return problems.length === 0 ? 0 : 1;
+}
+
+/** Tries again and again to run a job of another mode while this one is open. @returns what ends it, and tells how it went */
+function startConflicting(
+  other: RekeyJob,
+  source: CiphertextSource,
+): () => Promise<{ readonly refused: number; readonly problems: readonly string[] }> {
+  let isStopping = false;
+  let refused = 0;
+  const problems: string[] = [];
+  const tryOnce = async (): Promise<void> => {
+    const record = await source.findJob();
+    // Before the first job is made, or after it is done, the other one would be let in.
+    if (record?.state !== "open") return;
+    if ((await source.status(record.id)).counts.rows > rows * CONFLICT_SHARE_MAX) return;
+    await other.run({ workers: 1 });
+    problems.push("a job of another mode has run beside the first one");
+    isStopping = true;
+  };
+  const trying = (async () => {
+    for (; !isStopping; await sleep(CONFLICT_EVERY_MS)) {
+      await tryOnce().catch((error) => {
+        if (isVaultError(error, "ERR_JOB_CONFLICT")) refused += 1;
+        else problems.push(`a job of another mode: ${(error as Error).message}`);
+      });
+    }
+  })();
+  return async () => {
+    isStopping = true;
+    await trying;
+    return { refused, problems };
+  };
 }
 
 /** One process, to its end. @returns whether it said by itself that nothing is left */
