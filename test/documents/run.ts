@@ -36,7 +36,7 @@ const NODES = [
 const BLOCK_MS = 60_000;
 const OUTPUT_CHARS = 3_000;
 /** Packages of applications that the documents speak of. */
-const OTHERS = { "@workos-inc/node": "workos-node-11", "@types/node": "@types/node" };
+const OTHERS = { "@workos-inc/node": "workos-node-11", "@types/node": "@types/node", vitest: "vitest" };
 
 const { values: options } = parseArgs({ options: { only: { type: "string" } } });
 const tally = new Tally();
