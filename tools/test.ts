@@ -48,6 +48,12 @@ const SCRIPTS: readonly Script[] = [
     isLong: true,
   },
   {
+    name: "soak: rotations of the root killed while others write",
+    file: "test/soak/root.ts",
+    args: ["--short"],
+    fullArgs: [],
+  },
+  {
     name: "soak: workers of a rekey job killed while they write",
     file: "test/soak/rekey-data.ts",
     args: ["--short"],

@@ -6,24 +6,15 @@
  *
  * @module
  */
-import { equalBytes, utf8 } from "../base/bytes.ts";
+import { equalBytes } from "../base/bytes.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { Authority } from "./authority/authority.ts";
-import { Macs } from "./authority/macs.ts";
 import { kekRecord, type RowRecord, recipientRecord, recordOf } from "./authority/record.ts";
-import {
-  createVaultKeys,
-  disposeVaultKeys,
-  dropOldVaultKeys,
-  isBeingReplaced,
-  newestOf,
-  PURPOSES,
-  rewrapVaultKeys,
-} from "./authority/vault-keys.ts";
+import { dropOldVaultKeys, isBeingReplaced, PURPOSES, rewrapVaultKeys } from "./authority/vault-keys.ts";
 import { KEK_COLUMNS, type KekRow, kekRow } from "./keks/rows.ts";
 import { SEALED_ROWS, SEALED_TABLES } from "./kv/sealed-rows.ts";
 import { ROOT_ROTATION_PAGE } from "./limits.ts";
-import { replaceSigningKey } from "./recipients/signing-key.ts";
+import { type Rotating, replaceVaultKeys } from "./replace-vault-keys.ts";
 import type { RootKeys } from "./root/root-keys.ts";
 import {
   checksAmong,
@@ -33,8 +24,7 @@ import {
   type RootChecks,
   WITH_ROOT,
 } from "./root/roots.ts";
-import { ServiceKeys } from "./root/service-keys.ts";
-import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
+import type { Row, Sql, SqlValue } from "./storage/database.ts";
 
 /** What a rotation of the root has done. */
 export interface RootRotation {
@@ -59,15 +49,6 @@ export interface RotateRootOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A vault whose root is rotated. */
-export interface Rotating {
-  readonly database: Database;
-  readonly authority: Authority;
-  /** 16 bytes. */
-  readonly vaultId: Uint8Array;
-  readonly now: () => number;
-}
-
 /**
  * Wraps everything under another root. Goes on where one before was stopped.
  *
@@ -88,10 +69,13 @@ export async function rotateRoot(
   let done = 0;
   let changed = 0;
   const total = await database.read((sql) => count(sql, begun.hasLeaked));
-  const pages = async (page: (sql: Sql, after: string) => Promise<Page>): Promise<void> => {
+  const pages = async (table: string, page: (sql: Sql, from: From) => Promise<Page>): Promise<void> => {
+    // What is made from here on is as it must be: a walk does not run after those who write.
+    const newest = await database.read((sql) => sql.get(`SELECT max(id) AS newest FROM ${table}`));
+    const to = (newest!.newest ?? "") as string;
     for (let after: string | undefined = ""; after !== undefined; ) {
       signal?.throwIfAborted();
-      const from: string = after;
+      const from: From = [after, to];
       const part = await database.write((sql) => page(sql, from), WITH_ROOT);
       after = part.last;
       changed += part.changed;
@@ -100,13 +84,14 @@ export async function rotateRoot(
       onProgress?.(done, Math.max(done, total));
     }
   };
-  await pages((sql, after) => kekPage(sql, vault.authority, next, after));
+  const { authority } = vault;
+  await pages("keks", (sql, from) => kekPage(sql, authority, next, from));
   const keks = changed;
   if (begun.hasLeaked) {
     for (const table of SEALED_TABLES) {
-      await pages((sql, after) => rowPage(sql, vault.authority, table, after));
+      await pages(table, (sql, from) => rowPage(sql, authority, table, from));
     }
-    await pages((sql, after) => recipientPage(sql, vault.authority, after));
+    await pages("recipients", (sql, from) => recipientPage(sql, authority, from));
   }
   signal?.throwIfAborted();
   await database.write((sql) => end(sql, vault.authority, next));
@@ -165,51 +150,11 @@ async function begin(
   return { hasLeaked: hasLeaked || isReplacing };
 }
 
-/**
- * Makes all vault keys anew, wrapped under the next root only. The old ones for MACs stay, wrapped under the old root only, until
- * all rows have other MACs. What the others have sealed is sealed anew here, or forgotten.
- */
-async function replaceVaultKeys(sql: Sql, vault: Rotating, next: RootKeys): Promise<void> {
-  const { authority, vaultId } = vault;
-  const keys = await createVaultKeys(sql, next, vault.now());
-  // Every process learns by the log's head that there are newer keys, before it checks a row under them.
-  const macs = new Macs(keys);
-  const inputs = {
-    webhookSecret: newestOf(keys, "webhook-secret"),
-    fingerprint: newestOf(keys, "fingerprint"),
-  };
-  const service = new ServiceKeys(inputs, vaultId);
-  try {
-    await authority.sealLogAnew(sql, macs);
-    for (const row of await sql.all(SEALED_ROWS.webhooks)) {
-      const owner = utf8(row.id as string, "id");
-      let secret: Uint8Array;
-      try {
-        await authority.check(sql, recordOf("webhooks", row), row.mac);
-        secret = authority.serviceKeys.openSecret(row.sealed_secret as Uint8Array, owner);
-      } catch (error) {
-        // It is named when its page comes.
-        if (isVaultError(error, "ERR_STORAGE_CORRUPT")) continue;
-        throw error;
-      }
-      const sealed = service.sealSecret(secret, owner);
-      secret.fill(0);
-      await sql.run(
-        "UPDATE webhooks SET sealed_secret = ?, mac = ? WHERE id = ?",
-        sealed,
-        macs.of(recordOf("webhooks", { ...row, sealed_secret: sealed })),
-        row.id as string,
-      );
-    }
-    // They are known by HMACs under a key that is no more.
-    await sql.run("DELETE FROM idempotent_answers");
-    for (const purpose of ["webhook-secret", "fingerprint"] as const) await dropOldVaultKeys(sql, purpose);
-    await replaceSigningKey(sql, next, vault.now());
-  } finally {
-    service.dispose();
-    disposeVaultKeys(keys);
-  }
-}
+/** Where a page begins, behind this id, and up to which id the walk goes. */
+type From = readonly [after: string, to: string];
+
+/** Chooses the rows of a page, in the order of their ids; the parameters are {@link From}. */
+const OF_PAGE = `id > ? AND id <= ? ORDER BY id LIMIT ${ROOT_ROTATION_PAGE}`;
 
 /** What one transaction has done. */
 interface Page {
@@ -220,10 +165,9 @@ interface Page {
   readonly last: string | undefined;
 }
 
-async function kekPage(sql: Sql, authority: Authority, next: RootKeys, after: string): Promise<Page> {
+async function kekPage(sql: Sql, authority: Authority, next: RootKeys, from: From): Promise<Page> {
   await authority.prepare(sql);
-  const ofPage = `id > ? ORDER BY id LIMIT ${ROOT_ROTATION_PAGE}`;
-  const keks = await keksWithVersions(sql, ofPage, after);
+  const keks = await keksWithVersions(sql, OF_PAGE, from);
   return page(keks, (kek) => rewrapKek(sql, authority, next, kek));
 }
 
@@ -233,13 +177,17 @@ interface StoredKek extends KekRow {
 }
 
 /** Some KEKs in the order of their ids. */
-async function keksWithVersions(sql: Sql, which: string, parameter: string): Promise<StoredKek[]> {
+async function keksWithVersions(
+  sql: Sql,
+  which: string,
+  parameters: readonly string[],
+): Promise<StoredKek[]> {
   const found = await withVersions(
     sql,
     `SELECT k.*, v.version, v.state, v.wrapped, v.created_at AS version_created_at, v.destroy_at
      FROM (SELECT ${KEK_COLUMNS} FROM keks WHERE ${which}) AS k LEFT JOIN kek_versions v ON v.kek_id = k.id
      ORDER BY k.id, v.version`,
-    parameter,
+    parameters,
   );
   return found.map(({ stored, versions }) => ({ ...kekRow(stored), versions }));
 }
@@ -248,9 +196,9 @@ async function keksWithVersions(sql: Sql, which: string, parameter: string): Pro
 async function withVersions(
   sql: Sql,
   select: string,
-  parameter: string,
+  parameters: readonly string[],
 ): Promise<{ readonly id: string; readonly stored: Row; readonly versions: readonly Row[] }[]> {
-  const rows = await sql.all(select, parameter);
+  const rows = await sql.all(select, ...parameters);
   return [...Map.groupBy(rows, ({ id }) => id as string)].map(([id, own]) => ({
     id,
     stored: own[0]!,
@@ -303,20 +251,20 @@ async function rewrapKek(sql: Sql, authority: Authority, next: RootKeys, found: 
       return true;
     }
     // It was changed between: once more, with what it is now.
-    kek = (await keksWithVersions(sql, "id = ?", id))[0];
+    kek = (await keksWithVersions(sql, "id = ?", [id]))[0];
   }
   return false;
 }
 
 /** Recipients: their versions are under KEKs, so only their MACs change. */
-async function recipientPage(sql: Sql, authority: Authority, after: string): Promise<Page> {
+async function recipientPage(sql: Sql, authority: Authority, from: From): Promise<Page> {
   await authority.prepare(sql);
   const recipients = await withVersions(
     sql,
     `SELECT r.*, v.version, v.state, v.public_key, v.wrapped, v.created_at AS version_created_at
-     FROM (SELECT * FROM recipients WHERE id > ? ORDER BY id LIMIT ${ROOT_ROTATION_PAGE}) AS r
+     FROM (SELECT * FROM recipients WHERE ${OF_PAGE}) AS r
      LEFT JOIN recipient_versions v ON v.recipient_id = r.id ORDER BY r.id, v.version`,
-    after,
+    from,
   );
   return page(recipients, ({ stored, versions }) =>
     sealAnew(sql, authority, "recipients", stored, recipientRecord(stored, versions)),
@@ -327,13 +275,10 @@ async function rowPage(
   sql: Sql,
   authority: Authority,
   table: (typeof SEALED_TABLES)[number],
-  after: string,
+  from: From,
 ): Promise<Page> {
   await authority.prepare(sql);
-  const rows = await sql.all(
-    `SELECT * FROM (${SEALED_ROWS[table]}) AS found WHERE id > ? ORDER BY id LIMIT ${ROOT_ROTATION_PAGE}`,
-    after,
-  );
+  const rows = await sql.all(`SELECT * FROM (${SEALED_ROWS[table]}) AS found WHERE ${OF_PAGE}`, ...from);
   return page(rows as readonly (Row & { readonly id: string })[], (row) =>
     sealAnew(sql, authority, table, row, recordOf(table, row)),
   );

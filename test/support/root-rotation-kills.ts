@@ -9,9 +9,9 @@ import { spawn } from "node:child_process";
 import { copyFileSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { openFileHost, type VaultHost } from "../../src/vault/index.ts";
-import { TEST_ACTOR } from "./vaults.ts";
 
 const PROGRAM = join(import.meta.dirname, "root-rotation.ts");
+const ACTOR = { id: "load", name: "load", source: "api" } as const;
 const silent = { onNotice: () => {} };
 
 /** How a run goes. */
@@ -32,7 +32,7 @@ export interface KillReport {
 }
 
 const session = async (host: VaultHost) =>
-  host.session((await host.environment("default")).id, { actor: TEST_ACTOR });
+  host.session((await host.environment("default")).id, { actor: ACTOR });
 
 /** Rotates the root of a new vault, killing the process that does it `kills` times, while another one writes. */
 export async function killRotations(path: string, order: KillOrder): Promise<KillReport> {

@@ -93,6 +93,7 @@ export const ROOMS: readonly Room[] = [
       "kv",
       "authenticate.ts",
       "anchor.ts",
+      "replace-vault-keys.ts",
       "rotate-root.ts",
       "host.ts",
       "open-vault.ts",

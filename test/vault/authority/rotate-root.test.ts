@@ -198,7 +198,7 @@ describe("if the root leaked", () => {
       ),
     );
 
-  test("[AUT-25] vault keys and MACs are made anew, and what was sealed under the old ones is refused", async () => {
+  test("[AUT-26] vault keys and MACs are made anew, and what was sealed under the old ones is refused", async () => {
     const path = freshPath(true);
     const host = await openFileHost({ path, ...silent });
     const text = await filled(host);
@@ -242,7 +242,7 @@ describe("if the root leaked", () => {
     expect((await rejectionOf(() => openFileHost({ path, ...silent }))).code).toBe("ERR_STORAGE_CORRUPT");
   });
 
-  test("[AUT-25] [AUT-21] a rotation that has begun becomes one, and goes on as one; altered rows are named and stay refused", async () => {
+  test("[AUT-26] [AUT-21] a rotation that has begun becomes one, and goes on as one; altered rows are named and stay refused", async () => {
     const path = freshPath(true);
     const host = await openFileHost({ path, ...silent });
     const text = await filled(host);
@@ -346,7 +346,7 @@ test("[AUT-21] two rotations at once to the same root end as one", async () => {
 });
 
 describePostgres("in PostgreSQL", () => {
-  test("[AUT-20] [AUT-22] [AUT-25] while others write", async () => {
+  test("[AUT-20] [AUT-22] [AUT-26] while others write", async () => {
     const url = await freshDatabaseUrl();
     vi.stubEnv("COFFER_ROOT_KEY", ROOT_KEY);
     vi.stubEnv("COFFER_ROOT_KEY_NEXT", NEXT);
