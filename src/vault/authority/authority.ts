@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { equalBytes } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import type { RootKeys } from "../root/root-keys.ts";
 import type { RootChecks, Roots } from "../root/roots.ts";
@@ -131,6 +132,8 @@ class VaultAuthority implements Authority {
   #keysOf: RootChecks;
   /** The log as it was committed. */
   #log: LogState;
+  /** The log that was read last, and the head that it was checked against. */
+  #lastRead: { readonly head: Uint8Array; readonly log: LogState } | undefined;
   /** When #log was seen, by `performance.now()`: transactions that began later see nothing older. */
   #seenAt = performance.now();
   /** The log with what this process has appended since; it may not have been committed. */
@@ -254,16 +257,16 @@ class VaultAuthority implements Authority {
 
   async #read(sql: Sql): Promise<LogState> {
     const head = await readHead(sql);
+    const last = this.#lastRead;
+    // The bytes of a head stand for one log, whoever has written them and whether it was committed.
+    if (head !== undefined && last !== undefined && equalBytes(head, last.head)) return last.log;
     if (!this.#keys.macs.knows(head?.subarray(-MAC_BYTES))) await this.#loadKeys(sql);
     const ahead = this.#ahead;
-    if (
-      ahead !== undefined &&
-      ahead.generation > this.#log.generation &&
-      (await isPartOf(sql, ahead, head))
-    ) {
-      return readLog(sql, this.#keys.macs, ahead, head);
-    }
-    return readLog(sql, this.#keys.macs, this.#log, head);
+    const isAhead =
+      ahead !== undefined && ahead.generation > this.#log.generation && (await isPartOf(sql, ahead, head));
+    const log = await readLog(sql, this.#keys.macs, isAhead ? ahead : this.#log, head);
+    if (head !== undefined) this.#lastRead = { head: Uint8Array.from(head), log };
+    return log;
   }
 
   /** Others may have made newer keys, and taken older ones away. */

@@ -10,14 +10,17 @@ import type { IsStoredKey } from "../keks/key-service.ts";
 import type { Database } from "../storage/database.ts";
 import { OLD_KEY_LABEL } from "./rows.ts";
 
+const SOME = `SELECT 1 AS found FROM kv_versions WHERE key_label = ${OLD_KEY_LABEL}`;
+/** Whether a stored value has the data key of an id, with the old label. By an index of its own: it is asked for each unwrap. */
+export const STORED_WITH_OLD_LABEL = `${SOME} AND key_id = ? LIMIT 1`;
+
 /**
  * Answers for a database. In an authenticated vault nothing new gets the old label: where there is none now, nothing is looked up
  * any more. In others a program of before, which still runs, may write more of them.
  */
 export async function storedKeysWithOldLabel(database: Database, authority: Authority): Promise<IsStoredKey> {
-  const some = `SELECT 1 AS found FROM kv_versions WHERE key_label = ${OLD_KEY_LABEL}`;
-  if (authority.isAuthenticated && (await database.read((sql) => sql.get(`${some} LIMIT 1`))) === undefined)
+  if (authority.isAuthenticated && (await database.read((sql) => sql.get(`${SOME} LIMIT 1`))) === undefined)
     return () => false;
   return async (id, options) =>
-    (await database.read((sql) => sql.get(`${some} AND key_id = ? LIMIT 1`, id), options)) !== undefined;
+    (await database.read((sql) => sql.get(STORED_WITH_OLD_LABEL, id), options)) !== undefined;
 }

@@ -22,16 +22,22 @@ import type { Row, Sql, SqlValue } from "../storage/database.ts";
 export const REVOKED_RETRIES_MAX = 10;
 
 /** What is read of an object alone: all of its record. */
-const RECORD_COLUMNS = `o.id, o.name, o.environment_id, o.current_version, o.created_at, o.updated_at, o.deleted_at, o.mac,
-  c.canonical, cv.number AS current_number, cv.generation AS current_generation,
+const recordColumns = (
+  current: "cv" | "v",
+): string => `o.id, o.name, o.environment_id, o.current_version, o.created_at,
+  o.updated_at, o.deleted_at, o.mac, c.canonical, ${current}.number AS current_number, ${current}.generation AS current_generation,
   (SELECT max(nv.number) FROM kv_versions nv WHERE nv.object_id = o.id) AS newest_number`;
 const RECORD_TABLES = `kv_objects o JOIN contexts c ON c.id = o.context_id
   LEFT JOIN kv_versions cv ON cv.id = o.current_version AND cv.object_id = o.id`;
 /** What is read of an object and one of its versions. */
-const OBJECT_COLUMNS = `${RECORD_COLUMNS}, v.id AS version_id, v.number, v.key_id, v.key_blob, v.key_label, v.sealed,
-  v.mac AS version_mac, v.created_at AS version_created_at, v.created_by_id, v.created_by_name`;
-/** The tables that an object is read from. */
-const OBJECT_TABLES = `${RECORD_TABLES} JOIN kv_versions v ON v.object_id = o.id`;
+const VERSION_COLUMNS = `v.id AS version_id, v.key_id, v.key_blob, v.key_label, v.sealed,
+  v.created_at AS version_created_at, v.created_by_id, v.created_by_name`;
+/** An object with its current version: without a look at that one for the record alone. */
+const SELECT_CURRENT = `SELECT ${recordColumns("v")}, ${VERSION_COLUMNS} FROM kv_objects o JOIN contexts c ON c.id = o.context_id
+  JOIN kv_versions v ON v.object_id = o.id AND v.id = o.current_version`;
+/** An object with the version of an id. */
+const SELECT_VERSION = `SELECT ${recordColumns("cv")}, ${VERSION_COLUMNS} FROM ${RECORD_TABLES}
+  JOIN kv_versions v ON v.object_id = o.id AND v.id = ?`;
 
 /** Looks rows up on behalf of a caller, and believes none that is not as it was written. */
 export class KvRows {
@@ -57,8 +63,7 @@ export class KvRows {
   /** The live object of a name, with its current version. */
   async named(sql: Sql, name: string): Promise<Row> {
     const row = await sql.get(
-      `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = o.current_version
-       WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL${this.#scope.sql}`,
+      `${SELECT_CURRENT} WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL${this.#scope.sql}`,
       this.#environmentId,
       name,
       ...this.#scope.parameters,
@@ -69,9 +74,8 @@ export class KvRows {
   /** A live object or a deleted one, with its current version, or the one asked for. */
   async any(sql: Sql, id: string, versionId?: string): Promise<Row> {
     const row = await sql.get(
-      `SELECT ${OBJECT_COLUMNS} FROM ${OBJECT_TABLES} AND v.id = coalesce(?, o.current_version)
-       WHERE o.environment_id = ? AND o.id = ?${this.#scope.sql}`,
-      versionId ?? null,
+      `${versionId === undefined ? SELECT_CURRENT : SELECT_VERSION} WHERE o.environment_id = ? AND o.id = ?${this.#scope.sql}`,
+      ...(versionId === undefined ? [] : [versionId]),
       this.#environmentId,
       id,
       ...this.#scope.parameters,
@@ -82,7 +86,7 @@ export class KvRows {
   /** Objects without versions. @param rest - conditions on `o`, order and limit */
   async list(sql: Sql, rest: string, ...parameters: readonly SqlValue[]): Promise<readonly Row[]> {
     const rows = await sql.all(
-      `SELECT ${RECORD_COLUMNS} FROM ${RECORD_TABLES} WHERE o.environment_id = ?${this.#scope.sql} AND ${rest}`,
+      `SELECT ${recordColumns("cv")} FROM ${RECORD_TABLES} WHERE o.environment_id = ?${this.#scope.sql} AND ${rest}`,
       this.#environmentId,
       ...this.#scope.parameters,
       ...parameters,
@@ -146,13 +150,8 @@ export class KvRows {
     if (row === undefined) throw notFound();
     await this.#check(sql, row);
     if (row.key_label === OLD_KEY_LABEL && row.sealed !== null) {
-      await checkOldVersion(sql, this.#authority, {
-        ...row,
-        id: row.version_id!,
-        object_id: row.id!,
-        mac: row.version_mac!,
-        created_at: row.version_created_at!,
-      });
+      const version = await sql.get("SELECT * FROM kv_versions WHERE id = ?", row.version_id!);
+      await checkOldVersion(sql, this.#authority, version!);
     }
     return row;
   }
