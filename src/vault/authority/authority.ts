@@ -19,6 +19,7 @@ import {
   checkEnd,
   type Head,
   hasEntry,
+  headBytes,
   isPartOf,
   type LogState,
   lockLog,
@@ -224,6 +225,8 @@ class VaultAuthority implements Authority {
       append: async (kind, subject) => {
         log = await appendEntry(sql, this.#keys.macs, log, { kind, subject, at: this.#now() });
         this.#ahead = log;
+        // So that the next change need not read it all again.
+        this.#lastRead = { head: headBytes(this.#keys.macs, log), log };
         return log.generation;
       },
     };

@@ -114,14 +114,12 @@ export async function checkEnd(sql: Sql, log: LogState): Promise<void> {
   if (((row?.newest ?? 0) as number) > log.generation) throw damagedLog("an entry behind its head");
 }
 
-/** Whether the log has an entry, or had it before it was compacted: then its MAC is not known any more. */
+/** Whether the log has an entry, or had it before it was compacted or sealed anew: then its MAC is not known any more. */
 export async function hasEntry(sql: Sql, log: LogState, { generation, mac }: Head): Promise<boolean> {
   const { snapshot } = log as ReadLog;
-  if (generation === 0) return true;
   if (generation > log.generation) return false;
+  if (generation <= snapshot.generation) return true;
   if (generation === log.generation) return equalBytes(mac, log.mac);
-  if (generation === snapshot.generation) return equalBytes(mac, snapshot.mac);
-  if (generation < snapshot.generation) return true;
   const row = await sql.get("SELECT mac FROM authority_log WHERE generation = ?", generation);
   return isUint8Array(row?.mac) && equalBytes(mac, row.mac);
 }
@@ -240,7 +238,8 @@ function follow(
   return all;
 }
 
-function headBytes(macs: Macs, { generation, mac }: Head): Uint8Array {
+/** The head of a log as it is stored. */
+export function headBytes(macs: Macs, { generation, mac }: Head): Uint8Array {
   return concatBytes(u64(generation), mac, macs.of({ table: "head", values: [generation, mac] }));
 }
 
