@@ -115,6 +115,11 @@ export interface ShredReport {
   readonly kvObjects: { readonly count: number; readonly sample: readonly string[] };
   /** All stored KV versions, old ones and deleted objects' too, that become unreadable. */
   readonly kvVersions: number;
+  /**
+   * Versions of recipients whose private key becomes unreadable, and with it what was sealed to them and not absorbed. A rewrap
+   * of the store does not reach them: rotate a recipient for a key under the newest KEKs.
+   */
+  readonly recipientVersions: number;
 }
 
 /** Lists KEKs and changes their states. Arguments are read before a call returns. */

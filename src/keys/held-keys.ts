@@ -20,7 +20,7 @@ export type HeldState = "good" | "stale" | "refused";
 
 /** A round of questions that is under way. */
 interface Round {
-  readonly over: Promise<void>;
+  readonly over: Promise<boolean>;
   readonly since: number;
   readonly controller: AbortController;
 }
@@ -72,18 +72,13 @@ export class HeldKeys {
   }
 
   /**
-   * Asks for what is in doubt and waits for the answer; resolves also where there is none. The wait has an end of its own: on edge
-   * runtimes the request in which the round began may be gone, and with it whatever would end the round.
+   * Asks for what is in doubt and waits for the answer; resolves also where there is none. A round that was under way may have begun
+   * long ago, in a process that was busy since then, and end at once without an answer: then another one is begun.
    */
   async settle(): Promise<void> {
-    const deadline = deadlineOf(REVISION_ROUND_MS_MAX, undefined);
-    try {
-      await untilAborted(this.#startRound(), deadline.signal);
-    } catch {
-      // No answer in time.
-    } finally {
-      deadline.release();
-    }
+    const joins = this.#isUnderWay();
+    const isAnswered = await this.#answered(this.#startRound());
+    if (!isAnswered && joins) await this.#answered(this.#startRound(0));
   }
 
   /** Breaks off the questions that are under way: nothing must keep the process for them. What is held is used as before. */
@@ -130,29 +125,50 @@ export class HeldKeys {
     for (const held of [...this.#held]) held.refuse();
   }
 
-  /** One at a time. One that got no answer in its time is given up: where it ran may be gone (edge runtimes). */
-  #startRound(): Promise<void> {
+  /** One that got no answer in its time is given up: where it ran may be gone (edge runtimes). */
+  #isUnderWay(): boolean {
+    return this.#round !== undefined && Math.abs(this.#now() - this.#round.since) <= REVISION_ROUND_MS_MAX;
+  }
+
+  /**
+   * One at a time.
+   *
+   * @param pauseMs - after one that failed
+   * @returns whether there is an answer
+   */
+  #startRound(pauseMs = this.#source?.limits.retryAfterMs ?? 0): Promise<boolean> {
     const source = this.#source;
-    if (source?.check === undefined) return Promise.resolve();
+    if (source?.check === undefined) return Promise.resolve(false);
+    if (this.#isUnderWay()) return this.#round!.over;
     const now = this.#now();
-    const isUnderWay =
-      this.#round !== undefined && Math.abs(now - this.#round.since) <= REVISION_ROUND_MS_MAX;
-    if (isUnderWay) return this.#round!.over;
-    if (Math.abs(now - this.#failedAt) < source.limits.retryAfterMs) return Promise.resolve();
+    if (Math.abs(now - this.#failedAt) < pauseMs) return Promise.resolve(false);
     const controller = new AbortController();
-    const over: Promise<void> = this.#runRound(source, controller.signal).then(
-      () => this.#end(over),
+    const over: Promise<boolean> = this.#runRound(source, controller.signal).then(
+      () => this.#end(over, true),
       () => {
         this.#failedAt = this.#now();
-        this.#end(over);
+        return this.#end(over, false);
       },
     );
     this.#round = { over, since: now, controller };
     return over;
   }
 
-  #end(over: Promise<void>): void {
+  #end(over: Promise<boolean>, isAnswered: boolean): boolean {
     if (this.#round?.over === over) this.#round = undefined;
+    return isAnswered;
+  }
+
+  /** The wait has an end of its own: on edge runtimes nothing may be left that would end the round. */
+  async #answered(round: Promise<boolean>): Promise<boolean> {
+    const deadline = deadlineOf(REVISION_ROUND_MS_MAX, undefined);
+    try {
+      return await untilAborted(round, deadline.signal);
+    } catch {
+      return false; // No answer in time.
+    } finally {
+      deadline.release();
+    }
   }
 
   async #runRound(source: RevisionSource, stop: AbortSignal): Promise<void> {

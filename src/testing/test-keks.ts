@@ -186,6 +186,8 @@ export class TestKekService implements KekService {
       kvVersions: stored.length,
       // There is no key material to overwrite, and data keys stay in memory: no call answers them any more.
       erasure: "logical",
+      // A test vault has no recipients.
+      recipientVersions: 0,
     };
   }
 

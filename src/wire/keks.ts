@@ -116,6 +116,7 @@ export function shredToWire(report: ShredReport): Wire {
     contexts: report.contexts,
     kv_objects: report.kvObjects,
     kv_versions: report.kvVersions,
+    recipient_versions: report.recipientVersions,
   };
 }
 
@@ -141,6 +142,8 @@ export function shredFromWire(body: unknown): ShredReport {
       sample: listOf(objects.sample, "sample").map((name) => textOf(name, "name")),
     },
     kvVersions: numberOf(wire.kv_versions, "kv_versions"),
+    // Servers without recipients do not say so.
+    recipientVersions: numberOf(wire.recipient_versions ?? 0, "recipient_versions"),
   };
 }
 

@@ -65,6 +65,7 @@ test("shred tells first, can be put off and taken back, and is final", async () 
   expect(foreseen).toMatch(/^would destroy +organization_id=org_1$/m);
   expect(foreseen).toMatch(/^erasure +physical: its bytes are overwritten in the vault's files$/m);
   expect(foreseen).toMatch(/^values +1 stored versions are lost$/m);
+  expect(foreseen).toMatch(/^recipients +0 private keys are lost$/m);
   expect(await out(["decrypt"], { stdin: ciphertext })).toBe(SECRET);
 
   const unasked = await run(shred);

@@ -111,6 +111,7 @@ export function kekServiceContract(title: string, open: () => Promise<KekService
         contexts: { count: 1, sample: [{ tenant: "dry" }] },
         kvObjects: { count: 1, sample: ["dry-1"] },
         kvVersions: 1,
+        recipientVersions: 0,
       });
       expect((await subject.keks.get(selector)).state).toBe("active");
     });

@@ -397,9 +397,11 @@ describe("a shred", () => {
       versions: [1, 2],
       isDryRun: true,
       destroyAt: null,
+      erasure: "physical",
       contexts: { count: 3, sample: contexts.slice(0, 3) },
       kvObjects: { count: 3, sample: ["object 0", "object 1", "object 2"] },
       kvVersions: 5, // one each of objects 0 and 2, two of object 1, one that was deleted
+      recipientVersions: 0,
     });
     const one = await vault.keks.shred({ ...KEK, version: 1 }, { dryRun: true });
     expect(one).toMatchObject({

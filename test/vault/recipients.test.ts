@@ -106,6 +106,20 @@ describe("what is sealed to a recipient", () => {
     await vault.keys.createDecrypt({ keys: sealed });
   });
 
+  test("is told of by the shred of a KEK version, also in a dry run ([KEY-38])", async () => {
+    const { id } = await make();
+    const { id: other } = await make();
+    await vault.keks.rotate(KEK);
+    await vault.recipients.rotate({ id });
+    await make();
+    await vault.recipients.shred({ id: other });
+    const count = async (version?: number): Promise<number> =>
+      (await vault.keks.shred({ ...KEK, version }, { dryRun: true })).recipientVersions;
+    expect([await count(1), await count(2), await count()]).toEqual([1, 2, 3]);
+    expect((await vault.keks.shred({ ...KEK, version: 1 })).recipientVersions).toBe(1);
+    await vault.decrypt(await (await encryptorFor(id)).encrypt("x"));
+  });
+
   test("dies with its tenant, absorbed or not ([SDK-20], [SDK-23])", async () => {
     const { id } = await make();
     const sealed = await (await encryptorFor(id)).encrypt("x");

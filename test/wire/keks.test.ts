@@ -33,6 +33,7 @@ const REPORT: ShredReport = {
   contexts: { count: 1, sample: [{ organization_id: "org_1" }] },
   kvObjects: { count: 1, sample: ["n"] },
   kvVersions: 3,
+  recipientVersions: 2,
 };
 
 /** Every body that has one member too few, or one of another kind, at any depth. */
@@ -43,8 +44,9 @@ function* spoiled(body: unknown): Generator<unknown> {
       Array.isArray(body)
         ? body.map((old, i) => (String(i) === name ? value : old))
         : { ...body, [name]: value };
-    // [REV-20]: an answer may lack this one.
-    if (typeof member !== "boolean" && name !== "erasure") yield put(undefined);
+    // [REV-20]: an answer may lack these.
+    if (typeof member !== "boolean" && name !== "erasure" && name !== "recipient_versions")
+      yield put(undefined);
     if (typeof member !== "boolean") yield put(typeof member === "object" && member !== null ? 1 : [1]);
     for (const inner of spoiled(member)) yield put(inner);
   }
@@ -78,7 +80,7 @@ test("a KEK of a state that is not known, or without versions, is refused", () =
 });
 
 test("[REV-20] a report that does not say how far the KEK is erased is of a logical erasure", () => {
-  const { erasure, ...wire } = json(shredToWire(REPORT)) as Record<string, unknown>;
-  expect(erasure).toBe("physical");
-  expect(shredFromWire(wire)).toEqual({ ...REPORT, erasure: "logical" });
+  const { erasure, recipient_versions, ...wire } = json(shredToWire(REPORT)) as Record<string, unknown>;
+  expect([erasure, recipient_versions]).toEqual(["physical", 2]);
+  expect(shredFromWire(wire)).toEqual({ ...REPORT, erasure: "logical", recipientVersions: 0 });
 });

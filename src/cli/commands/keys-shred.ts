@@ -100,5 +100,6 @@ function shredView(report: ShredReport, what: string): string {
     ...kvObjects.sample.map((name): [string, string] => ["", name]),
     ...more(kvObjects.count, kvObjects.sample.length),
     ["values", `${report.kvVersions} stored versions are lost`],
+    ["recipients", `${report.recipientVersions} private keys are lost`],
   ]);
 }

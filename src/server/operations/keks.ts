@@ -72,6 +72,7 @@ const shredAnswer = z.object({
   contexts: z.object({ count: z.int(), sample: z.array(context) }),
   kv_objects: z.object({ count: z.int(), sample: z.array(z.string()) }),
   kv_versions: z.int(),
+  recipient_versions: z.int(),
 });
 
 const rewrapQuery = z.object({ after: z.string().optional().describe("`after` of the part before") });

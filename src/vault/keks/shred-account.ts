@@ -1,12 +1,15 @@
 /**
  * What a shred makes unreadable.
  *
- * Owns the counts and samples of contexts, objects and stored versions under some versions of a KEK. Must not change
+ * Owns the counts and samples of contexts, objects, stored versions and recipients under some versions of a KEK. Must not change
  * anything.
  *
  * @module
  */
+import { resultOf } from "../../base/item-result.ts";
+import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import { contextObject } from "../../crypto/keys/key-context.ts";
+import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import type { ShredReport } from "../../keks/kek-service.ts";
 import { SHRED_SAMPLE_MAX } from "../limits.ts";
 import type { Sql } from "../storage/database.ts";
@@ -56,5 +59,24 @@ export async function shredAccount(
       sample: names.map((row) => row.name as string),
     },
     kvVersions: kvVersions!.n as number,
+    recipientVersions: await countRecipientVersions(sql, kek, targets),
   };
+}
+
+/** Which KEK versions wrap a private key is told by its blob only; those of the contexts that name the KEK are looked at. */
+async function countRecipientVersions(sql: Sql, kek: KekRow, targets: readonly number[]): Promise<number> {
+  const rows = await sql.all(
+    `SELECT v.wrapped FROM recipient_versions v JOIN recipients r ON r.id = v.recipient_id
+     WHERE v.state <> 'destroyed' AND r.environment_id = ? AND r.canonical IN (
+       SELECT c.canonical FROM contexts c JOIN context_keks ck ON ck.context_id = c.id WHERE ck.kek_id = ?)`,
+    kek.stored.environment_id as string,
+    kek.id,
+  );
+  return rows.filter(({ wrapped }) => {
+    const keks = resultOf(() => decodeKeyBlob(wrapped as Uint8Array).keks);
+    // What was damaged is lost already, and must not keep a shred from being done.
+    return (
+      keks.ok && keks.value.some(({ id, version }) => uuidToText(id) === kek.id && targets.includes(version))
+    );
+  }).length;
 }
