@@ -8,7 +8,7 @@
 import type { KeyObject } from "node:crypto";
 import { type Bytes, EMPTY } from "../../base/bytes.ts";
 import type { Runtime } from "../../base/runtime.ts";
-import { type CurveRow, ED25519_KEY_BYTES, type SyncCurveProvider, unlessZero } from "./curve.ts";
+import { type CurveRow, type SyncCurveProvider, unlessZero, X25519_BASE } from "./curve.ts";
 import { type CurveKind, privateKeyDer, publicKeyDer } from "./der.ts";
 
 type NodeCrypto = NonNullable<Runtime["crypto"]>;
@@ -25,11 +25,21 @@ export function nodeCurves(crypto: NodeCrypto): SyncCurveProvider {
   };
   const publicKey = (kind: CurveKind, raw: Uint8Array): KeyObject =>
     crypto.createPublicKey({ key: publicKeyDer(kind, raw) as Buffer, format: "der", type: "spki" });
+  const rawPublicKey = (held: KeyObject, kind: CurveKind): Bytes =>
+    plain(
+      crypto
+        .createPublicKey(held as never)
+        .export({ format: "der", type: "spki" })
+        .subarray(publicKeyDer(kind, EMPTY).length),
+    );
   return {
     name: "node",
     isSync: true,
     multiply(scalar, point) {
-      const keys = { privateKey: privateKey("x25519", scalar), publicKey: publicKey("x25519", point) };
+      const held = privateKey("x25519", scalar);
+      // OpenSSL has computed the public key already: a second multiplication would cost as much again.
+      if (point === X25519_BASE) return rawPublicKey(held, "x25519");
+      const keys = { privateKey: held, publicKey: publicKey("x25519", point) };
       let result: Uint8Array;
       try {
         result = crypto.diffieHellman(keys);
@@ -43,10 +53,7 @@ export function nodeCurves(crypto: NodeCrypto): SyncCurveProvider {
       return crypto.verify(null, message, publicKey("ed25519", key), signature);
     },
     signingPublicKey(seed) {
-      const spki = crypto
-        .createPublicKey(privateKey("ed25519", seed) as never)
-        .export({ format: "der", type: "spki" });
-      return plain(spki.subarray(publicKeyDer("ed25519", EMPTY).length)).slice(0, ED25519_KEY_BYTES);
+      return rawPublicKey(privateKey("ed25519", seed), "ed25519");
     },
     sign(seed, message) {
       return plain(crypto.sign(null, message, privateKey("ed25519", seed)));

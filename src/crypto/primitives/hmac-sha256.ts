@@ -1,8 +1,7 @@
 /**
- * HMAC-SHA-256 at once, on every runtime: by `node:crypto` where there is one, else over the hash of @noble/hashes.
+ * HMAC-SHA-256 at once, on every runtime: over the hash of `node:crypto` where there is one, else over that of @noble/hashes.
  *
- * A provider file: of @noble/hashes it takes this hash along and no other, and HMAC is four lines over it. Must not know
- * what is authenticated.
+ * A provider file: of @noble/hashes it takes this hash along and no other. Must not know what is authenticated.
  *
  * @module
  */
@@ -22,14 +21,23 @@ export function hmacSha256(
   bytes: Uint8Array,
   { crypto }: Pick<Runtime, "crypto"> = runtime,
 ): Bytes {
-  return crypto === undefined
-    ? byHash(key, bytes)
-    : new Uint8Array(crypto.createHmac("sha256", key).update(bytes).digest());
-}
-
-function byHash(key: Uint8Array, bytes: Uint8Array): Bytes {
+  // On Node too: with a raw key its own HMAC takes 12 µs, this 5 (Node 24), and not every Deno has key objects.
+  const digest =
+    crypto === undefined
+      ? sha256
+      : (input: Uint8Array): Bytes => new Uint8Array(crypto.createHash("sha256").update(input).digest());
   const block = new Uint8Array(BLOCK_BYTES);
-  block.set(key.length > BLOCK_BYTES ? sha256(key) : key);
-  const padded = (pad: number): Uint8Array => block.map((byte) => byte ^ pad);
-  return sha256(concatBytes(padded(OUTER_PAD), sha256(concatBytes(padded(INNER_PAD), bytes))));
+  block.set(key.length > BLOCK_BYTES ? digest(key) : key);
+  const padded = (pad: number, input: Uint8Array): Bytes => {
+    const joined = concatBytes(
+      block.map((byte) => byte ^ pad),
+      input,
+    );
+    const made = digest(joined);
+    joined.fill(0);
+    return made;
+  };
+  const mac = padded(OUTER_PAD, padded(INNER_PAD, bytes));
+  block.fill(0);
+  return mac;
 }
