@@ -116,7 +116,7 @@ export function kekServiceContract(title: string, open: () => Promise<KekService
       expect((await subject.keks.get(selector)).state).toBe("active");
     });
 
-    test("[REV-20] shreds one version, and all; what is under it is gone", async () => {
+    test("[REV-20] [API-71] shreds one version, and all; what is under it is gone", async () => {
       const selector = await kekOf("shredded");
       using old = await subject.keys.createDataKey({ context: { tenant: "shredded" } });
       await subject.keks.rotate(selector);

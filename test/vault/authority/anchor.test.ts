@@ -51,7 +51,7 @@ test.each<[string, Work, string]>([
       host.apiKeys.create((await host.environment("default")).id, { name: "k", permissions: ["decrypt"] }),
     "api_keys had 1 rows and has 0",
   ],
-])("[AUT-26] an older copy without %s is found", async (_, work, says) => {
+])("[AUT-27] an older copy without %s is found", async (_, work, says) => {
   const path = freshPath(true);
   const host = await filled(path);
   await host.close();
@@ -69,7 +69,7 @@ test.each<[string, Work, string]>([
   await restored.close();
 });
 
-test("[AUT-26] another history of the same length is found: an older copy in which others were changed since", async () => {
+test("[AUT-27] another history of the same length is found: an older copy in which others were changed since", async () => {
   const path = freshPath(true);
   const host = await filled(path);
   await host.close();
@@ -96,7 +96,7 @@ test("[AUT-26] another history of the same length is found: an older copy in whi
   }
 });
 
-test("[AUT-26] another vault is found, and one whose newest event is another", async () => {
+test("[AUT-27] another vault is found, and one whose newest event is another", async () => {
   const host = await filled(freshPath(true));
   const anchor = await host.anchor();
   const other = await filled(freshPath(true));
@@ -107,7 +107,7 @@ test("[AUT-26] another vault is found, and one whose newest event is another", a
   await other.close();
 });
 
-test("[AUT-26] what is no anchor is refused", async () => {
+test("[AUT-27] what is no anchor is refused", async () => {
   const host = await openTestHost();
   const anchor = await host.anchor();
   await host.close();
@@ -129,7 +129,7 @@ test("[AUT-26] what is no anchor is refused", async () => {
   }
 });
 
-test("[AUT-26] coffer status --anchor writes one, compares it, and tells of an older copy", async () => {
+test("[AUT-27] coffer status --anchor writes one, compares it, and tells of an older copy", async () => {
   const path = freshPath(true);
   const file = join(freshDirectory(true), "vault.anchor");
   const env = { COFFER_ROOT_KEY: ROOT_KEY };
@@ -161,7 +161,7 @@ test("[AUT-26] coffer status --anchor writes one, compares it, and tells of an o
   expect([onServer.code, existsSync(`${file}.2`)]).toEqual([1, false]);
 });
 
-test("[AUT-26] a vault that was authenticated when it was anchored, and is not, is found", async () => {
+test("[AUT-27] a vault that was authenticated when it was anchored, and is not, is found", async () => {
   const path = freshPath(true);
   const old = join(REPOSITORY_ROOT, "test/fixtures/vault-0.1/vault.db.gz");
   writeFileSync(path, gunzipSync(readFileSync(old)), { mode: 0o600 });
