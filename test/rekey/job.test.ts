@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { inspect } from "../../src/crypto/envelope/inspect.ts";
-import { Vault } from "../../src/index.ts";
+import { Vault, VaultError } from "../../src/index.ts";
 import type { KeyService } from "../../src/keys/index.ts";
 import {
   type CiphertextSource,
@@ -340,6 +340,40 @@ describe("a key service that fails", () => {
     expect(report).toMatchObject({ isComplete: true, counts: { rows: 120, moved: 120 } });
   });
 
+  test.each(["ERR_SERVICE_RATE_LIMITED", "ERR_SERVICE_TIMEOUT"] as const)(
+    "with %s is asked again after a wait, and no row is counted twice",
+    async (code) => {
+      const { vault, job, add, keks } = await setting();
+      add(...(await Promise.all(Array.from({ length: 60 }, () => vault.encrypt("x", CONTEXT)))));
+      await keks.rotate({ name: "organization_id", value: "org_1" });
+      let asked = 0;
+      const { keys } = watched(vault.keys, {
+        rewrapMany: async (request, options) => {
+          if (++asked === 2) throw new VaultError(code, "later");
+          return vault.keys.rewrapMany!(request, options);
+        },
+      });
+      const report = await job({ keys, check: "none" }).run({ workers: 1 });
+      expect(report).toMatchObject({ isComplete: true, counts: { rows: 60, moved: 60 } });
+      expect(asked).toBe(3);
+    },
+  );
+
+  test("whose KEK is disabled has its values listed, and moves them once it is enabled again", async () => {
+    const { vault, job, add, bodiesNow, keks } = await setting();
+    add(await vault.encrypt("x", CONTEXT));
+    const kek = { name: "organization_id", value: "org_1" };
+    await keks.rotate(kek);
+    await keks.disable(kek);
+    const before = bodiesNow();
+    const report = await job().run();
+    expect(report).toMatchObject({ isComplete: true, leftBehind: 1, counts: { unreadable: 1, moved: 0 } });
+    expect(report.findings).toMatchObject([{ reason: "ERR_KEY_DISABLED" }]);
+    expect(bodiesNow()).toEqual(before);
+    await keks.enable(kek);
+    expect((await job().run()).counts).toMatchObject({ rows: 1, moved: 1 });
+  });
+
   test("[JOB-5] [JOB-20] that answers for another item is told, and the value stays", async () => {
     const { vault, job, add, bodiesNow, keks } = await setting();
     add(...(await Promise.all(Array.from({ length: 6 }, () => vault.encrypt("x", CONTEXT)))));
@@ -440,6 +474,41 @@ describe("before the first write", () => {
     database.exec("UPDATE coffer_rekey_jobs SET format = 99");
     for (const call of [() => job().run(), () => job().status(), () => job().plan(), () => job().abort()])
       expect((await rejectionOf(call)).code).toBe("ERR_STORAGE_SCHEMA");
+  });
+});
+
+describe("what goes wrong in the database", () => {
+  test("[JOB-11] a full disk ends the run with whole pages, and the next run goes on", async () => {
+    const { vault, job, add, database, bodiesNow, keks } = await setting();
+    // The new texts are longer by six KEKs, so that the table grows.
+    add(...(await Promise.all(Array.from({ length: 400 }, () => vault.encrypt("x", CONTEXT)))));
+    await keks.rotate({ name: "organization_id", value: "org_1" });
+    const wide = { ...CONTEXT, a: "1", b: "1", c: "1", d: "1", e: "1", f: "1" };
+    const mode = { mode: "rekey", context: () => wide, check: "none" } as const;
+    await job(mode).run({ stop: AbortSignal.abort() });
+    const { page_count: pages } = database.prepare("PRAGMA page_count").get() as { page_count: number };
+    database.exec(`PRAGMA max_page_count = ${pages + 4}`);
+    const failed = await rejectionOf(() => job(mode).run({ workers: 1, pageRows: 20 }));
+    expect(failed.code).toBe("ERR_STORAGE_FULL");
+    const { counts, ranges } = (await job(mode).status())!;
+    expect([counts.rows % 20, counts.moved, ranges.leased]).toEqual([0, counts.rows, 0]);
+    expect(counts.rows).toBeLessThan(400);
+    const keksOf = (text: string | null): number => inspect(text!).keyBlob.keks.length;
+    expect(bodiesNow().filter((text) => keksOf(text) === 7)).toHaveLength(counts.rows);
+    database.exec("PRAGMA max_page_count = 100000");
+    expect(await job(mode).run()).toMatchObject({ isComplete: true, counts: { rows: 400, moved: 400 } });
+  });
+
+  test("[JOB-13] a clock that has jumped back keeps no range of a dead worker", async () => {
+    const { vault, job, add, database } = await setting();
+    add(await vault.encrypt("x", CONTEXT));
+    await job().run({ stop: AbortSignal.abort() });
+    // As a worker left it that died before the clock went back by a year.
+    database.exec(
+      `UPDATE coffer_rekey_ranges SET token = 'dead', leased_until = ${Date.now() + 365 * 86_400_000}`,
+    );
+    expect((await job().status())!.ranges).toEqual({ open: 1, leased: 0, done: 0 });
+    expect(await job().run({ signal: AbortSignal.timeout(10_000) })).toMatchObject({ isComplete: true });
   });
 });
 

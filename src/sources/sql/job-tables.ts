@@ -8,6 +8,7 @@
  */
 import { uuidToText, uuidV4 } from "../../crypto/primitives/uuid.ts";
 import { VaultError } from "../../errors.ts";
+import { LEASE_MS_MAX } from "../../rekey/job/limits.ts";
 import {
   addCounts,
   type Counts,
@@ -114,7 +115,7 @@ export class JobTables {
     return this.#database.transaction(async (sql) => {
       const [row] = await sql.all(
         `SELECT number, after_key, upto_key, position_key, counts FROM ${this.#table("ranges")}
-         WHERE job_id = ${this.#p(1)} AND state = 'open' AND leased_until < ${this.#dialect.now}
+         WHERE job_id = ${this.#p(1)} AND state = 'open' AND NOT ${this.#isLeased}
          ORDER BY number LIMIT 1${this.#dialect.skipLocked}`,
         [jobId],
       );
@@ -222,6 +223,12 @@ export class JobTables {
     }
   }
 
+  /** Whether a range is leased. A lease further ahead than any may be is of a clock that has gone back since. */
+  get #isLeased(): string {
+    const { now } = this.#dialect;
+    return `(leased_until >= ${now} AND leased_until <= ${now} + ${LEASE_MS_MAX})`;
+  }
+
   /** Ends a range, or its lease. */
   async end(claim: Claim, state: "done" | "released"): Promise<void> {
     const changed = await this.#database.run(
@@ -239,7 +246,7 @@ export class JobTables {
     );
     if (job === undefined) throw new VaultError("ERR_JOB_NOT_FOUND", "there is no such job on this source");
     const rows = await this.#database.all(
-      `SELECT state, counts, CASE WHEN leased_until >= ${this.#dialect.now} THEN 1 ELSE 0 END AS is_leased
+      `SELECT state, counts, CASE WHEN ${this.#isLeased} THEN 1 ELSE 0 END AS is_leased
        FROM ${this.#table("ranges")} WHERE job_id = ${this.#p(1)}`,
       [jobId],
     );
