@@ -8,7 +8,22 @@ import { errorOf } from "../support/errors.ts";
 let time = 0;
 let state: HeldState = "good";
 let ends = 0;
-const held = { look: () => state, release: () => {} } as unknown as HeldKey;
+let looks = 0;
+let settled = 0;
+let released = 0;
+const held = {
+  look: () => {
+    looks += 1;
+    return state;
+  },
+  settle: async () => {
+    await Promise.resolve();
+    settled += 1;
+  },
+  release: () => {
+    released += 1;
+  },
+} as unknown as HeldKey;
 const begin = (key?: HeldKey): LeaseLifetime => {
   time = 0;
   state = "good";
@@ -49,6 +64,20 @@ test("a lease says why it has ended, and the first reason counts", () => {
   disposed.end("disposed");
   time = 1_000;
   expect(errorOf(() => disposed.check())).toMatchObject({ code: "ERR_DISPOSED" });
+});
+
+test("a lease lets go of its place among the held keys, and looks anew after it has waited for a look", async () => {
+  looks = settled = released = 0;
+  const lifetime = begin(held);
+  lifetime.check();
+  expect(looks).toBe(0);
+  await lifetime.freshen();
+  expect(settled).toBe(1);
+  lifetime.check();
+  expect(looks).toBe(1);
+  lifetime.end("disposed");
+  expect(released).toBe(1);
+  await expect(begin().freshen()).resolves.toBeUndefined();
 });
 
 test("a lease that is not used any more ends by its timer, as one that is too old", () => {

@@ -1,5 +1,6 @@
 /** Scopes and moves: which contexts a caller sees, and to which ones it may move a data key (docs/spec/authority.md, AUT-19). */
 import { describe, expect, test } from "vitest";
+import { SEALED_MAGIC } from "../../src/crypto/keys/key-blob.ts";
 import { canonicalContext } from "../../src/crypto/keys/key-context.ts";
 import { type Access, checkAbsorb, checkMove, inScope, isInScope } from "../../src/vault/access/access.ts";
 import { fromBase64 } from "../support/bytes.ts";
@@ -76,4 +77,5 @@ test("[SDK-27] who may only absorb wraps no wrapped data key anew", async () => 
   const vault = await openTestVault();
   const { encryptedKeys } = await vault.createDataKey({ context: { tenant: "t1" } });
   expect(errorOf(() => checkAbsorb(fromBase64(encryptedKeys)))).toMatchObject(REFUSED);
+  expect(checkAbsorb(Uint8Array.from([...SEALED_MAGIC, 1, 2, 3]))).toBeUndefined();
 });
