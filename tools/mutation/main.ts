@@ -244,7 +244,7 @@ async function runNamed(): Promise<void> {
   process.exitCode = survived === 0 ? 0 : 1;
 }
 
-/** Mutants of files that are done, drawn by a seed: each is killed, or has its reason. */
+/** Mutants of files that are done, drawn by a seed: what was killed still is, and what is new is killed or has its reason. */
 async function sample(count: number, seed: number): Promise<void> {
   const results = readResults();
   let survived = 0;
@@ -256,7 +256,11 @@ async function sample(count: number, seed: number): Promise<void> {
       .map(sourceAt),
   }));
   const all = done.flatMap(({ sources }) =>
-    sources.flatMap((source) => source.parsed.mutants.map((mutant) => ({ source, mutant }))),
+    sources.flatMap((source) =>
+      source.parsed.mutants
+        .filter(({ id }) => !results[source.path]!.survivors.includes(id))
+        .map((mutant) => ({ source, mutant })),
+    ),
   );
   const chosen = draw(all, count, seed);
   for (const { target, sources } of done) {
