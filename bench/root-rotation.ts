@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { migratePostgres, openFileHost, openPostgresHost, type VaultHost } from "../src/vault/index.ts";
 import { hasPostgres, start, stop, WHY_NOT } from "../test/support/postgres-cluster.ts";
-import { load, machine, versions } from "./lib/machine.ts";
+import { fileSystem, load, machine, versions } from "./lib/machine.ts";
 import { REPORT_SCHEMA, writeResult } from "./lib/result-file.ts";
 import { quantile } from "./lib/statistics.ts";
 
@@ -40,7 +40,7 @@ interface Row {
 /** Opens a vault under one root key, with the next one at hand. */
 type Open = (rootKey: string, nextRootKey?: string) => Promise<VaultHost>;
 
-async function measure(storage: string, keks: number, atOnce: number, open: Open): Promise<Row[]> {
+async function measure(storage: string, keks: number, atOnce: number, open: Open): Promise<void> {
   const host = await open(rootKey(1));
   const { id } = await host.environment("default");
   const { keys } = host.session(id, { actor: ACTOR });
@@ -51,12 +51,11 @@ async function measure(storage: string, keks: number, atOnce: number, open: Open
     );
   }
   await host.close();
-  const rows: Row[] = [];
   for (const hasLeaked of [false, true]) {
-    rows.push({ storage, keks, ...(await rotation(hasLeaked, rows.length + 1, id, open)) });
+    rows.push({ storage, keks, ...(await rotation(hasLeaked, hasLeaked ? 2 : 1, id, open)) });
     console.log(rows.at(-1));
+    save();
   }
-  return rows;
 }
 
 async function rotation(
@@ -110,10 +109,8 @@ const directory = mkdtempSync(join(tmpdir(), "coffer-bench-root-"));
 const path = join(directory, "vault.db");
 const rows: Row[] = [];
 try {
-  rows.push(
-    ...(await measure("file", Number(values.keks), AT_ONCE.file, (key, next) =>
-      openFileHost({ path, rootKey: key, nextRootKey: next, lockWaitMs: 60_000, ...silent }),
-    )),
+  await measure("file", Number(values.keks), AT_ONCE.file, (key, next) =>
+    openFileHost({ path, rootKey: key, nextRootKey: next, lockWaitMs: 60_000, ...silent }),
   );
 } finally {
   rmSync(directory, { recursive: true, force: true });
@@ -124,10 +121,8 @@ if (hasPostgres) {
   try {
     await migratePostgres({ url });
     const options = { url, listen: false, maxConnections: CONNECTIONS, ...silent };
-    rows.push(
-      ...(await measure("postgres", Number(values["postgres-keks"]), AT_ONCE.postgres, (key, next) =>
-        openPostgresHost({ ...options, rootKey: key, nextRootKey: next }),
-      )),
+    await measure("postgres", Number(values["postgres-keks"]), AT_ONCE.postgres, (key, next) =>
+      openPostgresHost({ ...options, rootKey: key, nextRootKey: next }),
     );
   } finally {
     await stop(cluster.process);
@@ -136,14 +131,19 @@ if (hasPostgres) {
 } else {
   console.log(`bench: root-rotation: PostgreSQL left out: ${WHY_NOT}`);
 }
-const result = {
-  schema: REPORT_SCHEMA,
-  name: values.name,
-  startedAt: startedAt.toISOString(),
-  seconds: Math.round((Date.now() - startedAt.getTime()) / 1_000),
-  machine: machine(),
-  load: { before, after: load() },
-  versions: versions(),
-  rotations: rows,
-};
-console.log(writeResult(result, values.out));
+
+/** Writes what has been measured so far. */
+function save(): void {
+  const result = {
+    schema: REPORT_SCHEMA,
+    name: values.name,
+    startedAt: startedAt.toISOString(),
+    seconds: Math.round((Date.now() - startedAt.getTime()) / 1_000),
+    machine: machine(),
+    load: { before, after: load() },
+    fileSystem: fileSystem(tmpdir()),
+    versions: versions(),
+    rotations: rows,
+  };
+  console.log(writeResult(result, values.out));
+}

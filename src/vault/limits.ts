@@ -129,5 +129,14 @@ export const AUTHORITY_LOG_MAX = 1_000;
 /** Rows that are read at once while a vault is authenticated. Ours. */
 export const AUTHENTICATE_PAGE = 200;
 
-/** KEKs or rows that one transaction of a rotation of the root changes: others wait for it. Ours: some 20 ms on SQLite. */
-export const ROOT_ROTATION_PAGE = 100;
+/** KEKs that one transaction of a rotation of the root wraps anew: others wait for it. Ours: some 20 ms on SQLite. */
+export const ROOT_ROTATION_KEKS = 100;
+
+/** Rows to which one transaction of it gives new MACs. Ours: about as long. */
+export const ROOT_ROTATION_ROWS = 500;
+
+/**
+ * Milliseconds between two transactions of it, in which others get their turn. Ours: more than the longest wait of a process between
+ * two tries to get SQLite's lock, 50 ms.
+ */
+export const ROOT_ROTATION_PAUSE_MS = 60;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { equalBytes } from "../base/bytes.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { Authority } from "./authority/authority.ts";
@@ -13,7 +14,7 @@ import { kekRecord, type RowRecord, recipientRecord, recordOf } from "./authorit
 import { dropOldVaultKeys, isBeingReplaced, PURPOSES, rewrapVaultKeys } from "./authority/vault-keys.ts";
 import { KEK_COLUMNS, type KekRow, kekRow } from "./keks/rows.ts";
 import { SEALED_ROWS, SEALED_TABLES } from "./kv/sealed-rows.ts";
-import { ROOT_ROTATION_PAGE } from "./limits.ts";
+import { ROOT_ROTATION_KEKS, ROOT_ROTATION_PAUSE_MS, ROOT_ROTATION_ROWS } from "./limits.ts";
 import { type Rotating, replaceVaultKeys } from "./replace-vault-keys.ts";
 import type { RootKeys } from "./root/root-keys.ts";
 import {
@@ -82,6 +83,8 @@ export async function rotateRoot(
       damaged.push(...part.damaged);
       done += part.looked;
       onProgress?.(done, Math.max(done, total));
+      // One that goes on at once would keep others from SQLite's lock.
+      if (after !== undefined) await sleep(ROOT_ROTATION_PAUSE_MS);
     }
   };
   const { authority } = vault;
@@ -154,7 +157,7 @@ async function begin(
 type From = readonly [after: string, to: string];
 
 /** Chooses the rows of a page, in the order of their ids; the parameters are {@link From}. */
-const OF_PAGE = `id > ? AND id <= ? ORDER BY id LIMIT ${ROOT_ROTATION_PAGE}`;
+const ofPage = (rows: number): string => `id > ? AND id <= ? ORDER BY id LIMIT ${rows}`;
 
 /** What one transaction has done. */
 interface Page {
@@ -167,7 +170,7 @@ interface Page {
 
 async function kekPage(sql: Sql, authority: Authority, next: RootKeys, from: From): Promise<Page> {
   await authority.prepare(sql);
-  const keks = await keksWithVersions(sql, OF_PAGE, from);
+  const keks = await keksWithVersions(sql, ofPage(ROOT_ROTATION_KEKS), from);
   return page(keks, (kek) => rewrapKek(sql, authority, next, kek));
 }
 
@@ -262,7 +265,7 @@ async function recipientPage(sql: Sql, authority: Authority, from: From): Promis
   const recipients = await withVersions(
     sql,
     `SELECT r.*, v.version, v.state, v.public_key, v.wrapped, v.created_at AS version_created_at
-     FROM (SELECT * FROM recipients WHERE ${OF_PAGE}) AS r
+     FROM (SELECT * FROM recipients WHERE ${ofPage(ROOT_ROTATION_ROWS)}) AS r
      LEFT JOIN recipient_versions v ON v.recipient_id = r.id ORDER BY r.id, v.version`,
     from,
   );
@@ -278,7 +281,10 @@ async function rowPage(
   from: From,
 ): Promise<Page> {
   await authority.prepare(sql);
-  const rows = await sql.all(`SELECT * FROM (${SEALED_ROWS[table]}) AS found WHERE ${OF_PAGE}`, ...from);
+  const rows = await sql.all(
+    `SELECT * FROM (${SEALED_ROWS[table]}) AS found WHERE ${ofPage(ROOT_ROTATION_ROWS)}`,
+    ...from,
+  );
   return page(rows as readonly (Row & { readonly id: string })[], (row) =>
     sealAnew(sql, authority, table, row, recordOf(table, row)),
   );
