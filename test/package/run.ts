@@ -9,7 +9,7 @@
  * @module
  */
 import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { createApp, listen } from "../../src/server/index.ts";
@@ -63,13 +63,17 @@ tally.finish();
 /** Installs the tools, packs, and installs the tarball once. @returns why not, if it could not */
 function prepare(): string | undefined {
   if (!existsSync(join(ROOT, "dist"))) return "dist/ is not there: npm run build";
-  if (!existsSync(join(HERE, "node_modules", "esbuild"))) {
+  // Once for each lock file, as the runtimes.
+  const marker = join(HERE, "node_modules", ".installed");
+  const wanted = readFileSync(join(HERE, "package-lock.json"), "utf8");
+  if (!existsSync(marker) || readFileSync(marker, "utf8") !== wanted) {
     const { status } = spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
       cwd: HERE,
       stdio: "ignore",
       timeout: INSTALL_MS,
     });
     if (status !== 0) return "its tools could not be installed (test/package/package.json)";
+    writeFileSync(marker, wanted);
   }
   mkdirSync(join(WORK, "installed"), { recursive: true });
   const packed = execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", WORK], {
