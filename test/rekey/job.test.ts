@@ -349,7 +349,7 @@ describe("a key service that fails", () => {
       let asked = 0;
       const { keys } = watched(vault.keys, {
         rewrapMany: async (request, options) => {
-          if (++asked === 2) throw new VaultError(code, "later");
+          if (++asked === 2) throw new VaultError(code, "later", { retryable: true });
           return vault.keys.rewrapMany!(request, options);
         },
       });
