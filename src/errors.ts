@@ -55,10 +55,7 @@ export const VAULT_ERROR_CODES = [
   "ERR_DATA_KEY_EXHAUSTED",
   /** The lease is too old, or keys of its service were revoked. Take a new lease. */
   "ERR_LEASE_EXPIRED",
-  /**
-   * The lease has not heard from its service for too long to know that its key was not revoked. It asks beside the call: try
-   * again, or take it with `onOutage: "continue"`.
-   */
+  /** The service has not been heard for too long to know that the lease's key is good: try again, or `onOutage: "continue"`. */
   "ERR_LEASE_STALE",
   /** The vault, lease, data key or reader has been closed. */
   "ERR_DISPOSED",
