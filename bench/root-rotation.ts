@@ -15,27 +15,13 @@ import { hasPostgres, start, stop, WHY_NOT } from "../test/support/postgres-clus
 import { fileSystem, load, machine, versions } from "./lib/machine.ts";
 import { REPORT_SCHEMA, writeResult } from "./lib/result-file.ts";
 import { quantile } from "./lib/statistics.ts";
+import type { RotationRow } from "./root-rotation-report.ts";
 
 /** KEKs that are made at once: they share commits. */
 const AT_ONCE = { file: 500, postgres: 20 };
 const CONNECTIONS = 25;
 const ACTOR = { id: "bench", name: "bench", source: "api" } as const;
 const rootKey = (byte: number): string => Buffer.alloc(32, byte).toString("base64");
-
-/** One rotation. */
-interface Row {
-  readonly storage: string;
-  readonly keks: number;
-  /** Whether MACs were made anew too, of how many rows. */
-  readonly hasLeaked: boolean;
-  readonly rows: number;
-  readonly seconds: number;
-  readonly keksPerSecond: number;
-  /** A put of another process' host beside the rotation. */
-  readonly puts: number;
-  readonly putMedianMs: number;
-  readonly putMaxMs: number;
-}
 
 /** Opens a vault under one root key, with the next one at hand. */
 type Open = (rootKey: string, nextRootKey?: string) => Promise<VaultHost>;
@@ -63,7 +49,7 @@ async function rotation(
   root: number,
   environmentId: string,
   open: Open,
-): Promise<Omit<Row, "storage" | "keks">> {
+): Promise<Omit<RotationRow, "storage" | "keks">> {
   const rotating = await open(rootKey(root), rootKey(root + 1));
   const writing = await open(rootKey(root), rootKey(root + 1));
   const { kv } = writing.session(environmentId, { actor: ACTOR });
@@ -98,7 +84,7 @@ const { values } = parseArgs({
   options: {
     keks: { type: "string", default: "100000" },
     "postgres-keks": { type: "string", default: "10000" },
-    name: { type: "string", default: "root-rotation" },
+    name: { type: "string", default: "root" },
     out: { type: "string", default: join(import.meta.dirname, "results") },
   },
 });
@@ -107,7 +93,7 @@ const before = load();
 const silent = { onNotice: () => {} };
 const directory = mkdtempSync(join(tmpdir(), "coffer-bench-root-"));
 const path = join(directory, "vault.db");
-const rows: Row[] = [];
+const rows: RotationRow[] = [];
 try {
   await measure("file", Number(values.keks), AT_ONCE.file, (key, next) =>
     openFileHost({ path, rootKey: key, nextRootKey: next, lockWaitMs: 60_000, ...silent }),

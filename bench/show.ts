@@ -12,6 +12,7 @@ import { type LoadReport, loadMarkdown } from "./load/report.ts";
 import { type NativeReport, nativeMarkdown } from "./native/report.ts";
 import { type RekeyReport, rekeyMarkdown } from "./rekey-report.ts";
 import { type RevocationReport, revocationMarkdown } from "./revocation/report.ts";
+import { type RootRotationReport, rootRotationMarkdown } from "./root-rotation-report.ts";
 import { type RuntimesReport, runtimesMarkdown } from "./runtimes/report.ts";
 
 /** The runtimes' own cipher: crossovers compare providers with each other, without it. */
@@ -23,6 +24,7 @@ export function showResult(path: string): string {
   if ("behindWriters" in result) return revocationMarkdown(result as RevocationReport);
   if ("rssMiB" in result) return loadMarkdown(result as LoadReport);
   if ("secretBytes" in result) return rekeyMarkdown(result as unknown as RekeyReport);
+  if ("rotations" in result) return rootRotationMarkdown(result as unknown as RootRotationReport);
   if ("cells" in result) return nativeMarkdown(result as NativeReport);
   if (!("runtimes" in result)) return toMarkdown(result as Report);
   const hasFloor = result.runtimes.some(({ cases }) =>

@@ -17,7 +17,7 @@ const results = readdirSync(DIRECTORY).filter((name) => /^\w+\.json$/.test(name)
 
 test("one result of each suite is kept, within the bound", () => {
   expect(results.toSorted()).toEqual(
-    ["crossover", "envelope", "kv", "load", "native", "peers", "rekey", "revocation", "runtimes"].map(
+    ["crossover", "envelope", "kv", "load", "native", "peers", "rekey", "revocation", "root", "runtimes"].map(
       (suite) => `${suite}.json`,
     ),
   );
