@@ -24,6 +24,33 @@ export function frameworks(): Kind[] {
     "smoke.test.js":
       'import { smoke } from "./smoke.js";\ntest("works", async () => { expect(await smoke()).toBe("smoke: ok"); });\n',
   };
+  // Code that waits by itself, as in docs/testing.md: only the runner's clock moves.
+  const withTestVault = [
+    'import { createTestVault } from "coffer/testing";',
+    "async function keep(vault) {",
+    "  for (;;) {",
+    "    try {",
+    '      return await vault.encrypt("s3cret", { organization_id: "org_1" });',
+    "    } catch (error) {",
+    '      if (error.code !== "ERR_SERVICE_RATE_LIMITED") throw error;',
+    "      await new Promise((resolve) => setTimeout(resolve, 1_000));",
+    "    }",
+    "  }",
+    "}",
+    "export async function useTestVault(advance) {",
+    '  const vault = createTestVault({ seed: "package" });',
+    "  vault.control.throttle({ times: 2 });",
+    "  const kept = keep(vault);",
+    "  await advance(2_000);",
+    '  if ((await vault.decrypt(await kept)) !== "s3cret") throw new Error("wrong");',
+    '  const lease = await vault.lease({ organization_id: "org_1" }, { maxAgeMs: 60_000 });',
+    '  await lease.encrypt("x");',
+    "  await advance(60_000);",
+    '  const code = await lease.encrypt("x").catch((error) => error.code);',
+    '  if (code !== "ERR_LEASE_EXPIRED") throw new Error(String(code));',
+    "  await vault.close();",
+    "}",
+  ].join("\n");
   return [
     {
       name: "hono",
@@ -99,6 +126,63 @@ export function frameworks(): Kind[] {
       },
       commands: ({ tool }) => [node([tool("vitest/vitest.mjs"), "run"])],
       expected: "2 passed",
+    },
+    {
+      name: "coffer/testing: vitest, fake timers",
+      files: {
+        "package.json": ESM_MANIFEST,
+        "use.js": withTestVault,
+        "use.test.js": [
+          'import { test, vi } from "vitest";',
+          'import { useTestVault } from "./use.js";',
+          'test("works with fake timers", async () => {',
+          "  vi.useFakeTimers();",
+          "  await useTestVault((ms) => vi.advanceTimersByTimeAsync(ms));",
+          "});",
+        ].join("\n"),
+      },
+      commands: ({ tool }) => [node([tool("vitest/vitest.mjs"), "run"])],
+      expected: "1 passed",
+    },
+    {
+      name: "coffer/testing: Jest, fake timers",
+      files: {
+        "package.json": JSON.stringify({ private: true, type: "module", jest: { transform: {} } }),
+        "use.js": withTestVault,
+        "use.test.js": [
+          'import { jest, test } from "@jest/globals";',
+          'import { useTestVault } from "./use.js";',
+          'test("works with fake timers", async () => {',
+          "  jest.useFakeTimers();",
+          "  await useTestVault((ms) => jest.advanceTimersByTimeAsync(ms));",
+          "});",
+        ].join("\n"),
+      },
+      commands: ({ tool }) => [node(["--experimental-vm-modules", tool("jest/bin/jest.js")])],
+      expected: "1 passed",
+    },
+    {
+      name: "coffer/testing: node:test, mock timers",
+      files: {
+        "package.json": ESM_MANIFEST,
+        "use.js": withTestVault,
+        "use.test.js": [
+          'import { test } from "node:test";',
+          'import { useTestVault } from "./use.js";',
+          'test("works with mock timers", async ({ mock }) => {',
+          '  mock.timers.enable({ apis: ["setTimeout", "Date"] });',
+          "  await useTestVault(async (ms) => {",
+          "    // One second at a time: what waits is set between them.",
+          "    for (let left = ms; left > 0; left -= 1_000) {",
+          "      await new Promise((resolve) => setImmediate(resolve));",
+          "      mock.timers.tick(1_000);",
+          "    }",
+          "  });",
+          "});",
+        ].join("\n"),
+      },
+      commands: () => [node(["--test"])],
+      expected: "pass 1",
     },
   ];
 }
