@@ -82,11 +82,13 @@ test("wrong usage and wrong values are refused before a vault is touched", async
 
 test("suggestions and positions stand in for what was typed", async () => {
   const { run } = workplace();
-  const [option, command, missing] = await Promise.all([
+  const [help, option, command, missing] = await Promise.all([
+    run(["encrypt", SECRET, "--hlp"]),
     run(["encrypt", SECRET, "--contxt", "a=b"]),
     run(["kv", "putt", "name", SECRET]),
     run(["encrypt", SECRET, "--context"]),
   ]);
+  expect(help.err).toContain("unknown option: argument 3 (ERR_USAGE)\ncoffer: hint: did you mean --help?\n");
   expect(option.err).toContain(
     "unknown option: argument 3 (ERR_USAGE)\ncoffer: hint: did you mean --context?\n",
   );

@@ -22,6 +22,20 @@ function dataKey(): DataKey {
   });
 }
 
+test("a data key tells whether another one holds the same key, without a text of either", () => {
+  const [key, same] = [dataKey(), dataKey()];
+  expect(key.holdsSameKey(same)).toBe(true);
+  for (const at of [0, 15, 31]) {
+    const other = Uint8Array.from(RAW_KEY);
+    other[at]! ^= 1;
+    using altered = new DataKey({ id: key.id, key: other, encryptedKeys: key.encryptedKeys });
+    expect(key.holdsSameKey(altered)).toBe(false);
+  }
+  same.dispose();
+  expect(errorOf(() => key.holdsSameKey(same)).code).toBe("ERR_DISPOSED");
+  key.dispose();
+});
+
 describe("SecretBytes", () => {
   test("[ENV-35] does not show what it holds", () => {
     const secret = new SecretBytes(Uint8Array.from(RAW_KEY));

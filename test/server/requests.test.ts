@@ -306,6 +306,9 @@ describe("paths", () => {
       await server.raw(`GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(20_000)}\r\n\r\n`),
     );
     expect(refused(wide)).toEqual([431, "ERR_REQUEST_TOO_LARGE"]);
+    expect(wide.body.message).toBe(
+      "The request has more than 100 headers, or more than 16384 bytes of them.",
+    );
     expect(wide.headers.get("content-type")).toBe("application/json");
     expect(wide.headers.get("x-request-id")).toMatch(/^req_/);
   });

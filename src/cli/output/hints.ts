@@ -40,7 +40,8 @@ export function commandIn(program: Command, argv: readonly string[]): Command {
 /** Those hints whose options the command has. Options within backquotes belong to the command that stands there. */
 export function fittingHints(hints: readonly string[], command: Command | undefined): readonly string[] {
   if (command === undefined) return hints;
-  const known = new Set(command.options.map(({ long }) => long));
+  // Every command has --help, and none lists it.
+  const known = new Set(["--help", ...command.options.map(({ long }) => long)]);
   return hints.filter((hint) => optionsIn(hint.replace(/`[^`]*`/g, "")).every((option) => known.has(option)));
 }
 

@@ -9,7 +9,7 @@
  */
 
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
-import { type Bytes, isUint8Array, ownBytes, typeName } from "../../base/bytes.ts";
+import { type Bytes, equalBytes, isUint8Array, ownBytes, typeName } from "../../base/bytes.ts";
 import { DISPOSE } from "../../base/dispose.ts";
 import { invalidRange, invalidType, VaultError } from "../../errors.ts";
 import {
@@ -90,6 +90,15 @@ export class DataKey {
    */
   get dataKey(): string {
     return encodeBase64(this.#secret.bytes);
+  }
+
+  /**
+   * Whether another object holds the same key. Takes the same time whatever they hold.
+   *
+   * @throws VaultError ERR_DISPOSED
+   */
+  holdsSameKey(other: DataKey): boolean {
+    return equalBytes(this.#secret.bytes, other.#secret.bytes);
   }
 
   get isDisposed(): boolean {

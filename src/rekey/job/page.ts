@@ -150,7 +150,7 @@ async function checkMoved(
   try {
     for (const [i, n] of chosen.entries()) {
       const [before, after] = [byText.get(texts[2 * i]!)!, byText.get(texts[2 * i + 1]!)!];
-      if (before.ok && after.ok && before.value.dataKey === after.value.dataKey) continue;
+      if (before.ok && after.ok && before.value.holdsSameKey(after.value)) continue;
       const error = new VaultError(
         "ERR_SERVICE_BAD_RESPONSE",
         "a data key that was wrapped anew does not unwrap to the same key: nothing of this page is written",

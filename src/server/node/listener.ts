@@ -173,7 +173,8 @@ function unreadable(error: NodeJS.ErrnoException): string {
     problem = new Problem(
       431,
       "ERR_REQUEST_TOO_LARGE",
-      `The headers have more than ${HEADER_BYTES_MAX} bytes.`,
+      // Node tells both by one code.
+      `The request has more than ${HEADERS_MAX} headers, or more than ${HEADER_BYTES_MAX} bytes of them.`,
     );
   } else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") {
     problem = new Problem(408, "ERR_REQUEST_TIMEOUT", "The request did not come in time.");
