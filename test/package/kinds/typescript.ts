@@ -110,10 +110,11 @@ export function commonJs(): Kind[] {
     'import type { KvService } from "coffer/kv";',
     'import { rekeyMany } from "coffer/rekey";',
     'import { createApp } from "coffer/server";',
+    'import { createTestVault } from "coffer/testing";',
     'import { openVault } from "coffer/vault";',
     'import { WorkOS } from "coffer/workos";',
     "export type Ports = [KekService, KeyService, KvService, typeof wasm];",
-    "for (const it of [Vault, localDecrypt, isVaultError, rekeyMany, createApp, WorkOS]) it.name.at(0);",
+    "for (const it of [Vault, localDecrypt, isVaultError, rekeyMany, createApp, createTestVault, WorkOS]) it.name.at(0);",
   ];
   const use = [
     '  const vault = await openVault({ path: ":memory:", onNotice: () => {} });',

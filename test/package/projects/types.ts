@@ -3,6 +3,13 @@ import { type ItemResult, Vault, type VaultOptions } from "coffer";
 import { decryptRange, localDecrypt, localEncrypt, localEncryptSync, nativeEncrypt } from "coffer/crypto";
 import { VaultError, type VaultErrorCode } from "coffer/errors";
 import { type SyncCrypto, wasm } from "coffer/sync";
+import {
+  createTestVault,
+  type FaultOptions,
+  type TestControl,
+  type TestOperation,
+  type TestVault,
+} from "coffer/testing";
 
 const key = { dataKey: "", encryptedKeys: "" };
 
@@ -31,4 +38,13 @@ export async function bytes(vault: Vault, text: string): Promise<Uint8Array[]> {
     await nativeEncrypt("x", key),
     await decryptRange(new Uint8Array(1), key, 0, 1),
   ];
+}
+
+export async function tested(operation: TestOperation): Promise<Vault> {
+  const options: FaultOptions = { times: 2, operation };
+  const vault: TestVault = createTestVault({ seed: "types", actor: { id: "a", name: "A" } });
+  const control: TestControl = vault.control;
+  control.throttle({ ...options, retryAfterS: 1 });
+  await control.revoke({ organization_id: "org_1" }, "shred");
+  return vault;
 }
