@@ -74,7 +74,7 @@ test("a mistyped name brings the nearest ones; two exchanged letters are one mis
     ["act", "cat"],
     ["kq", "kv"],
     ["hepl", "help"],
-    ["reap", "help, rewrap"],
+    ["reap", "help, rewrap, seal"],
     ["zqxrypt-file", "decrypt-file, encrypt-file"],
     ["kv gte", "get"],
     ["keys rew", "rewrap"],
