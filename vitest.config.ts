@@ -1,6 +1,7 @@
 /**
  * How vitest runs. `npm run test:unit -- <file>` runs some tests, `npm test` all of them with coverage.
  */
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { SummaryReporter } from "./tools/summary-reporter.ts";
 
@@ -12,8 +13,10 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Tests start processes, change environments and open databases: each file in a process of its own.
     pool: "forks",
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Most of their time they wait, for disks, clocks and processes of theirs: no core is kept free for the runner.
+    maxWorkers: availableParallelism(),
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     // Tests print how many vectors they checked.
     silent: false,
     reporters: summary === undefined ? ["default"] : ["default", new SummaryReporter(summary)],

@@ -1,5 +1,5 @@
 /** `coffer backup` and `restore`, as docs/backup.md shows them. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ROOT } from "../../tools/root.ts";
@@ -10,18 +10,22 @@ const ORG_1 = ["--context", "organization_id=org_1"];
 const PAGE = readFileSync(join(ROOT, "docs/backup.md"), "utf8");
 
 test("the commands of docs/backup.md, in their order", async () => {
-  const { out, shell, directory } = workplace();
+  const { out, shell, directory, path } = workplace();
   await out(["kv", "put", "a", "1", ...ORG_1]);
   const commands = [...PAGE.matchAll(/^```sh\n(.*?)^```$/gms)].map((match) => match[1]!.trim());
-  expect(commands).toHaveLength(3);
-  const [make, prove, putBack] = commands as [string, string, string];
+  expect(commands).toHaveLength(4);
+  const [make, prove, putBack, anchor] = commands as [string, string, string, string];
   expect(await shell(make)).toMatchObject({ code: 0, out: expect.stringContaining("backed up") });
   await out(["kv", "put", "later", "2", ...ORG_1]);
+  mkdirSync(path("elsewhere"));
+  expect(await shell(anchor)).toMatchObject({ code: 0 });
   expect(await shell(prove)).toMatchObject({ code: 0, out: expect.stringContaining("1 of a sample") });
   const restored = await shell(putBack);
   expect(restored).toMatchObject({ code: 0, err: expect.stringContaining("before-restore-") });
   expect(await out(["kv", "list"])).not.toContain("later");
   expect(await out(["kv", "get", "a"])).toBe("1");
+  // The copy is older than the anchor: it tells, also of one that was wanted.
+  expect(await shell(anchor)).toMatchObject({ code: 3, err: expect.stringContaining("ERR_ANCHOR_MISMATCH") });
   expect(readdirSync(directory).filter((name) => name.includes("before-restore"))).toHaveLength(1);
 });
 
