@@ -87,6 +87,8 @@ export class SealedEncryptor {
   readonly trust: "pinned" | "first-use";
   /** The layout that is written unless a call says otherwise. */
   readonly layout: SealedLayout;
+  /** What it was given from `coffer/sync`; leases, fields and streams of it use the same unless told otherwise. */
+  readonly sync: SyncCrypto | undefined;
   readonly #recipient: ReadRecipient;
   readonly #tools: SealedTools;
   readonly #ciphers: Ciphers;
@@ -108,6 +110,7 @@ export class SealedEncryptor {
     this.signer = encodeBase64(recipient.signer);
     this.trust = signer === undefined ? "first-use" : "pinned";
     this.layout = checkSealedLayout(options.layout ?? "native");
+    this.sync = options.sync;
     this.#recipient = recipient;
     this.#ciphers = ciphersOf(options.sync);
     this.#tools = sealedTools(this.#ciphers, options.curves);

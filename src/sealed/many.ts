@@ -20,7 +20,7 @@ import { checkSealedLayout, type SealedEncryptor, type SealedLayout } from "./en
 export interface SealedLeaseOptions extends LeaseLimits {
   /** Layout to write; default the encryptor's. */
   readonly layout?: SealedLayout | undefined;
-  /** From `coffer/sync`, where the runtime has nothing built in that encrypts at once. */
+  /** From `coffer/sync`, where the runtime has nothing built in that encrypts at once; default the encryptor's. */
   readonly sync?: SyncCrypto | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface SealedFieldsOptions {
 export interface SealedStreamOptions {
   /** Ends the stream, whenever it is aborted. */
   readonly signal?: AbortSignal | undefined;
-  /** From `coffer/sync`, where the runtime has nothing built in that encrypts at once. */
+  /** From `coffer/sync`, where the runtime has nothing built in that encrypts at once; default the encryptor's. */
   readonly sync?: SyncCrypto | undefined;
 }
 
@@ -124,12 +124,12 @@ export function encryptSealedStream(
       }
     },
     associatedDataBytes(associatedData),
-    options,
+    { ...options, sync: options.sync ?? encryptor.sync },
   );
 }
 
 function leaseSettingsOf(encryptor: SealedEncryptor, options: SealedLeaseOptions, call: string) {
   checkOptions(options, LEASE_NAMES, call);
-  const { layout = encryptor.layout, ...others } = options;
-  return { ...others, layout: checkSealedLayout(layout) };
+  const { layout = encryptor.layout, sync = encryptor.sync, ...others } = options;
+  return { ...others, sync, layout: checkSealedLayout(layout) };
 }

@@ -41,7 +41,7 @@ export async function checkSealed({ checks, input }: Context): Promise<void> {
     for (const layout of ["native", "iv12"] as const) {
       await opens(await encryptor.encrypt("s3cret ü", "form", { layout }), `${what}, ${layout}`);
     }
-    using lease = await sealedLease(encryptor, { sync: sync() });
+    using lease = await sealedLease(encryptor);
     await opens(await lease.encrypt("s3cret ü", "form"), `${what}, a lease`);
     const fields = await encryptSealedFields(encryptor, { name: "Ada" }, ["name"]);
     checks.same(await vault.decryptFields(fields, ["name"]), { name: "Ada" }, `${what}, fields`);
