@@ -167,12 +167,18 @@ export function parseCanonicalContext(bytes: Uint8Array): CanonicalContext {
   return canonical;
 }
 
+/** What {@link contextObject} made of canonical forms: one that is held is asked for again and again. */
+const knownObjects = new WeakMap<CanonicalContext, KeyContext>();
+
 /** The context as a frozen plain object: safe to copy, because `__proto__` is no name. */
 export function contextObject(canonical: CanonicalContext): KeyContext {
+  const known = knownObjects.get(canonical);
+  if (known !== undefined) return known;
   const context = Object.freeze(
     Object.fromEntries(canonical.entries.map(({ name, value }) => [name, value])),
   );
   knownForms.set(context, canonical);
+  knownObjects.set(canonical, context);
   return context;
 }
 

@@ -167,7 +167,8 @@ export class KvRows {
       );
     }
     // SQL has left out what is outside by rows that are not authenticated.
-    if (!isInScope(this.#access, storedContext(row.canonical).entries)) throw notFound();
+    const { scope } = this.#access;
+    if (scope.length > 0 && !isInScope(this.#access, storedContext(row.canonical).entries)) throw notFound();
   }
 
   async isNameTaken(sql: Sql, name: string): Promise<boolean> {
@@ -206,8 +207,8 @@ export function checkOldVersion(sql: Sql, authority: Authority, row: Row): Promi
   return authority.check(sql, recordOf("kv_versions", row), row.mac);
 }
 
-/** A row as it is handed out. */
-export function toObject(row: Row): KvObjectWithoutValue {
+/** A row as it is handed out. @param context - the object's, where it is at hand already */
+export function toObject(row: Row, context = storedContext(row.canonical)): KvObjectWithoutValue {
   return {
     id: row.id as string,
     name: row.name as string,
@@ -217,7 +218,7 @@ export function toObject(row: Row): KvObjectWithoutValue {
       keyId: row.key_id as string,
       updatedAt: iso(row.version_created_at as number),
       updatedBy: { id: row.created_by_id as string, name: row.created_by_name as string },
-      context: contextObject(storedContext(row.canonical)),
+      context: contextObject(context),
       versionId: row.version_id as string,
     },
   };

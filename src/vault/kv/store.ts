@@ -380,7 +380,8 @@ export class EmbeddedKvStore implements KvService {
   }
 
   async #read(row: Row, options: CallOptions): Promise<KvObject> {
-    const object = { ...toObject(row), value: await this.#values.open(row, options) };
+    const { value, context } = await this.#values.open(row, options);
+    const object = { ...toObject(row, context), value };
     this.#access.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
     return object;
   }

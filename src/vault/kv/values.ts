@@ -112,7 +112,7 @@ export class KvValues {
   }
 
   /** Opens the value of a version's row. @throws VaultError ERR_KV_VERSION_DESTROYED, ERR_STORAGE_CORRUPT; as `Keyring.unwrap` */
-  async open(row: Row, options: CallOptions): Promise<string> {
+  async open(row: Row, options: CallOptions): Promise<{ value: string; context: CanonicalContext }> {
     if (row.sealed === null) throw destroyed();
     if (row.key_blob === null) throw damaged();
     const unwrapped = await this.#keyring.unwrap(row.key_blob as Uint8Array, keyOwnerOf(row), options);
@@ -130,7 +130,7 @@ export class KvValues {
     );
     try {
       const value = openDetachedSync(row.sealed as Uint8Array, { dataKey: key }, associatedData, HERE);
-      return fromUtf8(value) as string; // Only UTF-8 is ever sealed.
+      return { value: fromUtf8(value) as string, context }; // Only UTF-8 is ever sealed.
     } catch (error) {
       // What does not even look like a sealed value was not written by anybody who had a key.
       throw isVaultError(error, "ERR_DECRYPT_FAILED") ? error : damaged();
