@@ -25,6 +25,8 @@ import type { SqlDatabase, SqlDialect, SqlRow, SqlSession } from "./dialect.ts";
 /** The form of the tables. A job of another form is not touched. */
 export const JOB_FORMAT = 1;
 
+const JOB_COLUMNS = "id, settings, state, planned_rows, created_at, format";
+
 /** Checkpoints of the jobs on one source. */
 export class JobTables {
   readonly #database: SqlDatabase;
@@ -39,13 +41,16 @@ export class JobTables {
     this.#source = source;
   }
 
-  /** The newest job on the source; undefined also where the tables have never been made. */
+  /**
+   * The newest job on the source; undefined also where the tables have never been made. One that is open is the newest, whatever
+   * the clock said: tables of an earlier coffer may have two jobs of the same millisecond, or of a clock that went back.
+   */
   async find(): Promise<JobRecord | undefined> {
     let rows: SqlRow[];
     try {
       rows = await this.#database.all(
-        `SELECT id, settings, state, planned_rows, created_at, format FROM ${this.#table("jobs")}
-         WHERE source = ${this.#p(1)} ORDER BY created_at DESC, id DESC LIMIT 1`,
+        `SELECT ${JOB_COLUMNS} FROM ${this.#table("jobs")} WHERE source = ${this.#p(1)}
+         ORDER BY CASE state WHEN 'open' THEN 0 ELSE 1 END, created_at DESC LIMIT 1`,
         [this.#source],
       );
     } catch (error) {
@@ -64,17 +69,24 @@ export class JobTables {
   }): Promise<JobRecord> {
     await this.#make();
     const id = uuidToText(uuidV4());
-    await this.#database.transaction(async (sql) => {
+    return this.#database.transaction(async (sql) => {
       const open = await sql.all(
         `SELECT id FROM ${this.#table("jobs")} WHERE source = ${this.#p(1)} AND state = 'open'`,
         [this.#source],
       );
       if (open.length > 0) throw conflict();
+      const [before] = await sql.all(
+        `SELECT max(created_at) AS latest FROM ${this.#table("jobs")} WHERE source = ${this.#p(1)}`,
+        [this.#source],
+      );
+      // The clock may stand still between two jobs, or have gone back.
+      const earliest = Number(before!.latest ?? 0) + 1;
       try {
         await sql.run(
           `INSERT INTO ${this.#table("jobs")} (id, format, source, settings, state, planned_rows, created_at)
-           VALUES (${this.#p(1)}, ${JOB_FORMAT}, ${this.#p(2)}, ${this.#p(3)}, 'open', ${this.#p(4)}, ${this.#dialect.now})`,
-          [id, this.#source, job.settings, job.rows],
+           VALUES (${this.#p(1)}, ${JOB_FORMAT}, ${this.#p(2)}, ${this.#p(3)}, 'open', ${this.#p(4)},
+             (SELECT max(moment) FROM (SELECT ${this.#dialect.now} AS moment UNION ALL SELECT ${this.#p(5)}) AS moments))`,
+          [id, this.#source, job.settings, job.rows, earliest],
         );
       } catch (error) {
         // Another process was faster: one open job per source is a unique index.
@@ -88,8 +100,12 @@ export class JobTables {
           [id, number, after, upTo, JSON.stringify(NO_COUNTS)],
         );
       }
+      const [made] = await sql.all(
+        `SELECT ${JOB_COLUMNS} FROM ${this.#table("jobs")} WHERE id = ${this.#p(1)}`,
+        [id],
+      );
+      return recordOf(made!);
     });
-    return (await this.find())!;
   }
 
   /** Ends a job. Leases end with it: what their workers were about to write is refused. */
@@ -241,7 +257,7 @@ export class JobTables {
 
   async status(jobId: string): Promise<JobStatus> {
     const [job] = await this.#database.all(
-      `SELECT id, settings, state, planned_rows, created_at, format FROM ${this.#table("jobs")} WHERE id = ${this.#p(1)}`,
+      `SELECT ${JOB_COLUMNS} FROM ${this.#table("jobs")} WHERE id = ${this.#p(1)}`,
       [jobId],
     );
     if (job === undefined) throw new VaultError("ERR_JOB_NOT_FOUND", "there is no such job on this source");
