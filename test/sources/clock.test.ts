@@ -36,6 +36,7 @@ async function onPostgres(): Promise<Clocked> {
   const connectionString = await emptyDatabaseUrl();
   // What is named before pg_catalog takes the place of the functions there.
   const pool = new pg.Pool({ connectionString, options: "-c search_path=public,pg_catalog" });
+  pool.on("error", () => {}); // A connection that the cluster's end cuts before it has closed itself.
   closing.push(() => pool.end());
   await pool.query(`CREATE TABLE secrets (id integer PRIMARY KEY, body text);
     CREATE TABLE clock (at timestamptz NOT NULL); INSERT INTO clock VALUES (to_timestamp(0));
