@@ -98,11 +98,7 @@ export interface CaseResult extends Subject {
 export async function measure(subject: Case, settings: Settings): Promise<CaseResult> {
   try {
     await subject.check();
-    return await compare(
-      subject,
-      subject.competitors.map((competitor) => new InProcess(competitor)),
-      settings,
-    );
+    return await compare(subject, subject.competitors.map(inProcess), settings);
   } finally {
     await subject.close?.();
   }
@@ -177,7 +173,9 @@ class Runner {
   }
 }
 
-/** A competitor of this process. */
+/** A competitor of this process, as a sampler. */
+export const inProcess = (competitor: Competitor): Sampler => new InProcess(competitor);
+
 class InProcess implements Sampler {
   readonly name: string;
   readonly #competitor: Competitor;

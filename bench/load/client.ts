@@ -36,22 +36,26 @@ export function requestBytes(
   return Buffer.from(`${lines.join("\r\n")}\r\n\r\n${body ?? ""}`);
 }
 
-/** Sends requests over `connections` connections for `ms` milliseconds. */
+/** How long a load lasts: a time, or a number of requests. */
+export type Amount = { readonly ms: number } | { readonly requests: number };
+
+/** Sends requests over some connections at once. */
 export async function load(
   port: number,
   connections: number,
-  ms: number,
+  amount: Amount,
   make: MakeRequest,
 ): Promise<LoadResult> {
   const latencies: number[] = [];
   let failures = 0;
   let index = 0;
   const startedAt = performance.now();
-  const until = startedAt + ms;
+  const isOver = (): boolean =>
+    "ms" in amount ? performance.now() >= startedAt + amount.ms : index >= amount.requests;
   const one = async (): Promise<void> => {
     let connection = new Connection(await open(port));
     try {
-      while (performance.now() < until) {
+      while (!isOver()) {
         // A server may end a connection after an answer; coffer does after some thousand.
         if (connection.isLast) {
           connection.end();

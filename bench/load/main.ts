@@ -5,8 +5,7 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -17,6 +16,7 @@ import { REPORT_SCHEMA, readResult, writeResult } from "../lib/result-file.ts";
 import { quantile } from "../lib/statistics.ts";
 import { load, type MakeRequest, requestBytes } from "./client.ts";
 import { type LoadCell, type LoadReport, loadMarkdown, type Measure } from "./report.ts";
+import { processorNs, rssMiB, type Server, start, stopAll } from "./servers.ts";
 
 const USAGE = `npm run bench:load -- [options]
 
@@ -34,9 +34,6 @@ const SETTINGS = {
 /** Objects in the store before reads begin. */
 const OBJECTS = 500;
 const CONTEXT = { organization_id: "org_1" };
-/** Clock ticks a second in /proc (sysconf(_SC_CLK_TCK) on Linux). */
-const TICKS_PER_SECOND = 100;
-const PAGE_BYTES = 4096;
 
 interface Operation {
   readonly name: string;
@@ -44,8 +41,6 @@ interface Operation {
   /** It ends in a commit: the engine alone is measured beside it. */
   readonly isWrite: boolean;
 }
-
-const children: ChildProcess[] = [];
 
 async function main(): Promise<void> {
   const text = { type: "string" } as const;
@@ -55,7 +50,7 @@ async function main(): Promise<void> {
   const settings = values.quick ? SETTINGS.quick : SETTINGS.default;
   const directory = mkdtempSync(join(tmpdir(), "coffer-load-"));
   process.once("exit", () => {
-    for (const child of children) child.kill("SIGKILL");
+    stopAll("SIGKILL");
     rmSync(directory, { recursive: true, force: true });
   });
   const startedAt = new Date();
@@ -101,12 +96,12 @@ async function main(): Promise<void> {
     load: { before, after: machineLoad() },
     versions: versions(),
     settings,
-    rssMiB: { coffer: rssMiB(coffer.child), echo: rssMiB(echo.child) },
+    rssMiB: { coffer: rssMiB(coffer), echo: rssMiB(echo) },
     cells,
   };
   const path = writeResult(report, values.out ?? join(import.meta.dirname, "..", "results"));
   console.log(loadMarkdown(readResult(path)));
-  stop();
+  stopAll();
 }
 
 function describeOperations(ids: readonly string[], blob: string): Operation[] {
@@ -174,16 +169,21 @@ async function measure(
     // In turns, and each first in turn.
     for (const name of round % 2 === 0 ? (["coffer", "echo"] as const) : (["echo", "coffer"] as const)) {
       const server = servers[name];
-      const cpuBefore = cpuSeconds(server.child);
-      const result = await load(server.port, connections, settings.roundMs, operation.make(name, key));
+      const cpuBefore = processorNs(server);
+      const result = await load(
+        server.port,
+        connections,
+        { ms: settings.roundMs },
+        operation.make(name, key),
+      );
       if (result.failures > 0) throw new Error(`${operation.name}: ${result.failures} requests failed`);
-      const cpu = cpuSeconds(server.child) - cpuBefore;
+      const cpu = processorNs(server) - cpuBefore;
       if (round === 0) continue; // warm-up
       rounds[name].push({
         perSecond: result.requests / result.seconds,
         p50Ms: quantile(result.latencies, 0.5),
         p99Ms: quantile(result.latencies, 0.99),
-        cpuUs: (cpu / result.requests) * 1e6,
+        cpuUs: cpu / result.requests / 1e3,
       });
     }
     if (operation.isWrite && round > 0) engineRounds.push(engine.putsPerSecond(settings.roundMs / 3));
@@ -249,54 +249,19 @@ async function soak(server: Server, key: string, total: number, operation: Opera
   const samples: { requests: number; rssMiB: number }[] = [];
   let requests = 0;
   while (requests < total) {
-    const result = await load(server.port, 16, 5_000, operation.make("coffer", key));
+    const result = await load(server.port, 16, { ms: 5_000 }, operation.make("coffer", key));
     if (result.failures > 0) throw new Error(`${result.failures} requests failed`);
     requests += result.requests;
-    samples.push({ requests, rssMiB: rssMiB(server.child) });
+    samples.push({ requests, rssMiB: rssMiB(server) });
     console.error(`${requests} requests, RSS ${samples[samples.length - 1]!.rssMiB} MiB`);
   }
   console.log(JSON.stringify({ requests, samples }));
-  stop();
-}
-
-interface Server {
-  readonly child: ChildProcess;
-  readonly port: number;
-}
-
-function start(args: readonly string[]): Promise<Server> {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  children.push(child);
-  return new Promise((resolve, reject) => {
-    let text = "";
-    child.stdout!.on("data", (part: Buffer) => {
-      text += part.toString();
-      const port = /listening on http:\/\/[^:]+:(\d+)/.exec(text)?.[1];
-      if (port !== undefined) resolve({ child, port: Number(port) });
-    });
-    child.once("exit", (code) => reject(new Error(`a server ended with ${code}`)));
-  });
-}
-
-function stop(): void {
-  for (const child of children.splice(0)) child.kill("SIGTERM");
-}
-
-/** Processor time of a process, user and system (proc(5), /proc/PID/stat, fields 14 and 15). */
-function cpuSeconds(child: ChildProcess): number {
-  const stat = readFileSync(`/proc/${child.pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-function rssMiB(child: ChildProcess): number {
-  const pages = Number(readFileSync(`/proc/${child.pid}/statm`, "utf8").split(" ")[1]);
-  return Math.round((pages * PAGE_BYTES) / 2 ** 20);
+  stopAll();
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 await main().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
   process.exitCode = 1;
-  stop();
+  stopAll();
 });
