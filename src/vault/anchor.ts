@@ -8,10 +8,12 @@
  */
 import { fromHex, toHex } from "../base/bytes.ts";
 import { hash } from "../crypto/primitives/hash.ts";
+import { uuidToText } from "../crypto/primitives/uuid.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import type { Authority } from "./authority/authority.ts";
+import type { OpenedVault } from "./authority/opened-vault.ts";
 import { recordBytes, recordOf } from "./authority/record.ts";
-import type { Database, Row, Sql } from "./storage/database.ts";
+import type { Row, Sql } from "./storage/database.ts";
 
 /** Begins every anchor. */
 const FORMAT = "coffer/v1/anchor";
@@ -56,9 +58,8 @@ export interface Anchor {
  * @throws VaultError ERR_ANCHOR_MISMATCH if it is older than that, has another history, or is another vault
  */
 export function takeAnchor(
-  database: Database,
-  authority: Authority,
-  { vaultId, now, before }: { vaultId: string; now: () => number; before?: Anchor | undefined },
+  { database, authority, vaultId, now }: OpenedVault,
+  before: Anchor | undefined,
 ): Promise<Anchor> {
   return database.read(async (sql) => {
     const last = await authority.lastEntry(sql);
@@ -69,7 +70,7 @@ export function takeAnchor(
     }
     const anchor: Anchor = {
       format: FORMAT,
-      vaultId,
+      vaultId: uuidToText(vaultId),
       madeAt: new Date(now()).toISOString(),
       lastChange: last === undefined ? null : { generation: last.generation, mac: toHex(last.mac) },
       lastEvent: event === undefined ? null : { id: event.id as string, digest: digestOf(event) },

@@ -9,9 +9,9 @@
 import { utf8 } from "../base/bytes.ts";
 import { isVaultError } from "../errors.ts";
 import { type ApiKeyInfo, apiKeyInfo } from "./access/api-keys.ts";
-import type { Authority } from "./authority/authority.ts";
 import { beginAuthority } from "./authority/begin.ts";
 import { Macs } from "./authority/macs.ts";
+import type { OpenedVault } from "./authority/opened-vault.ts";
 import { kekRecord, type RowRecord, recordOf } from "./authority/record.ts";
 import { disposeVaultKeys, newestOf } from "./authority/vault-keys.ts";
 import { KEK_COLUMNS, kekRow, storedVersions } from "./keks/rows.ts";
@@ -19,7 +19,7 @@ import { SEALED_ROWS } from "./kv/sealed-rows.ts";
 import { AUTHENTICATE_PAGE } from "./limits.ts";
 import { ROOT_CHECK, ROOT_LOCK, vaultChanged } from "./root/roots.ts";
 import { ServiceKeys } from "./root/service-keys.ts";
-import type { Database, Row, Sql, SqlValue } from "./storage/database.ts";
+import type { Row, Sql, SqlValue } from "./storage/database.ts";
 
 /** What a vault holds whose rows decide: what somebody is to look at before it is believed. */
 export interface AuthorityFindings {
@@ -41,7 +41,7 @@ export interface AuthenticationReport extends AuthorityFindings {
 }
 
 /** What is there. Changes nothing. */
-export function authorityFindings(database: Database, authority: Authority): Promise<AuthorityFindings> {
+export function authorityFindings({ database, authority }: OpenedVault): Promise<AuthorityFindings> {
   return database.read(async (sql) => {
     const environments = await sql.all("SELECT id, name FROM environments ORDER BY name");
     const states = await sql.all(
@@ -80,27 +80,20 @@ function isRekeyLimited({ permissions, revokedAt }: ApiKeyInfo): boolean {
 /**
  * Authenticates all that is there. Whoever has the vault open must open it again.
  *
- * @param authority - of the vault as it is not authenticated yet
+ * @param vault - as it is not authenticated yet
  * @throws VaultError ERR_STORAGE_UNAVAILABLE if another process has done it since the vault was opened
  */
-export async function authenticateVault(
-  database: Database,
-  authority: Authority,
-  vaultId: Uint8Array,
-  now: () => number,
-): Promise<AuthenticationReport> {
-  const findings = await authorityFindings(database, authority);
-  const damaged = await database.write((sql) => authenticateAll(sql, authority, vaultId, now()));
+export async function authenticateVault(vault: OpenedVault): Promise<AuthenticationReport> {
+  const findings = await authorityFindings(vault);
+  const damaged = await vault.database.write((sql) => authenticateAll(sql, vault));
   // The old wraps were overwritten.
-  await database.scrub();
+  await vault.database.scrub();
   return { ...findings, isAuthenticated: true, damaged };
 }
 
 async function authenticateAll(
   sql: Sql,
-  authority: Authority,
-  vaultId: Uint8Array,
-  now: number,
+  { authority, vaultId, now }: OpenedVault,
 ): Promise<readonly string[]> {
   const root = authority.roots.newest.authenticated!;
   // First: it waits for those that write, and they for it.
@@ -112,7 +105,7 @@ async function authenticateAll(
     authority.roots.check,
   );
   if (changed === 0) throw vaultChanged();
-  const keys = await beginAuthority(sql, root, now);
+  const keys = await beginAuthority(sql, root, now());
   const macs = new Macs(keys);
   const service = new ServiceKeys(
     { webhookSecret: newestOf(keys, "webhook-secret"), fingerprint: newestOf(keys, "fingerprint") },

@@ -1,18 +1,14 @@
 /**
  * A host: one database with its root key unlocked, from which sessions are opened.
  *
- * Owns the opening of a vault (storage, root key, identity), environments, and what all sessions share: keyrings,
- * API keys, the event log. Must not know who asks for a session.
+ * Owns what all sessions share: keyrings, API keys, the event log. Must not know how a vault is opened (open-host.ts), nor who
+ * asks for a session.
  *
  * @module
  */
-
-import { isUint8Array } from "../base/bytes.ts";
 import { untilAborted } from "../base/concurrency.ts";
 import { type ContextEntry, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
-import { readyRandom } from "../crypto/primitives/random.ts";
-import type { SecretBytes } from "../crypto/primitives/secret-bytes.ts";
-import { UUID_BYTES, uuidFromText, uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
+import { uuidToText } from "../crypto/primitives/uuid.ts";
 import type { RecipientDocument } from "../crypto/sealed/recipient-document.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { Access } from "./access/access.ts";
@@ -26,51 +22,24 @@ import {
   authenticateVault,
   authorityFindings,
 } from "./authenticate.ts";
-import { type Authority, openAuthority } from "./authority/authority.ts";
-import { beginAuthority } from "./authority/begin.ts";
-import { recordOf } from "./authority/record.ts";
-import { disposeVaultKeys } from "./authority/vault-keys.ts";
+import type { OpenedVault } from "./authority/opened-vault.ts";
+import { type EnvironmentInfo, environmentOf, listEnvironments } from "./environments.ts";
 import { type EventActor, EventLog, type EventMode } from "./events/events.ts";
 import { Webhooks } from "./events/webhooks.ts";
-import { newId } from "./ids.ts";
 import { EmbeddedKeyService, type IsStoredKey } from "./keks/key-service.ts";
 import { Keyring } from "./keks/keyring.ts";
 import { destroyDueKeks, KekLifecycle } from "./keks/lifecycle.ts";
 import { RevisionNames } from "./keks/revision-names.ts";
-import { storedKeysWithOldLabel } from "./kv/old-label.ts";
 import { EmbeddedKvStore } from "./kv/store.ts";
-import { CLOSE_FLUSH_MS_MAX, ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
+import { CLOSE_FLUSH_MS_MAX } from "./limits.ts";
 import { RecipientLifecycle } from "./recipients/lifecycle.ts";
 import { PublicDocuments } from "./recipients/public-documents.ts";
 import { RecipientKeys } from "./recipients/recipient-keys.ts";
-import {
-  findNextRootKey,
-  findRootKey,
-  nextRootKey,
-  promoteNextRootKey,
-  type RootKeyRequest,
-  rereadRootKeys,
-} from "./root/root-key.ts";
-import { ROOT_FORM_NAMES, RootKeys } from "./root/root-keys.ts";
-import {
-  checksAmong,
-  type FindRoots,
-  ROOT_CHECK,
-  ROOT_CHECK_NEXT,
-  type RootChecks,
-  Roots,
-  WITH_ROOT,
-} from "./root/roots.ts";
+import { nextRootKey, promoteNextRootKey, type RootKeyRequest } from "./root/root-key.ts";
+import { RootKeys } from "./root/root-keys.ts";
+import { ROOT_CHECK_NEXT } from "./root/roots.ts";
 import { type RootRotation, type RotateRootOptions, rotateRoot } from "./rotate-root.ts";
-import type { Database, SqlValue, WaitOptions } from "./storage/database.ts";
-
-/** An environment: a tenant of a host. */
-export interface EnvironmentInfo {
-  readonly id: string;
-  readonly name: string;
-  /** RFC 3339. */
-  readonly createdAt: string;
-}
+import type { WaitOptions } from "./storage/database.ts";
 
 /** Who opens a session, and how much of the environment they see. */
 export interface Principal {
@@ -102,18 +71,10 @@ export interface Caller {
   readonly session: HostSession;
 }
 
-/** How to open a host. */
-export interface HostOptions extends RootKeyRequest {
-  /** Told what the user should know. */
-  readonly onNotice: (notice: string) => void;
-  /** The clock of stored times, in milliseconds. */
-  readonly now: () => number;
-}
-
-/** @throws VaultError ERR_ENVIRONMENT_INVALID unless it is 1 to 64 of a-z, 0-9, `-`, `_` */
-export function checkEnvironmentName(name: string): void {
-  if (typeof name === "string" && ENVIRONMENT_NAME.test(name)) return;
-  throw new VaultError("ERR_ENVIRONMENT_INVALID", "an environment's name is 1 to 64 of a-z, 0-9, - and _");
+/** What is kept unwrapped of an environment, for all its sessions. */
+interface EnvironmentKeys {
+  readonly keyring: Keyring;
+  readonly recipientKeys: RecipientKeys;
 }
 
 /** What a rotation of the root has done, and what is left to do. */
@@ -131,37 +92,27 @@ export class VaultHost {
   readonly webhooks: Webhooks;
   /** Runs writes once per idempotency key, and makes the option by which services are told one. */
   readonly writes: IdempotentWrites;
-  readonly #database: Database;
-  readonly #authority: Authority;
-  readonly #now: () => number;
+  readonly #vault: OpenedVault;
   readonly #isStored: IsStoredKey;
   readonly #rootKeyRequest: RootKeyRequest;
-  readonly #keyrings = new Map<string, Keyring>();
-  readonly #recipientKeys = new Map<string, RecipientKeys>();
+  /** By the environment's id. */
+  readonly #keys = new Map<string, EnvironmentKeys>();
   readonly #documents: PublicDocuments;
 
-  constructor(
-    database: Database,
-    authority: Authority,
-    vaultId: string,
-    isStored: IsStoredKey,
-    options: HostOptions,
-  ) {
-    const { now } = options;
-    this.#rootKeyRequest = options;
-    this.#database = database;
-    this.#authority = authority;
+  constructor(vault: OpenedVault, isStored: IsStoredKey, rootKeyRequest: RootKeyRequest) {
+    const { database, now } = vault;
+    this.#vault = vault;
     this.#isStored = isStored;
-    this.#now = now;
-    this.vaultId = vaultId;
+    this.#rootKeyRequest = rootKeyRequest;
+    this.vaultId = uuidToText(vault.vaultId);
     this.#documents = new PublicDocuments(database, now, (environmentId) => {
       const actor = { id: "public", name: "public", source: "api" } as const;
       return this.session(environmentId, { actor }).recipients;
     });
-    this.apiKeys = new ApiKeys(database, authority, now);
-    this.events = new EventLog(database, authority, now);
-    this.writes = new IdempotentWrites(database, authority, now);
-    this.webhooks = new Webhooks(database, authority, this.writes, now);
+    this.apiKeys = new ApiKeys(vault);
+    this.events = new EventLog(vault);
+    this.writes = new IdempotentWrites(vault);
+    this.webhooks = new Webhooks(vault, this.writes);
   }
 
   /** The services of an environment on behalf of `principal`. */
@@ -179,28 +130,16 @@ export class VaultHost {
       absorbsOnly: principal.absorbsOnly === true,
       events: this.events.sink(environmentId, principal.actor, principal.events ?? "changes"),
     };
-    const keyring = this.#keyring(environmentId);
+    const { database, authority, now } = this.#vault;
+    const { keyring, recipientKeys } = this.#keysOf(environmentId);
+    const parts = { ...this.#vault, keyring, access, writes: this.writes };
     return {
       environmentId,
-      keys: new EmbeddedKeyService(
-        this.vaultId,
-        keyring,
-        this.#database,
-        access,
-        this.#isStored,
-        this.#recipientKeysOf(environmentId, keyring),
-      ),
-      kv: new EmbeddedKvStore(this.#database, keyring, this.#authority, access, this.writes, this.#now),
-      keks: new KekLifecycle(this.#database, this.#authority, access, this.writes, this.#now),
-      revisions: new RevisionNames(this.#database, this.vaultId, environmentId),
-      recipients: new RecipientLifecycle(
-        this.#database,
-        this.#authority,
-        keyring,
-        access,
-        this.writes,
-        this.#now,
-      ),
+      keys: new EmbeddedKeyService(parts, this.#isStored, recipientKeys),
+      kv: new EmbeddedKvStore(parts),
+      keks: new KekLifecycle(parts),
+      revisions: new RevisionNames(database, this.vaultId, environmentId),
+      recipients: new RecipientLifecycle(database, authority, keyring, access, this.writes, now),
     };
   }
 
@@ -210,7 +149,7 @@ export class VaultHost {
    * @param events - which events the sessions record
    */
   callers(events: EventMode): Callers<Caller> {
-    return new Callers(this.#database, this.#authority, (apiKey) => {
+    return new Callers(this.#vault, (apiKey) => {
       const { id, name, environmentId, constraints, permissions } = apiKey;
       const session = this.session(environmentId, {
         actor: { id, name, source: "api" },
@@ -225,12 +164,12 @@ export class VaultHost {
 
   /** Whether the vault's rows are authenticated (docs/spec/authority.md). */
   get isAuthenticated(): boolean {
-    return this.#authority.isAuthenticated;
+    return this.#vault.authority.isAuthenticated;
   }
 
   /** What the vault holds whose rows decide: what to look at before it is authenticated. Changes nothing. */
   authorityFindings(): Promise<AuthorityFindings> {
-    return authorityFindings(this.#database, this.#authority);
+    return authorityFindings(this.#vault);
   }
 
   /**
@@ -241,8 +180,7 @@ export class VaultHost {
    */
   async authenticate(): Promise<AuthenticationReport> {
     if (this.isAuthenticated) throw new VaultError("ERR_UNSUPPORTED", "this vault is authenticated already");
-    const vaultId = uuidFromText(this.vaultId)!;
-    return authenticateVault(this.#database, this.#authority, vaultId, this.#now);
+    return authenticateVault(this.#vault);
   }
 
   /**
@@ -262,7 +200,7 @@ export class VaultHost {
    * @throws VaultError ERR_ANCHOR_MISMATCH if the vault is older than that, has another history, or is another vault
    */
   anchor(before?: Anchor): Promise<Anchor> {
-    return takeAnchor(this.#database, this.#authority, { vaultId: this.vaultId, now: this.#now, before });
+    return takeAnchor(this.#vault, before);
   }
 
   /**
@@ -282,13 +220,11 @@ export class VaultHost {
         "this vault is not authenticated: run coffer migrate --authenticate first",
       );
     }
-    const vaultId = uuidFromText(this.vaultId)!;
     const { key, isMade } = nextRootKey(this.#rootKeyRequest);
-    const next = new RootKeys(key, vaultId, "authenticated");
+    const next = new RootKeys(key, this.#vault.vaultId, "authenticated");
     key.dispose();
     try {
-      const vault = { database: this.#database, authority: this.#authority, vaultId, now: this.#now };
-      const done = await rotateRoot(vault, next, options);
+      const done = await rotateRoot(this.#vault, next, options);
       return { ...done, keptIn: isMade ? promoteNextRootKey(this.#rootKeyRequest.file!) : undefined };
     } finally {
       next.dispose();
@@ -297,32 +233,14 @@ export class VaultHost {
 
   /** Whether a rotation of the root has begun and not ended. */
   isRootRotating(): Promise<boolean> {
-    return this.#database.read(
+    return this.#vault.database.read(
       async (sql) => (await sql.get("SELECT name FROM meta WHERE name = ?", ROOT_CHECK_NEXT)) !== undefined,
     );
   }
 
   /** All environments by name. */
   listEnvironments(): Promise<EnvironmentInfo[]> {
-    return this.#environments("name = name");
-  }
-
-  #environments(which: string, ...parameters: readonly SqlValue[]): Promise<EnvironmentInfo[]> {
-    return this.#database.read(async (sql) => {
-      const known = await this.#authority.look(sql);
-      const rows = await sql.all(
-        `SELECT id, name, created_at, generation, mac FROM environments WHERE ${which} ORDER BY name`,
-        ...parameters,
-      );
-      return rows.map((row) => {
-        known.check(recordOf("environments", row), row.mac);
-        return {
-          id: row.id as string,
-          name: row.name as string,
-          createdAt: new Date(row.created_at as number).toISOString(),
-        };
-      });
-    });
+    return listEnvironments(this.#vault);
   }
 
   /**
@@ -331,43 +249,20 @@ export class VaultHost {
    * @param name - 1 to 64 of a-z, 0-9, `-`, `_`
    * @throws VaultError ERR_ENVIRONMENT_INVALID
    */
-  async environment(name: string): Promise<EnvironmentInfo> {
-    checkEnvironmentName(name);
-    const find = async (): Promise<EnvironmentInfo | undefined> =>
-      (await this.#environments("name = ?", name))[0];
-    const found = await find();
-    if (found !== undefined) return found;
-    await this.#database.write(async (sql) => {
-      const id = newId(ENVIRONMENT_ID_PREFIX);
-      const row = { id, name, created_at: this.#now() };
-      const inserted = await sql.run(
-        "INSERT INTO environments (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
-        id,
-        name,
-        row.created_at,
-      );
-      if (inserted === 0) return; // Another process was faster.
-      const generation = await (await this.#authority.change(sql)).append("environment", id);
-      await sql.run(
-        "UPDATE environments SET generation = ?, mac = ? WHERE id = ?",
-        generation,
-        this.#authority.seal(recordOf("environments", { ...row, generation })),
-        id,
-      );
-    }, WITH_ROOT);
-    return (await find())!;
+  environment(name: string): Promise<EnvironmentInfo> {
+    return environmentOf(this.#vault, name);
   }
 
   /** Resolves if the database answers. @throws VaultError the storage's codes */
   async check(): Promise<void> {
-    this.#database.changes();
-    await this.#database.read((sql) => sql.get("SELECT 1 AS one"));
+    this.#vault.database.changes();
+    await this.#vault.database.read((sql) => sql.get("SELECT 1 AS one"));
   }
 
   /** Resolves if writes are possible now, as `Database.writable` has it. @throws VaultError the storage's codes */
   async writable(options: WaitOptions = {}): Promise<void> {
-    this.#database.changes();
-    await this.#database.writable(options);
+    this.#vault.database.changes();
+    await this.#vault.database.writable(options);
   }
 
   /**
@@ -377,8 +272,8 @@ export class VaultHost {
    * @throws VaultError the storage's codes
    */
   async destroyDue(): Promise<void> {
-    await destroyDueKeks(this.#database, this.#authority, this.#now);
-    await clearExpiredAnswers(this.#database, this.#now());
+    await destroyDueKeks(this.#vault);
+    await clearExpiredAnswers(this.#vault);
   }
 
   /** Writes what events are noted, then lets go of database and keys, after what is under way. */
@@ -391,151 +286,23 @@ export class VaultHost {
         cause: error,
       });
     } finally {
-      await this.#database.close();
-      for (const keys of this.#recipientKeys.values()) keys.dispose();
-      for (const keyring of this.#keyrings.values()) keyring.dispose();
-      this.#authority.dispose();
+      await this.#vault.database.close();
+      for (const { keyring, recipientKeys } of this.#keys.values()) {
+        recipientKeys.dispose();
+        keyring.dispose();
+      }
+      this.#vault.authority.dispose();
     }
   }
 
-  #recipientKeysOf(environmentId: string, keyring: Keyring): RecipientKeys {
-    let keys = this.#recipientKeys.get(environmentId);
+  #keysOf(environmentId: string): EnvironmentKeys {
+    let keys = this.#keys.get(environmentId);
     if (keys === undefined) {
-      keys = new RecipientKeys(this.#database, this.#authority, environmentId, keyring);
-      this.#recipientKeys.set(environmentId, keys);
+      const { database, authority } = this.#vault;
+      const keyring = new Keyring(this.#vault, environmentId);
+      keys = { keyring, recipientKeys: new RecipientKeys(database, authority, environmentId, keyring) };
+      this.#keys.set(environmentId, keys);
     }
     return keys;
   }
-
-  #keyring(environmentId: string): Keyring {
-    let keyring = this.#keyrings.get(environmentId);
-    if (keyring === undefined) {
-      keyring = new Keyring(this.#database, this.#authority, environmentId, this.#now);
-      this.#keyrings.set(environmentId, keyring);
-    }
-    return keyring;
-  }
-}
-
-/**
- * Unlocks the vault in a database, which becomes the host's to close; a database without one gets one if `create` allows
- * it.
- *
- * @throws VaultError ERR_VAULT_NOT_FOUND, ERR_ROOT_KEY_WRONG, ERR_ROOT_KEY_MISSING, ERR_ROOT_KEY_INVALID, and the storage's codes
- */
-export async function openHost(database: Database, options: HostOptions): Promise<VaultHost> {
-  try {
-    readyRandom();
-    const { roots, vaultId } = await unlock(database, options);
-    let authority: Authority;
-    try {
-      authority = await openAuthority(database, roots, vaultId, options.now);
-    } catch (error) {
-      roots.dispose();
-      throw error;
-    }
-    try {
-      await destroyDueKeks(database, authority, options.now);
-      await clearExpiredAnswers(database, options.now());
-      const isStored = await storedKeysWithOldLabel(database, authority);
-      return new VaultHost(database, authority, uuidToText(vaultId), isStored, options);
-    } catch (error) {
-      authority.dispose();
-      throw error;
-    }
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
-}
-
-interface Identity {
-  readonly vaultId: Uint8Array;
-  readonly checks: RootChecks;
-}
-
-const MADE_NOTICE = "there was no vault: made a new, empty one under the root key given";
-
-/** Finds the root key and proves it; a vault without one gets one. */
-async function unlock(
-  database: Database,
-  options: HostOptions,
-): Promise<{ roots: Roots; vaultId: Uint8Array }> {
-  const stored = await readIdentity(database);
-  if (stored === undefined && !options.create) {
-    throw new VaultError("ERR_VAULT_NOT_FOUND", "there is no vault in this database yet");
-  }
-  const root = findRootKey({ ...options, create: stored === undefined });
-  try {
-    for (const notice of root.notices) options.onNotice(notice);
-    // Where the root key was there before, a vault may have been expected to be there as well.
-    if (stored === undefined && root.source !== "created") options.onNotice(MADE_NOTICE);
-    const { vaultId, checks } = stored ?? (await createIdentity(database, root.key, options.now()));
-    let isFirst = true;
-    const find: FindRoots = () => {
-      const isFromFile = root.source === "file" || root.source === "created";
-      const found = isFirst
-        ? [root.key, findNextRootKey(options)].filter((key) => key !== undefined)
-        : isFromFile
-          ? rereadRootKeys(options)
-          : [];
-      const all = found.flatMap((key) => rootsOf(key, vaultId));
-      for (const key of found) if (key !== root.key) key.dispose();
-      isFirst = false;
-      return all;
-    };
-    try {
-      return { roots: new Roots(checks, find), vaultId };
-    } catch (error) {
-      if (!isVaultError(error, "ERR_ROOT_KEY_WRONG")) throw error;
-      throw new VaultError(
-        "ERR_ROOT_KEY_WRONG",
-        checks.next === undefined
-          ? `the root key (from: ${root.source}) is not the one of this vault`
-          : `the root of this vault is being rotated: the root key (from: ${root.source}) and the next one are both needed`,
-      );
-    }
-  } finally {
-    root.key.dispose();
-  }
-}
-
-/** A root key in all forms that a vault may have. */
-function rootsOf(root: SecretBytes, vaultId: Uint8Array): readonly RootKeys[] {
-  return ROOT_FORM_NAMES.map((form) => new RootKeys(root, vaultId, form));
-}
-
-async function createIdentity(database: Database, root: SecretBytes, now: number): Promise<Identity> {
-  const vaultId = uuidV4();
-  const rootKeys = new RootKeys(root, vaultId, "authenticated");
-  try {
-    await database.write(async (sql) => {
-      // Another process may be making the same vault: the first one decides, and the others read its answer.
-      const statement = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
-      const isFirst = (await sql.run(statement, "vault_id", vaultId)) === 1;
-      if (!isFirst) return;
-      await sql.run(statement, ROOT_CHECK, rootKeys.createCheck());
-      disposeVaultKeys(await beginAuthority(sql, rootKeys, now));
-    });
-  } finally {
-    rootKeys.dispose();
-  }
-  return (await readIdentity(database))!;
-}
-
-async function readIdentity(database: Database): Promise<Identity | undefined> {
-  const { rows, kek } = await database.read(async (sql) => ({
-    rows: await sql.all(
-      `SELECT name, value FROM meta WHERE name IN ('vault_id', '${ROOT_CHECK}', '${ROOT_CHECK_NEXT}')`,
-    ),
-    kek: await sql.get("SELECT id FROM keks LIMIT 1"),
-  }));
-  const vaultId = rows.find((row) => row.name === "vault_id")?.value;
-  const checks = checksAmong(rows);
-  // A vault that is only about to be made has no KEKs.
-  if (rows.length === 0 && kek === undefined) return undefined;
-  if (!(isUint8Array(vaultId) && vaultId.length === UUID_BYTES && checks !== undefined)) {
-    throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged in its file");
-  }
-  return { vaultId, checks };
 }

@@ -31,6 +31,7 @@ export {
   restoreVault,
   streamBackup,
 } from "./backup.ts";
+export type { EnvironmentInfo } from "./environments.ts";
 export type {
   EventActor,
   EventData,
@@ -39,7 +40,7 @@ export type {
 } from "./events/events.ts";
 export type { DeadDelivery, Delivery, WebhookInfo, Webhooks } from "./events/webhooks.ts";
 export { ROOT_KEY_SUFFIX } from "./files/vault-path.ts";
-export type { EnvironmentInfo, HostSession, Principal, RootRotationReport, VaultHost } from "./host.ts";
+export type { HostSession, Principal, RootRotationReport, VaultHost } from "./host.ts";
 export { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 export {
   EmbeddedVault,

@@ -7,30 +7,21 @@
  */
 import { utf8 } from "../base/bytes.ts";
 import { isVaultError } from "../errors.ts";
-import type { Authority } from "./authority/authority.ts";
 import { Macs } from "./authority/macs.ts";
+import type { OpenedVault } from "./authority/opened-vault.ts";
 import { recordOf } from "./authority/record.ts";
 import { createVaultKeys, disposeVaultKeys, dropOldVaultKeys, newestOf } from "./authority/vault-keys.ts";
 import { SEALED_ROWS } from "./kv/sealed-rows.ts";
 import { replaceSigningKey } from "./recipients/signing-key.ts";
 import type { RootKeys } from "./root/root-keys.ts";
 import { ServiceKeys } from "./root/service-keys.ts";
-import type { Database, Sql } from "./storage/database.ts";
-
-/** A vault whose root is rotated. */
-export interface Rotating {
-  readonly database: Database;
-  readonly authority: Authority;
-  /** 16 bytes. */
-  readonly vaultId: Uint8Array;
-  readonly now: () => number;
-}
+import type { Sql } from "./storage/database.ts";
 
 /**
  * Makes all vault keys anew, wrapped under the next root only. The old ones for MACs stay, wrapped under the old root only, until
  * all rows have other MACs. What the others have sealed is sealed anew here, or forgotten.
  */
-export async function replaceVaultKeys(sql: Sql, vault: Rotating, next: RootKeys): Promise<void> {
+export async function replaceVaultKeys(sql: Sql, vault: OpenedVault, next: RootKeys): Promise<void> {
   const { authority, vaultId } = vault;
   const keys = await createVaultKeys(sql, next, vault.now());
   // Every process learns by the log's head that there are newer keys, before it checks a row under them.

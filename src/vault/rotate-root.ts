@@ -10,12 +10,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { equalBytes } from "../base/bytes.ts";
 import { isVaultError, VaultError } from "../errors.ts";
 import type { Authority } from "./authority/authority.ts";
+import type { OpenedVault } from "./authority/opened-vault.ts";
 import { kekRecord, type RowRecord, recipientRecord, recordOf } from "./authority/record.ts";
 import { dropOldVaultKeys, isBeingReplaced, PURPOSES, rewrapVaultKeys } from "./authority/vault-keys.ts";
 import { KEK_COLUMNS, type KekRow, kekRow } from "./keks/rows.ts";
 import { SEALED_ROWS, SEALED_TABLES } from "./kv/sealed-rows.ts";
 import { ROOT_ROTATION_KEKS, ROOT_ROTATION_PAUSE_MS, ROOT_ROTATION_ROWS } from "./limits.ts";
-import { type Rotating, replaceVaultKeys } from "./replace-vault-keys.ts";
+import { replaceVaultKeys } from "./replace-vault-keys.ts";
 import type { RootKeys } from "./root/root-keys.ts";
 import {
   checksAmong,
@@ -57,7 +58,7 @@ export interface RotateRootOptions {
  * @throws VaultError ERR_ROOT_KEY_WRONG if a rotation to another root has begun; the signal's reason
  */
 export async function rotateRoot(
-  vault: Rotating,
+  vault: OpenedVault,
   next: RootKeys,
   options: RotateRootOptions = {},
 ): Promise<RootRotation> {
@@ -129,7 +130,7 @@ async function lockedChecks(sql: Sql): Promise<RootChecks> {
  */
 async function begin(
   sql: Sql,
-  vault: Rotating,
+  vault: OpenedVault,
   next: RootKeys,
   hasLeaked: boolean,
 ): Promise<{ readonly hasLeaked: boolean } | undefined> {

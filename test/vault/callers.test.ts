@@ -2,8 +2,8 @@
 import { beforeEach, expect, test } from "vitest";
 import { digestOf } from "../../src/vault/access/api-keys.ts";
 import { Callers } from "../../src/vault/access/callers.ts";
-import type { Authority } from "../../src/vault/authority/authority.ts";
-import type { Database, Row } from "../../src/vault/storage/database.ts";
+import type { OpenedVault } from "../../src/vault/authority/opened-vault.ts";
+import type { Row } from "../../src/vault/storage/database.ts";
 import { openTestHost } from "../support/vaults.ts";
 
 let key: string;
@@ -44,9 +44,8 @@ beforeEach(async () => {
     },
   };
   const authority = { look: async () => ({ check: () => {} }) };
-  callers = new Callers(database as unknown as Database, authority as unknown as Authority, ({ id }) => ({
-    id,
-  }));
+  const vault = { database, authority } as unknown as OpenedVault;
+  callers = new Callers(vault, ({ id }) => ({ id }));
 });
 
 test("a caller is kept until a key is revoked, and then looked up again", async () => {

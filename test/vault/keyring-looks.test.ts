@@ -5,7 +5,7 @@ import { canonicalContext } from "../../src/crypto/keys/key-context.ts";
 import { KcXaesKey } from "../../src/crypto/primitives/xaes.ts";
 import { Keyring } from "../../src/vault/keks/keyring.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
-import { openTestAuthority } from "../support/authority.ts";
+import { openTestDatabase } from "../support/authority.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { freshPath, openTestVault, tamper } from "../support/vaults.ts";
 
@@ -18,7 +18,7 @@ test("[KEY-48] a look that fails leaves no wrapping key behind", async () => {
   const { environmentId } = vault;
   await vault.close();
   const database = await openSqlite(path, { create: false, lockWaitMs: 1_000 });
-  const authority = await openTestAuthority(database);
+  const opened = await openTestDatabase(database);
   const read = database.read.bind(database);
   vi.spyOn(database, "read").mockImplementation(async (work, options) => {
     const loaded = await read(work, options);
@@ -27,7 +27,7 @@ test("[KEY-48] a look that fails leaves no wrapping key behind", async () => {
     return loaded;
   });
   const dispose = vi.spyOn(KcXaesKey.prototype, "dispose");
-  const keyring = new Keyring(database, authority, environmentId, Date.now);
+  const keyring = new Keyring(opened, environmentId);
   const events = { append: async () => {}, note: () => {} };
   const error = await rejectionOf(() => keyring.createDataKey(canonicalContext(CONTEXT), events));
   expect(error.code).toBe("ERR_STORAGE_CORRUPT");

@@ -7,7 +7,7 @@ import { Keyring } from "../../src/vault/keks/keyring.ts";
 import { EmbeddedKvStore } from "../../src/vault/kv/store.ts";
 import type { Database, Sql, WaitOptions } from "../../src/vault/storage/database.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
-import { openTestAuthority } from "../support/authority.ts";
+import { openTestDatabase } from "../support/authority.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { listKeks } from "../support/keks.ts";
 import { freshPath, openTestVault, TEST_ACTOR, tamper } from "../support/vaults.ts";
@@ -266,9 +266,9 @@ describe("how much a rewrap visits", () => {
 });
 
 async function storeOver(database: Database): Promise<EmbeddedKvStore> {
-  const authority = await openTestAuthority(database);
+  const opened = await openTestDatabase(database);
   const { environmentId } = vault;
-  const keyring = new Keyring(database, authority, environmentId, Date.now);
+  const keyring = new Keyring(opened, environmentId);
   const events = { append: async () => {}, note: () => {} };
   const access = {
     environmentId,
@@ -278,8 +278,7 @@ async function storeOver(database: Database): Promise<EmbeddedKvStore> {
     absorbsOnly: false,
     events,
   };
-  const writes = new IdempotentWrites(database, authority, Date.now);
-  return new EmbeddedKvStore(database, keyring, authority, access, writes, Date.now);
+  return new EmbeddedKvStore({ ...opened, keyring, access, writes: new IdempotentWrites(opened) });
 }
 
 describe("races with a shred", () => {

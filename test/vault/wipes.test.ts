@@ -10,12 +10,9 @@ import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { canonicalContext } from "../../src/crypto/keys/key-context.ts";
 import { hash } from "../../src/crypto/primitives/hash.ts";
 import { KcXaesKey } from "../../src/crypto/primitives/xaes.ts";
-import type { Access } from "../../src/vault/access/access.ts";
-import type { IdempotentWrites } from "../../src/vault/access/idempotency.ts";
 import type { VaultHost } from "../../src/vault/host.ts";
-import type { Keyring } from "../../src/vault/keks/keyring.ts";
+import type { SessionParts } from "../../src/vault/keks/session-parts.ts";
 import { KvValues } from "../../src/vault/kv/values.ts";
-import type { Database } from "../../src/vault/storage/database.ts";
 import { fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { freshPath, openTestHost, sessionOf, TEST_ACTOR } from "../support/vaults.ts";
@@ -205,12 +202,7 @@ test("the data key of a value whose object claims another context is zeroed befo
   const key = new Uint8Array(32).fill(7);
   const keyring = { unwrap: async () => ({ key, context: canonicalContext(CONTEXT) }) };
   const access = { environmentId: "e" };
-  const values = new KvValues(
-    undefined as unknown as Database,
-    keyring as unknown as Keyring,
-    access as unknown as Access,
-    undefined as unknown as IdempotentWrites,
-  );
+  const values = new KvValues({ keyring, access } as unknown as SessionParts);
   const canonical = canonicalContext({ organization_id: "org_2" }).bytes;
   const row = { id: "o", version_id: "v", name: "n", sealed: key.slice(), key_blob: key.slice(), canonical };
   expect((await rejectionOf(() => values.open(row, {}))).code).toBe("ERR_STORAGE_CORRUPT");

@@ -12,7 +12,7 @@ import { canonicalContext, contextObject, type KeyContext } from "../../crypto/k
 import { hash } from "../../crypto/primitives/hash.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
 import { invalidRange, invalidType, VaultError } from "../../errors.ts";
-import type { Authority } from "../authority/authority.ts";
+import type { OpenedVault } from "../authority/opened-vault.ts";
 import { recordOf } from "../authority/record.ts";
 import { newId } from "../ids.ts";
 import {
@@ -23,7 +23,7 @@ import {
   API_KEY_PREFIX,
 } from "../limits.ts";
 import { WITH_ROOT } from "../root/roots.ts";
-import type { Database, Row } from "../storage/database.ts";
+import type { Row } from "../storage/database.ts";
 
 /** What an API key may be allowed. Nothing is allowed that is not listed. */
 export const PERMISSIONS = [
@@ -56,14 +56,10 @@ export interface ApiKeyInfo {
 
 /** The API keys of one database. */
 export class ApiKeys {
-  readonly #database: Database;
-  readonly #authority: Authority;
-  readonly #now: () => number;
+  readonly #vault: OpenedVault;
 
-  constructor(database: Database, authority: Authority, now: () => number) {
-    this.#database = database;
-    this.#authority = authority;
-    this.#now = now;
+  constructor(vault: OpenedVault) {
+    this.#vault = vault;
   }
 
   /**
@@ -107,7 +103,7 @@ export class ApiKeys {
     const secret = toBase64Url(randomBytes(API_KEY_BYTES));
     const key = `${API_KEY_PREFIX}${secret}${checksum(secret)}`;
     const id = newId(API_KEY_ID_PREFIX);
-    const now = this.#now();
+    const now = this.#vault.now();
     const row = {
       id,
       environment_id: environmentId,
@@ -119,8 +115,8 @@ export class ApiKeys {
       revoked_at: null,
       generation: 0,
     };
-    await this.#database.write(async (sql) => {
-      await this.#authority.prepare(sql);
+    await this.#vault.database.write(async (sql) => {
+      await this.#vault.authority.prepare(sql);
       await sql.run(
         `INSERT INTO api_keys (id, environment_id, name, digest, permissions, constraints, created_at, mac)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -131,7 +127,7 @@ export class ApiKeys {
         row.permissions,
         row.constraints,
         now,
-        this.#authority.seal(recordOf("api_keys", row)),
+        this.#vault.authority.seal(recordOf("api_keys", row)),
       );
     }, WITH_ROOT);
     const createdAt = new Date(now).toISOString();
@@ -140,8 +136,8 @@ export class ApiKeys {
 
   /** The keys of an environment, or of all, the newest first; revoked ones too. */
   list(environmentId?: string): Promise<ApiKeyInfo[]> {
-    return this.#database.read(async (sql) => {
-      const known = await this.#authority.look(sql);
+    return this.#vault.database.read(async (sql) => {
+      const known = await this.#vault.authority.look(sql);
       const rows = await sql.all(
         "SELECT * FROM api_keys WHERE environment_id = coalesce(?, environment_id) ORDER BY created_at DESC, id",
         environmentId ?? null,
@@ -157,21 +153,21 @@ export class ApiKeys {
    * @throws VaultError ERR_API_KEY_NOT_FOUND
    */
   async revoke(id: string): Promise<ApiKeyInfo> {
-    return this.#database.write(async (sql) => {
+    return this.#vault.database.write(async (sql) => {
       // Locks the row: what is read of it next stays so.
       await sql.run("UPDATE api_keys SET created_at = created_at WHERE id = ?", id);
       const row = await sql.get("SELECT * FROM api_keys WHERE id = ?", id);
       if (row === undefined) throw new VaultError("ERR_API_KEY_NOT_FOUND", "there is no such API key");
-      const change = await this.#authority.change(sql);
+      const change = await this.#vault.authority.change(sql);
       change.check(recordOf("api_keys", row), row.mac);
       if (row.revoked_at !== null) return apiKeyInfo(row);
       const generation = await change.append("revoke", id);
-      const revoked = { ...row, revoked_at: this.#now(), generation };
+      const revoked = { ...row, revoked_at: this.#vault.now(), generation };
       await sql.run(
         "UPDATE api_keys SET revoked_at = ?, generation = ?, mac = ? WHERE id = ?",
         revoked.revoked_at,
         generation,
-        this.#authority.seal(recordOf("api_keys", revoked)),
+        this.#vault.authority.seal(recordOf("api_keys", revoked)),
         id,
       );
       await sql.raise("api_keys");

@@ -7,25 +7,22 @@
  * @module
  */
 import { equalBytes } from "../../base/bytes.ts";
-import type { Authority } from "../authority/authority.ts";
+import type { OpenedVault } from "../authority/opened-vault.ts";
 import { recordOf } from "../authority/record.ts";
 import { hexOf } from "../ids.ts";
-import type { Database } from "../storage/database.ts";
 import { type ApiKeyInfo, apiKeyInfo, digestOf, isWellFormedKey, KEY_FORM } from "./api-keys.ts";
 
 /** Recognises callers by their API keys, and keeps a `Caller` for each. */
 export class Callers<Caller> {
-  readonly #database: Database;
-  readonly #authority: Authority;
+  readonly #vault: Pick<OpenedVault, "database" | "authority">;
   readonly #make: (apiKey: ApiKeyInfo) => Caller;
   /** By the key's digest, true for one value of the counter. */
   readonly #known = new Map<string, Caller>();
   #knownAt = -1;
 
   /** @param make - makes what is kept with an API key that was looked up */
-  constructor(database: Database, authority: Authority, make: (apiKey: ApiKeyInfo) => Caller) {
-    this.#database = database;
-    this.#authority = authority;
+  constructor(vault: Pick<OpenedVault, "database" | "authority">, make: (apiKey: ApiKeyInfo) => Caller) {
+    this.#vault = vault;
     this.#make = make;
   }
 
@@ -51,23 +48,23 @@ export class Callers<Caller> {
     const id = hexOf(digest);
     const known = this.#known.get(id);
     if (known !== undefined) return known;
-    const row = await this.#database.read(async (sql) => {
+    const row = await this.#vault.database.read(async (sql) => {
       const found = await sql.get("SELECT * FROM api_keys WHERE digest = ?", digest);
       if (found === undefined) return undefined;
-      (await this.#authority.look(sql)).check(recordOf("api_keys", found), found.mac);
+      (await this.#vault.authority.look(sql)).check(recordOf("api_keys", found), found.mac);
       return found;
     });
     // The index has found it by a hash of 256 random bits; the comparison is constant-time all the same.
     if (row === undefined || row.revoked_at !== null || !equalBytes(row.digest as Uint8Array, digest))
       return undefined;
     const caller = this.#make(apiKeyInfo(row));
-    if (this.#knownAt === at && this.#database.changes().apiKeys === at) this.#known.set(id, caller);
+    if (this.#knownAt === at && this.#vault.database.changes().apiKeys === at) this.#known.set(id, caller);
     return caller;
   }
 
   /** Lets go of what was known before a key was revoked. @returns the counter that all that is left is true for */
   #forgetOutdated(): number {
-    const { apiKeys } = this.#database.changes();
+    const { apiKeys } = this.#vault.database.changes();
     if (apiKeys !== this.#knownAt) {
       this.#known.clear();
       this.#knownAt = apiKeys;

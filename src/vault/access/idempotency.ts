@@ -10,10 +10,10 @@
 import { equalBytes, fromUtf8, utf8 } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import type { ChangeOptions } from "../../keys/key-service.ts";
-import type { Authority } from "../authority/authority.ts";
+import type { OpenedVault } from "../authority/opened-vault.ts";
 import { EXPIRED_ANSWERS_PER_WRITE, IDEMPOTENT_ANSWER_MS } from "../limits.ts";
 import { WITH_ROOT } from "../root/roots.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import type { Sql } from "../storage/database.ts";
 
 /** A request by which it is known when it is repeated. Nothing of it is in clear. */
 export interface Idempotency {
@@ -32,14 +32,10 @@ export interface WriteOptions extends ChangeOptions {
 
 /** The writes of one database; without an idempotency key nothing of them is kept. */
 export class IdempotentWrites {
-  readonly #database: Database;
-  readonly #authority: Pick<Authority, "serviceKeys">;
-  readonly #now: () => number;
+  readonly #vault: OpenedVault;
 
-  constructor(database: Database, authority: Pick<Authority, "serviceKeys">, now: () => number) {
-    this.#database = database;
-    this.#authority = authority;
-    this.#now = now;
+  constructor(vault: OpenedVault) {
+    this.#vault = vault;
   }
 
   /**
@@ -57,8 +53,8 @@ export class IdempotentWrites {
     const { environmentId, id } = caller;
     return {
       environmentId,
-      key: this.#authority.serviceKeys.idempotencyKey(environmentId, id, key),
-      fingerprint: this.#authority.serviceKeys.fingerprint(request),
+      key: this.#vault.authority.serviceKeys.idempotencyKey(environmentId, id, key),
+      fingerprint: this.#vault.authority.serviceKeys.fingerprint(request),
     };
   }
 
@@ -70,9 +66,8 @@ export class IdempotentWrites {
    * @throws as `Database.write`; VaultError ERR_IDEMPOTENCY_CONFLICT if the key was used for another request
    */
   write<T>(work: (sql: Sql) => Promise<T>, options: WriteOptions = {}): Promise<T> {
-    const { idempotency } = options;
-    const { signal } = options;
-    return this.#database.write((sql) => this.once(sql, idempotency, work), { ...WITH_ROOT, signal });
+    const { idempotency, signal } = options;
+    return this.#vault.database.write((sql) => this.once(sql, idempotency, work), { ...WITH_ROOT, signal });
   }
 
   /** The same within a write transaction that has begun. */
@@ -100,13 +95,13 @@ export class IdempotentWrites {
        WHERE environment_id = ? AND idempotency_key = ? AND created_at >= ?`,
       idempotency.environmentId,
       idempotency.key,
-      this.#now() - IDEMPOTENT_ANSWER_MS,
+      this.#vault.now() - IDEMPOTENT_ANSWER_MS,
     );
     if (row === undefined) return undefined;
     if (!equalBytes(row.request_hash as Uint8Array, idempotency.fingerprint)) {
       throw new VaultError("ERR_IDEMPOTENCY_CONFLICT", "the idempotency key was used for another request");
     }
-    const text = this.#authority.serviceKeys.openAnswer(row.answer as string, owner(idempotency));
+    const text = this.#vault.authority.serviceKeys.openAnswer(row.answer as string, owner(idempotency));
     return { value: JSON.parse(fromUtf8(text) as string) as T };
   }
 
@@ -115,7 +110,7 @@ export class IdempotentWrites {
    * its answer, or the key.
    */
   async #claim<T>(sql: Sql, idempotency: Idempotency): Promise<{ readonly value: T } | undefined> {
-    const now = this.#now();
+    const now = this.#vault.now();
     const claimed = await sql.run(
       `INSERT INTO idempotent_answers (environment_id, idempotency_key, request_hash, answer, created_at)
        VALUES (?, ?, ?, '', ?) ON CONFLICT (environment_id, idempotency_key) DO UPDATE
@@ -134,7 +129,7 @@ export class IdempotentWrites {
     const text = utf8(JSON.stringify(answer), "the answer");
     await sql.run(
       "UPDATE idempotent_answers SET answer = ? WHERE environment_id = ? AND idempotency_key = ?",
-      this.#authority.serviceKeys.sealAnswer(text, owner(idempotency)),
+      this.#vault.authority.serviceKeys.sealAnswer(text, owner(idempotency)),
       idempotency.environmentId,
       idempotency.key,
     );
@@ -147,9 +142,9 @@ function owner({ environmentId, key, fingerprint }: Idempotency): readonly Uint8
 }
 
 /** Clears away answers that are too old to be repeated, a few at a time: other writes get their turn between. */
-export async function clearExpiredAnswers(database: Database, now: number): Promise<void> {
+export async function clearExpiredAnswers({ database, now }: OpenedVault): Promise<void> {
   const some = `SELECT idempotency_key FROM idempotent_answers WHERE created_at < ? ORDER BY created_at LIMIT ?`;
-  const parameters = [now - IDEMPOTENT_ANSWER_MS, EXPIRED_ANSWERS_PER_WRITE] as const;
+  const parameters = [now() - IDEMPOTENT_ANSWER_MS, EXPIRED_ANSWERS_PER_WRITE] as const;
   while ((await database.read((sql) => sql.get(some, ...parameters))) !== undefined) {
     await database.write((sql) =>
       // The age again: a key may have been taken anew since.

@@ -12,6 +12,7 @@ import { VaultError } from "../../errors.ts";
 import type { KvActor } from "../../kv/kv-service.ts";
 import type { EventDetails, EventKind } from "../../wire/event-kinds.ts";
 import type { Authority } from "../authority/authority.ts";
+import type { OpenedVault } from "../authority/opened-vault.ts";
 import { recordOf } from "../authority/record.ts";
 import { newOrderedId } from "../ids.ts";
 import {
@@ -24,7 +25,7 @@ import {
   ORDERED_ID_RANDOM_BYTES,
 } from "../limits.ts";
 import { WITH_ROOT } from "../root/roots.ts";
-import type { Database, Row, Sql, SqlValue } from "../storage/database.ts";
+import type { Row, Sql, SqlValue } from "../storage/database.ts";
 
 /** What of an event depends on its kind, in the names of the wire. */
 export type EventData = Readonly<
@@ -75,17 +76,13 @@ interface Noted {
 
 /** The events of one database. */
 export class EventLog {
-  readonly #database: Database;
-  readonly #authority: Authority;
-  readonly #now: () => number;
+  readonly #vault: OpenedVault;
   #noted: Noted[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(database: Database, authority: Authority, now: () => number) {
-    this.#database = database;
-    this.#authority = authority;
-    this.#now = now;
+  constructor(vault: OpenedVault) {
+    this.#vault = vault;
   }
 
   /** A sink that adds the actor to every event. In mode `changes`, reads are not recorded. */
@@ -93,9 +90,14 @@ export class EventLog {
     const who = { actor_id: actor.id, actor_source: actor.source, actor_name: actor.name };
     return {
       append: (sql, kind, data, generation) =>
-        this.#insert(sql, [{ environmentId, kind, data: { ...who, ...data }, at: this.#now() }], generation),
+        this.#insert(
+          sql,
+          [{ environmentId, kind, data: { ...who, ...data }, at: this.#vault.now() }],
+          generation,
+        ),
       note: (kind, data) => {
-        if (mode === "all") this.#note({ environmentId, kind, data: { ...who, ...data }, at: this.#now() });
+        if (mode === "all")
+          this.#note({ environmentId, kind, data: { ...who, ...data }, at: this.#vault.now() });
       },
     };
   }
@@ -113,7 +115,7 @@ export class EventLog {
   ): Promise<{ readonly data: readonly VaultEvent[]; readonly after: string | null }> {
     await this.flush();
     const limit = Math.min(request.limit, EVENTS_PAGE_MAX);
-    return this.#database.read(async (sql) => {
+    return this.#vault.database.read(async (sql) => {
       let from: readonly [writeId: number, sequence: number] = [-1, 0];
       if (request.after !== undefined) {
         const row = await sql.get(
@@ -127,14 +129,14 @@ export class EventLog {
       }
       const rows = await sql.all(
         `SELECT id, environment_id, kind, data, created_at, generation, mac FROM events e
-         WHERE environment_id = ? AND (write_id, sequence) > (?, ?)${this.#database.settled("e")}
+         WHERE environment_id = ? AND (write_id, sequence) > (?, ?)${this.#vault.database.settled("e")}
          ORDER BY write_id, sequence LIMIT ?`,
         environmentId,
         ...from,
         limit + 1,
       );
       const page = rows.slice(0, limit);
-      for (const row of page) await checkEvent(sql, this.#authority, row);
+      for (const row of page) await checkEvent(sql, this.#vault.authority, row);
       return {
         data: page.map((row) =>
           toEvent(row.id as string, row.kind as EventKind, row.data as string, row.created_at as number),
@@ -155,8 +157,8 @@ export class EventLog {
     this.#flushing = (async () => {
       await previous.catch(() => {});
       try {
-        await this.#database.write(async (sql) => {
-          await this.#authority.prepare(sql);
+        await this.#vault.database.write(async (sql) => {
+          await this.#vault.authority.prepare(sql);
           await this.#insert(sql, noted);
         }, WITH_ROOT);
       } catch (error) {
@@ -189,7 +191,11 @@ export class EventLog {
   }
 
   /** Records events in their order, and what webhooks are owed of them. */
-  async #insert(sql: Sql, events: readonly Noted[], generation = this.#authority.generation): Promise<void> {
+  async #insert(
+    sql: Sql,
+    events: readonly Noted[],
+    generation = this.#vault.authority.generation,
+  ): Promise<void> {
     // One read of the kernel's for the ids of all.
     const random = randomBytes(events.length * ORDERED_ID_RANDOM_BYTES);
     const rows = events.map((event, i): readonly SqlValue[] => {
@@ -204,7 +210,7 @@ export class EventLog {
         created_at: event.at,
         generation,
       };
-      return [...Object.values(row), this.#authority.seal(recordOf("events", row))];
+      return [...Object.values(row), this.#vault.authority.seal(recordOf("events", row))];
     });
     let at = 0;
     for (; at + EVENTS_PER_INSERT <= rows.length; at += EVENTS_PER_INSERT) {

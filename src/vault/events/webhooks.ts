@@ -12,7 +12,7 @@ import { randomBytes } from "../../crypto/primitives/random.ts";
 import { invalidRange, isVaultError, VaultError } from "../../errors.ts";
 import { EVENT_KINDS, type EventKind } from "../../wire/event-kinds.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
-import type { Authority } from "../authority/authority.ts";
+import type { OpenedVault } from "../authority/opened-vault.ts";
 import { recordOf } from "../authority/record.ts";
 import {
   DELIVERIES_PAGE_MAX,
@@ -26,7 +26,7 @@ import {
   WEBHOOK_SECRET_BYTES,
   WEBHOOK_SECRET_PREFIX,
 } from "../limits.ts";
-import type { Database, Row, Sql } from "../storage/database.ts";
+import type { Row, Sql } from "../storage/database.ts";
 import { checkEvent, toEvent, type VaultEvent } from "./events.ts";
 
 /** A webhook without its secret. */
@@ -69,16 +69,12 @@ export interface DeadDelivery {
 
 /** The webhooks of one database. */
 export class Webhooks {
-  readonly #database: Database;
-  readonly #authority: Authority;
+  readonly #vault: OpenedVault;
   readonly #writes: IdempotentWrites;
-  readonly #now: () => number;
 
-  constructor(database: Database, authority: Authority, writes: IdempotentWrites, now: () => number) {
-    this.#database = database;
-    this.#authority = authority;
+  constructor(vault: OpenedVault, writes: IdempotentWrites) {
+    this.#vault = vault;
     this.#writes = writes;
-    this.#now = now;
   }
 
   /**
@@ -110,15 +106,15 @@ export class Webhooks {
     }
     const id = `${WEBHOOK_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
     const secret = `${WEBHOOK_SECRET_PREFIX}${encodeBase64(randomBytes(WEBHOOK_SECRET_BYTES)).replace(/[+/=]/g, "")}`;
-    const now = this.#now();
+    const now = this.#vault.now();
     return this.#writes.write(async (sql) => {
-      await this.#authority.prepare(sql);
+      await this.#vault.authority.prepare(sql);
       const row = {
         id,
         environment_id: environmentId,
         url,
         kinds: request.kinds === undefined ? "*" : ` ${request.kinds.join(" ")} `,
-        sealed_secret: this.#authority.serviceKeys.sealSecret(utf8(secret, "secret"), utf8(id, "id")),
+        sealed_secret: this.#vault.authority.serviceKeys.sealSecret(utf8(secret, "secret"), utf8(id, "id")),
         created_at: now,
         disabled_at: null,
         generation: 0,
@@ -132,7 +128,7 @@ export class Webhooks {
         row.kinds,
         row.sealed_secret,
         now,
-        this.#authority.seal(recordOf("webhooks", row)),
+        this.#vault.authority.seal(recordOf("webhooks", row)),
       );
       return {
         id,
@@ -146,8 +142,8 @@ export class Webhooks {
 
   /** The webhooks of an environment, the oldest first. */
   list(environmentId: string): Promise<WebhookInfo[]> {
-    return this.#database.read(async (sql) => {
-      const known = await this.#authority.look(sql);
+    return this.#vault.database.read(async (sql) => {
+      const known = await this.#vault.authority.look(sql);
       const rows = await sql.all(
         "SELECT * FROM webhooks WHERE environment_id = ? AND disabled_at IS NULL ORDER BY created_at, id",
         environmentId,
@@ -169,15 +165,15 @@ export class Webhooks {
       );
       if (found === 0) throw new VaultError("ERR_WEBHOOK_NOT_FOUND", "there is no such webhook");
       const row = (await sql.get("SELECT * FROM webhooks WHERE id = ?", id))!;
-      const change = await this.#authority.change(sql);
+      const change = await this.#vault.authority.change(sql);
       change.check(recordOf("webhooks", row), row.mac);
       const generation = await change.append("webhook", id);
-      const now = this.#now();
+      const now = this.#vault.now();
       await sql.run(
         "UPDATE webhooks SET disabled_at = ?, generation = ?, mac = ? WHERE id = ?",
         now,
         generation,
-        this.#authority.seal(recordOf("webhooks", { ...row, disabled_at: now, generation })),
+        this.#vault.authority.seal(recordOf("webhooks", { ...row, disabled_at: now, generation })),
         id,
       );
       await sql.run("DELETE FROM webhook_deliveries WHERE webhook_id = ? AND state = 'pending'", id);
@@ -187,7 +183,7 @@ export class Webhooks {
 
   /** Deliveries that were given up, the latest first. */
   dead(environmentId: string): Promise<DeadDelivery[]> {
-    return this.#database.read(async (sql) => {
+    return this.#vault.database.read(async (sql) => {
       const rows = await sql.all(
         `SELECT d.webhook_id, d.event_id, d.attempts, d.last_error FROM webhook_deliveries d
          JOIN webhooks w ON w.id = d.webhook_id WHERE w.environment_id = ? AND d.state = 'dead'
@@ -212,7 +208,7 @@ export class Webhooks {
           `UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = ?
          WHERE state = 'dead' AND webhook_id IN
            (SELECT id FROM webhooks WHERE environment_id = ? AND disabled_at IS NULL)`,
-          this.#now(),
+          this.#vault.now(),
           environmentId,
         ),
       options,
@@ -221,8 +217,8 @@ export class Webhooks {
 
   /** The webhooks for which something is due now, however much that is. */
   owed(): Promise<OwedWebhook[]> {
-    const now = this.#now();
-    return this.#database.read(async (sql) => {
+    const now = this.#vault.now();
+    return this.#vault.database.read(async (sql) => {
       const rows = await sql.all(OWED);
       return rows
         .map((row) => ({
@@ -241,11 +237,11 @@ export class Webhooks {
    * @param wanted - how many at most of each webhook, by its id
    */
   async claim(wanted: ReadonlyMap<string, number>): Promise<Delivery[]> {
-    const now = this.#now();
+    const now = this.#vault.now();
     const webhooks = await this.#authentic([...wanted.keys()]);
     // In one order everywhere, so that two servers do not wait for each other.
     const inOrder = [...wanted].sort(([one], [other]) => (one < other ? -1 : 1));
-    return this.#database.write(async (sql) => {
+    return this.#vault.database.write(async (sql) => {
       const claimed: Delivery[] = [];
       for (const [webhookId, limit] of inOrder) {
         const webhook = webhooks.get(webhookId);
@@ -267,11 +263,11 @@ export class Webhooks {
   async settle(delivery: Delivery, failure: string | undefined): Promise<void> {
     const isDead = failure !== undefined && delivery.attempt >= DELIVERY_ATTEMPTS_MAX;
     const backoff = Math.min(DELIVERY_BACKOFF_MS_MIN * 2 ** (delivery.attempt - 1), DELIVERY_BACKOFF_MS_MAX);
-    await this.#database.write((sql) =>
+    await this.#vault.database.write((sql) =>
       sql.run(
         "UPDATE webhook_deliveries SET state = ?, due_at = ?, last_error = ? WHERE sequence = ?",
         failure === undefined ? "delivered" : isDead ? "dead" : "pending",
-        this.#now() + backoff,
+        this.#vault.now() + backoff,
         failure ?? null,
         delivery.sequence,
       ),
@@ -280,8 +276,8 @@ export class Webhooks {
 
   /** Those webhooks that are as they were made; nothing is sent to others, and a list names them. */
   #authentic(ids: readonly string[]): Promise<ReadonlyMap<string, Row>> {
-    return this.#database.read(async (sql) => {
-      const known = await this.#authority.look(sql);
+    return this.#vault.database.read(async (sql) => {
+      const known = await this.#vault.authority.look(sql);
       const found = new Map<string, Row>();
       for (const id of ids) {
         const row = await sql.get("SELECT * FROM webhooks WHERE id = ? AND disabled_at IS NULL", id);
@@ -300,7 +296,7 @@ export class Webhooks {
   /** Whether a delivery's event is as it was recorded, and of the webhook's environment: the delivery's own row is only believed. */
   async #isOwed(sql: Sql, webhook: Row, event: Row): Promise<boolean> {
     try {
-      await checkEvent(sql, this.#authority, event);
+      await checkEvent(sql, this.#vault.authority, event);
     } catch (error) {
       if (!isVaultError(error, "ERR_STORAGE_CORRUPT")) throw error;
       return false;
@@ -310,7 +306,7 @@ export class Webhooks {
 
   #toDelivery(webhook: Row, row: Row): Delivery {
     const webhookId = webhook.id as string;
-    const secret = this.#authority.serviceKeys.openSecret(
+    const secret = this.#vault.authority.serviceKeys.openSecret(
       webhook.sealed_secret as Uint8Array,
       utf8(webhookId, "id"),
     );

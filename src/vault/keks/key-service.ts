@@ -12,18 +12,18 @@ import type { ItemResult } from "../../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../../crypto/keys/data-key.ts";
 import { decodeKeyBlob, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
 import { type CanonicalContext, canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
+import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { decryptFailed } from "../../errors.ts";
 import { eachItem } from "../../keys/batch-calls.ts";
 import { runCall } from "../../keys/calls.ts";
 import type { CallOptions, KeyService, WrappedDataKey } from "../../keys/key-service.ts";
 import { REVISION_LIMITS_LOCAL } from "../../keys/limits.ts";
 import type { Revision, RevisionSource } from "../../keys/revisions.ts";
-import { type Access, checkAbsorb, checkMove, inScope, isInScope } from "../access/access.ts";
+import { checkAbsorb, checkMove, inScope, isInScope } from "../access/access.ts";
 import { revisionOf } from "../storage/changes.ts";
-import type { Database } from "../storage/database.ts";
-import type { Keyring } from "./keyring.ts";
 import type { RingDataKey } from "./ring.ts";
 import { unknownKek } from "./ring-rows.ts";
+import type { SessionParts } from "./session-parts.ts";
 
 /** Whether a data key of this id is that of a stored value, and has the label of applications all the same. */
 export type IsStoredKey = (id: string, options: CallOptions) => boolean | Promise<boolean>;
@@ -41,39 +41,27 @@ export interface SealedKeys {
 export class EmbeddedKeyService implements KeyService {
   readonly takesHeaders = false;
   readonly id: string;
-  readonly #keyring: Keyring;
-  readonly #database: Database;
-  readonly #access: Access;
+  readonly #parts: SessionParts;
   readonly #isStored: IsStoredKey;
+  readonly #sealed: SealedKeys;
   /** The last answer of `revisions.newest`: most are the same. */
   #newest: Revision | undefined;
   readonly revisions: RevisionSource = {
     limits: REVISION_LIMITS_LOCAL,
     newest: () => this.#newestRevision(),
-    refresh: () => this.#database.lookAfresh(),
+    refresh: () => this.#parts.database.lookAfresh(),
     check: async (keys, options) => {
       const revision = this.#newestRevision();
       return { revision, results: await this.checkMany({ keys }, options) };
     },
   };
-  readonly #sealed: SealedKeys;
 
-  /**
-   * @param vaultId - UUID text; with environment and scope it tells this service from all others
-   * @param isStored - tells the data keys of stored values that have the label of applications ([AUT-14])
-   */
-  constructor(
-    vaultId: string,
-    keyring: Keyring,
-    database: Database,
-    access: Access,
-    isStored: IsStoredKey,
-    sealed: SealedKeys,
-  ) {
-    this.id = `embedded:${vaultId}:${access.environmentId}:${JSON.stringify(access.scope)}`;
-    this.#keyring = keyring;
-    this.#database = database;
-    this.#access = access;
+  /** @param isStored - tells the data keys of stored values that have the label of applications ([AUT-14]) */
+  constructor(parts: SessionParts, isStored: IsStoredKey, sealed: SealedKeys) {
+    const { vaultId, access } = parts;
+    // With environment and scope it tells this service from all others.
+    this.id = `embedded:${uuidToText(vaultId)}:${access.environmentId}:${JSON.stringify(access.scope)}`;
+    this.#parts = parts;
     this.#isStored = isStored;
     this.#sealed = sealed;
   }
@@ -81,8 +69,8 @@ export class EmbeddedKeyService implements KeyService {
   createDataKey(request: { readonly context: KeyContext }, options: CallOptions = {}): Promise<DataKey> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
-      const context = inScope(this.#access, canonicalContext(request.context));
-      const made = await this.#keyring.createDataKey(context, this.#access.events, call);
+      const context = inScope(this.#parts.access, canonicalContext(request.context));
+      const made = await this.#parts.keyring.createDataKey(context, this.#parts.access.events, call);
       this.#noteRead(made);
       return toDataKey(made);
     });
@@ -92,7 +80,7 @@ export class EmbeddedKeyService implements KeyService {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       const made = await this.#unwrap(request.keys, call);
-      this.#access.events.note("vault.dek.decrypted", { key_id: made.id });
+      this.#parts.access.events.note("vault.dek.decrypted", { key_id: made.id });
       return toDataKey(made);
     });
   }
@@ -103,16 +91,16 @@ export class EmbeddedKeyService implements KeyService {
   ): Promise<DataKey> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
-      const context = inScope(this.#access, canonicalContext(request.context));
+      const context = inScope(this.#parts.access, canonicalContext(request.context));
       const old = await this.#unwrap(request.encryptedKeys, call);
       try {
-        checkMove(this.#access, old.context, context);
+        checkMove(this.#parts.access, old.context, context);
       } catch (error) {
         old.key.fill(0);
         throw error;
       }
-      const made = await this.#keyring.rekey(old, context, this.#access.events, call);
-      this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
+      const made = await this.#parts.keyring.rekey(old, context, this.#parts.access.events, call);
+      this.#parts.access.events.note("vault.dek.decrypted", { key_id: old.id });
       this.#noteRead(made);
       return toDataKey(made);
     });
@@ -122,8 +110,8 @@ export class EmbeddedKeyService implements KeyService {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       const old = await this.#unwrap(request.encryptedKeys, call);
-      const made = await this.#keyring.rewrap(old, "application", this.#access.events, call);
-      this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
+      const made = await this.#parts.keyring.rewrap(old, "application", this.#parts.access.events, call);
+      this.#parts.access.events.note("vault.dek.decrypted", { key_id: old.id });
       this.#noteRead(made);
       return toDataKey(made);
     });
@@ -146,10 +134,10 @@ export class EmbeddedKeyService implements KeyService {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       return eachItem(request.items, 1, async ({ context, encryptedKeys }) => {
-        const to = inScope(this.#access, canonicalContext(context));
+        const to = inScope(this.#parts.access, canonicalContext(context));
         return this.#rewrapped(encryptedKeys, call, async (old) => {
-          checkMove(this.#access, old.context, to);
-          return this.#keyring.rekey(old, to, this.#access.events, call);
+          checkMove(this.#parts.access, old.context, to);
+          return this.#parts.keyring.rekey(old, to, this.#parts.access.events, call);
         });
       });
     });
@@ -163,7 +151,7 @@ export class EmbeddedKeyService implements KeyService {
       call.signal?.throwIfAborted();
       return eachItem(request.encryptedKeys, 1, (encryptedKeys) =>
         this.#rewrapped(encryptedKeys, call, (old) =>
-          this.#keyring.rewrap(old, "application", this.#access.events, call),
+          this.#parts.keyring.rewrap(old, "application", this.#parts.access.events, call),
         ),
       );
     });
@@ -191,11 +179,11 @@ export class EmbeddedKeyService implements KeyService {
     options: CallOptions,
     wrapAnew: (old: RingDataKey) => Promise<RingDataKey>,
   ): Promise<WrappedDataKey> {
-    if (this.#access.absorbsOnly) checkAbsorb(keyBlobFromText(encryptedKeys));
+    if (this.#parts.access.absorbsOnly) checkAbsorb(keyBlobFromText(encryptedKeys));
     const old = await this.#unwrap(encryptedKeys, options);
     try {
       const made = await wrapAnew(old);
-      this.#access.events.note("vault.dek.decrypted", { key_id: old.id });
+      this.#parts.access.events.note("vault.dek.decrypted", { key_id: old.id });
       this.#noteRead(made);
       return { id: made.id, keyBlob: made.blob as Bytes, context: made.keyContext };
     } finally {
@@ -220,7 +208,7 @@ export class EmbeddedKeyService implements KeyService {
   }
 
   #newestRevision(): Revision {
-    const id = revisionOf(this.#database.changes(), this.#access.environmentId);
+    const id = revisionOf(this.#parts.database.changes(), this.#parts.access.environmentId);
     if (this.#newest?.id !== id) this.#newest = { id };
     return this.#newest;
   }
@@ -229,23 +217,23 @@ export class EmbeddedKeyService implements KeyService {
   async #unwrap(keys: string, options: CallOptions): Promise<RingDataKey> {
     const blob = keyBlobFromText(keys);
     if (keyBlobFormatAt(blob, 0) === "sealed") {
-      return this.#sealed.open(blob, (context) => isInScope(this.#access, context.entries), options);
+      return this.#sealed.open(blob, (context) => isInScope(this.#parts.access, context.entries), options);
     }
-    const { scope } = this.#access;
+    const { scope } = this.#parts.access;
     // Before the states of its KEKs are looked at: a caller must not learn those of other contexts.
     const isUnknown =
-      scope.length > 0 && !isInScope(this.#access, await this.#keyring.contextOf(blob, options));
+      scope.length > 0 && !isInScope(this.#parts.access, await this.#parts.keyring.contextOf(blob, options));
     if (isUnknown) throw unknownKek(decodeKeyBlob(blob).keks[0]!.id);
-    const made = await this.#keyring.unwrap(blob, "application", options);
+    const made = await this.#parts.keyring.unwrap(blob, "application", options);
     // The context that the blob authenticates decides; what its KEKs' rows said above was only believed.
-    const isOutside = !isInScope(this.#access, made.context.entries);
+    const isOutside = !isInScope(this.#parts.access, made.context.entries);
     if (!isOutside && !(await this.#isStored(made.id, options))) return made;
     made.key.fill(0);
     throw isOutside ? unknownKek(decodeKeyBlob(blob).keks[0]!.id) : decryptFailed();
   }
 
   #noteRead(made: RingDataKey): void {
-    this.#access.events.note("vault.dek.read", {
+    this.#parts.access.events.note("vault.dek.read", {
       key_ids: [made.id],
       key_context: made.keyContext,
     });

@@ -11,11 +11,11 @@ import { type CofferKeyBlob, decodeKeyBlob, keyBlobFormatAt } from "../../crypto
 import type { CanonicalContext, ContextEntry } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../../errors.ts";
-import type { Authority } from "../authority/authority.ts";
+import type { OpenedVault } from "../authority/opened-vault.ts";
 import type { EventSink } from "../events/events.ts";
 import { CONTEXT_CACHE_MAX } from "../limits.ts";
 import { WITH_ROOT } from "../root/roots.ts";
-import type { Database, Sql, WaitOptions } from "../storage/database.ts";
+import type { Sql, WaitOptions } from "../storage/database.ts";
 import type { KekVersion } from "./locks.ts";
 import {
   assembleRing,
@@ -40,20 +40,16 @@ export interface StoredDataKey extends RingDataKey {
 
 /** Makes, unwraps and moves data keys within one environment. */
 export class Keyring {
-  readonly #database: Database;
-  readonly #authority: Authority;
+  readonly #vault: OpenedVault;
   readonly #environmentId: string;
-  readonly #now: () => number;
   /** Rings by what names them: a canonical context (newest versions) or a blob's KEK references. */
   readonly #rings = new Map<string, Ring>();
   /** The counter of KEK changes that #rings is true for. */
   #ringsAt = -1;
 
-  constructor(database: Database, authority: Authority, environmentId: string, now: () => number) {
-    this.#database = database;
-    this.#authority = authority;
+  constructor(vault: OpenedVault, environmentId: string) {
+    this.#vault = vault;
     this.#environmentId = environmentId;
-    this.#now = now;
   }
 
   /**
@@ -102,7 +98,7 @@ export class Keyring {
     const parts = decodeKeyBlob(blob);
     return this.#withRing(
       referencesKey(parts.keks),
-      (sql) => loadVersions(sql, this.#authority, this.#environmentId, parts.keks),
+      (sql) => loadVersions(sql, this.#vault.authority, this.#environmentId, parts.keks),
       options,
       (ring) => unwrap(ring, owner, parts, blob),
     );
@@ -115,7 +111,7 @@ export class Keyring {
    */
   async contextOf(blob: Uint8Array, options: WaitOptions = {}): Promise<ContextEntry[]> {
     const { keks } = decodeKeyBlob(blob);
-    return this.#database.read(async (sql) => {
+    return this.#vault.database.read(async (sql) => {
       const entries: ContextEntry[] = [];
       for (const kek of keks) {
         const row = await sql.get(
@@ -181,14 +177,18 @@ export class Keyring {
     const kept = this.#kept(key);
     if (kept !== undefined) return work(kept);
     const load = (sql: Sql): Promise<Loaded> =>
-      loadNewest(sql, this.#authority, this.#environmentId, context);
+      loadNewest(sql, this.#vault.authority, this.#environmentId, context);
     try {
       return await this.#withRing(key, load, options, work);
     } catch (error) {
       if (!isVaultError(error, "ERR_KEY_NOT_FOUND")) throw error;
     }
-    const made = { environmentId: this.#environmentId, authority: this.#authority, now: this.#now() };
-    await this.#database.write((sql) => createMissing(sql, made, context, events), {
+    const made = {
+      environmentId: this.#environmentId,
+      authority: this.#vault.authority,
+      now: this.#vault.now(),
+    };
+    await this.#vault.database.write((sql) => createMissing(sql, made, context, events), {
       ...WITH_ROOT,
       signal: options.signal,
     });
@@ -214,11 +214,11 @@ export class Keyring {
     const kept = this.#kept(key);
     if (kept !== undefined) return work(kept);
     const at = this.#ringsAt;
-    const ring = await this.#assembled(await this.#database.read(load, options));
+    const ring = await this.#assembled(await this.#vault.database.read(load, options));
     let isCurrent = false;
     try {
       // Only what was loaded for the state that the others belong to may join them.
-      isCurrent = this.#ringsAt === at && this.#database.changes().keks === at;
+      isCurrent = this.#ringsAt === at && this.#vault.database.changes().keks === at;
       return work(ring);
     } finally {
       if (isCurrent) this.#keep(key, ring);
@@ -228,18 +228,18 @@ export class Keyring {
 
   /** @throws VaultError ERR_STORAGE_UNAVAILABLE if the vault has a root that this process does not know; ERR_STORAGE_CORRUPT */
   async #assembled(loaded: Loaded): Promise<Ring> {
-    const { roots } = this.#authority;
+    const { roots } = this.#vault.authority;
     try {
       return assembleRing(roots, this.#environmentId, loaded);
     } catch (error) {
-      await this.#database.read((sql) => roots.current(sql));
+      await this.#vault.database.read((sql) => roots.current(sql));
       throw error;
     }
   }
 
   /** A ring that is kept, after a look whether all of them are still true. */
   #kept(key: string): Ring | undefined {
-    const { keks: at } = this.#database.changes();
+    const { keks: at } = this.#vault.database.changes();
     if (at !== this.#ringsAt) {
       this.dispose();
       this.#ringsAt = at;

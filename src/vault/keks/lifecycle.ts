@@ -23,14 +23,13 @@ import {
 } from "../../keks/kek-service.ts";
 import { runCall } from "../../keys/calls.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
-import type { Access } from "../access/access.ts";
-import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
-import type { Authenticated, Authority } from "../authority/authority.ts";
+import type { WriteOptions } from "../access/idempotency.ts";
+import type { Authenticated } from "../authority/authority.ts";
+import type { OpenedVault } from "../authority/opened-vault.ts";
 import { kekSubject } from "../authority/record.ts";
-import type { EventSink } from "../events/events.ts";
 import { WITH_ROOT } from "../root/roots.ts";
 import { revocationCounter } from "../storage/changes.ts";
-import type { Database, Sql } from "../storage/database.ts";
+import type { Sql } from "../storage/database.ts";
 import { kekLock } from "./locks.ts";
 import {
   findKek,
@@ -50,44 +49,29 @@ import {
   versionRow,
   versionsMeant,
 } from "./rows.ts";
+import type { SessionParts } from "./session-parts.ts";
 import { shredAccount } from "./shred-account.ts";
 
 /** Changes KEKs within one environment. */
 export class KekLifecycle implements KekService {
   readonly takesHeaders = false;
-  readonly #database: Database;
-  readonly #authority: Authority;
-  readonly #writes: IdempotentWrites;
-  readonly #environmentId: string;
-  readonly #events: EventSink;
-  readonly #now: () => number;
+  readonly #parts: SessionParts;
 
-  constructor(
-    database: Database,
-    authority: Authority,
-    access: Access,
-    writes: IdempotentWrites,
-    now: () => number,
-  ) {
-    this.#database = database;
-    this.#authority = authority;
-    this.#writes = writes;
-    this.#environmentId = access.environmentId;
-    this.#events = access.events;
-    this.#now = now;
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
   }
 
   list(request: KekListRequest = {}, options: CallOptions = {}): Promise<KekPage> {
     return runCall(options, this, async (call) => {
       const { limit, after } = ownListRequest(request);
-      return this.#database.read(async (sql) => {
-        const known = await this.#authority.look(sql);
+      return this.#parts.database.read(async (sql) => {
+        const known = await this.#parts.authority.look(sql);
         const rows = await sql.all(
           `SELECT ${KEK_COLUMNS} FROM keks
          WHERE environment_id = ?${after === undefined ? "" : " AND (context_name, context_value) > (?, ?)"}
          ORDER BY context_name, context_value LIMIT ?`,
-          this.#environmentId,
-          ...(after === undefined ? [] : await placeOf(sql, this.#environmentId, after)),
+          this.#parts.access.environmentId,
+          ...(after === undefined ? [] : await placeOf(sql, this.#parts.access.environmentId, after)),
           limit + 1,
         );
         const data: KekInfo[] = [];
@@ -100,9 +84,13 @@ export class KekLifecycle implements KekService {
   get(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
     return runCall(options, this, async (call) => {
       const own = ownSelector(selector);
-      return this.#database.read(
+      return this.#parts.database.read(
         async (sql) =>
-          kekInfo(sql, await this.#authority.look(sql), await findKek(sql, this.#environmentId, own, false)),
+          kekInfo(
+            sql,
+            await this.#parts.authority.look(sql),
+            await findKek(sql, this.#parts.access.environmentId, own, false),
+          ),
         call,
       );
     });
@@ -111,9 +99,9 @@ export class KekLifecycle implements KekService {
   rotate(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
     return runCall(options, this, async (call) => {
       const own = ownSelector(selector);
-      return this.#writes.write(async (sql) => {
+      return this.#parts.writes.write(async (sql) => {
         const kek = await this.#forChange(sql, own);
-        const change = await this.#authority.change(sql);
+        const change = await this.#parts.authority.change(sql);
         const all = await kekVersions(sql, change, kek);
         const newest = all[0]!;
         if (newest.state === "disabled" || newest.state === "pending-destroy") {
@@ -126,14 +114,14 @@ export class KekLifecycle implements KekService {
           state === "active" ? "decrypt-only" : undefined,
         );
         const identity = {
-          environmentId: this.#environmentId,
+          environmentId: this.#parts.access.environmentId,
           kekId: kek.id,
           version: newest.version + 1,
           contextName: kek.name,
           contextValue: kek.value,
         };
-        const root = await this.#authority.prepare(sql);
-        const made = newKekVersion(root, identity, this.#now());
+        const root = await this.#parts.authority.prepare(sql);
+        const made = newKekVersion(root, identity, this.#parts.now());
         await insertKekVersion(sql, kek.id, made);
         const generation = await change.append("rotate", kekSubject(kek.stored));
         const changed = await this.#seal(sql, kek, [...before, versionRow(made)], generation);
@@ -146,9 +134,9 @@ export class KekLifecycle implements KekService {
   disable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
     return runCall(options, this, async (call) => {
       const own = ownSelector(selector);
-      return this.#writes.write(async (sql) => {
+      return this.#parts.writes.write(async (sql) => {
         const kek = await this.#forChange(sql, own);
-        const change = await this.#authority.change(sql);
+        const change = await this.#parts.authority.change(sql);
         const all = await kekVersions(sql, change, kek);
         const meant = versionsMeant(kek, all, own.version);
         for (const { version, state } of meant) {
@@ -173,9 +161,9 @@ export class KekLifecycle implements KekService {
   enable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
     return runCall(options, this, async (call) => {
       const own = ownSelector(selector);
-      return this.#writes.write(async (sql) => {
+      return this.#parts.writes.write(async (sql) => {
         const kek = await this.#forChange(sql, own);
-        const change = await this.#authority.change(sql);
+        const change = await this.#parts.authority.change(sql);
         const all = await kekVersions(sql, change, kek);
         const newest = all[0]!.version;
         const meant = versionsMeant(kek, all, own.version);
@@ -200,15 +188,15 @@ export class KekLifecycle implements KekService {
       const { isDryRun, delayMs } = ownShredOptions(call);
       const work = async (sql: Sql): Promise<Omit<ShredReport, "erasure">> => {
         const kek = isDryRun
-          ? await findKek(sql, this.#environmentId, own, false)
+          ? await findKek(sql, this.#parts.access.environmentId, own, false)
           : await this.#forChange(sql, own);
-        const change = isDryRun ? undefined : await this.#authority.change(sql);
-        const all = await kekVersions(sql, change ?? (await this.#authority.look(sql)), kek);
+        const change = isDryRun ? undefined : await this.#parts.authority.change(sql);
+        const all = await kekVersions(sql, change ?? (await this.#parts.authority.look(sql)), kek);
         const meant = versionsMeant(kek, all, own.version);
         const targets = meant.map(({ version }) => version);
         const report = await shredAccount(sql, kek, targets);
         if (change === undefined) return { ...report, isDryRun, destroyAt: null };
-        const destroyAt = (await sql.now(this.#now)) + delayMs;
+        const destroyAt = (await sql.now(this.#parts.now)) + delayMs;
         const state = delayMs === 0 ? "destroyed" : "pending-destroy";
         const after = await setStates(
           sql,
@@ -220,24 +208,25 @@ export class KekLifecycle implements KekService {
         const generation = await change.append("shred", kekSubject(kek.stored));
         await this.#seal(sql, kek, after, generation);
         const deleted = { key_name: kekName(kek), key_id: kek.id };
-        await this.#events.append(sql, "vault.kek.deleted", deleted, generation);
+        await this.#parts.access.events.append(sql, "vault.kek.deleted", deleted, generation);
         await this.#raiseRevocations(sql);
         return { ...report, isDryRun, destroyAt: iso(destroyAt) };
       };
-      if (isDryRun) return withErasure(await this.#database.read(work, call), this.#database.erases);
-      const report = await this.#writes.write(work, call);
-      const isErased = await this.#database.scrub(call);
-      return withErasure(report, delayMs === 0 ? isErased : this.#database.erases);
+      if (isDryRun)
+        return withErasure(await this.#parts.database.read(work, call), this.#parts.database.erases);
+      const report = await this.#parts.writes.write(work, call);
+      const isErased = await this.#parts.database.scrub(call);
+      return withErasure(report, delayMs === 0 ? isErased : this.#parts.database.erases);
     });
   }
 
   #raiseRevocations(sql: Sql): Promise<void> {
-    return sql.raise("keks", "revocations", revocationCounter(this.#environmentId));
+    return sql.raise("keks", "revocations", revocationCounter(this.#parts.access.environmentId));
   }
 
   /** A KEK whose changes take turns from now on, and that no write that is under way wraps anything under. */
   async #forChange(sql: Sql, selector: KekSelector): Promise<KekRow> {
-    const kek = await findKek(sql, this.#environmentId, selector, true);
+    const kek = await findKek(sql, this.#parts.access.environmentId, selector, true);
     await sql.lock(kekLock(kek.id));
     return kek;
   }
@@ -245,7 +234,7 @@ export class KekLifecycle implements KekService {
   /** Gives a KEK that was changed its new MAC. */
   async #seal(sql: Sql, kek: KekRow, versions: readonly VersionRow[], generation: number): Promise<KekRow> {
     const rows = versions.map(({ stored }) => stored);
-    return { ...kek, stored: await sealKek(sql, this.#authority, kek.stored, rows, generation) };
+    return { ...kek, stored: await sealKek(sql, this.#parts.authority, kek.stored, rows, generation) };
   }
 }
 
@@ -276,14 +265,8 @@ const DUE_KEKS_AT_ONCE = 100;
 /**
  * Destroys what is pending and due by the database's clock, in all environments. Called when a vault is opened. A KEK whose rows
  * were altered is left as it is: nothing takes it either.
- *
- * @param now - the clock of this process, for a storage without one
  */
-export async function destroyDueKeks(
-  database: Database,
-  authority: Authority,
-  now: () => number,
-): Promise<void> {
+export async function destroyDueKeks({ database, authority, now }: OpenedVault): Promise<void> {
   const due = "state = 'pending-destroy' AND destroy_at <= ?";
   let hasDestroyed = false;
   for (let after = ""; ; ) {

@@ -11,11 +11,12 @@ import { contextObject } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { VaultError } from "../../errors.ts";
 import type { KvObjectWithoutValue } from "../../kv/kv-service.ts";
-import { type Access, isInScope, scopeCondition } from "../access/access.ts";
+import { isInScope, scopeCondition } from "../access/access.ts";
 import type { Authority } from "../authority/authority.ts";
 import { recordOf } from "../authority/record.ts";
 import type { DataKeyOwner } from "../keks/ring.ts";
 import { storedContext } from "../keks/rows.ts";
+import type { SessionParts } from "../keks/session-parts.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
 
 /** How often a write starts over because its KEKs were rotated or revoked while it was under way. */
@@ -41,16 +42,12 @@ const SELECT_VERSION = `SELECT ${recordColumns("cv")}, ${VERSION_COLUMNS} FROM $
 
 /** Looks rows up on behalf of a caller, and believes none that is not as it was written. */
 export class KvRows {
-  readonly #environmentId: string;
-  readonly #access: Access;
-  readonly #authority: Authority;
+  readonly #parts: SessionParts;
   readonly #scope: ReturnType<typeof scopeCondition>;
 
-  constructor(access: Access, authority: Authority) {
-    this.#environmentId = access.environmentId;
-    this.#access = access;
-    this.#authority = authority;
-    this.#scope = scopeCondition(access, "o.context_id");
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
+    this.#scope = scopeCondition(parts.access, "o.context_id");
   }
 
   /** A live object with its current version, or the one asked for. */
@@ -64,7 +61,7 @@ export class KvRows {
   async named(sql: Sql, name: string): Promise<Row> {
     const row = await sql.get(
       `${SELECT_CURRENT} WHERE o.environment_id = ? AND o.name = ? AND o.deleted_at IS NULL${this.#scope.sql}`,
-      this.#environmentId,
+      this.#parts.access.environmentId,
       name,
       ...this.#scope.parameters,
     );
@@ -76,7 +73,7 @@ export class KvRows {
     const row = await sql.get(
       `${versionId === undefined ? SELECT_CURRENT : SELECT_VERSION} WHERE o.environment_id = ? AND o.id = ?${this.#scope.sql}`,
       ...(versionId === undefined ? [] : [versionId]),
-      this.#environmentId,
+      this.#parts.access.environmentId,
       id,
       ...this.#scope.parameters,
     );
@@ -87,7 +84,7 @@ export class KvRows {
   async list(sql: Sql, rest: string, ...parameters: readonly SqlValue[]): Promise<readonly Row[]> {
     const rows = await sql.all(
       `SELECT ${recordColumns("cv")} FROM ${RECORD_TABLES} WHERE o.environment_id = ?${this.#scope.sql} AND ${rest}`,
-      this.#environmentId,
+      this.#parts.access.environmentId,
       ...this.#scope.parameters,
       ...parameters,
     );
@@ -97,11 +94,11 @@ export class KvRows {
 
   /** The same as {@link any}, and nobody else changes it before the transaction ends. */
   async locked(sql: Sql, id: string, versionId?: string): Promise<Row> {
-    await this.#authority.prepare(sql);
+    await this.#parts.authority.prepare(sql);
     await sql.run(
       `UPDATE kv_objects AS o SET updated_at = o.updated_at WHERE o.id = ? AND o.environment_id = ?${this.#scope.sql}`,
       id,
-      this.#environmentId,
+      this.#parts.access.environmentId,
       ...this.#scope.parameters,
     );
     return this.any(sql, id, versionId);
@@ -142,7 +139,7 @@ export class KvRows {
 
   /** The MAC of an object. */
   macOf(row: Row): Uint8Array | null {
-    return this.#authority.seal(recordOf("kv_objects", row));
+    return this.#parts.authority.seal(recordOf("kv_objects", row));
   }
 
   /** A row that was found, if it may be believed and is in the scope. */
@@ -151,30 +148,31 @@ export class KvRows {
     await this.#check(sql, row);
     if (row.key_label === OLD_KEY_LABEL && row.sealed !== null) {
       const version = await sql.get("SELECT * FROM kv_versions WHERE id = ?", row.version_id!);
-      await checkOldVersion(sql, this.#authority, version!);
+      await checkOldVersion(sql, this.#parts.authority, version!);
     }
     return row;
   }
 
   async #check(sql: Sql, row: Row): Promise<void> {
     const record = recordOf("kv_objects", row);
-    await this.#authority.check(sql, record, row.mac);
-    await this.#authority.checkGeneration(sql, row.current_generation as number, record.what);
-    if (this.#authority.isAuthenticated && row.current_number !== row.newest_number) {
+    await this.#parts.authority.check(sql, record, row.mac);
+    await this.#parts.authority.checkGeneration(sql, row.current_generation as number, record.what);
+    if (this.#parts.authority.isAuthenticated && row.current_number !== row.newest_number) {
       throw new VaultError(
         "ERR_STORAGE_CORRUPT",
         `the object ${row.id} is older than its newest version: its row was put back`,
       );
     }
     // SQL has left out what is outside by rows that are not authenticated.
-    const { scope } = this.#access;
-    if (scope.length > 0 && !isInScope(this.#access, storedContext(row.canonical).entries)) throw notFound();
+    const { scope } = this.#parts.access;
+    if (scope.length > 0 && !isInScope(this.#parts.access, storedContext(row.canonical).entries))
+      throw notFound();
   }
 
   async isNameTaken(sql: Sql, name: string): Promise<boolean> {
     const row = await sql.get(
       "SELECT 1 AS found FROM kv_objects WHERE environment_id = ? AND name = ? AND deleted_at IS NULL",
-      this.#environmentId,
+      this.#parts.access.environmentId,
       name,
     );
     return row !== undefined;
@@ -183,7 +181,7 @@ export class KvRows {
   async sequenceOf(sql: Sql, cursor: string): Promise<number> {
     const row = await sql.get(
       `SELECT o.sequence FROM kv_objects o WHERE o.environment_id = ? AND o.id = ?${this.#scope.sql}`,
-      this.#environmentId,
+      this.#parts.access.environmentId,
       cursor,
       ...this.#scope.parameters,
     );

@@ -22,14 +22,13 @@ import type {
   RewrapReport,
 } from "../../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules.ts";
-import { type Access, inScope } from "../access/access.ts";
-import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
-import type { Authority } from "../authority/authority.ts";
+import { inScope } from "../access/access.ts";
+import type { WriteOptions } from "../access/idempotency.ts";
 import { newOrderedId, orderedId } from "../ids.ts";
-import type { Keyring } from "../keks/keyring.ts";
 import { storedContext } from "../keks/rows.ts";
+import type { SessionParts } from "../keks/session-parts.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
-import type { Database, Row, SqlValue } from "../storage/database.ts";
+import type { Row, SqlValue } from "../storage/database.ts";
 import { type RewrapPart, rewrapPart, rewrapStored } from "./rewrap.ts";
 import { conflict, iso, KvRows, toObject } from "./rows.ts";
 import { destroyed, KvValues } from "./values.ts";
@@ -37,33 +36,14 @@ import { destroyed, KvValues } from "./values.ts";
 /** The store of one environment. */
 export class EmbeddedKvStore implements KvService {
   readonly takesHeaders = false;
-  readonly #database: Database;
-  readonly #keyring: Keyring;
-  readonly #authority: Authority;
-  readonly #environmentId: string;
-  readonly #access: Access;
+  readonly #parts: SessionParts;
   readonly #rows: KvRows;
-  readonly #writes: IdempotentWrites;
   readonly #values: KvValues;
-  readonly #now: () => number;
 
-  constructor(
-    database: Database,
-    keyring: Keyring,
-    authority: Authority,
-    access: Access,
-    writes: IdempotentWrites,
-    now: () => number,
-  ) {
-    this.#database = database;
-    this.#authority = authority;
-    this.#keyring = keyring;
-    this.#environmentId = access.environmentId;
-    this.#access = access;
-    this.#rows = new KvRows(access, authority);
-    this.#writes = writes;
-    this.#values = new KvValues(database, keyring, access, writes);
-    this.#now = now;
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
+    this.#rows = new KvRows(parts);
+    this.#values = new KvValues(parts);
   }
 
   createKv(
@@ -73,22 +53,22 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const name = checkName(request.name);
       const value = checkValue(request.value);
-      const context = inScope(this.#access, canonicalContext(request.keyContext));
+      const context = inScope(this.#parts.access, canonicalContext(request.keyContext));
       call.signal?.throwIfAborted();
       // Early, so that a name that is taken costs no data key; a repetition finds its own object.
       if (call.idempotency === undefined) {
-        const isTaken = await this.#database.read((sql) => this.#rows.isNameTaken(sql, name), call);
+        const isTaken = await this.#parts.database.read((sql) => this.#rows.isNameTaken(sql, name), call);
         if (isTaken) throw exists();
       }
       return this.#values.withStoredKey(context, call, async (sql, key): Promise<KvMetadata> => {
         const id = newOrderedId(OBJECT_ID_PREFIX);
         const versionId = orderedId();
-        const now = this.#now();
-        const { generation } = this.#authority;
-        await this.#authority.prepare(sql);
+        const now = this.#parts.now();
+        const { generation } = this.#parts.authority;
+        await this.#parts.authority.prepare(sql);
         const mac = this.#rows.macOf({
           id,
-          environment_id: this.#environmentId,
+          environment_id: this.#parts.access.environmentId,
           name,
           canonical: context.bytes,
           current_version: versionId,
@@ -101,7 +81,7 @@ export class EmbeddedKvStore implements KvService {
         const inserted = await sql.run(
           `INSERT INTO kv_objects (id, environment_id, name, context_id, current_version, created_at, updated_at, mac)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-          ...[id, this.#environmentId, name, key.contextId, versionId, now, now, mac],
+          ...[id, this.#parts.access.environmentId, name, key.contextId, versionId, now, now, mac],
         );
         if (inserted === 0) throw exists();
         await this.#values.insert(sql, {
@@ -114,17 +94,17 @@ export class EmbeddedKvStore implements KvService {
           key,
           now,
         });
-        await this.#access.events.append(sql, "vault.data.created", {
+        await this.#parts.access.events.append(sql, "vault.data.created", {
           kv_name: name,
           key_id: key.id,
           key_context: contextObject(context),
         });
         return {
           id,
-          environmentId: this.#environmentId,
+          environmentId: this.#parts.access.environmentId,
           keyId: key.id,
           updatedAt: iso(now),
-          updatedBy: { id: this.#access.actor.id, name: this.#access.actor.name },
+          updatedBy: { id: this.#parts.access.actor.id, name: this.#parts.access.actor.name },
           context: contextObject(context),
           versionId,
         };
@@ -140,7 +120,7 @@ export class EmbeddedKvStore implements KvService {
       const id = checkId(request.id, "id");
       const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
       call.signal?.throwIfAborted();
-      const row = await this.#database.read((sql) => this.#rows.live(sql, id, versionId), call);
+      const row = await this.#parts.database.read((sql) => this.#rows.live(sql, id, versionId), call);
       return this.#read(row, call);
     });
   }
@@ -149,7 +129,7 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const name = checkName(request.name);
       call.signal?.throwIfAborted();
-      const row = await this.#database.read((sql) => this.#rows.named(sql, name), call);
+      const row = await this.#parts.database.read((sql) => this.#rows.named(sql, name), call);
       return this.#read(row, call);
     });
   }
@@ -169,8 +149,8 @@ export class EmbeddedKvStore implements KvService {
       const { idempotency } = call;
       call.signal?.throwIfAborted();
       // On one state of the database: between two, the same request may have been answered elsewhere.
-      const { answered, row } = await this.#database.read(async (sql) => {
-        const before = await this.#writes.answered<KvObjectWithoutValue>(sql, idempotency);
+      const { answered, row } = await this.#parts.database.read(async (sql) => {
+        const before = await this.#parts.writes.answered<KvObjectWithoutValue>(sql, idempotency);
         return before === undefined
           ? { answered: undefined, row: await this.#rows.live(sql, id) }
           : { answered: before.value, row: undefined };
@@ -181,12 +161,12 @@ export class EmbeddedKvStore implements KvService {
       const name = row.name as string;
       return this.#values.withStoredKey(context, call, async (sql, key) => {
         const versionId = orderedId();
-        const clock = this.#now();
+        const clock = this.#parts.now();
         // What the row says now decides, whatever other processes do (the row above may be old by now). A clock that was set
         // back, or is another machine's, does not make the object older than it was.
         const before = await this.#rows.lockedLive(sql, id, check);
         const number = (before.newest_number as number) + 1;
-        const { generation } = this.#authority;
+        const { generation } = this.#parts.authority;
         const now = Math.max(before.updated_at as number, clock);
         const changes = {
           current_version: versionId,
@@ -205,7 +185,7 @@ export class EmbeddedKvStore implements KvService {
           key,
           now,
         });
-        await this.#access.events.append(sql, "vault.data.updated", {
+        await this.#parts.access.events.append(sql, "vault.data.updated", {
           kv_name: name,
           key_id: key.id,
           key_context: contextObject(context),
@@ -223,11 +203,11 @@ export class EmbeddedKvStore implements KvService {
       const id = checkId(request.id, "id");
       const check = checkVersionCheck(request.versionCheck);
       call.signal?.throwIfAborted();
-      return this.#writes.write(async (sql) => {
+      return this.#parts.writes.write(async (sql) => {
         const row = await this.#rows.lockedLive(sql, id, check);
-        await this.#rows.change(sql, row, { deleted_at: this.#now() });
+        await this.#rows.change(sql, row, { deleted_at: this.#parts.now() });
         const name = row.name as string;
-        await this.#access.events.append(sql, "vault.data.deleted", { kv_name: name });
+        await this.#parts.access.events.append(sql, "vault.data.deleted", { kv_name: name });
         return { success: true, name };
       }, call);
     });
@@ -237,8 +217,8 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const { limit, before, after, order, search, updatedAfterMs, deleted } = checkListRequest(request);
       call.signal?.throwIfAborted();
-      this.#access.events.note("vault.names.listed", {});
-      return this.#database.read(async (sql) => {
+      this.#parts.access.events.note("vault.names.listed", {});
+      return this.#parts.database.read(async (sql) => {
         const where = [deleted ? "o.deleted_at IS NOT NULL" : "o.deleted_at IS NULL"];
         const parameters: SqlValue[] = [];
         if (search !== undefined) {
@@ -284,7 +264,7 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       call.signal?.throwIfAborted();
-      return this.#database.read(async (sql) => {
+      return this.#parts.database.read(async (sql) => {
         const object = await this.#rows.live(sql, id);
         const rows = await sql.all(
           `SELECT id, created_at, size, etag, sealed IS NULL AS is_destroyed FROM kv_versions WHERE object_id = ?
@@ -310,8 +290,8 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       call.signal?.throwIfAborted();
-      const object = toObject(await this.#database.read((sql) => this.#rows.live(sql, id), call));
-      this.#access.events.note("vault.metadata.read", { kv_name: object.name });
+      const object = toObject(await this.#parts.database.read((sql) => this.#rows.live(sql, id), call));
+      this.#parts.access.events.note("vault.metadata.read", { kv_name: object.name });
       return object;
     });
   }
@@ -320,7 +300,7 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       call.signal?.throwIfAborted();
-      return this.#writes.write(async (sql) => {
+      return this.#parts.writes.write(async (sql) => {
         const row = await this.#rows.locked(sql, id);
         if (row.deleted_at === null)
           throw new VaultError("ERR_KV_NOT_DELETED", "the object has not been deleted");
@@ -329,7 +309,7 @@ export class EmbeddedKvStore implements KvService {
           throw new VaultError("ERR_KV_EXISTS", "the object's name has been given to another one since");
         }
         await this.#rows.change(sql, row, { deleted_at: null });
-        await this.#access.events.append(sql, "vault.data.updated", {
+        await this.#parts.access.events.append(sql, "vault.data.updated", {
           kv_name: row.name as string,
           key_id: row.key_id as string,
           key_context: contextObject(storedContext(row.canonical)),
@@ -347,7 +327,7 @@ export class EmbeddedKvStore implements KvService {
       const id = checkId(request.id, "id");
       const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
       call.signal?.throwIfAborted();
-      const destroyedVersions = await this.#writes.write(async (sql) => {
+      const destroyedVersions = await this.#parts.writes.write(async (sql) => {
         const row = await this.#rows.locked(sql, id, versionId);
         const only = versionId === undefined ? "" : " AND id = ?";
         const parameters = versionId === undefined ? [id] : [id, versionId];
@@ -358,31 +338,34 @@ export class EmbeddedKvStore implements KvService {
           ...parameters,
         );
         if (versionId === undefined && row.deleted_at === null) {
-          await this.#rows.change(sql, row, { deleted_at: this.#now() });
+          await this.#rows.change(sql, row, { deleted_at: this.#parts.now() });
         }
-        await this.#access.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
+        await this.#parts.access.events.append(sql, "vault.data.deleted", { kv_name: row.name as string });
         return changed;
       }, call);
-      await this.#database.scrub(call);
+      await this.#parts.database.scrub(call);
       return { destroyedVersions };
     });
   }
 
   rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
-    return runCall(options, this, async (call) => {
-      return rewrapStored(this.#database, this.#keyring, this.#authority, this.#access, call);
-    });
+    const { database, keyring, authority, access } = this.#parts;
+    return runCall(options, this, (call) => rewrapStored(database, keyring, authority, access, call));
   }
 
   /** A part of it that ends soon. @throws as `rewrapPart` */
   rewrapPart(options: CallOptions & { readonly after?: string | undefined } = {}): Promise<RewrapPart> {
-    return rewrapPart(this.#database, this.#keyring, this.#authority, this.#access, options);
+    const { database, keyring, authority, access } = this.#parts;
+    return rewrapPart(database, keyring, authority, access, options);
   }
 
   async #read(row: Row, options: CallOptions): Promise<KvObject> {
     const { value, context } = await this.#values.open(row, options);
     const object = { ...toObject(row, context), value };
-    this.#access.events.note("vault.data.read", { kv_name: object.name, key_id: object.metadata.keyId });
+    this.#parts.access.events.note("vault.data.read", {
+      kv_name: object.name,
+      key_id: object.metadata.keyId,
+    });
     return object;
   }
 }

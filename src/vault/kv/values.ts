@@ -13,13 +13,13 @@ import { openDetachedSync, sealDetachedSync } from "../../crypto/native/one-shot
 import { hash } from "../../crypto/primitives/hash.ts";
 import { isVaultError, VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
-import type { Access } from "../access/access.ts";
-import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
+import type { WriteOptions } from "../access/idempotency.ts";
 import { hexOf } from "../ids.ts";
-import type { Keyring, StoredDataKey } from "../keks/keyring.ts";
+import type { StoredDataKey } from "../keks/keyring.ts";
 import { areActive, kekLocks } from "../keks/locks.ts";
+import type { SessionParts } from "../keks/session-parts.ts";
 import { ROOT_LOCK } from "../root/roots.ts";
-import type { Database, Row, Sql } from "../storage/database.ts";
+import type { Row, Sql } from "../storage/database.ts";
 import { insertVersionKeks, keyOwnerOf, OWN_KEY_LABEL, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
 
 const VALUE_LABEL = ascii("coffer/v1/kv-value");
@@ -29,16 +29,10 @@ const ETAG_BYTES = 16;
 
 /** The values of one environment. */
 export class KvValues {
-  readonly #database: Database;
-  readonly #keyring: Keyring;
-  readonly #access: Access;
-  readonly #writes: IdempotentWrites;
+  readonly #parts: SessionParts;
 
-  constructor(database: Database, keyring: Keyring, access: Access, writes: IdempotentWrites) {
-    this.#database = database;
-    this.#keyring = keyring;
-    this.#access = access;
-    this.#writes = writes;
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -52,12 +46,12 @@ export class KvValues {
     work: (sql: Sql, key: StoredDataKey) => Promise<T>,
   ): Promise<T> {
     for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
-      const key = await this.#keyring.createStoredDataKey(context, this.#access.events, options);
+      const key = await this.#parts.keyring.createStoredDataKey(context, this.#parts.access.events, options);
       try {
-        const result = await this.#database.write(
+        const result = await this.#parts.database.write(
           async (sql) => {
             if (!(await areActive(sql, key.keks))) return undefined;
-            return { value: await this.#writes.once(sql, options.idempotency, () => work(sql, key)) };
+            return { value: await this.#parts.writes.once(sql, options.idempotency, () => work(sql, key)) };
           },
           { signal: options.signal, sharedLocks: [...kekLocks(key.keks), ROOT_LOCK] },
         );
@@ -65,7 +59,7 @@ export class KvValues {
       } finally {
         key.key.fill(0);
       }
-      await this.#database.lookAfresh();
+      await this.#parts.database.lookAfresh();
     }
     throw revokedTooFast();
   }
@@ -103,8 +97,8 @@ export class KvValues {
       sealed.length + key.blob.length,
       hexOf(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
       version.now,
-      this.#access.actor.id,
-      this.#access.actor.name,
+      this.#parts.access.actor.id,
+      this.#parts.access.actor.name,
       OWN_KEY_LABEL,
       version.generation,
     );
@@ -115,7 +109,7 @@ export class KvValues {
   async open(row: Row, options: CallOptions): Promise<{ value: string; context: CanonicalContext }> {
     if (row.sealed === null) throw destroyed();
     if (row.key_blob === null) throw damaged();
-    const unwrapped = await this.#keyring.unwrap(row.key_blob as Uint8Array, keyOwnerOf(row), options);
+    const unwrapped = await this.#parts.keyring.unwrap(row.key_blob as Uint8Array, keyOwnerOf(row), options);
     const { key, context } = unwrapped;
     // The object's context is shown, and the next version is encrypted for it: it must be the one of this version. The key's id is
     // shown too.
@@ -142,7 +136,7 @@ export class KvValues {
   #associatedData(objectId: string, versionId: string, name: string): Uint8Array {
     return concatBytes(
       VALUE_LABEL,
-      ...[this.#access.environmentId, objectId, versionId, name].map((text) =>
+      ...[this.#parts.access.environmentId, objectId, versionId, name].map((text) =>
         lengthPrefixed(utf8(text, "stored text")),
       ),
     );

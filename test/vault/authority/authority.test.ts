@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { recordBytes } from "../../../src/vault/authority/record.ts";
 import { AUTHORITY_LOG_MAX } from "../../../src/vault/limits.ts";
 import { openSqlite } from "../../../src/vault/storage/sqlite/open.ts";
-import { openTestAuthority } from "../../support/authority.ts";
+import { openTestDatabase } from "../../support/authority.ts";
 import { fromBase64 } from "../../support/bytes.ts";
 import { rejectionOf } from "../../support/errors.ts";
 import { field, hkdf, joined, kcXaesOpened, u32Bytes } from "../../support/keyring-reference.ts";
@@ -269,7 +269,7 @@ describe("the log", () => {
     const vault = await openTestVault({ path });
     (await vault.createDataKey({ context: ORG })).dispose();
     const database = await openSqlite(path, { create: false, lockWaitMs: 1_000 });
-    const authority = await openTestAuthority(database);
+    const { authority } = await openTestDatabase(database);
     const { generation } = authority;
     const failed = database.write(async (sql) => {
       await (await authority.change(sql)).append("rotate", "nothing");
