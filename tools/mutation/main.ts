@@ -26,6 +26,10 @@ const MS_PER_MINUTE = 60_000;
 /** A mutant has timed out after this and so many times what its tests take otherwise. */
 const PATIENCE_MS = 6_000;
 const PATIENCE_FACTOR = 4;
+/** A mutant is first asked of its likeliest tests, up to so much of their time; then those that are left, together. */
+const QUICK_MS = 2_500;
+/** Mutants that are asked about at once. */
+const TOGETHER_MAX = 12;
 /** For all tests that are named with a mutant. */
 const NAMED_MS_MAX = 3 * MS_PER_MINUTE;
 /** Test files that take longer are not asked: each survivor would wait for all of them. Ours; --slow sets another. */
@@ -144,22 +148,30 @@ async function measure(target: Target, sources: readonly Source[]): Promise<Test
   }
 }
 
-/** Runs one mutant against the tests that reach it, the likeliest and quickest first. */
-async function judge(
-  worker: Runner,
-  source: Source,
-  mutant: Mutant,
-  tests: readonly TestFile[],
-): Promise<Outcome> {
+/** The tests that reach a mutant, the likeliest and quickest first. */
+function reaching(source: Source, mutant: Mutant, tests: readonly TestFile[]): TestFile[] {
   const own = testNameOf(source.path);
   const rank = (test: TestFile): number =>
     (test.milliseconds + 300) / (1 + test.kills + (basename(test.path) === own ? 20 : 0));
-  const reaching = tests
+  return tests
     .filter(({ hits }) => hits.has(`${source.path} ${mutant.block}`))
     .sort((a, b) => rank(a) - rank(b));
-  if (reaching.length === 0) return "not reached";
-  const replaced = { [join(ROOT, source.path)]: mutate(source.code, mutant) };
-  for (const test of reaching) {
+}
+
+/** Runs mutants of one file together against tests, one after the other, up to the first that notices. */
+async function ask(
+  worker: Runner,
+  source: Source,
+  mutants: readonly Mutant[],
+  tests: readonly TestFile[],
+): Promise<Outcome> {
+  if (tests.length === 0) return "not reached";
+  // From the end on, so that places before stay as they are.
+  const code = mutants
+    .toSorted((a, b) => b.start - a.start)
+    .reduce((changed, mutant) => mutate(changed, mutant), source.code);
+  const replaced = { [join(ROOT, source.path)]: code };
+  for (const test of tests) {
     const limit = PATIENCE_MS + PATIENCE_FACTOR * test.milliseconds;
     const answer = await worker.run({ tests: [test.path], replaced }, limit);
     if (answer !== undefined && answer.failed.length === 0) continue;
@@ -167,6 +179,72 @@ async function judge(
     return answer === undefined ? "timed out" : "killed";
   }
   return "survived";
+}
+
+/** Runs one mutant against all tests that reach it. */
+async function judge(
+  worker: Runner,
+  source: Source,
+  mutant: Mutant,
+  tests: readonly TestFile[],
+): Promise<Outcome> {
+  return ask(worker, source, [mutant], reaching(source, mutant, tests));
+}
+
+/** The likeliest tests of a mutant, up to {@link QUICK_MS}; at least one. */
+function quickest(tests: readonly TestFile[]): TestFile[] {
+  let sum = 0;
+  return tests.filter(({ milliseconds }, index) => {
+    sum += milliseconds;
+    return index === 0 || sum <= QUICK_MS;
+  });
+}
+
+/**
+ * Judges mutants of one file. Most are killed by their likeliest tests. The others are run together against all the rest, and in
+ * halves where one of these fails: what no test notices together, none would notice alone, but for mutants that hide each other,
+ * which count as survivors.
+ */
+async function judgeAll(
+  worker: Runner,
+  source: Source,
+  mutants: readonly Mutant[],
+  tests: readonly TestFile[],
+  onOutcome: (mutant: Mutant, outcome: Outcome) => void,
+): Promise<void> {
+  const left: Mutant[] = [];
+  for (const mutant of mutants) {
+    if (Date.now() > until) return;
+    const mine = reaching(source, mutant, tests);
+    const outcome = await ask(worker, source, [mutant], quickest(mine));
+    if (outcome === "survived" && quickest(mine).length < mine.length) left.push(mutant);
+    else onOutcome(mutant, outcome);
+  }
+  const split = async (group: readonly Mutant[]): Promise<void> => {
+    if (Date.now() > until) return;
+    const all = new Set(group.flatMap((mutant) => reaching(source, mutant, tests)));
+    const outcome = await ask(worker, source, group, [...all]);
+    if (outcome === "survived" || group.length === 1) {
+      for (const mutant of group) onOutcome(mutant, outcome);
+      return;
+    }
+    const half = Math.ceil(group.length / 2);
+    await split(group.slice(0, half));
+    await split(group.slice(half));
+  };
+  for (const group of apart(left)) await split(group);
+}
+
+/** Groups of mutants of which none stands within another. */
+function apart(mutants: readonly Mutant[]): Mutant[][] {
+  const groups: Mutant[][] = [];
+  for (const mutant of mutants) {
+    const isApart = (other: Mutant): boolean => mutant.end <= other.start || other.end <= mutant.start;
+    const group = groups.find((found) => found.length < TOGETHER_MAX && found.every(isApart));
+    if (group === undefined) groups.push([mutant]);
+    else group.push(mutant);
+  }
+  return groups;
 }
 
 async function runAll(): Promise<void> {
@@ -191,15 +269,13 @@ async function runAll(): Promise<void> {
       const left = source.parsed.mutants.filter(({ id }) => before === undefined || isLeft(id));
       const counts = { killed: before?.killed ?? 0, timedOut: before?.timedOut ?? 0, notReached: 0 };
       const survivors = before?.survivors.filter((id) => !isLeft(id)) ?? [];
-      for (const mutant of left) {
-        if (Date.now() > until) break;
-        const outcome = await judge(runner, source, mutant, tests);
+      await judgeAll(runner, source, left, tests, (mutant, outcome) => {
         if (values.verbose) console.log(`${outcome}: ${source.path}:${mutant.line} ${mutant.id}`);
         if (outcome === "killed" || outcome === "timed out") counts.killed += 1;
         else survivors.push(mutant.id);
         if (outcome === "timed out") counts.timedOut += 1;
         if (outcome === "not reached") counts.notReached += 1;
-      }
+      });
       if (Date.now() > until) {
         console.log(`the time is over; not done: ${source.path} and what comes after it`);
         break;
