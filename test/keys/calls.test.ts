@@ -1,5 +1,6 @@
 /** What a call is told: its time, headers and idempotency key are checked, and a call ends with its time. */
-import { describe, expect, test } from "vitest";
+import { getEventListeners } from "node:events";
+import { describe, expect, test, vi } from "vitest";
 import { checkedCall, isTimeOver, runCall, withinTime } from "../../src/keys/calls.ts";
 import type { ChangeOptions } from "../../src/keys/key-service.ts";
 import { CALL_TIMEOUT_MS_MAX } from "../../src/keys/limits.ts";
@@ -18,6 +19,18 @@ const never = ({ signal }: ChangeOptions): Promise<never> =>
 test("options that tell nothing are passed on as they are", () => {
   for (const options of [{}, { signal: new AbortController().signal }, { timeout: undefined }]) {
     expect(checkedCall(options, EMBEDDED)).toBe(options);
+  }
+});
+
+test("a call that is told nothing costs nothing: the promise is that of the work", () => {
+  const work = Promise.resolve("done");
+  expect(runCall({}, EMBEDDED, () => work)).toBe(work);
+});
+
+test("what is no object is passed on: the call itself refuses it", async () => {
+  for (const options of [null, undefined]) {
+    expect(checkedCall(options as never, EMBEDDED)).toBe(options);
+    expect(await runCall(options as never, EMBEDDED, async (call) => call)).toBe(options);
   }
 });
 
@@ -60,6 +73,13 @@ describe("headers", () => {
     expect(error.message).toContain(name.toLowerCase());
     expect(error.message).not.toContain("canary");
   });
+
+  test.each(["x-host", "hostname", "x-accept", "accepted", "content-type-hint", "te-x", "date"])(
+    "%s is another name than coffer's own, and taken",
+    (name) => {
+      expect(checkedCall({ headers: { [name]: "v" } }, OVER_HTTP).headers).toEqual({ [name]: "v" });
+    },
+  );
 
   test.each([
     ["an array", []],
@@ -134,5 +154,20 @@ describe("the time of a call", () => {
       hasBegun = true;
     });
     expect(hasBegun).toBe(true);
+  });
+
+  test("leaves nothing behind when the call is over: no timer, and no listener at the caller's signal", async () => {
+    vi.useFakeTimers();
+    try {
+      const { signal } = new AbortController();
+      for (const end of [async () => "done", async () => Promise.reject(new Error("failed"))]) {
+        const call = withinTime({ timeout: 60_000, signal }, end).catch(() => {});
+        expect([vi.getTimerCount(), getEventListeners(signal, "abort").length]).toEqual([1, 1]);
+        await call;
+        expect([vi.getTimerCount(), getEventListeners(signal, "abort").length]).toEqual([0, 0]);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

@@ -20,6 +20,9 @@ export class PostgresProxy {
   /** Takes all bytes, gives none on; connections that have lived through it stay so. */
   isSwallowing = false;
   cuts = 0;
+  /** That clients have sent. */
+  packets = 0;
+  #cutAt = 0;
 
   private constructor(server: Server, target: { host: string; port: number }) {
     this.#server = server;
@@ -40,6 +43,11 @@ export class PostgresProxy {
   /** Breaks the next COMMIT of a transaction that has sent a statement like this. */
   cutNext(mode: CutMode, pattern: RegExp): void {
     this.#armed = { mode, pattern };
+  }
+
+  /** Breaks the connection over which the so-manyth packet from now on comes; it is not given on. */
+  cutAt(packet: number): void {
+    this.#cutAt = this.packets + packet;
   }
 
   /** All connections of now swallow from now on, later ones do not. */
@@ -95,6 +103,12 @@ export class PostgresProxy {
     });
     client.on("data", (bytes) => {
       if (swallows()) return;
+      this.packets += 1;
+      if (this.packets === this.#cutAt) {
+        this.cuts += 1;
+        cut();
+        return;
+      }
       const text = bytes.toString("latin1");
       if (text.includes("BEGIN")) sent = "";
       sent += text;
