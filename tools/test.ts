@@ -90,6 +90,12 @@ const SCRIPTS: readonly Script[] = [
     isLong: true,
   },
   { name: "inspector: the page in three engines", file: "test/inspector/run.ts", args: [], counts: true },
+  {
+    name: "contact form: the example in three engines, with its server and a vault",
+    file: "test/contact-form/run.ts",
+    args: [],
+    counts: true,
+  },
   { name: "interop: WorkOS's own SDKs", file: "test/interop/run.ts", args: [], counts: true },
   {
     name: "runtimes: the portable core everywhere",

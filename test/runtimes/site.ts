@@ -167,7 +167,8 @@ async function readText(request: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString("utf8");
 }
 
-function passOn(request: IncomingMessage, response: ServerResponse, to: string): void {
+/** Has another server on this machine answer a request. */
+export function passOn(request: IncomingMessage, response: ServerResponse, to: string): void {
   const { method, headers, url } = request;
   const onward = forward(new URL(url ?? "/", to), { method: method ?? "GET", headers }, (answered) => {
     response.writeHead(answered.statusCode ?? 502, answered.headers);

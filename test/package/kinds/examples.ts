@@ -8,26 +8,60 @@
 
 import { ESM_MANIFEST, type Kind, node, type Tools } from "./kind.ts";
 
-/** A worker of workerd that answers one request of its own and ends. */
-function workerdFiles(compatibilityFlags: readonly string[]): Readonly<Record<string, string>> {
+/** Asks the worker to encrypt and to decrypt. */
+const ENCRYPT_ENTRY: readonly string[] = [
+  'import app from "./worker.js";',
+  "const ask = async (env, path, body) => {",
+  '  const request = new Request("http://worker" + path, { method: "POST", body });',
+  "  const response = await app.fetch(request, env);",
+  '  if (!response.ok) throw new Error(path + ": " + response.status + " " + (await response.text()));',
+  "  return await response.text();",
+  "};",
+  "export default {",
+  "  async test(controller, env) {",
+  '    const text = await ask(env, "/org_1", "s3cret");',
+  '    if ((await ask(env, "/org_1/open", text)) !== "s3cret") throw new Error("wrong");',
+  '    console.log("smoke: ok");',
+  "  },",
+  "};",
+];
+
+/** Has the worker log two requests, and reads with an API key what it has handed over. */
+const LOGS_ENTRY: readonly string[] = [
+  'import { inspect, Vault } from "coffer";',
+  'import app from "./worker.js";',
+  "export default {",
+  "  async test(controller, { COFFER_BASE_URL: baseUrl, COFFER_API_KEY: apiKey }) {",
+  '    const headers = { authorization: "Bearer " + apiKey, "content-type": "application/json" };',
+  '    const body = JSON.stringify({ context: { organization_id: "org_logs" } });',
+  '    const made = await fetch(baseUrl + "/coffer/v1/recipients", { method: "POST", headers, body });',
+  "    const { id } = await made.json();",
+  '    const RECIPIENT = await (await fetch(baseUrl + "/coffer/v1/recipients/" + id)).text();',
+  "    const lines = [];",
+  "    const env = { RECIPIENT, SIGNER: JSON.parse(RECIPIENT).signer, LOGS: { send: async (line) => lines.push(line) } };",
+  "    const waits = [];",
+  "    const ctx = { waitUntil: (promise) => waits.push(promise) };",
+  '    for (const path of ["/a", "/b"]) await app.fetch(new Request("http://worker" + path), env, ctx);',
+  "    await Promise.all(waits);",
+  '    if (lines.some((line) => inspect(line).keyBlob.format !== "sealed")) throw new Error("not sealed");',
+  '    if (new Set(lines.map((line) => inspect(line).encryptedKeys)).size !== 1) throw new Error("no lease");',
+  "    const vault = new Vault({ apiKey, baseUrl });",
+  '    const read = await Promise.all(lines.map((line) => vault.decryptJson(line, "log")));',
+  '    if (read.map(({ path }) => path).sort().join() !== "/a,/b") throw new Error(JSON.stringify(read));',
+  "    await vault.close();",
+  '    console.log("smoke: ok");',
+  "  },",
+  "};",
+];
+
+/** A worker of workerd that answers requests of its own and ends. */
+function workerdFiles(
+  entry: readonly string[],
+  compatibilityFlags: readonly string[],
+): Readonly<Record<string, string>> {
   return {
     "package.json": ESM_MANIFEST,
-    "entry.js": [
-      'import app from "./worker.js";',
-      "const ask = async (env, path, body) => {",
-      '  const request = new Request("http://worker" + path, { method: "POST", body });',
-      "  const response = await app.fetch(request, env);",
-      '  if (!response.ok) throw new Error(path + ": " + response.status + " " + (await response.text()));',
-      "  return await response.text();",
-      "};",
-      "export default {",
-      "  async test(controller, env) {",
-      '    const text = await ask(env, "/org_1", "s3cret");',
-      '    if ((await ask(env, "/org_1/open", text)) !== "s3cret") throw new Error("wrong");',
-      '    console.log("smoke: ok");',
-      "  },",
-      "};",
-    ].join("\n"),
+    "entry.js": entry.join("\n"),
     "config.capnp": [
       'using Workerd = import "/workerd/workerd.capnp";',
       "const config :Workerd.Config = (services = [",
@@ -47,12 +81,19 @@ function workerdFiles(compatibilityFlags: readonly string[]): Readonly<Record<st
   };
 }
 
+const WITHOUT_NODE = ["no_nodejs_compat", "no_nodejs_compat_v2"];
+
 /** The examples, as they stand. */
 export function examples(): Kind[] {
-  const workerd = (name: string, flags: readonly string[]): Kind => ({
-    name: `example hono-workerd, ${name}`,
-    example: "hono-workerd",
-    files: workerdFiles(flags),
+  const workerd = (
+    example: string,
+    name: string,
+    entry: readonly string[],
+    flags: readonly string[],
+  ): Kind => ({
+    name: `example ${example}, ${name}`,
+    example,
+    files: workerdFiles(entry, flags),
     commands: ({ tool, runtime }) => {
       const file = runtime("@cloudflare/workerd-linux-64/bin/workerd");
       if (file === undefined) return undefined;
@@ -88,8 +129,9 @@ export function examples(): Kind[] {
       const permissions = ["--allow-net", "--allow-env", "--allow-read", "--allow-write"];
       return deno === undefined ? undefined : [deno, ...args, ...permissions, "server.js"];
     }),
-    workerd("with Node's modules", []),
-    workerd("without Node's modules", ["no_nodejs_compat", "no_nodejs_compat_v2"]),
+    workerd("hono-workerd", "with Node's modules", ENCRYPT_ENTRY, []),
+    workerd("hono-workerd", "without Node's modules", ENCRYPT_ENTRY, WITHOUT_NODE),
+    workerd("sealed-logs", "without Node's modules", LOGS_ENTRY, WITHOUT_NODE),
     {
       name: "example next, Node and edge routes",
       example: "next",
