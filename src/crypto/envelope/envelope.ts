@@ -16,7 +16,7 @@ import { invalidType, VaultError } from "../../errors.ts";
 import { COFFER_MAGIC, KEY_BLOB_MAGICS, WORKOS_MAGIC } from "../keys/key-blob.ts";
 import { ENVELOPE_BYTES_MAX, NONCE_BYTES } from "../limits.ts";
 import { claimsNative, NATIVE_MAGIC, parseNativeHeader } from "../native/format.ts";
-import { checkCommitment, checkLayouts, detectLayout, type Layout, layoutRow } from "./layouts.ts";
+import { checkCommitment, checkLayouts, detectLayout, joinAs, type Layout, splitAs } from "./layouts.ts";
 import type { EnvelopeParts } from "./parts.ts";
 
 /** An envelope, taken apart. */
@@ -88,7 +88,7 @@ export function parseEnvelope(text: string, options: ParseOptions = {}): ParsedE
     );
   }
   if (options.requireCommitment === true) checkCommitment(layout);
-  const { parts, isCanonical } = layoutRow(layout).split(bytes, lenient);
+  const { parts, isCanonical } = splitAs(layout, bytes, lenient);
   return { layout, ...parts, isCanonical: isCanonical && strict !== undefined };
 }
 
@@ -99,7 +99,7 @@ export function serializeEnvelope(envelope: Envelope): string {
 
 /** The bytes of an envelope's parts: what {@link serializeEnvelope} encodes. */
 export function serializeEnvelopeBytes(envelope: Envelope): Bytes {
-  return layoutRow(envelope.layout).join(envelope);
+  return joinAs(envelope.layout, envelope);
 }
 
 /**

@@ -14,7 +14,7 @@ import { inspectKeyBlob, type KeyBlobInfo } from "../keys/key-blob-info.ts";
 import { NATIVE_SALT_BYTES } from "../limits.ts";
 import { NATIVE_PREFIX_BYTES, parseNativeHeader, shapeOfChunks } from "../native/format.ts";
 import { type Envelope, type ParseOptions, parseEnvelope, serializeEnvelope } from "./envelope.ts";
-import { type Layout, layoutRow } from "./layouts.ts";
+import { type Layout, plaintextBytesOf } from "./layouts.ts";
 
 /** What an envelope tells without a key. */
 export interface CiphertextInfo {
@@ -43,7 +43,7 @@ export function inspect(ciphertext: string, options: ParseOptions = {}): Ciphert
     keyBlob: inspectKeyBlob(envelope.keyBlob),
     encryptedKeys: encodeBase64(envelope.keyBlob),
     nonceBytes: envelope.nonce.length,
-    plaintextBytes: layoutRow(envelope.layout).plaintextBytes(envelope),
+    plaintextBytes: plaintextBytesOf(envelope.layout, envelope),
   };
 }
 

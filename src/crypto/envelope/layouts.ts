@@ -1,14 +1,18 @@
 /**
  * The table of layouts: one row for each, in the order in which detection looks.
  *
- * Owns the order, and what follows from the rows. A new layout is a file with its row, and its place here.
+ * Owns the order, and what follows from the rows. A new layout is a row, here and in its file. One whose bytes are of no known
+ * family brings the three functions that tell, split and join them, and is named in those below, which are apart so that a
+ * bundle that only reads or only writes takes no more along.
  *
  * @module
  */
+import type { Bytes } from "../../base/bytes.ts";
 import { invalidType, VaultError } from "../../errors.ts";
-import { NATIVE } from "./native-layout.ts";
-import type { LayoutRow } from "./parts.ts";
-import { DOTNET, IV12, IV32, LEB_FIRST } from "./workos-layouts.ts";
+import { shapeOfChunks } from "../native/format.ts";
+import { claimsNativeLayout, joinNativeLayout, NATIVE, splitNativeLayout } from "./native-layout.ts";
+import type { EnvelopeParts, SplitEnvelope } from "./parts.ts";
+import { claimsWorkos, DOTNET, IV12, IV32, joinWorkos, LEB_FIRST, splitWorkos } from "./workos-layouts.ts";
 
 /** docs/spec/envelope.md section 4; the native one first (docs/spec/native-envelope.md section 7). */
 const ROWS = [NATIVE, LEB_FIRST, IV12, DOTNET, IV32] as const;
@@ -32,21 +36,44 @@ export type FrameLayout = Extract<Row, { readonly isWritable: true; readonly isC
 export const LAYOUTS: readonly Layout[] = ROWS.map(({ name }) => name);
 
 const BY_NAME = Object.fromEntries(ROWS.map((row) => [row.name, row])) as unknown as Readonly<
-  Record<Layout, LayoutRow>
+  Record<Layout, Row>
 >;
-const FRAME_LAYOUTS: ReadonlySet<Layout> = /* @__PURE__ */ (() =>
-  new Set(ROWS.filter((row) => row.isWritable && !row.isChunked).map(({ name }) => name)))();
 
 /** The row of a layout. */
-export const layoutRow = (layout: Layout): LayoutRow => BY_NAME[layout];
+export const layoutRow = (layout: Layout): Row => BY_NAME[layout];
 
-/** The layout of an envelope's bytes: the first whose row claims them. */
+/** The layout of an envelope's bytes: the first that claims them. */
 export function detectLayout(bytes: Uint8Array): Layout | undefined {
-  return ROWS.find((row) => row.claims(bytes))?.name;
+  return ROWS.find((row) => (row.isChunked ? claimsNativeLayout(bytes) : claimsWorkos(row, bytes)))?.name;
+}
+
+/**
+ * Takes an envelope apart whose layout was detected; all lengths are checked first.
+ *
+ * @throws VaultError ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_TOO_LARGE, ERR_ENVELOPE_UNSUPPORTED
+ */
+export function splitAs(layout: Layout, bytes: Uint8Array, lenient: boolean): SplitEnvelope {
+  const row = layoutRow(layout);
+  return row.isChunked ? splitNativeLayout(bytes) : splitWorkos(row, bytes, lenient);
+}
+
+/** The canonical bytes of parts in a layout. */
+export function joinAs(layout: Layout, parts: EnvelopeParts): Bytes {
+  const row = layoutRow(layout);
+  return row.isChunked ? joinNativeLayout(parts) : joinWorkos(row, parts);
+}
+
+/** Bytes of the plaintext of an envelope that has been taken apart. */
+export function plaintextBytesOf(layout: Layout, { ciphertext }: EnvelopeParts): number {
+  const { length } = ciphertext;
+  return layoutRow(layout).isChunked ? shapeOfChunks(length).plaintextBytes : length;
 }
 
 /** Whether envelopes of a layout can be laid ready. */
-export const isFrameLayout = (layout: Layout): layout is FrameLayout => FRAME_LAYOUTS.has(layout);
+export const isFrameLayout = (layout: Layout): layout is FrameLayout => {
+  const { isWritable, isChunked } = layoutRow(layout);
+  return isWritable && !isChunked;
+};
 
 /**
  * The policy of docs/spec/native-envelope.md section 9.

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { concatBytes, startsWithAt } from "../../base/bytes.ts";
+import { type Bytes, concatBytes, startsWithAt } from "../../base/bytes.ts";
 import { decodeLeb128 } from "../../base/leb128.ts";
 import { keyBlobFormatAt } from "../keys/key-blob.ts";
 import { NATIVE_SALT_BYTES, PLAINTEXT_BYTES_MAX } from "../limits.ts";
@@ -17,37 +17,46 @@ import {
   parseNativeHeader,
   shapeOfChunks,
 } from "../native/format.ts";
-import { holdsTooMuch, type TypedRow } from "./parts.ts";
+import { type EnvelopeParts, holdsTooMuch, type LayoutRow, type SplitEnvelope } from "./parts.ts";
 
 /** `header salt[24] commitment[32] chunks` */
-export const NATIVE: TypedRow<"native", true, true> = {
+export const NATIVE: LayoutRow<"native", true, true> = {
   name: "native",
   isWritable: true,
   commits: true,
   isChunked: true,
   beginsWithNonce: false,
-  // Not the magic alone: the nonce of one WorkOS envelope in 2^32 begins like it.
-  claims: (bytes) => {
-    if (!startsWithAt(bytes, NATIVE_MAGIC, 0)) return false;
-    const length = decodeLeb128(bytes, FIXED_HEADER.length);
-    return length !== undefined && keyBlobFormatAt(bytes, FIXED_HEADER.length + length.length) !== undefined;
-  },
-  split: (bytes) => {
-    const { keyBlob, bytes: saltAt } = parseNativeHeader(bytes);
-    const chunksAt = saltAt + NATIVE_PREFIX_BYTES;
-    const { plaintextBytes } = shapeOfChunks(bytes.length - chunksAt);
-    if (plaintextBytes > PLAINTEXT_BYTES_MAX) throw holdsTooMuch();
-    return {
-      parts: {
-        keyBlob,
-        nonce: bytes.subarray(saltAt, saltAt + NATIVE_SALT_BYTES),
-        tag: bytes.subarray(saltAt + NATIVE_SALT_BYTES, chunksAt),
-        ciphertext: bytes.subarray(chunksAt),
-      },
-      isCanonical: true,
-    };
-  },
-  join: ({ keyBlob, nonce, ciphertext, tag }) =>
-    concatBytes(encodeNativeHeader(keyBlob), nonce, tag, ciphertext),
-  plaintextBytes: ({ ciphertext }) => shapeOfChunks(ciphertext.length).plaintextBytes,
 };
+
+/** Whether bytes are native. Not by the magic alone: the nonce of one WorkOS envelope in 2^32 begins like it. */
+export function claimsNativeLayout(bytes: Uint8Array): boolean {
+  if (!startsWithAt(bytes, NATIVE_MAGIC, 0)) return false;
+  const length = decodeLeb128(bytes, FIXED_HEADER.length);
+  return length !== undefined && keyBlobFormatAt(bytes, FIXED_HEADER.length + length.length) !== undefined;
+}
+
+/**
+ * Takes a native envelope apart.
+ *
+ * @throws VaultError ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_TOO_LARGE, ERR_ENVELOPE_UNSUPPORTED
+ */
+export function splitNativeLayout(bytes: Uint8Array): SplitEnvelope {
+  const { keyBlob, bytes: saltAt } = parseNativeHeader(bytes);
+  const chunksAt = saltAt + NATIVE_PREFIX_BYTES;
+  const { plaintextBytes } = shapeOfChunks(bytes.length - chunksAt);
+  if (plaintextBytes > PLAINTEXT_BYTES_MAX) throw holdsTooMuch();
+  return {
+    parts: {
+      keyBlob,
+      nonce: bytes.subarray(saltAt, saltAt + NATIVE_SALT_BYTES),
+      tag: bytes.subarray(saltAt + NATIVE_SALT_BYTES, chunksAt),
+      ciphertext: bytes.subarray(chunksAt),
+    },
+    isCanonical: true,
+  };
+}
+
+/** The bytes of parts. */
+export function joinNativeLayout({ keyBlob, nonce, ciphertext, tag }: EnvelopeParts): Bytes {
+  return concatBytes(encodeNativeHeader(keyBlob), nonce, tag, ciphertext);
+}

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import type { Bytes } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import { PLAINTEXT_BYTES_MAX } from "../limits.ts";
 
@@ -29,38 +28,22 @@ export interface SplitEnvelope {
   readonly isCanonical: boolean;
 }
 
-/** How one layout is told, read and written: a row of the table in layouts.ts. */
-export interface LayoutRow {
+/** What one layout is: what all rows of the table in layouts.ts have, and what the types of layouts follow from. */
+export interface LayoutRow<
+  Name extends string = string,
+  IsWritable extends boolean = boolean,
+  IsChunked extends boolean = boolean,
+> {
   /** Its name in docs/spec. */
-  readonly name: string;
+  readonly name: Name;
   /** Whether coffer writes it; others are read only. */
-  readonly isWritable: boolean;
+  readonly isWritable: IsWritable;
   /** Whether an envelope of it can be opened with one key only. */
   readonly commits: boolean;
   /** Whether the payload is chunks with a key of their own (docs/spec/native-envelope.md), not one message under the data key. */
-  readonly isChunked: boolean;
+  readonly isChunked: IsChunked;
   /** Whether its bytes begin with the nonce: a random one may look like another layout's beginning. */
   readonly beginsWithNonce: boolean;
-  /** Whether bytes are an envelope of it, if no layout before it in the table claims them. */
-  claims(bytes: Uint8Array): boolean;
-  /**
-   * Takes an envelope of it apart; all lengths are checked first.
-   *
-   * @throws VaultError ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_TOO_LARGE, ERR_ENVELOPE_UNSUPPORTED
-   */
-  split(bytes: Uint8Array, lenient: boolean): SplitEnvelope;
-  /** The canonical bytes of parts. */
-  join(parts: EnvelopeParts): Bytes;
-  /** Bytes of the plaintext. */
-  plaintextBytes(parts: EnvelopeParts): number;
-}
-
-/** A row with what the types of layouts follow from. Named, so that declarations do not spell a row out. */
-export interface TypedRow<Name extends string, IsWritable extends boolean, IsChunked extends boolean>
-  extends LayoutRow {
-  readonly name: Name;
-  readonly isWritable: IsWritable;
-  readonly isChunked: IsChunked;
 }
 
 /** Of an envelope that holds more than is read at once. */

@@ -16,85 +16,54 @@ import {
   PLAINTEXT_BYTES_MAX,
   TAG_BYTES,
 } from "../limits.ts";
-import {
-  type EnvelopeParts,
-  holdsTooMuch,
-  type LayoutRow,
-  malformed,
-  type SplitEnvelope,
-  type TypedRow,
-} from "./parts.ts";
+import { type EnvelopeParts, holdsTooMuch, type LayoutRow, malformed, type SplitEnvelope } from "./parts.ts";
 
-/** Where the parts of a layout stand. */
-interface Shape {
-  readonly name: string;
+/** One of these layouts: where its parts stand. Named, so that declarations do not spell a row out. */
+export interface WorkosRow<Name extends string = string, IsWritable extends boolean = boolean>
+  extends LayoutRow<Name, IsWritable, false> {
   readonly nonceBytes: number;
-  /** Where the length of the key blob stands. */
-  readonly lengthAt: number;
-  /** Whether nonce and tag stand around the ciphertext, behind the key blob, instead of before it. */
-  readonly isBlobFirst: boolean;
   /** Whether the key blob is embedded as its base64 text. */
   readonly isBlobText: boolean;
 }
 
+/** What most of them have in common: `nonce[12] tag[16] L(n) blob[n] ciphertext`. */
+const NONCE_FIRST = {
+  commits: false,
+  isChunked: false,
+  beginsWithNonce: true,
+  nonceBytes: NONCE_BYTES,
+  isBlobText: false,
+} as const;
+
 /** `L(n) blob[n] nonce[12] ciphertext tag[16]` */
-export const LEB_FIRST: TypedRow<"leb-first", true, false> = {
+export const LEB_FIRST: WorkosRow<"leb-first", true> = {
+  ...NONCE_FIRST,
   name: "leb-first",
   isWritable: true,
-  ...rowOf({ name: "leb-first", nonceBytes: NONCE_BYTES, lengthAt: 0, isBlobFirst: true, isBlobText: false }),
+  beginsWithNonce: false,
 };
 
 /** `nonce[12] tag[16] L(n) blob[n] ciphertext` */
-export const IV12: TypedRow<"iv12", true, false> = {
-  name: "iv12",
-  isWritable: true,
-  ...rowOf({
-    name: "iv12",
-    nonceBytes: NONCE_BYTES,
-    lengthAt: NONCE_BYTES + TAG_BYTES,
-    isBlobFirst: false,
-    isBlobText: false,
-  }),
-};
+export const IV12: WorkosRow<"iv12", true> = { ...NONCE_FIRST, name: "iv12", isWritable: true };
 
 /** `nonce[12] tag[16] L(n) base64(blob)[n] ciphertext` */
-export const DOTNET: TypedRow<"dotnet", true, false> = {
+export const DOTNET: WorkosRow<"dotnet", true> = {
+  ...NONCE_FIRST,
   name: "dotnet",
   isWritable: true,
-  ...rowOf({
-    name: "dotnet",
-    nonceBytes: NONCE_BYTES,
-    lengthAt: NONCE_BYTES + TAG_BYTES,
-    isBlobFirst: false,
-    isBlobText: true,
-  }),
+  isBlobText: true,
 };
 
 /** `nonce[32] tag[16] L(n) blob[n] ciphertext`: read only. */
-export const IV32: TypedRow<"iv32", false, false> = {
+export const IV32: WorkosRow<"iv32", false> = {
+  ...NONCE_FIRST,
   name: "iv32",
   isWritable: false,
-  ...rowOf({
-    name: "iv32",
-    nonceBytes: LEGACY_NONCE_BYTES,
-    lengthAt: LEGACY_NONCE_BYTES + TAG_BYTES,
-    isBlobFirst: false,
-    isBlobText: false,
-  }),
+  nonceBytes: LEGACY_NONCE_BYTES,
 };
 
-/** What follows from where the parts stand. */
-function rowOf(shape: Shape) {
-  return {
-    commits: false,
-    isChunked: false,
-    beginsWithNonce: !shape.isBlobFirst,
-    claims: (bytes) => claims(shape, bytes),
-    split: (bytes, lenient) => split(shape, bytes, lenient),
-    join: (parts) => join(shape, parts),
-    plaintextBytes: ({ ciphertext }) => ciphertext.length,
-  } as const satisfies Omit<LayoutRow, "name" | "isWritable">;
-}
+/** Where the length of the key blob stands: nonce and tag stand before it, or around the ciphertext behind it. */
+const lengthAt = (row: WorkosRow): number => (row.beginsWithNonce ? row.nonceBytes + TAG_BYTES : 0);
 
 /**
  * Base64 of the magics, as far as their 11 bytes decide it alone: 88 bits fill 14 characters, the 15th is shared
@@ -108,38 +77,44 @@ const TEXT_MAGICS = /* @__PURE__ */ [
 ].map(ascii);
 
 /** Whether a known magic stands where the key blob begins. By chance it does in one of 2^88. */
-function claims(shape: Shape, bytes: Uint8Array): boolean {
+export function claimsWorkos(row: WorkosRow, bytes: Uint8Array): boolean {
   // Any length encoding is accepted here, so that a bad one is reported as such.
-  const length = decodeLeb128(bytes, shape.lengthAt);
+  const length = decodeLeb128(bytes, lengthAt(row));
   if (length === undefined) return false;
-  const blobAt = shape.lengthAt + length.length;
-  return shape.isBlobText
+  const blobAt = lengthAt(row) + length.length;
+  return row.isBlobText
     ? TEXT_MAGICS.some((magic) => startsWithAt(bytes, magic, blobAt))
     : keyBlobFormatAt(bytes, blobAt) !== undefined;
 }
 
-function join(shape: Shape, { keyBlob, nonce, ciphertext, tag }: EnvelopeParts): Bytes {
-  const blob = shape.isBlobText ? ascii(encodeBase64(keyBlob)) : keyBlob;
+/** The canonical bytes of parts. */
+export function joinWorkos(row: WorkosRow, { keyBlob, nonce, ciphertext, tag }: EnvelopeParts): Bytes {
+  const blob = row.isBlobText ? ascii(encodeBase64(keyBlob)) : keyBlob;
   const length = encodeLeb128(blob.length);
-  return shape.isBlobFirst
-    ? concatBytes(length, blob, nonce, ciphertext, tag)
-    : concatBytes(nonce, tag, length, blob, ciphertext);
+  return row.beginsWithNonce
+    ? concatBytes(nonce, tag, length, blob, ciphertext)
+    : concatBytes(length, blob, nonce, ciphertext, tag);
 }
 
-function split(shape: Shape, bytes: Uint8Array, lenient: boolean): SplitEnvelope {
-  const { name } = shape;
-  const length = decodeLeb128(bytes, shape.lengthAt)!; // `claims` has read it
+/**
+ * Takes an envelope of one of these layouts apart; all lengths are checked first.
+ *
+ * @throws VaultError ERR_ENVELOPE_MALFORMED, ERR_ENVELOPE_TOO_LARGE
+ */
+export function splitWorkos(row: WorkosRow, bytes: Uint8Array, lenient: boolean): SplitEnvelope {
+  const { name, nonceBytes, beginsWithNonce, isBlobText } = row;
+  const length = decodeLeb128(bytes, lengthAt(row))!; // `claimsWorkos` has read it
   if (!length.canonical && !lenient)
     throw malformed(name, "the length of its key blob is not in shortest form");
   // All lengths are checked before anything is sliced: subarray would cut silently.
-  const embeddedMax = shape.isBlobText ? Math.ceil(KEY_BLOB_BYTES_MAX / 3) * 4 : KEY_BLOB_BYTES_MAX;
+  const embeddedMax = isBlobText ? Math.ceil(KEY_BLOB_BYTES_MAX / 3) * 4 : KEY_BLOB_BYTES_MAX;
   if (length.value > embeddedMax) throw malformed(name, "its key blob is too large");
-  const blobAt = shape.lengthAt + length.length;
+  const blobAt = lengthAt(row) + length.length;
   const restAt = blobAt + length.value;
-  const restMin = shape.isBlobFirst ? shape.nonceBytes + TAG_BYTES : 0;
+  const restMin = beginsWithNonce ? 0 : nonceBytes + TAG_BYTES;
   if (bytes.length - restAt < restMin) throw malformed(name, "it is cut off");
   const embedded = bytes.subarray(blobAt, restAt);
-  const keyBlob = shape.isBlobText ? blobFromText(embedded, lenient) : { bytes: embedded, isCanonical: true };
+  const keyBlob = isBlobText ? blobFromText(embedded, lenient) : { bytes: embedded, isCanonical: true };
   // A declared length may end inside the magic, and base64 has room for two bytes more than the largest blob.
   if (
     keyBlob === undefined ||
@@ -148,15 +123,15 @@ function split(shape: Shape, bytes: Uint8Array, lenient: boolean): SplitEnvelope
   ) {
     throw malformed(name, "its key blob is damaged or too large");
   }
-  const [nonceAt, tagAt, ciphertextAt, ciphertextEnd] = shape.isBlobFirst
-    ? [restAt, bytes.length - TAG_BYTES, restAt + shape.nonceBytes, bytes.length - TAG_BYTES]
-    : [0, shape.nonceBytes, restAt, bytes.length];
+  const [nonceAt, tagAt, ciphertextAt, ciphertextEnd] = beginsWithNonce
+    ? [0, nonceBytes, restAt, bytes.length]
+    : [restAt, bytes.length - TAG_BYTES, restAt + nonceBytes, bytes.length - TAG_BYTES];
   // With a smaller key blob it would fit into an envelope, but a splice could then make one that no reader takes.
   if (ciphertextEnd - ciphertextAt > PLAINTEXT_BYTES_MAX) throw holdsTooMuch();
   return {
     parts: {
       keyBlob: keyBlob.bytes,
-      nonce: bytes.subarray(nonceAt, nonceAt + shape.nonceBytes),
+      nonce: bytes.subarray(nonceAt, nonceAt + nonceBytes),
       ciphertext: bytes.subarray(ciphertextAt, ciphertextEnd),
       tag: bytes.subarray(tagAt, tagAt + TAG_BYTES),
     },

@@ -10,7 +10,7 @@ import { decodeBase64 } from "../../base/base64.ts";
 import { decodeInto } from "../../base/base64-buffer.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
 import { codingBuffer } from "../../base/coding-buffer.ts";
-import { detectLayout, type Layout, layoutRow } from "../../crypto/envelope/layouts.ts";
+import { detectLayout, type Layout, splitAs } from "../../crypto/envelope/layouts.ts";
 import { isVaultError } from "../../errors.ts";
 
 /** What a value is taken for. */
@@ -150,7 +150,7 @@ function envelopeOf(bytes: Uint8Array): Recognised | undefined {
   const layout = detectLayout(bytes);
   if (layout === undefined) return undefined;
   try {
-    return { kind: "ciphertext", layout, keyBlob: layoutRow(layout).split(bytes, false).parts.keyBlob };
+    return { kind: "ciphertext", layout, keyBlob: splitAs(layout, bytes, false).parts.keyBlob };
   } catch (error) {
     if (!isVaultError(error)) throw error;
     return { kind: "damaged" };

@@ -6,7 +6,7 @@
  * @module
  */
 import { NONCE_BYTES, TAG_BYTES } from "../../limits.ts";
-import { type FrameLayout, layoutRow } from "../layouts.ts";
+import { type FrameLayout, joinAs, layoutRow } from "../layouts.ts";
 
 /** An envelope of one key blob without its message: what stays the same from message to message. */
 export interface EnvelopeFrame {
@@ -23,15 +23,14 @@ export interface EnvelopeFrame {
 
 /** The frame of a layout and a key blob. */
 export function frameOf(layout: FrameLayout, keyBlob: Uint8Array): EnvelopeFrame {
-  const row = layoutRow(layout);
-  const bytes = row.join({
+  const bytes = joinAs(layout, {
     keyBlob,
     nonce: new Uint8Array(NONCE_BYTES),
     ciphertext: new Uint8Array(0),
     tag: new Uint8Array(TAG_BYTES),
   });
   const headerBytes = bytes.length - NONCE_BYTES - TAG_BYTES;
-  return row.beginsWithNonce
+  return layoutRow(layout).beginsWithNonce
     ? {
         bytes,
         headerAt: NONCE_BYTES + TAG_BYTES,
