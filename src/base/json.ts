@@ -68,7 +68,11 @@ export function checkSchema<Output>(
  * @throws VaultError ERR_JSON_INVALID if the value does not fit, or the schema throws. It has no cause, and says nothing of
  *   the issues but their number: they could tell of the value.
  */
-export async function throughSchema<Output>(schema: StandardSchema<Output>, value: unknown): Promise<Output> {
+export async function throughSchema<Output>(
+  schema: StandardSchema<Output> | undefined,
+  value: unknown,
+): Promise<Output> {
+  if (schema === undefined) return value as Output;
   let result: SchemaResult<Output>;
   try {
     result = await schema["~standard"].validate(value);

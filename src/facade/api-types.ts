@@ -6,9 +6,9 @@
  * @module
  */
 import type { DataKey } from "../crypto/keys/data-key.ts";
-import type { KeyContext } from "../crypto/keys/key-context.ts";
-import type { PutKvRequest } from "../kv/by-name.ts";
 import type {
+  CreateKvRequest,
+  DeleteKvResult,
   KvActor,
   KvListMetadata,
   KvMetadata,
@@ -17,7 +17,10 @@ import type {
   KvPage,
   KvSummary,
   KvVersion,
+  UpdateKvRequest,
 } from "../kv/kv-service.ts";
+
+export type { CreateDataKeyRequest, DecryptRequest, RekeyRequest } from "../keys/key-service.ts";
 
 /** Who wrote a version. */
 export type Actor = KvActor;
@@ -37,44 +40,19 @@ export type ListMetadata = KvListMetadata;
 export type VersionListResponse = KvPage<KvVersion>;
 
 /** What `createKv` takes. */
-export interface CreateObjectRequest extends Omit<PutKvRequest, "versionCheck"> {
-  readonly keyContext: KeyContext;
-}
+export type CreateObjectRequest = CreateKvRequest;
 
 /** What `updateKv` takes. */
-export interface UpdateObjectRequest extends Pick<PutKvRequest, "value" | "versionCheck"> {
-  readonly id: string;
-}
+export type UpdateObjectRequest = UpdateKvRequest;
 
 /** What `deleteKv` answers. */
-export interface DeleteObjectResponse {
-  readonly success: true;
-  readonly name: string;
-}
-
-/** What `createDataKey` takes. */
-export interface CreateDataKeyRequest {
-  readonly context: KeyContext;
-}
+export type DeleteObjectResponse = DeleteKvResult;
 
 /** What `createDataKey` answers: an object that does not print its key; dispose of it. */
 export type CreateDataKeyResponse = DataKey;
 
-/** What `createDecrypt` takes. */
-export interface DecryptRequest {
-  /** The wrapped data key, base64. */
-  readonly keys: string;
-}
-
 /** What `createDecrypt` answers: an object that does not print its key; dispose of it. */
 export type DecryptResponse = DataKey;
-
-/** What `createRekey` takes. */
-export interface RekeyRequest {
-  readonly context: KeyContext;
-  /** The wrapped data key, base64. */
-  readonly encryptedKeys: string;
-}
 
 /** The body of a refusal. */
 export interface ErrorResponse {

@@ -7,6 +7,7 @@
  */
 
 import { type Settleable, settleable } from "../base/features.ts";
+import { checkOptions, type OptionNames } from "../base/options.ts";
 import { VaultError } from "../errors.ts";
 import { type CallTaker, runCall } from "../keys/calls.ts";
 import type { ChangeOptions } from "../keys/key-service.ts";
@@ -16,25 +17,6 @@ export class VaultCalls {
   #isClosed = false;
   #underWay = 0;
   #settled: Settleable<void> | undefined;
-
-  /**
-   * Runs a call within its time, which {@link settled} waits for; its first part before this returns.
-   *
-   * @param taker - the port that the call goes to
-   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_DISPOSED, ERR_SERVICE_TIMEOUT
-   */
-  async during<O extends ChangeOptions, T>(
-    options: O,
-    taker: CallTaker,
-    work: (call: O) => Promise<T>,
-  ): Promise<T> {
-    this.begin();
-    try {
-      return await runCall(options, taker, work);
-    } finally {
-      this.end();
-    }
-  }
 
   /** Begins a call, which must {@link end}. @throws VaultError ERR_DISPOSED */
   begin(): void {
@@ -63,5 +45,38 @@ export class VaultCalls {
     if (this.#underWay === 0) return;
     this.#settled ??= settleable();
     await this.#settled.promise;
+  }
+}
+
+/** The calls of a vault on one of its ports. */
+export class PortCalls<Port extends CallTaker> {
+  readonly port: Port;
+  readonly #calls: VaultCalls;
+
+  constructor(port: Port, calls: VaultCalls) {
+    this.port = port;
+    this.#calls = calls;
+  }
+
+  /**
+   * Runs a call within its time, which {@link VaultCalls.settled} waits for; its first part before this returns.
+   *
+   * @param name - of the call, for the error of an unknown option
+   * @param known - the names of its options
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_DISPOSED, ERR_SERVICE_TIMEOUT
+   */
+  async run<O extends ChangeOptions, T>(
+    name: string,
+    known: OptionNames,
+    options: O,
+    work: (port: Port, call: O) => Promise<T>,
+  ): Promise<T> {
+    checkOptions(options, known, name);
+    this.#calls.begin();
+    try {
+      return await runCall(options, this.port, (call) => work(this.port, call));
+    } finally {
+      this.#calls.end();
+    }
   }
 }

@@ -15,7 +15,7 @@ import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { CALL_OPTIONS, type CallOptions } from "../keys/key-service.ts";
 import { type PutKvRequest, type PutKvResult, putByName } from "../kv/by-name.ts";
 import type { KvObjectWithoutValue, KvService } from "../kv/kv-service.ts";
-import type { VaultCalls } from "./calls.ts";
+import type { PortCalls } from "./calls.ts";
 import {
   type FieldPath,
   fieldCiphertext,
@@ -73,14 +73,12 @@ const GET_KV_JSON_OPTIONS = new Set([...CALL_OPTIONS, ...SCHEMA_NAMES]);
 
 /** What a {@link Vault} does with values. */
 export class VaultDocuments extends VaultStore {
-  readonly #kv: KvService;
-  readonly #calls: VaultCalls;
+  readonly #store: PortCalls<KvService>;
   readonly #messages: VaultMessages;
 
-  constructor(kv: KvService, calls: VaultCalls, messages: VaultMessages) {
-    super(kv, calls);
-    this.#kv = kv;
-    this.#calls = calls;
+  constructor(store: PortCalls<KvService>, messages: VaultMessages) {
+    super(store);
+    this.#store = store;
     this.#messages = messages;
   }
 
@@ -119,8 +117,7 @@ export class VaultDocuments extends VaultStore {
     const { schema, ...decryptOptions } = options;
     checkSchema(schema);
     const text = await this.#messages.decrypt(ciphertext, associatedData, decryptOptions);
-    const value = fromJsonText(text as string);
-    return schema === undefined ? (value as Output) : await throughSchema(schema, value);
+    return throughSchema(schema, fromJsonText(text as string));
   }
 
   /**
@@ -194,13 +191,12 @@ export class VaultDocuments extends VaultStore {
    * @param request.value - what `JSON.stringify` can write, at most 64 KiB as text; the rest as for `putKv`
    * @throws TypeError ERR_INVALID_ARGUMENT for what is no JSON; as `putKv`
    */
-  async putKvJson(
+  putKvJson(
     request: Omit<PutKvRequest, "value"> & { readonly value: unknown },
     options: CallOptions = {},
   ): Promise<PutKvResult> {
-    checkOptions(options, CALL_OPTIONS, "putKvJson");
-    return await this.#calls.during(options, this.#kv, (call) =>
-      putByName(this.#kv, { ...request, value: toJsonText(request.value) }, call),
+    return this.#store.run("putKvJson", CALL_OPTIONS, options, async (kv, call) =>
+      putByName(kv, { ...request, value: toJsonText(request.value) }, call),
     );
   }
 
@@ -217,14 +213,10 @@ export class VaultDocuments extends VaultStore {
     checkOptions(options, GET_KV_JSON_OPTIONS, "getKvJson");
     const { schema, ...callOptions } = options;
     checkSchema(schema);
-    const object = await this.#calls.during(callOptions, this.#kv, (call) =>
-      request.name === undefined ? this.#kv.getKv(request, call) : this.#kv.getName(request, call),
+    const object = await this.#store.run("getKvJson", CALL_OPTIONS, callOptions, (kv, call) =>
+      request.name === undefined ? kv.getKv(request, call) : kv.getName(request, call),
     );
-    const value = fromJsonText(object.value);
-    return {
-      ...object,
-      value: schema === undefined ? (value as Output) : await throughSchema(schema, value),
-    };
+    return { ...object, value: await throughSchema(schema, fromJsonText(object.value)) };
   }
 }
 

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { checkOptions } from "../base/options.ts";
+import { checkOptions, type OptionNames } from "../base/options.ts";
 import { VaultError } from "../errors.ts";
 import {
   type KekInfo,
@@ -20,17 +20,20 @@ import {
 } from "../keks/kek-service.ts";
 import { type CallTaker, checkedCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
-import type { VaultCalls } from "./calls.ts";
+import { PortCalls, type VaultCalls } from "./calls.ts";
+
+/** Where there are no KEKs, all options are taken, since the answer is that there are none. */
+interface MaybeKeks extends CallTaker {
+  readonly keks: KekService | undefined;
+}
 
 /** Lists KEKs and changes their states. Every call throws ERR_UNSUPPORTED over a service that has none, as WorkOS's. */
 export class VaultKeks {
-  readonly #service: KekService | undefined;
-  readonly #calls: VaultCalls;
+  readonly #calls: PortCalls<MaybeKeks>;
 
   /** @param calls - which calls of the vault are under way */
-  constructor(service: KekService | undefined, calls: VaultCalls) {
-    this.#service = service;
-    this.#calls = calls;
+  constructor(keks: KekService | undefined, calls: VaultCalls) {
+    this.#calls = new PortCalls({ keks, takesHeaders: keks === undefined || keks.takesHeaders }, calls);
   }
 
   /**
@@ -40,53 +43,46 @@ export class VaultKeks {
    */
   list(request: KekListRequest = {}, options: CallOptions = {}): KekListing {
     checkOptions(options, CALL_OPTIONS, "keks.list");
-    const own = { ...checkedCall(options, this.#service ?? NO_KEKS) };
-    return new KekListing((page) => this.#run(own, (service, call) => service.list(page, call)), {
-      ...request,
-    });
+    const own = { ...checkedCall(options, this.#calls.port) };
+    const fetch = (page: KekListRequest) =>
+      this.#run("keks.list", CALL_OPTIONS, own, (keks, call) => keks.list(page, call));
+    return new KekListing(fetch, { ...request });
   }
 
   /** One KEK. @throws VaultError ERR_KEY_NOT_FOUND */
-  async get(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CALL_OPTIONS, "keks.get");
-    return this.#run(options, (service, call) => service.get(selector, call));
+  get(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
+    return this.#run("keks.get", CALL_OPTIONS, options, (keks, call) => keks.get(selector, call));
   }
 
   /** Makes a new KEK version for future wraps. @throws as `KekService.rotate` */
-  async rotate(selector: KekSelector, options: ChangeOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CHANGE_OPTIONS, "keks.rotate");
-    return this.#run(options, (service, call) => service.rotate(selector, call));
+  rotate(selector: KekSelector, options: ChangeOptions = {}): Promise<KekInfo> {
+    return this.#run("keks.rotate", CHANGE_OPTIONS, options, (keks, call) => keks.rotate(selector, call));
   }
 
   /** Puts a KEK, or one version, out of use until `enable`. @throws as `KekService.disable` */
-  async disable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CHANGE_OPTIONS, "keks.disable");
-    return this.#run(options, (service, call) => service.disable(selector, call));
+  disable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
+    return this.#run("keks.disable", CHANGE_OPTIONS, options, (keks, call) => keks.disable(selector, call));
   }
 
   /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekService.enable` */
-  async enable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
-    checkOptions(options, CHANGE_OPTIONS, "keks.enable");
-    return this.#run(options, (service, call) => service.enable(selector, call));
+  enable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
+    return this.#run("keks.enable", CHANGE_OPTIONS, options, (keks, call) => keks.enable(selector, call));
   }
 
   /** Destroys a KEK for good, or tells what that would cost. @throws as `KekService.shred` */
-  async shred(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
-    checkOptions(options, SHRED_OPTIONS, "keks.shred");
-    return this.#run(options, (service, call) => service.shred(selector, call));
+  shred(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
+    return this.#run("keks.shred", SHRED_OPTIONS, options, (keks, call) => keks.shred(selector, call));
   }
 
   #run<O extends ChangeOptions, T>(
+    name: string,
+    known: OptionNames,
     options: O,
-    work: (service: KekService, call: O) => Promise<T>,
+    work: (keks: KekService, call: O) => Promise<T>,
   ): Promise<T> {
-    return this.#calls.during(options, this.#service ?? NO_KEKS, async (call) => {
-      if (this.#service === undefined)
-        throw new VaultError("ERR_UNSUPPORTED", "this key service has no KEKs");
-      return work(this.#service, call);
+    return this.#calls.run(name, known, options, async ({ keks }, call) => {
+      if (keks === undefined) throw new VaultError("ERR_UNSUPPORTED", "this key service has no KEKs");
+      return work(keks, call);
     });
   }
 }
-
-/** What takes calls where there are no KEKs: all options, since the answer is that there are none. */
-const NO_KEKS: CallTaker = { takesHeaders: true };

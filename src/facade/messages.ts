@@ -56,7 +56,7 @@ import {
   settingsOf,
   takeLeasedKey,
 } from "../keys/leased-key.ts";
-import type { VaultCalls } from "./calls.ts";
+import type { PortCalls, VaultCalls } from "./calls.ts";
 import {
   DECRYPT_MANY_OPTIONS,
   DECRYPT_OPTIONS,
@@ -72,6 +72,7 @@ import {
 /** The messages of one vault: its policy, and the data keys that it holds. */
 export class VaultMessages {
   readonly #keys: KeyService;
+  readonly #ofKeys: PortCalls<KeyService>;
   /** What cache and leases hold, in one list: a revocation is asked about once for all. */
   readonly #heldKeys: HeldKeys;
   readonly #calls: VaultCalls;
@@ -82,8 +83,10 @@ export class VaultMessages {
   readonly #leases: LeasePool;
 
   /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT for a wrong behaviour */
-  constructor(keys: KeyService, calls: VaultCalls, behaviour: VaultBehaviour) {
+  constructor(ofKeys: PortCalls<KeyService>, calls: VaultCalls, behaviour: VaultBehaviour) {
+    const keys = ofKeys.port;
     this.#keys = keys;
+    this.#ofKeys = ofKeys;
     this.#calls = calls;
     this.#requireCommitment = behaviour.requireCommitment === true;
     this.#layout = checkLayout(behaviour.layout, this.#requireCommitment);
@@ -145,14 +148,13 @@ export class VaultMessages {
   }
 
   /** Encrypts many messages, with one data key per context. */
-  async encryptMany(
+  encryptMany(
     items: readonly (VaultEncryptItem | null | undefined)[],
     keyContext: KeyContext,
     associatedData: AssociatedData,
     options: EncryptManyOptions = {},
   ): Promise<ItemResult<string | null | undefined>[]> {
-    checkOptions(options, ENCRYPT_MANY_OPTIONS, "encryptMany");
-    return await this.#calls.during(options, this.#keys, async (call) => {
+    return this.#ofKeys.run("encryptMany", ENCRYPT_MANY_OPTIONS, options, async (_, call) => {
       const layout = this.#layoutToWrite(options);
       call.signal?.throwIfAborted();
       const { signal, headers } = call;
@@ -187,22 +189,21 @@ export class VaultMessages {
   }
 
   /** Decrypts many ciphertexts, with one data key per wrapped form. */
-  async decryptMany(
+  decryptMany(
     items: readonly (DecryptItem | null | undefined)[],
     associatedData: AssociatedData,
     options: DecryptManyOptions = {},
   ): Promise<ItemResult<string | Bytes | null | undefined>[]> {
-    checkOptions(options, DECRYPT_MANY_OPTIONS, "decryptMany");
-    return await this.#calls.during(options, this.#keys, async (call) => {
+    return this.#ofKeys.run("decryptMany", DECRYPT_MANY_OPTIONS, options, async (keys, call) => {
       call.signal?.throwIfAborted();
       const expected = expectedContext(options);
       const present = withoutNullish(items, options);
       return present.restore(
         await decryptBatch(
           {
-            size: batchSize(this.#keys.unwrapMany !== undefined),
+            size: batchSize(keys.unwrapMany !== undefined),
             use: (encryptedKeys, work, callOptions) =>
-              this.#cache.useMany(this.#keys, encryptedKeys, work, callOptions),
+              this.#cache.useMany(keys, encryptedKeys, work, callOptions),
           },
           present.items,
           associatedData,
@@ -215,13 +216,8 @@ export class VaultMessages {
   }
 
   /** Encrypts a ciphertext anew, into the native layout under a fresh data key. */
-  async upgrade(
-    ciphertext: string,
-    associatedData: AssociatedData,
-    options: DecryptOptions = {},
-  ): Promise<string> {
-    checkOptions(options, DECRYPT_OPTIONS, "upgrade");
-    return await this.#calls.during(options, this.#keys, async (call) => {
+  upgrade(ciphertext: string, associatedData: AssociatedData, options: DecryptOptions = {}): Promise<string> {
+    return this.#ofKeys.run("upgrade", DECRYPT_OPTIONS, options, async (keys, call) => {
       const aad = copyBytes(associatedDataBytes(associatedData));
       const given = options.context === undefined ? undefined : canonicalContext(options.context);
       const { provider } = options;
@@ -246,7 +242,7 @@ export class VaultMessages {
         { signal, headers },
       );
       try {
-        const made = await this.#keys.createDataKey({ context: opened.context }, { signal, headers });
+        const made = await keys.createDataKey({ context: opened.context }, { signal, headers });
         return await lend(made, (key) =>
           encryptEnvelope(opened.plaintext, key, aad, "native", ciphers, provider),
         );
@@ -257,9 +253,8 @@ export class VaultMessages {
   }
 
   /** Takes a data key and holds it. */
-  async lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
-    checkOptions(options, LEASE_OPTIONS, "lease");
-    return await this.#calls.during(options, this.#keys, async (call) => {
+  lease(context: KeyContext, options: LeaseOptions & CallOptions = {}): Promise<Lease> {
+    return this.#ofKeys.run("lease", LEASE_OPTIONS, options, async (_, call) => {
       const settings = leaseSettings({
         ...this.withPolicy(options),
         sync: this.#ciphersOf(options),

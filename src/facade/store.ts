@@ -7,25 +7,32 @@
  */
 
 import { checkOptions } from "../base/options.ts";
-import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
 import { checkedCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { type PutKvRequest, type PutKvResult, putByName } from "../kv/by-name.ts";
 import {
+  type CreateKvRequest,
+  type DeleteKvRequest,
+  type DeleteKvResult,
+  type DestroyKvResult,
+  type KvIdRequest,
   type KvListRequest,
   type KvMetadata,
+  type KvNameRequest,
   type KvObject,
   type KvObjectWithoutValue,
   type KvPage,
   type KvService,
   type KvVersion,
+  type KvVersionRequest,
   REWRAP_KV_OPTIONS,
   type RewrapKvOptions,
   type RewrapReport,
+  type UpdateKvRequest,
 } from "../kv/kv-service.ts";
 import { KvListing } from "../kv/pagination.ts";
-import type { VaultCalls } from "./calls.ts";
+import type { PortCalls } from "./calls.ts";
 
 /** The store's calls as the facade has them: all of them, and a list is also an iterator. */
 type KvServiceFacade = {
@@ -34,55 +41,35 @@ type KvServiceFacade = {
 
 /** What a {@link Vault} does with its store. */
 export class VaultStore implements KvServiceFacade {
-  readonly #kv: KvService;
-  readonly #calls: VaultCalls;
+  readonly #store: PortCalls<KvService>;
 
-  /** @param calls - which calls of the vault are under way */
-  constructor(kv: KvService, calls: VaultCalls) {
-    this.#kv = kv;
-    this.#calls = calls;
+  constructor(store: PortCalls<KvService>) {
+    this.#store = store;
   }
 
   /** The store behind the vault, for a vault of other parts. It is closed with the vault. */
   get kv(): KvService {
-    return this.#kv;
+    return this.#store.port;
   }
 
   /** Stores a value under a new name. @throws as `KvService.createKv` */
-  async createKv(
-    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options: ChangeOptions = {},
-  ): Promise<KvMetadata> {
-    checkOptions(options, CHANGE_OPTIONS, "createKv");
-    return await this.#calls.during(options, this.#kv, (call) => this.#kv.createKv(request, call));
+  createKv(request: CreateKvRequest, options: ChangeOptions = {}): Promise<KvMetadata> {
+    return this.#store.run("createKv", CHANGE_OPTIONS, options, (kv, call) => kv.createKv(request, call));
   }
 
   /** Reads a stored value by id; with `versionId` an old version. @throws as `KvService.getKv` */
-  async getKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: CallOptions = {},
-  ): Promise<KvObject> {
-    checkOptions(options, CALL_OPTIONS, "getKv");
-    return await this.#calls.during(options, this.#kv, (call) => this.#kv.getKv(request, call));
+  getKv(request: KvVersionRequest, options: CallOptions = {}): Promise<KvObject> {
+    return this.#store.run("getKv", CALL_OPTIONS, options, (kv, call) => kv.getKv(request, call));
   }
 
   /** Reads a stored value by name. @throws as `KvService.getName` */
-  async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
-    checkOptions(options, CALL_OPTIONS, "getName");
-    return await this.#calls.during(options, this.#kv, (call) => this.#kv.getName(request, call));
+  getName(request: KvNameRequest, options: CallOptions = {}): Promise<KvObject> {
+    return this.#store.run("getName", CALL_OPTIONS, options, (kv, call) => kv.getName(request, call));
   }
 
   /** Writes a new version. @throws as `KvService.updateKv` */
-  async updateKv(
-    request: {
-      readonly id: string;
-      readonly value: string;
-      readonly versionCheck?: string | null | undefined;
-    },
-    options: ChangeOptions = {},
-  ): Promise<KvObjectWithoutValue> {
-    checkOptions(options, CHANGE_OPTIONS, "updateKv");
-    return await this.#calls.during(options, this.#kv, (call) => this.#kv.updateKv(request, call));
+  updateKv(request: UpdateKvRequest, options: ChangeOptions = {}): Promise<KvObjectWithoutValue> {
+    return this.#store.run("updateKv", CHANGE_OPTIONS, options, (kv, call) => kv.updateKv(request, call));
   }
 
   /**
@@ -100,79 +87,60 @@ export class VaultStore implements KvServiceFacade {
    *   no `keyContext` to make one, or a `versionCheck`; ERR_KV_VERSION_CONFLICT; ERR_KV_CONTEXT_DIFFERS; ERR_KV_EXISTS if the
    *   name is taken by an object that the caller may not see; and the service's codes
    */
-  async putKv(request: PutKvRequest, options: CallOptions = {}): Promise<PutKvResult> {
-    checkOptions(options, CALL_OPTIONS, "putKv");
-    return await this.#calls.during(options, this.#kv, (call) => putByName(this.#kv, request, call));
+  putKv(request: PutKvRequest, options: CallOptions = {}): Promise<PutKvResult> {
+    return this.#store.run("putKv", CALL_OPTIONS, options, (kv, call) => putByName(kv, request, call));
   }
 
   /** Hides an object and frees its name. @throws as `KvService.deleteKv` */
-  async deleteKv(
-    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options: ChangeOptions = {},
-  ): Promise<{ readonly success: true; readonly name: string }> {
-    checkOptions(options, CHANGE_OPTIONS, "deleteKv");
-    return await this.#calls.during(options, this.#kv, (call) => this.#kv.deleteKv(request, call));
+  deleteKv(request: DeleteKvRequest, options: ChangeOptions = {}): Promise<DeleteKvResult> {
+    return this.#store.run("deleteKv", CHANGE_OPTIONS, options, (kv, call) => kv.deleteKv(request, call));
   }
 
   /** Lists objects: `await` it for a page, or `for await` over all; `timeout` is for each page. @throws as `KvService.listKv` */
   listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
     checkOptions(options, CALL_OPTIONS, "listKv");
-    const own = { ...checkedCall(options, this.#kv) };
-    return new KvListing(async (page) => {
-      return await this.#calls.during(own, this.#kv, (call) => this.#kv.listKv(page, call));
-    }, request);
+    const own = { ...checkedCall(options, this.kv) };
+    const fetch = (page: KvListRequest) =>
+      this.#store.run("listKv", CALL_OPTIONS, own, (kv, call) => kv.listKv(page, call));
+    return new KvListing(fetch, request);
   }
 
   /** Lists the versions of an object. @throws as `KvService.listKvVersions` */
-  async listKvVersions(
-    request: { readonly id: string },
-    options: CallOptions = {},
-  ): Promise<KvPage<KvVersion>> {
-    checkOptions(options, CALL_OPTIONS, "listKvVersions");
-    return await this.#calls.during(options, this.#kv, (call) => this.#kv.listKvVersions(request, call));
+  listKvVersions(request: KvIdRequest, options: CallOptions = {}): Promise<KvPage<KvVersion>> {
+    return this.#store.run("listKvVersions", CALL_OPTIONS, options, (kv, call) =>
+      kv.listKvVersions(request, call),
+    );
   }
 
   /** An object without its value. @throws as `KvService.listKvMetadata` */
-  async listKvMetadata(
-    request: { readonly id: string },
-    options: CallOptions = {},
-  ): Promise<KvObjectWithoutValue> {
-    checkOptions(options, CALL_OPTIONS, "listKvMetadata");
-    return await this.#calls.during(options, this.#kv, (call) => this.#kv.listKvMetadata(request, call));
+  listKvMetadata(request: KvIdRequest, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
+    return this.#store.run("listKvMetadata", CALL_OPTIONS, options, (kv, call) =>
+      kv.listKvMetadata(request, call),
+    );
   }
 
   /** Brings a deleted object back. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.undeleteKv` */
-  async undeleteKv(
-    request: { readonly id: string },
-    options: ChangeOptions = {},
-  ): Promise<KvObjectWithoutValue> {
-    checkOptions(options, CHANGE_OPTIONS, "undeleteKv");
-    return await this.#calls.during(options, this.#kv, async (call) => {
-      if (this.#kv.undeleteKv === undefined)
-        throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
-      return await this.#kv.undeleteKv(request, call);
+  undeleteKv(request: KvIdRequest, options: ChangeOptions = {}): Promise<KvObjectWithoutValue> {
+    return this.#store.run("undeleteKv", CHANGE_OPTIONS, options, async (kv, call) => {
+      if (kv.undeleteKv === undefined) throw new VaultError("ERR_UNSUPPORTED", "this store cannot undelete");
+      return kv.undeleteKv(request, call);
     });
   }
 
   /** Erases stored values for good. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.destroyKv` */
-  async destroyKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: ChangeOptions = {},
-  ): Promise<{ readonly destroyedVersions: number }> {
-    checkOptions(options, CHANGE_OPTIONS, "destroyKv");
-    return await this.#calls.during(options, this.#kv, async (call) => {
-      if (this.#kv.destroyKv === undefined)
+  destroyKv(request: KvVersionRequest, options: ChangeOptions = {}): Promise<DestroyKvResult> {
+    return this.#store.run("destroyKv", CHANGE_OPTIONS, options, async (kv, call) => {
+      if (kv.destroyKv === undefined)
         throw new VaultError("ERR_UNSUPPORTED", "this store cannot destroy versions");
-      return await this.#kv.destroyKv(request, call);
+      return kv.destroyKv(request, call);
     });
   }
+
   /** Wraps the data keys of all stored values anew. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.rewrapKv` */
-  async rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
-    checkOptions(options, REWRAP_KV_OPTIONS, "rewrapKv");
-    return await this.#calls.during(options, this.#kv, async (call) => {
-      if (this.#kv.rewrapKv === undefined)
-        throw new VaultError("ERR_UNSUPPORTED", "this store cannot rewrap");
-      return await this.#kv.rewrapKv(call);
+  rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
+    return this.#store.run("rewrapKv", REWRAP_KV_OPTIONS, options, async (kv, call) => {
+      if (kv.rewrapKv === undefined) throw new VaultError("ERR_UNSUPPORTED", "this store cannot rewrap");
+      return kv.rewrapKv(call);
     });
   }
 }

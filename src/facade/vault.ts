@@ -34,7 +34,14 @@ import {
 import { readyRandom } from "../crypto/primitives/random.ts";
 import type { VaultEncryptItem } from "../keys/batches.ts";
 import { checkedCall, withinTime } from "../keys/calls.ts";
-import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
+import {
+  CALL_OPTIONS,
+  type CallOptions,
+  type CreateDataKeyRequest,
+  type DecryptRequest,
+  type KeyService,
+  type RekeyRequest,
+} from "../keys/key-service.ts";
 import type { Lease } from "../keys/lease.ts";
 import type { LeaseOptions } from "../keys/leased-key.ts";
 import {
@@ -47,7 +54,7 @@ import {
   rewrap,
   rewrapMany,
 } from "../rekey/rekey.ts";
-import { VaultCalls } from "./calls.ts";
+import { PortCalls, VaultCalls } from "./calls.ts";
 import { VaultDocuments } from "./documents.ts";
 import { VaultKeks } from "./keks.ts";
 import { VaultMessages } from "./messages.ts";
@@ -72,6 +79,7 @@ export class Vault extends VaultDocuments {
   readonly keks: VaultKeks;
   /** The key service behind the vault, for a `RekeyJob` of coffer/rekey. It keeps no keys, and is closed with the vault. */
   readonly keys: KeyService;
+  readonly #keys: PortCalls<KeyService>;
   readonly #calls: VaultCalls;
   readonly #messages: VaultMessages;
 
@@ -85,10 +93,12 @@ export class Vault extends VaultDocuments {
     readyRandom();
     const { keys, kv, keks } = portsOf(options);
     const calls = new VaultCalls();
-    const messages = new VaultMessages(keys, calls, options);
-    super(kv, calls, messages);
+    const ofKeys = new PortCalls(keys, calls);
+    const messages = new VaultMessages(ofKeys, calls, options);
+    super(new PortCalls(kv, calls), messages);
     this.keks = new VaultKeks(keks, calls);
     this.keys = keys;
+    this.#keys = ofKeys;
     this.#calls = calls;
     this.#messages = messages;
     bindMethods(this);
@@ -271,13 +281,12 @@ export class Vault extends VaultDocuments {
    * @returns a reader; dispose of it
    * @throws as {@link decryptStream}, and what the source throws
    */
-  async openNativeSource(
+  openNativeSource(
     source: RangeSource,
     associatedData?: AssociatedData,
     options: CallOptions & NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<NativeReader> {
-    checkOptions(options, SOURCE_OPTIONS, "openNativeSource");
-    return await this.#calls.during(options, this.keys, (call) =>
+    return this.#keys.run("openNativeSource", SOURCE_OPTIONS, options, (_, call) =>
       openNativeSource(source, this.#messages.keyFinder(call), associatedData, {
         ...call,
         sync: this.#messages.syncOf(options),
@@ -293,15 +302,14 @@ export class Vault extends VaultDocuments {
    * @throws RangeError ERR_INVALID_ARGUMENT for a range that is not within the plaintext; and as
    *   {@link openNativeSource}
    */
-  async decryptRange(
+  decryptRange(
     source: RangeSource,
     start: number,
     end?: number,
     associatedData?: AssociatedData,
     options: CallOptions & NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
   ): Promise<Bytes> {
-    checkOptions(options, SOURCE_OPTIONS, "decryptRange");
-    return await this.#calls.during(options, this.keys, (call) =>
+    return this.#keys.run("decryptRange", SOURCE_OPTIONS, options, (_, call) =>
       decryptRange(source, this.#messages.keyFinder(call), start, end, associatedData, {
         ...call,
         sync: this.#messages.syncOf(options),
@@ -319,33 +327,30 @@ export class Vault extends VaultDocuments {
   }
 
   /** Moves a ciphertext to another context without touching its data. @throws as `rekey` of coffer/rekey */
-  async rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
-    checkOptions(options, REKEY_OPTIONS, "rekey");
-    return await this.#calls.during(options, this.keys, (call) =>
-      rekey(this.keys, ciphertext, context, this.#messages.withPolicy(call)),
+  rekey(ciphertext: string, context: KeyContext, options: RekeyOptions = {}): Promise<string> {
+    return this.#keys.run("rekey", REKEY_OPTIONS, options, (keys, call) =>
+      rekey(keys, ciphertext, context, this.#messages.withPolicy(call)),
     );
   }
 
   /** Moves many ciphertexts; one result per item, in order. @throws as `rekeyMany` of coffer/rekey */
-  async rekeyMany(
+  rekeyMany(
     ciphertexts: readonly string[],
     context: KeyContext,
     options: BatchOptions = {},
   ): Promise<ItemResult<string>[]> {
-    checkOptions(options, BATCH_OPTIONS, "rekeyMany");
-    return await this.#calls.during(options, this.keys, (call) =>
-      rekeyMany(this.keys, ciphertexts, context, this.#messages.withPolicy(call)),
+    return this.#keys.run("rekeyMany", BATCH_OPTIONS, options, (keys, call) =>
+      rekeyMany(keys, ciphertexts, context, this.#messages.withPolicy(call)),
     );
   }
 
   /** Wraps a ciphertext's data key under the newest KEK versions. @throws as `rewrap` of coffer/rekey */
-  async rewrap(
+  rewrap(
     ciphertext: string,
     options: RekeyOptions & { readonly context?: KeyContext | undefined } = {},
   ): Promise<string> {
-    checkOptions(options, REWRAP_OPTIONS, "rewrap");
-    return await this.#calls.during(options, this.keys, (call) =>
-      rewrap(this.keys, ciphertext, this.#messages.withPolicy(call)),
+    return this.#keys.run("rewrap", REWRAP_OPTIONS, options, (keys, call) =>
+      rewrap(keys, ciphertext, this.#messages.withPolicy(call)),
     );
   }
 
@@ -353,13 +358,9 @@ export class Vault extends VaultDocuments {
    * Wraps the data keys of many ciphertexts under the newest KEK versions; one result per item, in order. Ciphertexts
    * that share a data key go on sharing it, and cost one request. @throws as `rewrapMany` of coffer/rekey
    */
-  async rewrapMany(
-    ciphertexts: readonly string[],
-    options: BatchOptions = {},
-  ): Promise<ItemResult<string>[]> {
-    checkOptions(options, BATCH_OPTIONS, "rewrapMany");
-    return await this.#calls.during(options, this.keys, (call) =>
-      rewrapMany(this.keys, ciphertexts, this.#messages.withPolicy(call)),
+  rewrapMany(ciphertexts: readonly string[], options: BatchOptions = {}): Promise<ItemResult<string>[]> {
+    return this.#keys.run("rewrapMany", BATCH_OPTIONS, options, (keys, call) =>
+      rewrapMany(keys, ciphertexts, this.#messages.withPolicy(call)),
     );
   }
 
@@ -369,15 +370,10 @@ export class Vault extends VaultDocuments {
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID (before any request),
    *   ERR_KEY_DISABLED, ERR_KEY_DESTROYED, and the service's codes
    */
-  async createDataKey(
-    request: { readonly context: KeyContext },
-    options: CallOptions = {},
-  ): Promise<DataKey> {
-    checkOptions(options, CALL_OPTIONS, "createDataKey");
-    return await this.#calls.during(options, this.keys, (call) => {
-      const context = checkedContext(request.context);
-      return this.keys.createDataKey({ context }, call);
-    });
+  createDataKey(request: CreateDataKeyRequest, options: CallOptions = {}): Promise<DataKey> {
+    return this.#keys.run("createDataKey", CALL_OPTIONS, options, (keys, call) =>
+      keys.createDataKey({ context: checkedContext(request.context) }, call),
+    );
   }
 
   /**
@@ -387,15 +383,14 @@ export class Vault extends VaultDocuments {
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND,
    *   ERR_KEY_DISABLED, ERR_KEY_DESTROYED, ERR_DECRYPT_FAILED (altered), and the service's codes
    */
-  async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
-    checkOptions(options, CALL_OPTIONS, "createDecrypt");
-    return await this.#calls.during(options, this.keys, (call) =>
-      this.keys.createDecrypt({ keys: request.keys }, call),
+  createDecrypt(request: DecryptRequest, options: CallOptions = {}): Promise<DataKey> {
+    return this.#keys.run("createDecrypt", CALL_OPTIONS, options, (keys, call) =>
+      keys.createDecrypt({ keys: request.keys }, call),
     );
   }
 
   /** The same as {@link createDecrypt}. */
-  async decryptDataKey(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
+  decryptDataKey(request: DecryptRequest, options: CallOptions = {}): Promise<DataKey> {
     return this.createDecrypt(request, options);
   }
 
@@ -405,14 +400,10 @@ export class Vault extends VaultDocuments {
    * @param request.encryptedKeys - the wrapped form, base64, which stays valid
    * @throws as {@link createDecrypt} and {@link createDataKey}
    */
-  async createRekey(
-    request: { readonly context: KeyContext; readonly encryptedKeys: string },
-    options: CallOptions = {},
-  ): Promise<DataKey> {
-    checkOptions(options, CALL_OPTIONS, "createRekey");
-    return await this.#calls.during(options, this.keys, (call) => {
-      const context = checkedContext(request.context);
-      return this.keys.createRekey({ context, encryptedKeys: request.encryptedKeys }, call);
+  createRekey(request: RekeyRequest, options: CallOptions = {}): Promise<DataKey> {
+    return this.#keys.run("createRekey", CALL_OPTIONS, options, (keys, call) => {
+      const { context, encryptedKeys } = request;
+      return keys.createRekey({ context: checkedContext(context), encryptedKeys }, call);
     });
   }
 

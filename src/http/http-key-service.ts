@@ -15,7 +15,18 @@ import { KEY_BYTES } from "../crypto/limits.ts";
 import { VaultError } from "../errors.ts";
 import { eachItem, wrappedOf } from "../keys/batch-calls.ts";
 import { runCall } from "../keys/calls.ts";
-import type { CallOptions, KeyService, WrappedDataKey } from "../keys/key-service.ts";
+import type {
+  CallOptions,
+  CreateDataKeyRequest,
+  CreateDataKeysRequest,
+  DecryptRequest,
+  KeyService,
+  RekeyManyRequest,
+  RekeyRequest,
+  RewrapRequest,
+  UnwrapManyRequest,
+  WrappedDataKey,
+} from "../keys/key-service.ts";
 import { BATCH_GROUPS_AT_ONCE, REVISION_LIMITS_HTTP } from "../keys/limits.ts";
 import type { Revision, RevisionId, RevisionSource } from "../keys/revisions.ts";
 import { badResponse, contextOf, dataKeyFromWire, objectOf, textOf } from "../wire/bodies.ts";
@@ -75,10 +86,7 @@ export class HttpKeyService implements KeyService {
     }
   }
 
-  async createDataKey(
-    request: { readonly context: KeyContext },
-    options: CallOptions = {},
-  ): Promise<DataKey> {
+  async createDataKey(request: CreateDataKeyRequest, options: CallOptions = {}): Promise<DataKey> {
     const context = canonicalContext(request.context);
     return runCall(options, this, (call) =>
       this.#transport.send({
@@ -93,7 +101,7 @@ export class HttpKeyService implements KeyService {
     );
   }
 
-  async createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
+  async createDecrypt(request: DecryptRequest, options: CallOptions = {}): Promise<DataKey> {
     const { keys } = request;
     const keyBlob = sentBlob(keys);
     return runCall(options, this, async (call) =>
@@ -119,10 +127,7 @@ export class HttpKeyService implements KeyService {
     );
   }
 
-  async createRekey(
-    request: { readonly context: KeyContext; readonly encryptedKeys: string },
-    options: CallOptions = {},
-  ): Promise<DataKey> {
+  async createRekey(request: RekeyRequest, options: CallOptions = {}): Promise<DataKey> {
     const context = canonicalContext(request.context);
     const { encryptedKeys } = request;
     sentBlob(encryptedKeys);
@@ -140,10 +145,7 @@ export class HttpKeyService implements KeyService {
   }
 
   /** A batch where the service has batches; else one after another, so that there is one way to ask. */
-  async unwrapMany(
-    request: { readonly keys: readonly string[] },
-    options: CallOptions = {},
-  ): Promise<ItemResult<DataKey>[]> {
+  async unwrapMany(request: UnwrapManyRequest, options: CallOptions = {}): Promise<ItemResult<DataKey>[]> {
     const items = checkItems(request.keys, (keys) => keys);
     return runCall(options, this, async (call) => {
       if (!(await this.#transport.hasExtensions(call)))
@@ -167,7 +169,7 @@ export class HttpKeyService implements KeyService {
   }
 
   async rekeyMany(
-    request: { readonly items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[] },
+    request: RekeyManyRequest,
     options: CallOptions = {},
   ): Promise<ItemResult<WrappedDataKey>[]> {
     const checked = checkItems(request.items, (item) => item.encryptedKeys);
@@ -195,10 +197,7 @@ export class HttpKeyService implements KeyService {
   }
 
   /** @throws VaultError ERR_UNSUPPORTED if the service is no coffer server */
-  async checkMany(
-    request: { readonly keys: readonly string[] },
-    options: CallOptions = {},
-  ): Promise<ItemResult<true>[]> {
+  async checkMany(request: UnwrapManyRequest, options: CallOptions = {}): Promise<ItemResult<true>[]> {
     return runCall(options, this, async (call) => {
       await this.#transport.needExtensions("tell which keys are good", call);
       return (await this.#check(request.keys, call)).results;
@@ -234,10 +233,7 @@ export class HttpKeyService implements KeyService {
     return key;
   }
 
-  async #oneByOne(
-    { context, count }: { readonly context: KeyContext; readonly count: number },
-    options: CallOptions,
-  ): Promise<DataKey[]> {
+  async #oneByOne({ context, count }: CreateDataKeysRequest, options: CallOptions): Promise<DataKey[]> {
     const made: DataKey[] = [];
     try {
       while (made.length < count) made.push(await this.createDataKey({ context }, options));
@@ -271,7 +267,7 @@ export class HttpKeyService implements KeyService {
     });
   }
 
-  async #rewrap(request: { readonly encryptedKeys: string }, options: CallOptions = {}): Promise<DataKey> {
+  async #rewrap(request: RewrapRequest, options: CallOptions = {}): Promise<DataKey> {
     const items = checkItems([request.encryptedKeys], (keys) => keys);
     if (!items[0]!.keyBlob.ok) throw items[0]!.keyBlob.error;
     const [result] = await this.#rewraps(items, options);
@@ -280,10 +276,7 @@ export class HttpKeyService implements KeyService {
     return wrappedOnly(result!.value);
   }
 
-  async createDataKeys(
-    request: { readonly context: KeyContext; readonly count: number },
-    options: CallOptions = {},
-  ): Promise<DataKey[]> {
+  async createDataKeys(request: CreateDataKeysRequest, options: CallOptions = {}): Promise<DataKey[]> {
     return runCall(options, this, async (call) => {
       if (!(await this.#transport.hasExtensions(call))) return this.#oneByOne(request, call);
       const context = canonicalContext(request.context);

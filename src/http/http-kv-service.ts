@@ -6,21 +6,29 @@
  * @module
  */
 import { isWellFormed } from "../base/features.ts";
-import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
+import { checkedContext } from "../crypto/keys/key-context.ts";
 import { VaultError } from "../errors.ts";
 import { runCall } from "../keys/calls.ts";
 import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import type {
+  CreateKvRequest,
+  DeleteKvRequest,
+  DeleteKvResult,
+  DestroyKvResult,
+  KvIdRequest,
   KvListRequest,
   KvMetadata,
+  KvNameRequest,
   KvObject,
   KvObjectWithoutValue,
   KvPage,
   KvService,
   KvSummary,
   KvVersion,
+  KvVersionRequest,
   RewrapKvOptions,
   RewrapReport,
+  UpdateKvRequest,
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
 import {
@@ -50,10 +58,7 @@ export class HttpKvService implements KvService {
     this.#transport = transport;
   }
 
-  async createKv(
-    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options: ChangeOptions = {},
-  ): Promise<KvMetadata> {
+  async createKv(request: CreateKvRequest, options: ChangeOptions = {}): Promise<KvMetadata> {
     const { value } = request;
     checkValue(value);
     const body = {
@@ -73,10 +78,7 @@ export class HttpKvService implements KvService {
     );
   }
 
-  async getKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: CallOptions = {},
-  ): Promise<KvObject> {
+  async getKv(request: KvVersionRequest, options: CallOptions = {}): Promise<KvObject> {
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     return runCall(options, this, async (call) => {
@@ -92,7 +94,7 @@ export class HttpKvService implements KvService {
     });
   }
 
-  async getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+  async getName(request: KvNameRequest, options: CallOptions = {}): Promise<KvObject> {
     return runCall(options, this, async (call) =>
       this.#transport.send({
         method: "GET",
@@ -104,14 +106,7 @@ export class HttpKvService implements KvService {
     );
   }
 
-  async updateKv(
-    request: {
-      readonly id: string;
-      readonly value: string;
-      readonly versionCheck?: string | null | undefined;
-    },
-    options: ChangeOptions = {},
-  ): Promise<KvObjectWithoutValue> {
+  async updateKv(request: UpdateKvRequest, options: ChangeOptions = {}): Promise<KvObjectWithoutValue> {
     const { value } = request;
     checkValue(value);
     const body = {
@@ -130,10 +125,7 @@ export class HttpKvService implements KvService {
     );
   }
 
-  async deleteKv(
-    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options: ChangeOptions = {},
-  ): Promise<{ readonly success: true; readonly name: string }> {
+  async deleteKv(request: DeleteKvRequest, options: ChangeOptions = {}): Promise<DeleteKvResult> {
     const query = { version_check: versionCheckOf(request.versionCheck) };
     return runCall(options, this, async (call) =>
       this.#transport.send({
@@ -181,10 +173,7 @@ export class HttpKvService implements KvService {
     });
   }
 
-  async listKvVersions(
-    request: { readonly id: string },
-    options: CallOptions = {},
-  ): Promise<KvPage<KvVersion>> {
+  async listKvVersions(request: KvIdRequest, options: CallOptions = {}): Promise<KvPage<KvVersion>> {
     const id = idOf(request.id);
     return runCall(options, this, async (call) =>
       this.#transport.send({
@@ -197,10 +186,7 @@ export class HttpKvService implements KvService {
     );
   }
 
-  async listKvMetadata(
-    request: { readonly id: string },
-    options: CallOptions = {},
-  ): Promise<KvObjectWithoutValue> {
+  async listKvMetadata(request: KvIdRequest, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
     return runCall(options, this, async (call) =>
       this.#transport.send({
         method: "GET",
@@ -212,10 +198,7 @@ export class HttpKvService implements KvService {
     );
   }
 
-  async undeleteKv(
-    request: { readonly id: string },
-    options: ChangeOptions = {},
-  ): Promise<KvObjectWithoutValue> {
+  async undeleteKv(request: KvIdRequest, options: ChangeOptions = {}): Promise<KvObjectWithoutValue> {
     const id = idOf(request.id);
     return runCall(options, this, async (call) => {
       await this.#transport.needExtensions("undelete", call);
@@ -229,10 +212,7 @@ export class HttpKvService implements KvService {
     });
   }
 
-  async destroyKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: ChangeOptions = {},
-  ): Promise<{ readonly destroyedVersions: number }> {
+  async destroyKv(request: KvVersionRequest, options: ChangeOptions = {}): Promise<DestroyKvResult> {
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
     return runCall(options, this, async (call) => {

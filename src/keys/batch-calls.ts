@@ -15,6 +15,7 @@ import {
   type CallOptions,
   KEY_BATCH_ITEMS_MAX,
   type KeyService,
+  type RekeyRequest,
   type WrappedDataKey,
 } from "./key-service.ts";
 import { BATCH_GROUPS_AT_ONCE } from "./limits.ts";
@@ -77,7 +78,7 @@ export function unwrapKeys(
 /** Wraps data keys for other contexts, as {@link unwrapKeys}. */
 export function rekeyKeys(
   service: KeyService,
-  items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[],
+  items: readonly RekeyRequest[],
   options: CallOptions,
 ): Promise<ItemResult<WrappedDataKey>[]> {
   return inBatches(items, service.rekeyMany !== undefined, (part) =>

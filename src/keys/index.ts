@@ -11,8 +11,16 @@ export { DataKeyCache, type DataKeyCacheOptions } from "./data-key-cache.ts";
 export {
   type CallOptions,
   type ChangeOptions,
+  type CreateDataKeyRequest,
+  type CreateDataKeysRequest,
+  type DecryptRequest,
   KEY_BATCH_ITEMS_MAX,
   type KeyService,
+  type RekeyManyRequest,
+  type RekeyRequest,
+  type RewrapManyRequest,
+  type RewrapRequest,
+  type UnwrapManyRequest,
   type WrappedDataKey,
 } from "./key-service.ts";
 export {

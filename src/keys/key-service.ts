@@ -66,6 +66,51 @@ export interface WrappedDataKey {
   readonly context: KeyContext | undefined;
 }
 
+/** What `createDataKey` takes. */
+export interface CreateDataKeyRequest {
+  readonly context: KeyContext;
+}
+
+/** What `createDataKeys` takes. */
+export interface CreateDataKeysRequest extends CreateDataKeyRequest {
+  /** 1 to {@link KEY_BATCH_ITEMS_MAX}. */
+  readonly count: number;
+}
+
+/** What `createDecrypt` takes. */
+export interface DecryptRequest {
+  /** The wrapped data key, base64. */
+  readonly keys: string;
+}
+
+/** What `unwrapMany` and `checkMany` take. */
+export interface UnwrapManyRequest {
+  /** Wrapped data keys, base64. */
+  readonly keys: readonly string[];
+}
+
+/** What `createRewrap` takes. */
+export interface RewrapRequest {
+  /** The wrapped data key, base64. */
+  readonly encryptedKeys: string;
+}
+
+/** What `createRekey` takes. */
+export interface RekeyRequest extends RewrapRequest {
+  readonly context: KeyContext;
+}
+
+/** What `rekeyMany` takes. */
+export interface RekeyManyRequest {
+  readonly items: readonly RekeyRequest[];
+}
+
+/** What `rewrapMany` takes. */
+export interface RewrapManyRequest {
+  /** Wrapped data keys, base64. */
+  readonly encryptedKeys: readonly string[];
+}
+
 /** A service that issues data keys for key contexts and gives them back for their wrapped form. */
 export interface KeyService {
   /** Tells services and environments apart where their answers are cached; not secret. */
@@ -79,17 +124,16 @@ export interface KeyService {
    * @returns a fresh random key, its id, its wrapped form and its context; the caller disposes of it
    * @throws VaultError ERR_KEY_CONTEXT_INVALID, ERR_KEY_DISABLED, ERR_KEY_DESTROYED, or the storage's codes
    */
-  createDataKey(request: { readonly context: KeyContext }, options?: CallOptions): Promise<DataKey>;
+  createDataKey(request: CreateDataKeyRequest, options?: CallOptions): Promise<DataKey>;
 
   /**
    * Unwraps a data key.
    *
-   * @param request.keys - the wrapped form, base64
    * @returns the same key and id as when it was made; the caller disposes of it
    * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED, ERR_KEY_DESTROYED,
    *   ERR_DECRYPT_FAILED (altered), or the storage's codes
    */
-  createDecrypt(request: { readonly keys: string }, options?: CallOptions): Promise<DataKey>;
+  createDecrypt(request: DecryptRequest, options?: CallOptions): Promise<DataKey>;
 
   /**
    * Wraps the same data key for another context.
@@ -97,10 +141,7 @@ export interface KeyService {
    * @returns the same key under a new wrapped form; the old one stays valid
    * @throws VaultError as `createDecrypt` and `createDataKey`
    */
-  createRekey(
-    request: { readonly context: KeyContext; readonly encryptedKeys: string },
-    options?: CallOptions,
-  ): Promise<DataKey>;
+  createRekey(request: RekeyRequest, options?: CallOptions): Promise<DataKey>;
 
   /**
    * Wraps the same data key for the same context under the newest KEK versions. Services that do not offer it
@@ -109,7 +150,7 @@ export interface KeyService {
    * @returns the same key; its `encryptedKeys` is unchanged if they were the newest already
    * @throws VaultError as `createDecrypt` and `createDataKey`
    */
-  createRewrap?(request: { readonly encryptedKeys: string }, options?: CallOptions): Promise<DataKey>;
+  createRewrap?(request: RewrapRequest, options?: CallOptions): Promise<DataKey>;
 
   /**
    * Unwraps several data keys at once: at most {@link KEY_BATCH_ITEMS_MAX}. Services without batches leave it out, as they
@@ -119,32 +160,20 @@ export interface KeyService {
    *   form is that item's error
    * @throws VaultError what is wrong with the service or the request as a whole; the signal's reason
    */
-  unwrapMany?(
-    request: { readonly keys: readonly string[] },
-    options?: CallOptions,
-  ): Promise<ItemResult<DataKey>[]>;
+  unwrapMany?(request: UnwrapManyRequest, options?: CallOptions): Promise<ItemResult<DataKey>[]>;
 
   /** Wraps several data keys for other contexts at once, as {@link unwrapMany}; the keys themselves are not answered. */
-  rekeyMany?(
-    request: { readonly items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[] },
-    options?: CallOptions,
-  ): Promise<ItemResult<WrappedDataKey>[]>;
+  rekeyMany?(request: RekeyManyRequest, options?: CallOptions): Promise<ItemResult<WrappedDataKey>[]>;
 
   /** Wraps several data keys under the newest KEK versions of their contexts at once, as {@link unwrapMany}. */
-  rewrapMany?(
-    request: { readonly encryptedKeys: readonly string[] },
-    options?: CallOptions,
-  ): Promise<ItemResult<WrappedDataKey>[]>;
+  rewrapMany?(request: RewrapManyRequest, options?: CallOptions): Promise<ItemResult<WrappedDataKey>[]>;
 
   /**
    * Makes several data keys for one context at once: at most {@link KEY_BATCH_ITEMS_MAX}. The caller disposes of them.
    *
    * @throws VaultError as `createDataKey`
    */
-  createDataKeys?(
-    request: { readonly context: KeyContext; readonly count: number },
-    options?: CallOptions,
-  ): Promise<DataKey[]>;
+  createDataKeys?(request: CreateDataKeysRequest, options?: CallOptions): Promise<DataKey[]>;
 
   /**
    * Tells which of several wrapped forms would be unwrapped now: at most {@link KEY_BATCH_ITEMS_MAX}; no key is answered.
@@ -152,10 +181,7 @@ export interface KeyService {
    * @returns one result per item, in order; what `createDecrypt` would throw about a wrapped form is that item's error
    * @throws VaultError what is wrong with the service or the request as a whole; the signal's reason
    */
-  checkMany?(
-    request: { readonly keys: readonly string[] },
-    options?: CallOptions,
-  ): Promise<ItemResult<true>[]>;
+  checkMany?(request: UnwrapManyRequest, options?: CallOptions): Promise<ItemResult<true>[]>;
 
   /** How those who hold its data keys hear of revocations; services that cannot tell leave it out. */
   readonly revisions?: RevisionSource;

@@ -94,6 +94,56 @@ export interface KvListRequest {
   readonly deleted?: boolean | undefined;
 }
 
+/** What `createKv` takes. */
+export interface CreateKvRequest {
+  /** 1 to 200 characters, unique among live objects; not `.` or `..`, no NUL. */
+  readonly name: string;
+  /** Text of at most 64 KiB as UTF-8. */
+  readonly value: string;
+  /** Cannot be changed later. */
+  readonly keyContext: KeyContext;
+}
+
+/** What names an object. */
+export interface KvIdRequest {
+  readonly id: string;
+}
+
+/** What names a live object. */
+export interface KvNameRequest {
+  readonly name: string;
+}
+
+/** What `getKv` and `destroyKv` take. */
+export interface KvVersionRequest extends KvIdRequest {
+  /** Our extension: a version; default the current one to read, and all of them to destroy. */
+  readonly versionId?: string | undefined;
+}
+
+/** What `deleteKv` takes. */
+export interface DeleteKvRequest extends KvIdRequest {
+  /** The version that must be current; null or absent: no check. */
+  readonly versionCheck?: string | null | undefined;
+}
+
+/** What `updateKv` takes. */
+export interface UpdateKvRequest extends DeleteKvRequest {
+  /** Text of at most 64 KiB as UTF-8. */
+  readonly value: string;
+}
+
+/** What `deleteKv` answers. */
+export interface DeleteKvResult {
+  readonly success: true;
+  readonly name: string;
+}
+
+/** What `destroyKv` answers. */
+export interface DestroyKvResult {
+  /** How many versions lost their value. */
+  readonly destroyedVersions: number;
+}
+
 /** How to rewrap the store. */
 export interface RewrapKvOptions extends CallOptions {
   /** Told how many of how many stored versions have been looked at. */
@@ -124,15 +174,9 @@ export interface KvService {
   /**
    * Stores a value under a new name.
    *
-   * @param request.name - 1 to 200 characters, unique among live objects; not `.` or `..`, no NUL
-   * @param request.value - text of at most 64 KiB as UTF-8
-   * @param request.keyContext - cannot be changed later
    * @throws VaultError ERR_KV_EXISTS, ERR_KV_NAME_INVALID, ERR_KV_VALUE_TOO_LARGE, ERR_KEY_CONTEXT_INVALID
    */
-  createKv(
-    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options?: ChangeOptions,
-  ): Promise<KvMetadata>;
+  createKv(request: CreateKvRequest, options?: ChangeOptions): Promise<KvMetadata>;
 
   /**
    * Reads the current version, or with `versionId` (our extension) an old one.
@@ -140,65 +184,47 @@ export interface KvService {
    * @throws VaultError ERR_KV_NOT_FOUND (also for a deleted object), ERR_KV_VERSION_DESTROYED, ERR_KEY_DESTROYED,
    *   ERR_KEY_DISABLED
    */
-  getKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options?: CallOptions,
-  ): Promise<KvObject>;
+  getKv(request: KvVersionRequest, options?: CallOptions): Promise<KvObject>;
 
   /** Reads the current version by name. @throws as `getKv` */
-  getName(request: { readonly name: string }, options?: CallOptions): Promise<KvObject>;
+  getName(request: KvNameRequest, options?: CallOptions): Promise<KvObject>;
 
   /**
    * Writes a new version.
    *
-   * @param request.versionCheck - the version that must be current; null or absent: no check
    * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_VERSION_CONFLICT (nothing changed), ERR_KV_VALUE_TOO_LARGE
    */
-  updateKv(
-    request: {
-      readonly id: string;
-      readonly value: string;
-      readonly versionCheck?: string | null | undefined;
-    },
-    options?: ChangeOptions,
-  ): Promise<KvObjectWithoutValue>;
+  updateKv(request: UpdateKvRequest, options?: ChangeOptions): Promise<KvObjectWithoutValue>;
 
   /**
    * Hides an object and frees its name; its versions stay until destroyed.
    *
    * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_VERSION_CONFLICT
    */
-  deleteKv(
-    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options?: ChangeOptions,
-  ): Promise<{ readonly success: true; readonly name: string }>;
+  deleteKv(request: DeleteKvRequest, options?: ChangeOptions): Promise<DeleteKvResult>;
 
   /** Lists names, page by page. @throws VaultError ERR_CURSOR_INVALID; RangeError for a bad limit */
   listKv(request?: KvListRequest, options?: CallOptions): Promise<KvPage<KvSummary>>;
 
   /** All versions of an object, the newest first; exactly one is current. @throws VaultError ERR_KV_NOT_FOUND */
-  listKvVersions(request: { readonly id: string }, options?: CallOptions): Promise<KvPage<KvVersion>>;
+  listKvVersions(request: KvIdRequest, options?: CallOptions): Promise<KvPage<KvVersion>>;
 
   /** The object without its value. @throws VaultError ERR_KV_NOT_FOUND */
-  listKvMetadata(request: { readonly id: string }, options?: CallOptions): Promise<KvObjectWithoutValue>;
+  listKvMetadata(request: KvIdRequest, options?: CallOptions): Promise<KvObjectWithoutValue>;
 
   /**
    * Our extension: brings a deleted object back.
    *
    * @throws VaultError ERR_KV_NOT_FOUND, ERR_KV_NOT_DELETED, ERR_KV_EXISTS (its name has been taken since)
    */
-  undeleteKv?(request: { readonly id: string }, options?: ChangeOptions): Promise<KvObjectWithoutValue>;
+  undeleteKv?(request: KvIdRequest, options?: ChangeOptions): Promise<KvObjectWithoutValue>;
 
   /**
    * Our extension: erases the stored value of one version, or of all and deletes the object. Cannot be undone.
    *
-   * @returns how many versions lost their value
    * @throws VaultError ERR_KV_NOT_FOUND
    */
-  destroyKv?(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options?: ChangeOptions,
-  ): Promise<{ readonly destroyedVersions: number }>;
+  destroyKv?(request: KvVersionRequest, options?: ChangeOptions): Promise<DestroyKvResult>;
 
   /**
    * Our extension: wraps the data keys of all stored versions under the newest KEK versions, in steps that leave room for

@@ -11,18 +11,20 @@ import type { Bytes } from "../base/bytes.ts";
 import { type ItemResult, resultOf } from "../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../crypto/keys/data-key.ts";
 import { decodeKeyBlob, encodeKeyBlob, WRAP_NONCE_BYTES, WRAPPED_BYTES } from "../crypto/keys/key-blob.ts";
-import {
-  type CanonicalContext,
-  canonicalContext,
-  contextObject,
-  type KeyContext,
-} from "../crypto/keys/key-context.ts";
+import { type CanonicalContext, canonicalContext, contextObject } from "../crypto/keys/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { randomBytes } from "../crypto/primitives/random.ts";
 import { uuidToText } from "../crypto/primitives/uuid.ts";
 import { VaultError } from "../errors.ts";
 import { runCall } from "../keys/calls.ts";
-import type { CallOptions, KeyService } from "../keys/key-service.ts";
+import type {
+  CallOptions,
+  CreateDataKeyRequest,
+  DecryptRequest,
+  KeyService,
+  RekeyRequest,
+  RewrapRequest,
+} from "../keys/key-service.ts";
 import { REVISION_LIMITS_LOCAL } from "../keys/limits.ts";
 import type { RevisionSource } from "../keys/revisions.ts";
 import type { Faults, TestOperation } from "./faults.ts";
@@ -73,7 +75,7 @@ export class TestKeyService implements KeyService {
     this.id = `test:${encodeBase64(randomBytes(SERVICE_ID_BYTES))}`;
   }
 
-  createDataKey(request: { readonly context: KeyContext }, options: CallOptions = {}): Promise<DataKey> {
+  createDataKey(request: CreateDataKeyRequest, options: CallOptions = {}): Promise<DataKey> {
     return this.#run("createDataKey", options, () => {
       const context = canonicalContext(request.context);
       return () => {
@@ -86,17 +88,14 @@ export class TestKeyService implements KeyService {
     });
   }
 
-  createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
+  createDecrypt(request: DecryptRequest, options: CallOptions = {}): Promise<DataKey> {
     return this.#run("createDecrypt", options, () => {
       const blob = testBlob(request.keys);
       return () => toDataKey(blob, this.#find(blob));
     });
   }
 
-  createRekey(
-    request: { readonly context: KeyContext; readonly encryptedKeys: string },
-    options: CallOptions = {},
-  ): Promise<DataKey> {
+  createRekey(request: RekeyRequest, options: CallOptions = {}): Promise<DataKey> {
     return this.#run("createRekey", options, () => {
       const context = canonicalContext(request.context);
       const blob = testBlob(request.encryptedKeys);
@@ -104,7 +103,7 @@ export class TestKeyService implements KeyService {
     });
   }
 
-  createRewrap(request: { readonly encryptedKeys: string }, options: CallOptions = {}): Promise<DataKey> {
+  createRewrap(request: RewrapRequest, options: CallOptions = {}): Promise<DataKey> {
     return this.#run("createRewrap", options, () => {
       const blob = testBlob(request.encryptedKeys);
       return () => {

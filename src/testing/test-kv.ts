@@ -8,28 +8,31 @@
  */
 
 import { utf8 } from "../base/bytes.ts";
-import {
-  type CanonicalContext,
-  canonicalContext,
-  contextObject,
-  type KeyContext,
-} from "../crypto/keys/key-context.ts";
+import { type CanonicalContext, canonicalContext, contextObject } from "../crypto/keys/key-context.ts";
 import { uuidToText } from "../crypto/primitives/uuid.ts";
 import { VaultError } from "../errors.ts";
 import { runCall } from "../keys/calls.ts";
 import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import type {
+  CreateKvRequest,
+  DeleteKvRequest,
+  DeleteKvResult,
+  DestroyKvResult,
   KvActor,
+  KvIdRequest,
   KvListRequest,
   KvMetadata,
+  KvNameRequest,
   KvObject,
   KvObjectWithoutValue,
   KvPage,
   KvService,
   KvSummary,
   KvVersion,
+  KvVersionRequest,
   RewrapKvOptions,
   RewrapReport,
+  UpdateKvRequest,
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
 import type { Faults, TestOperation } from "./faults.ts";
@@ -90,10 +93,7 @@ export class TestKvService implements KvService {
     this.#environmentId = `environment_${parts.seeded.uuid()}`;
   }
 
-  createKv(
-    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options: ChangeOptions = {},
-  ): Promise<KvMetadata> {
+  createKv(request: CreateKvRequest, options: ChangeOptions = {}): Promise<KvMetadata> {
     const { name, value, keyContext } = request;
     return this.#run("createKv", options, () => {
       checkName(name);
@@ -117,10 +117,7 @@ export class TestKvService implements KvService {
     });
   }
 
-  getKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: CallOptions = {},
-  ): Promise<KvObject> {
+  getKv(request: KvVersionRequest, options: CallOptions = {}): Promise<KvObject> {
     const { id, versionId } = request;
     return this.#run("getKv", options, () => {
       checkId(id, "id");
@@ -132,7 +129,7 @@ export class TestKvService implements KvService {
     });
   }
 
-  getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+  getName(request: KvNameRequest, options: CallOptions = {}): Promise<KvObject> {
     const { name } = request;
     return this.#run("getName", options, () => {
       checkName(name);
@@ -144,14 +141,7 @@ export class TestKvService implements KvService {
     });
   }
 
-  updateKv(
-    request: {
-      readonly id: string;
-      readonly value: string;
-      readonly versionCheck?: string | null | undefined;
-    },
-    options: ChangeOptions = {},
-  ): Promise<KvObjectWithoutValue> {
+  updateKv(request: UpdateKvRequest, options: ChangeOptions = {}): Promise<KvObjectWithoutValue> {
     const { id, value, versionCheck } = request;
     return this.#run("updateKv", options, () => {
       checkId(id, "id");
@@ -169,10 +159,7 @@ export class TestKvService implements KvService {
     });
   }
 
-  deleteKv(
-    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options: ChangeOptions = {},
-  ): Promise<{ readonly success: true; readonly name: string }> {
+  deleteKv(request: DeleteKvRequest, options: ChangeOptions = {}): Promise<DeleteKvResult> {
     const { id, versionCheck } = request;
     return this.#run("deleteKv", options, () => {
       checkId(id, "id");
@@ -217,7 +204,7 @@ export class TestKvService implements KvService {
     });
   }
 
-  listKvVersions(request: { readonly id: string }, options: CallOptions = {}): Promise<KvPage<KvVersion>> {
+  listKvVersions(request: KvIdRequest, options: CallOptions = {}): Promise<KvPage<KvVersion>> {
     const { id } = request;
     return this.#run("listKvVersions", options, () => {
       checkId(id, "id");
@@ -235,7 +222,7 @@ export class TestKvService implements KvService {
     });
   }
 
-  listKvMetadata(request: { readonly id: string }, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
+  listKvMetadata(request: KvIdRequest, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
     const { id } = request;
     return this.#run("listKvMetadata", options, () => {
       checkId(id, "id");
@@ -243,7 +230,7 @@ export class TestKvService implements KvService {
     });
   }
 
-  undeleteKv(request: { readonly id: string }, options: ChangeOptions = {}): Promise<KvObjectWithoutValue> {
+  undeleteKv(request: KvIdRequest, options: ChangeOptions = {}): Promise<KvObjectWithoutValue> {
     const { id } = request;
     return this.#run("undeleteKv", options, () => {
       checkId(id, "id");
@@ -260,10 +247,7 @@ export class TestKvService implements KvService {
     });
   }
 
-  destroyKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: ChangeOptions = {},
-  ): Promise<{ readonly destroyedVersions: number }> {
+  destroyKv(request: KvVersionRequest, options: ChangeOptions = {}): Promise<DestroyKvResult> {
     const { id, versionId } = request;
     return this.#run("destroyKv", options, () => {
       checkId(id, "id");

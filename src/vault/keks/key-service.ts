@@ -11,12 +11,24 @@ import type { Bytes } from "../../base/bytes.ts";
 import type { ItemResult } from "../../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../../crypto/keys/data-key.ts";
 import { decodeKeyBlob, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
-import { type CanonicalContext, canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
+import { type CanonicalContext, canonicalContext } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { decryptFailed } from "../../errors.ts";
 import { eachItem } from "../../keys/batch-calls.ts";
 import { runCall } from "../../keys/calls.ts";
-import type { CallOptions, KeyService, WrappedDataKey } from "../../keys/key-service.ts";
+import type {
+  CallOptions,
+  CreateDataKeyRequest,
+  CreateDataKeysRequest,
+  DecryptRequest,
+  KeyService,
+  RekeyManyRequest,
+  RekeyRequest,
+  RewrapManyRequest,
+  RewrapRequest,
+  UnwrapManyRequest,
+  WrappedDataKey,
+} from "../../keys/key-service.ts";
 import { REVISION_LIMITS_LOCAL } from "../../keys/limits.ts";
 import type { Revision, RevisionSource } from "../../keys/revisions.ts";
 import { checkAbsorb, checkMove, inScope, isInScope } from "../access/access.ts";
@@ -66,7 +78,7 @@ export class EmbeddedKeyService implements KeyService {
     this.#sealed = sealed;
   }
 
-  createDataKey(request: { readonly context: KeyContext }, options: CallOptions = {}): Promise<DataKey> {
+  createDataKey(request: CreateDataKeyRequest, options: CallOptions = {}): Promise<DataKey> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       const context = inScope(this.#parts.access, canonicalContext(request.context));
@@ -76,7 +88,7 @@ export class EmbeddedKeyService implements KeyService {
     });
   }
 
-  createDecrypt(request: { readonly keys: string }, options: CallOptions = {}): Promise<DataKey> {
+  createDecrypt(request: DecryptRequest, options: CallOptions = {}): Promise<DataKey> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       const made = await this.#unwrap(request.keys, call);
@@ -85,10 +97,7 @@ export class EmbeddedKeyService implements KeyService {
     });
   }
 
-  createRekey(
-    request: { readonly context: KeyContext; readonly encryptedKeys: string },
-    options: CallOptions = {},
-  ): Promise<DataKey> {
+  createRekey(request: RekeyRequest, options: CallOptions = {}): Promise<DataKey> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       const context = inScope(this.#parts.access, canonicalContext(request.context));
@@ -106,7 +115,7 @@ export class EmbeddedKeyService implements KeyService {
     });
   }
 
-  createRewrap(request: { readonly encryptedKeys: string }, options: CallOptions = {}): Promise<DataKey> {
+  createRewrap(request: RewrapRequest, options: CallOptions = {}): Promise<DataKey> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       const old = await this.#unwrap(request.encryptedKeys, call);
@@ -117,20 +126,14 @@ export class EmbeddedKeyService implements KeyService {
     });
   }
 
-  unwrapMany(
-    request: { readonly keys: readonly string[] },
-    options: CallOptions = {},
-  ): Promise<ItemResult<DataKey>[]> {
+  unwrapMany(request: UnwrapManyRequest, options: CallOptions = {}): Promise<ItemResult<DataKey>[]> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       return eachItem(request.keys, 1, (keys) => this.createDecrypt({ keys }, call));
     });
   }
 
-  rekeyMany(
-    request: { readonly items: readonly { readonly context: KeyContext; readonly encryptedKeys: string }[] },
-    options: CallOptions = {},
-  ): Promise<ItemResult<WrappedDataKey>[]> {
+  rekeyMany(request: RekeyManyRequest, options: CallOptions = {}): Promise<ItemResult<WrappedDataKey>[]> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       return eachItem(request.items, 1, async ({ context, encryptedKeys }) => {
@@ -143,10 +146,7 @@ export class EmbeddedKeyService implements KeyService {
     });
   }
 
-  rewrapMany(
-    request: { readonly encryptedKeys: readonly string[] },
-    options: CallOptions = {},
-  ): Promise<ItemResult<WrappedDataKey>[]> {
+  rewrapMany(request: RewrapManyRequest, options: CallOptions = {}): Promise<ItemResult<WrappedDataKey>[]> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       return eachItem(request.encryptedKeys, 1, (encryptedKeys) =>
@@ -157,10 +157,7 @@ export class EmbeddedKeyService implements KeyService {
     });
   }
 
-  createDataKeys(
-    request: { readonly context: KeyContext; readonly count: number },
-    options: CallOptions = {},
-  ): Promise<DataKey[]> {
+  createDataKeys(request: CreateDataKeysRequest, options: CallOptions = {}): Promise<DataKey[]> {
     return runCall(options, this, async (call) => {
       const made: DataKey[] = [];
       try {
@@ -193,10 +190,7 @@ export class EmbeddedKeyService implements KeyService {
   }
 
   /** Nothing of a key is answered, and so nothing is noted in the log. */
-  checkMany(
-    request: { readonly keys: readonly string[] },
-    options: CallOptions = {},
-  ): Promise<ItemResult<true>[]> {
+  checkMany(request: UnwrapManyRequest, options: CallOptions = {}): Promise<ItemResult<true>[]> {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       return eachItem(request.keys, 1, async (keys) => {

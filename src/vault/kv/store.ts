@@ -5,21 +5,29 @@
  *
  * @module
  */
-import { canonicalContext, contextObject, type KeyContext } from "../../crypto/keys/key-context.ts";
+import { canonicalContext, contextObject } from "../../crypto/keys/key-context.ts";
 import { VaultError } from "../../errors.ts";
 import { runCall } from "../../keys/calls.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type {
+  CreateKvRequest,
+  DeleteKvRequest,
+  DeleteKvResult,
+  DestroyKvResult,
+  KvIdRequest,
   KvListRequest,
   KvMetadata,
+  KvNameRequest,
   KvObject,
   KvObjectWithoutValue,
   KvPage,
   KvService,
   KvSummary,
   KvVersion,
+  KvVersionRequest,
   RewrapKvOptions,
   RewrapReport,
+  UpdateKvRequest,
 } from "../../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules.ts";
 import { inScope } from "../access/access.ts";
@@ -46,10 +54,7 @@ export class EmbeddedKvStore implements KvService {
     this.#values = new KvValues(parts);
   }
 
-  createKv(
-    request: { readonly name: string; readonly value: string; readonly keyContext: KeyContext },
-    options: WriteOptions = {},
-  ): Promise<KvMetadata> {
+  createKv(request: CreateKvRequest, options: WriteOptions = {}): Promise<KvMetadata> {
     return runCall(options, this, async (call) => {
       const name = checkName(request.name);
       const value = checkValue(request.value);
@@ -112,10 +117,7 @@ export class EmbeddedKvStore implements KvService {
     });
   }
 
-  getKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: CallOptions = {},
-  ): Promise<KvObject> {
+  getKv(request: KvVersionRequest, options: CallOptions = {}): Promise<KvObject> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
@@ -125,7 +127,7 @@ export class EmbeddedKvStore implements KvService {
     });
   }
 
-  getName(request: { readonly name: string }, options: CallOptions = {}): Promise<KvObject> {
+  getName(request: KvNameRequest, options: CallOptions = {}): Promise<KvObject> {
     return runCall(options, this, async (call) => {
       const name = checkName(request.name);
       call.signal?.throwIfAborted();
@@ -134,14 +136,7 @@ export class EmbeddedKvStore implements KvService {
     });
   }
 
-  updateKv(
-    request: {
-      readonly id: string;
-      readonly value: string;
-      readonly versionCheck?: string | null | undefined;
-    },
-    options: WriteOptions = {},
-  ): Promise<KvObjectWithoutValue> {
+  updateKv(request: UpdateKvRequest, options: WriteOptions = {}): Promise<KvObjectWithoutValue> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       const value = checkValue(request.value);
@@ -195,10 +190,7 @@ export class EmbeddedKvStore implements KvService {
     });
   }
 
-  deleteKv(
-    request: { readonly id: string; readonly versionCheck?: string | null | undefined },
-    options: WriteOptions = {},
-  ): Promise<{ readonly success: true; readonly name: string }> {
+  deleteKv(request: DeleteKvRequest, options: WriteOptions = {}): Promise<DeleteKvResult> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       const check = checkVersionCheck(request.versionCheck);
@@ -260,7 +252,7 @@ export class EmbeddedKvStore implements KvService {
     });
   }
 
-  listKvVersions(request: { readonly id: string }, options: CallOptions = {}): Promise<KvPage<KvVersion>> {
+  listKvVersions(request: KvIdRequest, options: CallOptions = {}): Promise<KvPage<KvVersion>> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       call.signal?.throwIfAborted();
@@ -286,7 +278,7 @@ export class EmbeddedKvStore implements KvService {
     });
   }
 
-  listKvMetadata(request: { readonly id: string }, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
+  listKvMetadata(request: KvIdRequest, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       call.signal?.throwIfAborted();
@@ -296,7 +288,7 @@ export class EmbeddedKvStore implements KvService {
     });
   }
 
-  undeleteKv(request: { readonly id: string }, options: WriteOptions = {}): Promise<KvObjectWithoutValue> {
+  undeleteKv(request: KvIdRequest, options: WriteOptions = {}): Promise<KvObjectWithoutValue> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       call.signal?.throwIfAborted();
@@ -319,10 +311,7 @@ export class EmbeddedKvStore implements KvService {
     });
   }
 
-  destroyKv(
-    request: { readonly id: string; readonly versionId?: string | undefined },
-    options: WriteOptions = {},
-  ): Promise<{ readonly destroyedVersions: number }> {
+  destroyKv(request: KvVersionRequest, options: WriteOptions = {}): Promise<DestroyKvResult> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
