@@ -20,17 +20,7 @@ export { EVENT_KINDS, type EventKind } from "../wire/event-kinds.ts";
 export { type ApiKeyInfo, type ApiKeys, PERMISSIONS, type Permission } from "./access/api-keys.ts";
 export { type Anchor, parseAnchor } from "./anchor.ts";
 export type { AuthenticationReport, AuthorityFindings } from "./authenticate.ts";
-export {
-  BACKUP_SAMPLE,
-  type BackupOptions,
-  type BackupReport,
-  backupVault,
-  type CheckOptions,
-  checkBackup,
-  type RestoreOptions,
-  restoreVault,
-  streamBackup,
-} from "./backup.ts";
+export { type BackupOptions, backupVault, streamBackup } from "./backup.ts";
 export type { EnvironmentInfo } from "./environments.ts";
 export type {
   EventActor,
@@ -52,6 +42,14 @@ export {
   openVault,
   type PostgresHostOptions,
 } from "./open-vault.ts";
+export {
+  BACKUP_SAMPLE,
+  type BackupReport,
+  type CheckOptions,
+  checkBackup,
+  type RestoreOptions,
+  restoreVault,
+} from "./restore.ts";
 export { NEXT_ROOT_KEY_VARIABLE, newRootKeyText, ROOT_KEY_VARIABLE } from "./root/root-key.ts";
 export type { RootRotation, RotateRootOptions } from "./rotate-root.ts";
 export { migratePostgres } from "./storage/postgres/migrate.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BackupReport } from "../../vault/backup.ts";
+import type { BackupReport } from "../../vault/restore.ts";
 import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
@@ -140,7 +140,7 @@ async function restoreBackup(
   checkNoKey(given, "the backup");
   const { signal } = run;
   const keyPath = rootKeyPath(run.flags);
-  const { checkBackup, restoreVault } = await import("../../vault/backup.ts");
+  const { checkBackup, restoreVault } = await import("../../vault/restore.ts");
   const { ROOT_KEY_VARIABLE } = await import("../../vault/index.ts");
   // What stands on the command line goes before the variable, as for every command.
   if (keyPath !== undefined) delete process.env[ROOT_KEY_VARIABLE];

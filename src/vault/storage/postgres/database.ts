@@ -1,26 +1,19 @@
 /**
  * The storage port on PostgreSQL, by the library `pg`.
  *
- * Owns transactions, what a lost COMMIT means, and how other servers' changes of KEKs are noticed. Keeps nothing in a
- * session, so that a pooler in transaction mode may stand between. Must not know keys or what the tables mean, nor how
- * connections are made and given up.
+ * Owns transactions and what a lost COMMIT means. Keeps nothing in a session, so that a pooler in transaction mode may stand
+ * between. Must not know keys or what the tables mean, how connections are made and given up, nor how other servers' changes
+ * are noticed.
  *
  * @module
  */
 
 import { isUint8Array } from "../../../base/bytes.ts";
 import { invalidRange, VaultError } from "../../../errors.ts";
-import {
-  ALL_COUNTERS,
-  allChangesOf,
-  type Changes,
-  COUNTERS,
-  changesOf,
-  RAISE_COUNTER,
-  UNKNOWN_CHANGES,
-} from "../changes.ts";
+import { type Changes, RAISE_COUNTER } from "../changes.ts";
 import type { Database, Row, Sql, SqlValue, WaitOptions, WriteLocks } from "../database.ts";
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
+import { CHANNEL, ChangesWatch } from "./changes-watch.ts";
 import type { Connection, Connections } from "./connection.ts";
 import { closed, isUnanswered, outcomeUnknown, sqlState, translate } from "./errors.ts";
 import { checkVersion } from "./migrate.ts";
@@ -28,16 +21,8 @@ import { limitsOf, type PostgresOptions } from "./options.ts";
 
 /** Milliseconds that a transaction has to end by itself after an abort: half of what an abort may take. Ours. */
 const ABORT_GRACE_MS = 50;
-/** Milliseconds between two looks whether the connection that listens is alive, and for its answer. Ours. */
-const LISTENER_LOOK_EVERY_MS = 2_000;
-/** Milliseconds between two looks at the counters. Ours: half of what a revocation may take. */
-const COUNTERS_EVERY_MS = 500;
-/** Milliseconds after which the counters that were seen are no longer believed. Ours. */
-const COUNTERS_AGE_MS_MAX = 1_000;
 /** How often a transaction starts over that lost against another. Ours. */
 const RETRIES_MAX = 5;
-/** The channel on which servers tell each other that a counter was raised. */
-const CHANNEL = "coffer_changes";
 /** The clock at this moment, and not when the transaction began. */
 const CLOCK = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now";
 const BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -73,18 +58,11 @@ interface Transaction {
 export class PostgresDatabase implements Database {
   readonly erases = false;
   readonly #connections: Connections;
-  readonly #listens: boolean;
+  readonly #watch: ChangesWatch;
   readonly #statementTimeoutMs: number;
   readonly #connectTimeoutMs: number;
   readonly #closeTimeoutMs: number;
   readonly #numbered = new Map<string, string>();
-  #listener: Connection | undefined;
-  #isListening = false;
-  #listenerSeenAt = Number.NEGATIVE_INFINITY;
-  #changes: Changes = UNKNOWN_CHANGES;
-  #changesSeenAt = Number.NEGATIVE_INFINITY;
-  #timer: ReturnType<typeof setInterval> | undefined;
-  #refreshing: Promise<void> | undefined;
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
   // ONLY: no news of a changed counter for others.
@@ -92,8 +70,8 @@ export class PostgresDatabase implements Database {
 
   constructor(connections: Connections, options: PostgresOptions) {
     this.#connections = connections;
-    this.#listens = options.listen !== false;
     const { statementTimeoutMs, connectTimeoutMs, closeTimeoutMs } = limitsOf(options);
+    this.#watch = new ChangesWatch(connections, options.listen !== false, connectTimeoutMs);
     this.#statementTimeoutMs = statementTimeoutMs;
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#closeTimeoutMs = closeTimeoutMs;
@@ -110,13 +88,7 @@ export class PostgresDatabase implements Database {
     });
     checkVersion(version, false);
     await this.#connections.use((client) => client.query(SETTLE_RESTORED));
-    await this.#refresh();
-    await this.#listen();
-    this.#timer = setInterval(() => {
-      this.#refresh().catch(() => {}); // Counters that grow too old speak for themselves.
-      this.#lookAtListener().catch(() => {}); // It is tried again.
-    }, COUNTERS_EVERY_MS);
-    this.#timer.unref();
+    await this.#watch.start();
   }
 
   read<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T> {
@@ -141,11 +113,11 @@ export class PostgresDatabase implements Database {
 
   changes(): Changes {
     if (this.#isClosed) throw closed();
-    return performance.now() - this.#changesSeenAt <= COUNTERS_AGE_MS_MAX ? this.#changes : UNKNOWN_CHANGES;
+    return this.#watch.changes();
   }
 
   async lookAfresh(): Promise<void> {
-    await this.#refresh(true);
+    await this.#watch.refresh(true);
   }
 
   settled(alias: string): string {
@@ -162,12 +134,12 @@ export class PostgresDatabase implements Database {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#watch.stop();
     // The pool would leave those that still wait for a connection waiting. Who does not end in time is broken off.
     const timer = setTimeout(() => this.#connections.breakOff(brokenOff()), this.#closeTimeoutMs);
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
     clearTimeout(timer);
-    this.#listener?.breakOff(closed());
+    this.#watch.letGo();
     await this.#connections.close();
   }
 
@@ -234,7 +206,7 @@ export class PostgresDatabase implements Database {
     }
     await this.#commit(connection, transaction);
     // This server sees its own change at once, the others when they hear of it.
-    if (transaction.raisesCounters) await this.#look(connection).catch(() => this.#distrust());
+    if (transaction.raisesCounters) await this.#watch.look(connection).catch(() => this.#watch.distrust());
     return result;
   }
 
@@ -256,7 +228,7 @@ export class PostgresDatabase implements Database {
         });
     } catch (error) {
       if (!isWrite || !isUnanswered(error)) throw error;
-      this.#distrust();
+      this.#watch.distrust();
       throw outcomeUnknown(translate(error));
     } finally {
       connection.client.off("notice", onNotice);
@@ -304,74 +276,6 @@ export class PostgresDatabase implements Database {
       this.#numbered.set(statement, numbered);
     }
     return numbered;
-  }
-
-  /** Looks at the counters; `afresh` does not content itself with a look that began earlier. */
-  async #refresh(afresh = false): Promise<void> {
-    if (this.#refreshing !== undefined && !afresh) return this.#refreshing;
-    const look = this.#connections
-      .use((connection) => this.#look(connection))
-      .catch((error: unknown) => {
-        throw translate(error);
-      })
-      .finally(() => {
-        if (this.#refreshing === look) this.#refreshing = undefined;
-      });
-    this.#refreshing = look;
-    return look;
-  }
-
-  async #look(connection: Connection): Promise<void> {
-    const startedAt = performance.now();
-    const { rows } = await connection.query(COUNTERS, [], this.#connectTimeoutMs);
-    let changes = changesOf(rows as Row[], this.#changes) ?? UNKNOWN_CHANGES;
-    if (changes.revocations !== this.#changes.revocations) {
-      const all = await connection.query(ALL_COUNTERS, [], this.#connectTimeoutMs);
-      changes = allChangesOf(all.rows as Row[]) ?? UNKNOWN_CHANGES;
-    }
-    if (startedAt < this.#changesSeenAt) return; // A later look has come back sooner.
-    this.#changes = changes;
-    this.#changesSeenAt = startedAt;
-  }
-
-  #distrust(): void {
-    this.#changesSeenAt = Number.NEGATIVE_INFINITY;
-  }
-
-  /** Makes sure that a connection listens: one over which nothing comes back says nothing by itself. */
-  async #lookAtListener(): Promise<void> {
-    if (this.#listener === undefined) return this.#listen();
-    if (performance.now() - this.#listenerSeenAt < LISTENER_LOOK_EVERY_MS) return;
-    this.#listenerSeenAt = performance.now();
-    await this.#listener.query(`LISTEN ${CHANNEL}`, [], LISTENER_LOOK_EVERY_MS);
-  }
-
-  async #listen(): Promise<void> {
-    if (!this.#listens || this.#isClosed || this.#isListening) return;
-    this.#isListening = true;
-    try {
-      const listener = await this.#connections.openOne();
-      const { client } = listener;
-      const lose = (): void => {
-        if (this.#listener === listener) this.#listener = undefined;
-        this.#distrust(); // Something may have been said meanwhile.
-      };
-      client.on("error", lose);
-      client.on("end", lose);
-      client.on("notification", () => this.#refresh(true).catch(() => this.#distrust()));
-      try {
-        await listener.query(`LISTEN ${CHANNEL}`, [], this.#connectTimeoutMs);
-        await this.#refresh(true);
-      } catch (error) {
-        listener.breakOff(error);
-        throw translate(error);
-      }
-      if (this.#isClosed) return listener.breakOff(closed());
-      this.#listenerSeenAt = performance.now();
-      if (!listener.isBroken) this.#listener = listener;
-    } finally {
-      this.#isListening = false;
-    }
   }
 }
 

@@ -1,14 +1,12 @@
 /**
- * The storage port on SQLite, by the runtime's own `node:sqlite`.
+ * The storage port on SQLite, over one connection.
  *
- * Owns the journal (WAL, synchronous=FULL: durable before it answers), the locks with a bounded wait, transactions and
- * migrations. Several processes may hold the file. Must not know keys or what the tables mean, nor how the file was made.
- * Longer than others: queue, transaction, journal and the end of a connection share one state, and each of them changes it.
+ * Owns who has the connection's one transaction, the wait for locks, which has a bound, and when the journal (WAL, synchronous=FULL:
+ * durable before it answers) is emptied. Several processes may hold the file. Must not know keys or what the tables mean,
+ * nor how the file was made.
  *
  * @module
  */
-import { realpathSync } from "node:fs";
-import type { DatabaseSync, StatementSync } from "node:sqlite";
 // The module's own: tests that fake the global timers do not mean a turn of the event loop.
 import { setImmediate } from "node:timers";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -24,14 +22,11 @@ import {
   RAISE_COUNTER,
 } from "../changes.ts";
 import type { Database, Row, Sql, WaitOptions } from "../database.ts";
-import { migrations, SCHEMA_VERSION } from "../schema.ts";
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
+import type { SqliteConnection } from "./connection.ts";
 import { damaged, isOutcomeUnknown, translate, translating } from "./errors.ts";
-import { FileWatch } from "./file-watch.ts";
-import { ColumnTypes, SQLITE_TYPES } from "./types.ts";
-
-/** Marks a file as a coffer vault: "CFR1" (SQLite's application_id, section 1.3.17 of its file format). */
-export const APPLICATION_ID = 0x43465231;
+import type { FileWatch } from "./file-watch.ts";
+import type { ColumnTypes } from "./types.ts";
 
 /** Begins a transaction that only reads. */
 const BEGIN_READ = "BEGIN";
@@ -51,9 +46,6 @@ const WRITES_TOGETHER_MAX = 64;
 /** Milliseconds between two tries to empty a journal that others still read. */
 const SCRUB_EVERY_MS = 1_000;
 
-/** Statements that are kept prepared. */
-const STATEMENTS_MAX = 200;
-
 interface Write {
   readonly work: (sql: Sql) => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
@@ -65,13 +57,9 @@ interface Write {
 /** The port over one connection. Made by `openSqlite`. */
 export class SqliteDatabase implements Database {
   readonly erases = true;
-  readonly #connection: DatabaseSync;
+  readonly #connection: SqliteConnection;
   readonly #lockWaitMs: number;
-  /** Of the file; undefined in memory. */
-  readonly #path: string | undefined;
-  readonly #statements = new Map<string, StatementSync>();
   readonly #sql: Sql;
-  readonly #dataVersion: StatementSync;
   readonly #writes: Write[] = [];
   /** Known once the tables are there. */
   #types: ColumnTypes | undefined;
@@ -92,68 +80,42 @@ export class SqliteDatabase implements Database {
   #watch: FileWatch | undefined;
   readonly #probe = new WriteProbe(() => this.write((sql) => sql.run(`UPDATE ${PROBE_CHANGE}`)));
 
-  constructor(connection: DatabaseSync, lockWaitMs: number, path: string | undefined) {
+  constructor(connection: SqliteConnection, lockWaitMs: number) {
     this.#connection = connection;
-    this.#path = path;
     this.#lockWaitMs = lockWaitMs;
-    this.#dataVersion = connection.prepare("PRAGMA data_version");
     const began = (): number => this.#began;
     this.#sql = {
       get began() {
         return began();
       },
       all: async (statement, ...parameters) =>
-        this.#run((s) => this.#types!.check(s.all(...parameters)), statement),
+        this.#connection.run((s) => this.#types!.check(s.all(...parameters)), statement),
       get: async (statement, ...parameters) =>
-        this.#run((s) => {
+        this.#connection.run((s) => {
           const row = s.get(...parameters);
           return row === undefined ? undefined : this.#types!.check([row])[0];
         }, statement),
       run: async (statement, ...parameters) =>
-        this.#run((s) => Number(s.run(...parameters).changes), statement),
+        this.#connection.run((s) => Number(s.run(...parameters).changes), statement),
       lock: async () => {}, // Writes take turns.
       now: async (own) => own(), // The machine's.
       raise: async (...counters) => {
-        for (const counter of counters) this.#run((s) => s.run(counter), RAISE_COUNTER);
+        for (const counter of counters) this.#connection.run((s) => s.run(counter), RAISE_COUNTER);
       },
     };
   }
 
-  /** @param file - its absolute path; undefined in memory */
-  async initialize(create: boolean, file: string | undefined): Promise<void> {
-    await this.#retrying(() => {
-      const { id, version, isEmpty } = this.#kindOfFile();
-      if (!(id === APPLICATION_ID || (id === 0 && version === 0 && isEmpty))) {
-        throw new VaultError("ERR_STORAGE_CORRUPT", "this file is a database, but not a coffer vault");
-      }
-      // A file without a byte, or without a table, is a vault that is only about to be made, or was cut off.
-      if (isEmpty && !create) throw new VaultError("ERR_VAULT_NOT_FOUND", "the file at this path is empty");
-      if (version > SCHEMA_VERSION) {
-        throw new VaultError(
-          "ERR_STORAGE_SCHEMA",
-          `this vault has version ${version}, made by a newer coffer`,
-        );
-      }
-      this.#connection.exec("PRAGMA journal_mode = WAL");
-    });
-    // secure_delete: what is overwritten or deleted is zeroed in the file, or a shredded KEK would linger in it.
-    // temp_store: what a savepoint may have to take back is kept in memory, not in a file elsewhere (and 64 KiB of it, which
-    // two writes together exceed, would be written there for each).
-    this.#exec(
-      `PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;
-       PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY`,
-    );
-    if (this.#pragma("user_version") < SCHEMA_VERSION) {
-      await this.#exclusively(() => this.#transaction("BEGIN IMMEDIATE", async () => this.#migrate()));
+  async initialize(create: boolean): Promise<void> {
+    await this.#retrying(() => this.#connection.setUp(create));
+    if (this.#connection.isOutdated) {
+      await this.#exclusively(() =>
+        this.#transaction("BEGIN IMMEDIATE", async () => this.#connection.migrate()),
+      );
     }
-    this.#types = translating(() => new ColumnTypes(this.#connection), this.#path);
+    this.#types = this.#connection.columnTypes();
     // Who wrote last may have been killed before it could.
     this.#emptyJournal();
-    if (file !== undefined) {
-      // SQLite keeps its journal beside the file that links lead to, for as long as anybody has the file open.
-      const real = translating(() => realpathSync(file), file);
-      this.#watch = new FileWatch([file, `${real}-wal`]);
-    }
+    this.#watch = this.#connection.watch();
   }
 
   read<T>(work: (sql: Sql) => Promise<T>, { signal }: WaitOptions = {}): Promise<T> {
@@ -195,9 +157,10 @@ export class SqliteDatabase implements Database {
 
   #look(): void {
     // data_version changes when another connection has committed; our own commits reset #changesAt.
-    const version = translating(() => this.#dataVersion.get(), this.#path)!.data_version as number;
+    const version = this.#connection.dataVersion();
     if (version !== this.#changesAt) {
-      const rowsOf = (statement: string): readonly Row[] => this.#run((s) => s.all(), statement) as Row[];
+      const rowsOf = (statement: string): readonly Row[] =>
+        this.#connection.run((s) => s.all(), statement) as Row[];
       let changes = changesOf(rowsOf(COUNTERS), this.#changes);
       if (changes !== undefined && changes.revocations !== this.#changes.revocations)
         changes = allChangesOf(rowsOf(ALL_COUNTERS));
@@ -236,7 +199,7 @@ export class SqliteDatabase implements Database {
       async () => {
         // Writes that were asked for before come first, however many.
         while (this.#writes.length > 0) await this.#writeTogether();
-        if (this.#isOpen) this.#connection.close();
+        if (this.#isOpen) this.#connection.database.close();
         this.#isOpen = false;
         this.#end ??= new VaultError("ERR_DISPOSED", "the vault has been closed");
       },
@@ -268,11 +231,11 @@ export class SqliteDatabase implements Database {
         write.stopWaiting();
         batch.push(write);
         try {
-          const result = await this.#savepoint(() => write.work(this.#sql));
+          const result = await this.#connection.savepoint(() => write.work(this.#sql));
           done.push(() => write.resolve(result));
         } catch (error) {
           // A full disk makes SQLite roll back everything, what others had written in this turn too.
-          if (this.#hasRolledBack()) throw error;
+          if (this.#connection.hasRolledBack()) throw error;
           done.push(() => write.reject(error));
         }
       }
@@ -307,29 +270,16 @@ export class SqliteDatabase implements Database {
   #emptyJournal(): void {
     this.#scrubTriedAt = performance.now();
     try {
-      const answer = this.#run((s) => s.get(), "PRAGMA wal_checkpoint(TRUNCATE)") as { busy: number };
-      this.#isScrubDue = answer.busy !== 0;
+      this.#isScrubDue = !this.#connection.emptyJournal();
     } catch {
       this.#isScrubDue = true; // What has been committed stays so, and whatever is wrong here shows at the next write.
-    }
-  }
-
-  async #savepoint<T>(work: () => Promise<T>): Promise<T> {
-    this.#exec("SAVEPOINT write_of_one");
-    try {
-      const result = await work();
-      this.#exec("RELEASE write_of_one");
-      return result;
-    } catch (error) {
-      if (!this.#hasRolledBack()) this.#exec("ROLLBACK TO write_of_one; RELEASE write_of_one");
-      throw error;
     }
   }
 
   async #transaction<T>(begin: string, work: () => Promise<T>, isWanted?: () => boolean): Promise<T> {
     await this.#retrying(() => {
       this.#began = performance.now();
-      this.#connection.exec(begin);
+      this.#connection.database.exec(begin);
     }, isWanted);
     this.#isInTransaction = true;
     try {
@@ -337,7 +287,7 @@ export class SqliteDatabase implements Database {
       this.#commit(begin !== BEGIN_READ);
       return result;
     } catch (error) {
-      this.#rollBack();
+      this.#connection.rollBack();
       throw error;
     } finally {
       this.#isInTransaction = false;
@@ -358,9 +308,9 @@ export class SqliteDatabase implements Database {
 
   #commit(isWrite: boolean): void {
     try {
-      this.#connection.exec("COMMIT");
+      this.#connection.database.exec("COMMIT");
     } catch (error) {
-      const translated = translate(error, this.#path);
+      const translated = translate(error, this.#connection.path);
       if (!isWrite || !isOutcomeUnknown(error)) throw translated;
       // After a failed fsync it is not known what is on the disk, and a later one would not tell (Rebello et al.,
       // USENIX ATC 2020): only a fresh open reads the truth.
@@ -377,34 +327,12 @@ export class SqliteDatabase implements Database {
     }
   }
 
-  #rollBack(): void {
-    try {
-      this.#connection.exec("ROLLBACK");
-    } catch {
-      // SQLite has rolled back by itself; the first error is the one to tell.
-    }
-  }
-
-  /** Whether SQLite has ended the transaction by itself, as it does when the disk is full. */
-  #hasRolledBack(): boolean {
-    const { isTransaction } = this.#connection as { isTransaction?: boolean };
-    if (isTransaction !== undefined) return !isTransaction;
-    // Node before 22.16 does not tell. There is one transaction or none: only one of these two can succeed.
-    try {
-      this.#connection.exec("BEGIN");
-    } catch {
-      return false;
-    }
-    this.#connection.exec("ROLLBACK");
-    return true;
-  }
-
   /** Tries `work` again while another process holds the lock and a call waits, up to the bounded wait. */
   async #retrying<T>(work: () => T, isWanted = (): boolean => true): Promise<T> {
     const until = performance.now() + this.#lockWaitMs;
     for (let wait = RETRY_MS_MIN; ; wait = Math.min(2 * wait, RETRY_MS_MAX)) {
       try {
-        return translating(work, this.#path);
+        return translating(work, this.#connection.path);
       } catch (error) {
         const mayRetry =
           isVaultError(error, "ERR_STORAGE_BUSY") &&
@@ -415,51 +343,6 @@ export class SqliteDatabase implements Database {
       // A random share, so that two that wait for each other's lock do not stay in step.
       await sleep(wait * (0.5 + Math.random() / 2));
     }
-  }
-
-  #run<T>(work: (statement: StatementSync) => T, text: string): T {
-    return translating(() => {
-      let statement = this.#statements.get(text);
-      if (statement === undefined) {
-        if (this.#statements.size >= STATEMENTS_MAX) this.#statements.clear();
-        statement = this.#connection.prepare(text);
-        this.#statements.set(text, statement);
-      }
-      return work(statement);
-    }, this.#path);
-  }
-
-  #exec(statements: string): void {
-    translating(() => this.#connection.exec(statements), this.#path);
-  }
-
-  #migrate(): void {
-    // Another process may have been faster.
-    const version = this.#pragma("user_version");
-    for (const statements of migrations(SQLITE_TYPES).slice(version)) this.#exec(statements);
-    this.#exec(
-      `PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${Math.max(version, SCHEMA_VERSION)}`,
-    );
-  }
-
-  /** What the file says that it is, all at one moment: another process may be making the vault. */
-  #kindOfFile(): { id: number; version: number; isEmpty: boolean } {
-    this.#connection.exec("BEGIN");
-    try {
-      return {
-        // Checks the header: the first statement that reads the file.
-        id: this.#pragma("application_id"),
-        version: this.#pragma("user_version"),
-        isEmpty: this.#connection.prepare("SELECT count(*) AS n FROM sqlite_schema").get()!.n === 0,
-      };
-    } finally {
-      this.#connection.exec("COMMIT");
-    }
-  }
-
-  #pragma(name: string): number {
-    const row = translating(() => this.#connection.prepare(`PRAGMA ${name}`).get(), this.#path);
-    return row![name] as number;
   }
 
   #checkUsable(): void {

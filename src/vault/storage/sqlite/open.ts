@@ -12,6 +12,7 @@ import { isVaultError, VaultError } from "../../../errors.ts";
 import { syncDirectory } from "../../files/atomic-file.ts";
 import { checkRuntime } from "../../needed-runtime.ts";
 import type { Database } from "../database.ts";
+import { SqliteConnection } from "./connection.ts";
 import { BLOCKING_WAIT_MS, SqliteDatabase } from "./database.ts";
 import { fileError, translating } from "./errors.ts";
 
@@ -45,12 +46,12 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
   const file = path === IN_MEMORY ? path : resolve(path);
   const known = path === IN_MEMORY ? undefined : file;
   const { DatabaseSync } = loadSqlite();
-  const connection = translating(() => new DatabaseSync(file, { timeout: BLOCKING_WAIT_MS }), known);
-  const database = new SqliteDatabase(connection, options.lockWaitMs, known);
+  const opened = translating(() => new DatabaseSync(file, { timeout: BLOCKING_WAIT_MS }), known);
+  const database = new SqliteDatabase(new SqliteConnection(opened, known), options.lockWaitMs);
   try {
-    await database.initialize(options.create, path === IN_MEMORY ? undefined : file);
+    await database.initialize(options.create);
   } catch (error) {
-    connection.close();
+    opened.close();
     throw error;
   }
   return database;
