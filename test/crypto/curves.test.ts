@@ -93,6 +93,11 @@ describe("Ed25519", () => {
   test.each(named(PROVIDERS))("%s verifies RFC 8032's signature and no other", async (_, provider) => {
     expect(await provider.verify(PUBLIC_KEY, MESSAGE, SIGNATURE)).toBe(true);
     expect(await provider.verify(PUBLIC_KEY, hex("73"), SIGNATURE)).toBe(false);
+    // The same signature with the group's order added to its second half (RFC 8032 section 5.1.7).
+    const larger = hex(
+      `${toHexText(SIGNATURE.subarray(0, 32))}f52db7415978abc61b2c2eb6aeebfca0387b2eaeb4302aeeb00d291612bb0c10`,
+    );
+    expect(await provider.verify(PUBLIC_KEY, MESSAGE, larger)).toBe(false);
     const altered = Uint8Array.from(SIGNATURE);
     altered[0]! ^= 1;
     expect(await provider.verify(PUBLIC_KEY, MESSAGE, altered)).toBe(false);

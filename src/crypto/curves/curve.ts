@@ -62,6 +62,9 @@ export interface CurveRow {
   start(available: Pick<Runtime, "crypto" | "webcrypto">): CurveProvider | undefined;
 }
 
+/** The order of Ed25519's group with the lowest byte first (RFC 8032 section 5.1). */
+const ORDER = /* @__PURE__ */ fromHex(`edd3f55c1a631258d69cf7a2def9de14${"00".repeat(15)}10`);
+
 /** The prime 2^255 - 19 with the lowest byte first (RFC 7748 section 4.1). */
 const PRIME = /* @__PURE__ */ fromHex(`ed${"ff".repeat(30)}7f`);
 
@@ -79,10 +82,22 @@ const LOW_ORDER: readonly Bytes[] = /* @__PURE__ */ [
 
 /** Whether a public key is one that coffer accepts: 32 bytes, below the prime, and not of low order. */
 export function isX25519PublicKey(key: Uint8Array): boolean {
-  if (key.length !== X25519_BYTES) return false;
-  let at = X25519_BYTES - 1;
-  while (at > 0 && key[at] === PRIME[at]) at--;
-  return key[at]! < PRIME[at]! && !LOW_ORDER.some((low) => equalBytes(low, key));
+  return key.length === X25519_BYTES && isBelow(key, PRIME) && !LOW_ORDER.some((low) => equalBytes(low, key));
+}
+
+/**
+ * Whether the second half of a signature is below the group's order, as RFC 8032 section 5.1.7 wants it: else everybody could make a
+ * second signature of one that they have seen.
+ */
+export function isReducedSignature(signature: Uint8Array): boolean {
+  return isBelow(signature.subarray(ED25519_SIGNATURE_BYTES / 2), ORDER);
+}
+
+/** Compares two numbers whose lowest bytes come first. Both are public. */
+function isBelow(bytes: Uint8Array, limit: Uint8Array): boolean {
+  let at = limit.length - 1;
+  while (at > 0 && bytes[at] === limit[at]) at--;
+  return bytes[at]! < limit[at]!;
 }
 
 /** A result as the port answers it. All bytes are looked at, whatever they are. */

@@ -7,14 +7,16 @@
  */
 import nacl from "tweetnacl";
 import type { Bytes } from "../../base/bytes.ts";
-import { type CurveRow, type SyncCurveProvider, unlessZero } from "./curve.ts";
+import { type CurveRow, isReducedSignature, type SyncCurveProvider, unlessZero } from "./curve.ts";
 
 /** The provider. */
 export const naclCurves: SyncCurveProvider = {
   name: "tweetnacl",
   isSync: true,
   multiply: (scalar, point) => unlessZero(nacl.scalarMult(scalar, point)),
-  verify: (publicKey, message, signature) => nacl.sign.detached.verify(message, signature, publicKey),
+  // tweetnacl itself takes signatures that are not reduced.
+  verify: (publicKey, message, signature) =>
+    isReducedSignature(signature) && nacl.sign.detached.verify(message, signature, publicKey),
   signingPublicKey: (seed) => nacl.sign.keyPair.fromSeed(seed).publicKey as Bytes,
   sign(seed, message) {
     const { secretKey } = nacl.sign.keyPair.fromSeed(seed);

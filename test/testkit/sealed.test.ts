@@ -1,0 +1,149 @@
+/** The testkit's files on sealed data keys: through a vault, through every provider of curves, and through SealedEncryptor. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { equalBytes } from "../../src/base/bytes.ts";
+import { runtime } from "../../src/base/runtime.ts";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
+import { Curves } from "../../src/crypto/curves/choose.ts";
+import { NODE_CURVES_ROW } from "../../src/crypto/curves/node.ts";
+import { NACL_CURVES_ROW } from "../../src/crypto/curves/tweetnacl.ts";
+import { WEB_CURVES_ROW } from "../../src/crypto/curves/webcrypto.ts";
+import { contextObject, parseCanonicalContext } from "../../src/crypto/keys/key-context.ts";
+import { decodeSealedKeyBlob } from "../../src/crypto/keys/sealed-key-blob.ts";
+import { UUID_BYTES, uuidToText } from "../../src/crypto/primitives/uuid.ts";
+import { openSealedDataKey } from "../../src/crypto/sealed/sealed-data-key.ts";
+import { sealedTools } from "../../src/crypto/sealed/tools.ts";
+import { SealedEncryptor } from "../../src/sealed/index.ts";
+import { base64, concat, fromBase64, toHexText } from "../support/bytes.ts";
+import { openTestVault } from "../support/vaults.ts";
+import { reportChecked } from "../support/vectors.ts";
+import { makeSealed } from "./make.ts";
+import {
+  type BlobFile,
+  type DocumentFile,
+  encodeSealed,
+  readSealed,
+  SEALED_DIRECTORY,
+} from "./sealed-format.ts";
+
+const KEY_BYTES = 32;
+/** Of the wrap of a private key ([KEY-25]). */
+const WRAP_NONCE_BYTES = 24;
+
+/** What the vault draws next instead of random bytes, by how many it asks for. */
+const drawn = vi.hoisted(() => new Map<number, Uint8Array[]>());
+
+vi.mock("../../src/crypto/primitives/random.ts", async (load) => {
+  const real = await load<typeof import("../../src/crypto/primitives/random.ts")>();
+  const randomBytes = (length: number): Uint8Array => drawn.get(length)?.shift() ?? real.randomBytes(length);
+  return { ...real, randomBytes };
+});
+
+const FILES = readSealed();
+const BLOBS = FILES.filter((file): file is BlobFile => file.kind === "key-blob");
+const DOCUMENTS = FILES.filter((file): file is DocumentFile => file.kind === "document");
+const ROWS = [NODE_CURVES_ROW, NACL_CURVES_ROW, WEB_CURVES_ROW].map((row) => [row.name, row] as const);
+
+async function outcome(call: () => unknown): Promise<unknown> {
+  try {
+    return await call();
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+describe("the files", () => {
+  test("are what the script makes, byte for byte", () => {
+    const made = makeSealed();
+    expect(made.map(({ name }) => name).sort()).toEqual(readdirSync(SEALED_DIRECTORY).sort());
+    for (const file of made) {
+      const stored = readFileSync(join(SEALED_DIRECTORY, file.name));
+      expect(Buffer.compare(stored, encodeSealed(file)), file.name).toBe(0);
+    }
+  });
+
+  test("are as many as the page says, most of them wrong", () => {
+    const wrong = (files: readonly { expect: string }[]) =>
+      files.filter((file) => file.expect !== "ok").length;
+    expect(wrong(BLOBS)).toBeGreaterThanOrEqual(60);
+    expect(wrong(DOCUMENTS)).toBeGreaterThanOrEqual(60);
+    expect(readFileSync(join(import.meta.dirname, "README.md"), "utf8")).toContain(
+      `\n${FILES.length} files `,
+    );
+  });
+});
+
+describe("sealed key blobs", () => {
+  test("given to a vault that has their recipient ([SDK-2], [SDK-5], [SDK-6], [SDK-8], [SDK-22])", async () => {
+    const { recipientId, context, privateKeys } = BLOBS[0]!;
+    const keyContext = contextObject(parseCanonicalContext(context));
+    const vault = await openTestVault({ cache: { maxEntries: 0 } });
+    // The KEKs are there, so that the recipient's are the next draws of these lengths.
+    (await vault.createDataKey({ context: keyContext })).dispose();
+    drawn.set(
+      KEY_BYTES + WRAP_NONCE_BYTES,
+      privateKeys.map((key, i) => concat(key, new Uint8Array(WRAP_NONCE_BYTES).fill(i))),
+    );
+    drawn.set(UUID_BYTES, [Uint8Array.from(recipientId)]);
+    const { id } = await vault.recipients.create({ context: keyContext });
+    expect(id).toBe(uuidToText(recipientId));
+    await vault.recipients.rotate({ id });
+    expect([...drawn.values()].flat()).toEqual([]);
+
+    for (const file of BLOBS) {
+      const got = await outcome(() => vault.keys.createDecrypt({ keys: base64(file.payload) }));
+      if (file.expect === "ok") {
+        const key = got as { id: string; dataKey: string };
+        expect(toHexText(fromBase64(key.dataKey)), file.name).toBe(toHexText(file.dataKey));
+        expect(key.id, file.name).toBe(uuidToText(file.dataKeyId));
+      } else {
+        expect(got, `${file.name}: ${file.comment}`).toBe(file.expect);
+      }
+    }
+    reportChecked(BLOBS.length, "sealed key blobs of the testkit by a vault");
+  });
+
+  test.each(ROWS.filter(([, row]) => row.start(runtime)?.isSync))(
+    "opened by hand, with %s",
+    async (name, row) => {
+      const tools = sealedTools(HERE, new Curves([row], runtime));
+      const open = ({ payload, privateKeys, recipientId, context }: BlobFile): Uint8Array | string => {
+        const blob = decodeSealedKeyBlob(payload);
+        const privateKey = privateKeys[blob.version - 1];
+        if (privateKey === undefined || !equalBytes(blob.recipientId, recipientId))
+          return "ERR_KEY_NOT_FOUND";
+        if (blob.suite !== "x25519" || !equalBytes(blob.context.bytes, context)) return "ERR_DECRYPT_FAILED";
+        return openSealedDataKey(tools, blob, privateKey);
+      };
+      for (const file of BLOBS) {
+        const got = await outcome(() => open(file));
+        const expected = file.expect === "ok" ? file.dataKey : file.expect;
+        expect(got, `${file.name}: ${file.comment}`).toEqual(expected);
+      }
+      reportChecked(BLOBS.length, `sealed key blobs of the testkit by ${name}`);
+    },
+  );
+});
+
+describe("recipient documents", () => {
+  test.each(ROWS)("given to a sealer with %s ([SDK-9] to [SDK-12], [SDK-14])", async (name, row) => {
+    const curves = new Curves([row], runtime);
+    for (const file of DOCUMENTS) {
+      const { signer, minVersion, now } = file;
+      const got = await outcome(async () => {
+        const encryptor = new SealedEncryptor({
+          recipient: Buffer.from(file.payload).toString("utf8"),
+          signer: signer === "" ? undefined : signer,
+          minVersion: minVersion === 0 ? undefined : minVersion,
+          now: () => now,
+          curves,
+        });
+        (await encryptor.createDataKey()).dispose();
+        return "ok";
+      });
+      expect(got, `${file.name}: ${file.comment}`).toBe(file.expect);
+    }
+    reportChecked(DOCUMENTS.length, `recipient documents of the testkit by ${name}`);
+  });
+});
