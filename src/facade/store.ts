@@ -32,6 +32,7 @@ import {
   type UpdateKvRequest,
 } from "../kv/kv-service.ts";
 import { KvListing } from "../kv/pagination.ts";
+import type { WrappedKeysReport } from "../kv/wrapped-keys.ts";
 import type { PortCalls } from "./calls.ts";
 
 /** The store's calls as the facade has them: all of them, and a list is also an iterator. */
@@ -141,6 +142,15 @@ export class VaultStore implements KvServiceFacade {
     return this.#store.run("rewrapKv", REWRAP_KV_OPTIONS, options, async (kv, call) => {
       if (kv.rewrapKv === undefined) throw new VaultError("ERR_UNSUPPORTED", "this store cannot rewrap");
       return kv.rewrapKv(call);
+    });
+  }
+
+  /** Counts what the store's wrapped keys are under. @throws VaultError ERR_UNSUPPORTED where the store cannot; as `KvService.verifyRewrap` */
+  verifyRewrap(options: RewrapKvOptions = {}): Promise<WrappedKeysReport> {
+    return this.#store.run("verifyRewrap", REWRAP_KV_OPTIONS, options, async (kv, call) => {
+      if (kv.verifyRewrap === undefined)
+        throw new VaultError("ERR_UNSUPPORTED", "this store cannot verify a rewrap");
+      return kv.verifyRewrap(call);
     });
   }
 }

@@ -31,6 +31,7 @@ import type {
   UpdateKvRequest,
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
+import { addWrappedKeys, NO_WRAPPED_KEYS, type WrappedKeysReport } from "../kv/wrapped-keys.ts";
 import {
   badResponse,
   metadataFromWire,
@@ -43,6 +44,7 @@ import {
   versionPageFromWire,
   type Wire,
 } from "../wire/bodies.ts";
+import { wrappedKeysFromWire } from "../wire/keks.ts";
 import type { HttpRequest, Transport } from "./transport.ts";
 
 // 414 and 431: no object has an id that is longer than a URL may be.
@@ -231,29 +233,49 @@ export class HttpKvService implements KvService {
   }
 
   async rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
+    const report = { checked: 0, rewrapped: 0, skipped: 0 };
+    return this.#inParts("POST", "rewrap-kv", options, (part) => {
+      report.checked += numberOf(part.checked, "checked");
+      report.rewrapped += numberOf(part.rewrapped, "rewrapped");
+      report.skipped += numberOf(part.skipped, "skipped");
+      return report;
+    });
+  }
+
+  async verifyRewrap(options: RewrapKvOptions = {}): Promise<WrappedKeysReport> {
+    let report = NO_WRAPPED_KEYS;
+    return this.#inParts("GET", "wrapped-keys", options, (part) => {
+      report = addWrappedKeys(report, wrappedKeysFromWire(part));
+      return report;
+    });
+  }
+
+  /** Asks for one part after another. @param add - takes a part, and answers the sum so far */
+  #inParts<T extends { readonly checked: number }>(
+    method: "GET" | "POST",
+    operation: "rewrap-kv" | "wrapped-keys",
+    options: RewrapKvOptions,
+    add: (part: Wire) => T,
+  ): Promise<T> {
     const { onProgress } = options;
     return runCall(options, this, async (call) => {
       await this.#transport.needExtensions("rewrap stored values", call);
-      const report = { checked: 0, rewrapped: 0, skipped: 0 };
       let total = 0;
-      let after: string | undefined;
-      do {
+      for (let after: string | undefined; ; ) {
         const part: Wire = await this.#transport.send({
-          method: "POST",
-          path: ["coffer", "v1", "keks", "rewrap-kv"],
+          method,
+          path: ["coffer", "v1", "keks", operation],
           query: { after },
           call,
           read: (body) => objectOf(body, "report"),
         });
-        report.checked += numberOf(part.checked, "checked");
-        report.rewrapped += numberOf(part.rewrapped, "rewrapped");
-        report.skipped += numberOf(part.skipped, "skipped");
+        const report = add(part);
         if (typeof part.total === "number") total = part.total;
         onProgress?.(report.checked, Math.max(total, report.checked));
         // A server of before answers once for all.
-        after = part.after === undefined || part.after === null ? undefined : textOf(part.after, "after");
-      } while (after !== undefined);
-      return report;
+        if (part.after === undefined || part.after === null) return report;
+        after = textOf(part.after, "after");
+      }
     });
   }
 

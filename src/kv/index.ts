@@ -28,3 +28,4 @@ export type {
 } from "./kv-service.ts";
 export { KvListing } from "./pagination.ts";
 export { KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX, KV_NAME_CHARS_MAX, KV_VALUE_BYTES_MAX } from "./rules.ts";
+export type { WrappedKeyCount, WrappedKeysReport } from "./wrapped-keys.ts";

@@ -9,6 +9,7 @@
 import { optionNames } from "../base/options.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { CALL_OPTIONS, type CallOptions, type ChangeOptions } from "../keys/key-service.ts";
+import type { WrappedKeysReport } from "./wrapped-keys.ts";
 
 /** Who wrote a version. */
 export interface KvActor {
@@ -144,9 +145,9 @@ export interface DestroyKvResult {
   readonly destroyedVersions: number;
 }
 
-/** How to rewrap the store. */
+/** How to rewrap the store, or verify it. */
 export interface RewrapKvOptions extends CallOptions {
-  /** Told how many of how many stored versions have been looked at. */
+  /** Told how many of how many wrapped keys have been looked at. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -156,13 +157,13 @@ export const REWRAP_KV_OPTIONS = /* @__PURE__ */ optionNames<{ onProgress?: unkn
   CALL_OPTIONS,
 );
 
-/** What a rewrap of the store has done. */
+/** What a rewrap of the store has done. Counts are of wrapped keys: the data keys of stored versions, and private keys of recipients. */
 export interface RewrapReport {
-  /** Stored versions that were looked at: those under KEK versions that new data keys are not made with. */
+  /** Those that were looked at: under KEK versions that new data keys are not made with. */
   readonly checked: number;
-  /** Stored versions whose data key is now under newer KEK versions. */
+  /** Those that are now under newer KEK versions. */
   readonly rewrapped: number;
-  /** Stored versions that could not be unwrapped, because their KEK is disabled or destroyed. */
+  /** Those that could not be unwrapped, because their KEK is disabled or destroyed. */
   readonly skipped: number;
 }
 
@@ -227,10 +228,18 @@ export interface KvService {
   destroyKv?(request: KvVersionRequest, options?: ChangeOptions): Promise<DestroyKvResult>;
 
   /**
-   * Our extension: wraps the data keys of all stored versions under the newest KEK versions, in steps that leave room for
-   * others. After an interruption it goes on where it stopped.
+   * Our extension: wraps the data keys of all stored versions, and the private keys of recipients, under the newest KEK versions, in
+   * steps that leave room for others. After an interruption it goes on where it stopped.
    *
    * @throws VaultError the storage's codes; the signal's reason
    */
   rewrapKv?(options?: RewrapKvOptions): Promise<RewrapReport>;
+
+  /**
+   * Our extension: reads every wrapped key that the store and its recipients have, and counts by KEK version what they are under, from
+   * their bytes. Changes nothing.
+   *
+   * @throws VaultError the storage's codes; the signal's reason
+   */
+  verifyRewrap?(options?: RewrapKvOptions): Promise<WrappedKeysReport>;
 }

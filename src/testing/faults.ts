@@ -27,6 +27,7 @@ const OPERATIONS = {
   undeleteKv: "change",
   destroyKv: "change",
   rewrapKv: "change",
+  verifyRewrap: "read",
   "keks.list": "read",
   "keks.get": "read",
   "keks.rotate": "change",

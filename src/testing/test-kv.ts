@@ -35,6 +35,7 @@ import type {
   UpdateKvRequest,
 } from "../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
+import { addWrappedKeys, NO_WRAPPED_KEYS, type WrappedKeysReport } from "../kv/wrapped-keys.ts";
 import type { Faults, TestOperation } from "./faults.ts";
 import type { Seeded } from "./seeded.ts";
 import type { TestKekVersion, TestRing } from "./test-ring.ts";
@@ -282,6 +283,26 @@ export class TestKvService implements KvService {
             report.skipped += 1;
           }
         }
+      }
+      options.onProgress?.(report.checked, report.checked);
+      return report;
+    });
+  }
+
+  verifyRewrap(options: RewrapKvOptions = {}): Promise<WrappedKeysReport> {
+    return this.#run("verifyRewrap", options, () => () => {
+      let report = NO_WRAPPED_KEYS;
+      for (const { value, under } of this.#objects.flatMap(({ versions }) => versions)) {
+        if (value === undefined) continue;
+        const keks = under.map(({ kek, version, state }) => ({
+          kekId: kek.id,
+          version,
+          state,
+          kvVersions: 1,
+          recipientVersions: 0,
+        }));
+        const old = under.every(({ state }) => state === "active") ? 0 : 1;
+        report = addWrappedKeys(report, { checked: 1, old, unreadable: 0, keks });
       }
       options.onProgress?.(report.checked, report.checked);
       return report;

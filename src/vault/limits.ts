@@ -15,13 +15,19 @@ export const LOCK_WAIT_MS_MAX = 600_000;
 /** Milliseconds that closing waits for the events that were noted to be written. Ours. */
 export const CLOSE_FLUSH_MS_MAX = 5_000;
 
-/** Stored versions that one transaction of a rewrap takes: others get their turn between two. Ours. */
+/** Wrapped keys that one transaction of a rewrap takes: others get their turn between two. Ours. */
 export const REWRAP_BATCH = 100;
 
-/** Stored versions that one part of a rewrap takes at most. Ours. */
+/** Wrapped keys that one part of a rewrap takes at most. Ours. */
 export const REWRAP_PART_MAX = 1_000;
 
-/** Milliseconds after which a part of a rewrap begins no further batch. Ours. */
+/** Wrapped keys that one transaction of a verification reads. Ours. */
+export const VERIFY_BATCH = 500;
+
+/** Wrapped keys that one part of a verification reads, at most and those of one batch. Ours. */
+export const VERIFY_PART_MAX = 50_000;
+
+/** Milliseconds after which a part of a rewrap or a verification begins no further batch. Ours. */
 export const REWRAP_PART_MS_MAX = 2_000;
 
 /** Contexts and names that a dry run spells out; the counts are of all. Ours. */

@@ -15,6 +15,7 @@ import type {
   KekVersionSelector,
   ShredReport,
 } from "../keks/kek-service.ts";
+import type { WrappedKeysReport } from "../kv/wrapped-keys.ts";
 import { badResponse, contextOf, listOf, numberOf, objectOf, textOf, type Wire } from "./bodies.ts";
 
 const STATES: ReadonlySet<string> = new Set<KekState>([
@@ -151,6 +152,41 @@ export function shredFromWire(body: unknown): ShredReport {
 function erasureOf(value: unknown = "logical"): Erasure {
   if (value !== "physical" && value !== "logical") throw badResponse("erasure is none that is known");
   return value;
+}
+
+/** A report on wrapped keys, or a part of one, as it is answered. */
+export function wrappedKeysToWire({ checked, old, unreadable, keks }: WrappedKeysReport): Wire {
+  return {
+    checked,
+    old,
+    unreadable,
+    keks: keks.map((count) => ({
+      kek_id: count.kekId,
+      version: count.version,
+      state: count.state,
+      kv_versions: count.kvVersions,
+      recipient_versions: count.recipientVersions,
+    })),
+  };
+}
+
+/** A report on wrapped keys of an answer. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
+export function wrappedKeysFromWire(body: Wire): WrappedKeysReport {
+  return {
+    checked: numberOf(body.checked, "checked"),
+    old: numberOf(body.old, "old"),
+    unreadable: numberOf(body.unreadable, "unreadable"),
+    keks: listOf(body.keks, "keks").map((entry) => {
+      const count = objectOf(entry, "count");
+      return {
+        kekId: textOf(count.kek_id, "kek_id"),
+        version: numberOf(count.version, "version"),
+        state: stateOf(count.state),
+        kvVersions: numberOf(count.kv_versions, "kv_versions"),
+        recipientVersions: numberOf(count.recipient_versions, "recipient_versions"),
+      };
+    }),
+  };
 }
 
 function stateOf(value: unknown): KekState {

@@ -42,3 +42,24 @@ test("[API-70] [KEY-39] each request is a part; after an abort it goes on with w
   expect([bad.status, bad.body.code]).toEqual([400, "ERR_CURSOR_INVALID"]);
   await vault.close();
 });
+
+test("[API-81] [KEY-62] a verification over HTTP says the same as one in the vault's process", async () => {
+  const server = await startServer();
+  const { kv, keks, recipients } = await sessionOf(server.host);
+  for (let i = 0; i < 3; i++) await kv.createKv({ name: `${i}`, value: "v", keyContext: CONTEXT });
+  await recipients.create({ context: CONTEXT, suite: "x25519" });
+  await keks.rotate(KEK);
+  const vault = new Vault({ apiKey: server.key, baseUrl: server.url, extensions: true });
+  const progress: [number, number][] = [];
+  const report = await vault.verifyRewrap({ onProgress: (...at) => void progress.push(at) });
+  expect(report).toMatchObject({ checked: 4, old: 4, unreadable: 0, keks: [{ version: 1, kvVersions: 3 }] });
+  expect(report).toEqual(await kv.verifyRewrap());
+  expect(progress).toEqual([[4, 4]]);
+  expect(await vault.rewrapKv()).toEqual({ checked: 4, rewrapped: 4, skipped: 0 });
+  expect(await vault.verifyRewrap()).toMatchObject({ old: 0, keks: [{ version: 2, recipientVersions: 1 }] });
+  const bad = await server.call("GET", "/coffer/v1/keks/wrapped-keys?after=x", undefined, {
+    key: server.key,
+  });
+  expect([bad.status, bad.body.code]).toEqual([400, "ERR_CURSOR_INVALID"]);
+  await vault.close();
+});

@@ -191,6 +191,7 @@ describe("over HTTP", () => {
       undeleteKv: (options) => vault.undeleteKv({ id }, options),
       destroyKv: (options) => vault.destroyKv({ id }, options),
       rewrapKv: (options) => vault.rewrapKv(options),
+      verifyRewrap: (options) => vault.verifyRewrap(options),
       "keks.list": async (options) => await vault.keks.list({}, options),
       "keks.get": (options) => vault.keks.get(kek, options),
       "keks.rotate": (options) => vault.keks.rotate(kek, options),

@@ -80,6 +80,7 @@ async function calls(): Promise<Record<string, Call>> {
     "keks.enable": () => vault.keks.enable(kek, ODD),
     "keks.shred": () => vault.keks.shred(kek, ODD),
     rewrapKv: () => vault.rewrapKv(ODD),
+    verifyRewrap: () => vault.verifyRewrap(ODD),
     "lease.encrypt": () => lease.encrypt("x", "", ODD),
     "lease.encryptSync": () => lease.encryptSync("x", "", ODD),
     "lease.decrypt": () => lease.decrypt(text, "", ODD),

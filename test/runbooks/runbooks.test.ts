@@ -43,6 +43,7 @@ const RUNBOOKS: Readonly<Record<string, Runbook>> = {
       expect(look).toContain("users.ssn");
       expect(rewrap).toContain(`${ROWS} moved`);
       expect(shred).toMatch(new RegExp(`2 +${ROWS}`));
+      expect(shred).toMatch(/old +0/);
       expect(again).toContain(`${ROWS} moved`);
       const { versions: kept } = await vault.keks.get({ name: "organization_id", value: "org_1" });
       expect(kept.map(({ state }) => state)).toEqual(["active", "destroyed"]);

@@ -39,6 +39,7 @@ const NEEDED: Readonly<Record<string, readonly Permission[]>> = {
   enableKek: ["admin"],
   shredKek: ["admin"],
   rewrapKv: ["admin"],
+  verifyRewrap: ["admin"],
   listRecipients: ["admin"],
   createRecipient: ["admin"],
   rotateRecipient: ["admin"],

@@ -71,6 +71,7 @@ async function askEverything(server: TestServer): Promise<Map<string, Answer>> {
   await ask("enableKek", "/coffer/v1/keks/enable", kek);
   await ask("shredKek", "/coffer/v1/keks/shred", { ...kek, delay_ms: 60_000 });
   await ask("rewrapKv", "/coffer/v1/keks/rewrap-kv");
+  await ask("verifyRewrap", "/coffer/v1/keks/wrapped-keys");
   const webhook = await ask("createWebhook", "/coffer/v1/webhooks", {
     url: "https://hooks.example/",
     kinds: ["vault.data.read"],

@@ -30,6 +30,7 @@ async function calls(vault: TestVault): Promise<Record<TestOperation, () => Prom
     listKvMetadata: () => vault.listKvMetadata({ id }),
     undeleteKv: () => vault.undeleteKv({ id: gone.id }),
     rewrapKv: () => vault.rewrapKv(),
+    verifyRewrap: () => vault.verifyRewrap(),
     deleteKv: () => vault.deleteKv({ id }),
     destroyKv: () => vault.destroyKv({ id }),
     "keks.list": async () => await vault.keks.list(),

@@ -7,7 +7,13 @@
  */
 import { z } from "zod";
 import type { KekSelector } from "../../keks/kek-service.ts";
-import { kekPageToWire, kekToWire, selectorFromWire, shredToWire } from "../../wire/keks.ts";
+import {
+  kekPageToWire,
+  kekToWire,
+  selectorFromWire,
+  shredToWire,
+  wrappedKeysToWire,
+} from "../../wire/keks.ts";
 import { type Operation, operation } from "../core/operation.ts";
 import { invalidRequest } from "../core/problems.ts";
 import { context, limit, time } from "./shapes.ts";
@@ -75,14 +81,31 @@ const shredAnswer = z.object({
   recipient_versions: z.int(),
 });
 
-const rewrapQuery = z.object({ after: z.string().optional().describe("`after` of the part before") });
+const partQuery = z.object({ after: z.string().optional().describe("`after` of the part before") });
 
 const rewrapAnswer = z.object({
   checked: z.int(),
   rewrapped: z.int(),
   skipped: z.int(),
   after: z.string().nullable().describe("Where the next part begins; null after the last"),
-  total: z.int().nullable().describe("Values there were to look at; null but in the first part"),
+  total: z.int().nullable().describe("Wrapped keys there were to look at; null but in the first part"),
+});
+
+const wrappedKeysAnswer = z.object({
+  checked: z.int(),
+  old: z.int().describe("Wrapped keys that a rewrap would still visit"),
+  unreadable: z.int(),
+  keks: z.array(
+    z.object({
+      kek_id: z.string(),
+      version: z.int(),
+      state: z.string(),
+      kv_versions: z.int(),
+      recipient_versions: z.int(),
+    }),
+  ),
+  after: z.string().nullable().describe("Where the next part begins; null after the last"),
+  total: z.int().nullable().describe("Wrapped keys there were to read; null but in the first part"),
 });
 
 /** `/coffer/v1/keks`. */
@@ -166,12 +189,27 @@ export const KEK_OPERATIONS: readonly Operation[] = [
     id: "rewrapKv",
     method: "POST",
     path: "/coffer/v1/keks/rewrap-kv",
-    summary: "Wrap the data keys of stored values under the newest KEK versions, a part per request",
+    summary:
+      "Wrap data keys of stored values and private keys of recipients under the newest KEK versions, a part per request",
     permissions: ["admin"],
-    querySchema: rewrapQuery,
+    querySchema: partQuery,
     answerSchema: rewrapAnswer,
     status: 200,
     run: ({ session, query, signal }) => session.kv.rewrapPart({ after: query.after, signal }),
+  }),
+  operation({
+    id: "verifyRewrap",
+    method: "GET",
+    path: "/coffer/v1/keks/wrapped-keys",
+    summary: "Count what all wrapped keys in the vault are under, from their bytes, a part per request",
+    permissions: ["admin"],
+    querySchema: partQuery,
+    answerSchema: wrappedKeysAnswer,
+    status: 200,
+    run: async ({ session, query, signal }) => {
+      const { after, total, ...report } = await session.kv.verifyPart({ after: query.after, signal });
+      return { ...wrappedKeysToWire(report), after, total };
+    },
   }),
 ];
 

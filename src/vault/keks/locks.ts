@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { uuidFromText } from "../../crypto/primitives/uuid.ts";
+import { uuidFromText, uuidToText } from "../../crypto/primitives/uuid.ts";
+import { isVaultError, VaultError } from "../../errors.ts";
 import type { Sql } from "../storage/database.ts";
 import { damagedKek } from "./rows.ts";
 
@@ -16,6 +17,12 @@ export interface KekVersion {
   readonly id: string;
   readonly version: number;
 }
+
+/** A KEK version as a key blob names it. */
+export const kekText = (kek: { readonly id: Uint8Array; readonly version: number }): KekVersion => ({
+  id: uuidToText(kek.id),
+  version: kek.version,
+});
 
 /** KEK versions of one statement. Ours: SQLite takes expressions of at most 1,000 levels. */
 const VERSIONS_PER_STATEMENT = 100;
@@ -54,3 +61,15 @@ export async function areActive(sql: Sql, keks: readonly KekVersion[]): Promise<
   }
   return true;
 }
+
+/** How often a write starts over because its KEKs were rotated or revoked while it was under way. */
+export const REVOKED_RETRIES_MAX = 10;
+
+/** KEKs were revoked each time before a write could end. */
+export function revokedTooFast(): VaultError {
+  return new VaultError("ERR_STORAGE_BUSY", "keys are being revoked faster than values can be written");
+}
+
+/** Whether a wrapped key cannot be moved because a KEK of it is out of use. */
+export const isOutOfUse = (error: unknown): boolean =>
+  isVaultError(error, "ERR_KEY_DISABLED") || isVaultError(error, "ERR_KEY_DESTROYED");

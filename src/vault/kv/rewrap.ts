@@ -1,8 +1,8 @@
 /**
- * Rewrap of the store: the data keys of all stored versions under the newest KEK versions.
+ * Rewrap of the store: the data keys of all stored versions, and the private keys of recipients, under the newest KEK versions.
  *
- * Owns the walk over versions and the exchange of their key blobs; values are not touched. Must not know how a value is
- * sealed.
+ * Owns the walk over both, and the exchange of versions' key blobs; values are not touched. Must not know how a value is
+ * sealed, nor how a recipient is.
  *
  * @module
  */
@@ -12,23 +12,22 @@ import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import { VaultError } from "../../errors.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type { RewrapKvOptions, RewrapReport } from "../../kv/kv-service.ts";
-import type { Access } from "../access/access.ts";
-import type { Authority } from "../authority/authority.ts";
-import type { Keyring } from "../keks/keyring.ts";
-import { areActive, distinctVersions, type KekVersion, kekLocks } from "../keks/locks.ts";
-import type { RingDataKey } from "../keks/ring.ts";
-import { REWRAP_BATCH, REWRAP_PART_MAX, REWRAP_PART_MS_MAX } from "../limits.ts";
-import type { Database, Row, Sql } from "../storage/database.ts";
 import {
-  checkOldVersion,
-  insertVersionKeks,
+  areActive,
+  distinctVersions,
+  isOutOfUse,
+  type KekVersion,
+  kekLocks,
   kekText,
-  keyOwnerOf,
-  OLD_KEY_LABEL,
-  OWN_KEY_LABEL,
   REVOKED_RETRIES_MAX,
   revokedTooFast,
-} from "./rows.ts";
+} from "../keks/locks.ts";
+import type { RingDataKey } from "../keks/ring.ts";
+import type { SessionParts } from "../keks/session-parts.ts";
+import { REWRAP_BATCH, REWRAP_PART_MAX, REWRAP_PART_MS_MAX } from "../limits.ts";
+import { findOldPrivateKeys, rewrapPrivateKeys } from "../recipients/rewrap.ts";
+import type { Row, Sql } from "../storage/database.ts";
+import { checkOldVersion, insertVersionKeks, keyOwnerOf, OLD_KEY_LABEL, OWN_KEY_LABEL } from "./rows.ts";
 
 /** A stored version whose data key has been wrapped anew. */
 interface MovedVersion {
@@ -43,33 +42,23 @@ interface MovedVersion {
 export interface RewrapPart extends RewrapReport {
   /** Where the next part begins; null if this was the last. */
   readonly after: string | null;
-  /** How many stored versions there were to look at; null but in the first part. */
+  /** How many wrapped keys there were to look at; null but in the first part. */
   readonly total: number | null;
 }
 
 /**
- * Wraps the data keys of stored versions under the newest KEK versions; values are not touched. Looks only at those that are
- * under a KEK version which new data keys are not made with.
+ * Wraps the data keys of stored versions and the private keys of recipients under the newest KEK versions; values are not touched.
+ * Looks only at those that are under a KEK version which new data keys are not made with.
  *
  * Goes on where it stopped when called again. Others may read and write meanwhile.
  *
  * @throws the signal's reason, between two batches
  */
-export async function rewrapStored(
-  database: Database,
-  keyring: Keyring,
-  authority: Authority,
-  access: Access,
-  options: RewrapKvOptions,
-): Promise<RewrapReport> {
+export async function rewrapStored(parts: SessionParts, options: RewrapKvOptions): Promise<RewrapReport> {
   const report = { checked: 0, rewrapped: 0, skipped: 0 };
   let total = 0;
   for (let after: string | undefined; ; ) {
-    const part = await rewrapPart(database, keyring, authority, access, {
-      ...options,
-      after,
-      versions: REWRAP_BATCH,
-    });
+    const part = await rewrapPart(parts, { ...options, after, keys: REWRAP_BATCH });
     total = part.total ?? total;
     report.checked += part.checked;
     report.rewrapped += part.rewrapped;
@@ -84,31 +73,28 @@ export async function rewrapStored(
  * The same for a part that ends soon, so that a request can carry it.
  *
  * @param options.after - where the part before ended; default from the beginning
- * @param options.versions - how many stored versions at most; default 1,000. It ends earlier when 2 s are over.
+ * @param options.keys - how many wrapped keys at most, but for the versions of one recipient; default 1,000. It ends earlier when 2 s
+ *   are over.
  * @throws VaultError ERR_CURSOR_INVALID; the signal's reason, between two batches
  */
 export async function rewrapPart(
-  database: Database,
-  keyring: Keyring,
-  authority: Authority,
-  access: Access,
-  options: CallOptions & { readonly after?: string | undefined; readonly versions?: number | undefined },
+  parts: SessionParts,
+  options: CallOptions & { readonly after?: string | undefined; readonly keys?: number | undefined },
 ): Promise<RewrapPart> {
   let place: Place | undefined = options.after === undefined ? BEGINNING : placeOf(options.after);
   const { signal } = options;
-  const max = options.versions ?? REWRAP_PART_MAX;
+  const max = options.keys ?? REWRAP_PART_MAX;
   const until = performance.now() + REWRAP_PART_MS_MAX;
-  const total = options.after === undefined ? await countLeft(database, access, { signal }) : null;
+  const total = options.after === undefined ? await countLeft(parts, { signal }) : null;
   const report = { checked: 0, rewrapped: 0, skipped: 0 };
   do {
     signal?.throwIfAborted();
     const from: Place = place;
     const limit = Math.min(REWRAP_BATCH, max - report.checked);
-    const batch = await database.read((sql) => findLeft(sql, authority, access, from, limit), { signal });
-    place = batch.next;
-    if (batch.rows.length === 0) continue;
-    const moved = await rewrapBatch(database, keyring, access, batch.rows, { signal });
-    report.checked += batch.rows.length;
+    const walk = from.kekId === RECIPIENTS ? walkRecipients : walkVersions;
+    const { next, ...moved } = await walk(parts, from, limit, { signal });
+    place = next;
+    report.checked += moved.checked;
     report.rewrapped += moved.rewrapped;
     report.skipped += moved.skipped;
   } while (place !== undefined && report.checked < max && performance.now() < until);
@@ -126,7 +112,9 @@ interface Place {
 const BEGINNING: Place = { kekId: "", kekVersion: 0, versionId: "" };
 /** Stands for a KEK behind all others: what is under no such KEK version, but has the label of applications. */
 const OLD_LABEL = "old";
-const PLACE = /^([0-9a-f-]{0,36}|old)\.(\d{1,15})\.([0-9A-Za-z_-]{0,64})$/;
+/** And behind that one: the recipients, by their ids in the place of stored versions. */
+const RECIPIENTS = "recipients";
+const PLACE = /^([0-9a-f-]{0,36}|old|recipients)\.(\d{1,15})\.([0-9A-Za-z_-]{0,64})$/;
 
 function textOf({ kekId, kekVersion, versionId }: Place): string {
   return `${kekId}.${kekVersion}.${versionId}`;
@@ -167,22 +155,59 @@ const LEFT_OLD = `kv_versions v CROSS JOIN kv_objects o
 const WITH_OLD_LABEL = `SELECT ${VERSION_COLUMNS} FROM ${LEFT_OLD} AND v.id > ? ORDER BY v.id LIMIT ?`;
 const COUNT_OLD = `SELECT count(*) AS n FROM ${LEFT_OLD}`;
 
-async function countLeft(database: Database, access: Access, options: CallOptions): Promise<number> {
+async function countLeft({ database, access }: SessionParts, options: CallOptions): Promise<number> {
   return database.read(async (sql) => {
     const left = await sql.get(COUNT_LEFT, access.environmentId);
     const old = await sql.get(COUNT_OLD, access.environmentId);
-    return (left!.n as number) + (old!.n as number);
+    let total = (left!.n as number) + (old!.n as number);
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const found = await findOldPrivateKeys(sql, access.environmentId, after, REWRAP_BATCH);
+      total += found.keys.length;
+      after = found.after;
+    }
+    return total;
   }, options);
 }
 
-/** The next stored versions after a place, and the place behind them; without one where nothing comes after. */
+/** A step of the walk: what became of its keys, and the place behind it; undefined where nothing comes after. */
+type Step = RewrapReport & { readonly next: Place | undefined };
+
+async function walkVersions(
+  parts: SessionParts,
+  from: Place,
+  limit: number,
+  options: CallOptions,
+): Promise<Step> {
+  const { rows, next } = await parts.database.read((sql) => findLeft(sql, parts, from, limit), options);
+  const moved = rows.length === 0 ? NOTHING : await rewrapBatch(parts, rows, options);
+  return { ...moved, checked: rows.length, next };
+}
+
+async function walkRecipients(
+  parts: SessionParts,
+  { versionId }: Place,
+  limit: number,
+  options: CallOptions,
+): Promise<Step> {
+  const { database, access } = parts;
+  const { keys, after } = await database.read(
+    (sql) => findOldPrivateKeys(sql, access.environmentId, versionId, limit),
+    options,
+  );
+  const moved = await rewrapPrivateKeys(parts, keys, options);
+  const next = after === undefined ? undefined : { kekId: RECIPIENTS, kekVersion: 0, versionId: after };
+  return { ...moved, checked: keys.length, next };
+}
+
+const NOTHING = { rewrapped: 0, skipped: 0 };
+
+/** The next stored versions after a place, and the place behind them. */
 async function findLeft(
   sql: Sql,
-  authority: Authority,
-  access: Access,
+  { authority, access }: SessionParts,
   place: Place,
   limit: number,
-): Promise<{ rows: Row[]; next: Place | undefined }> {
+): Promise<{ rows: Row[]; next: Place }> {
   const rows: Row[] = [];
   let { kekId, kekVersion, versionId } = place;
   for (let keks = 0; keks < REWRAP_BATCH; keks++) {
@@ -201,7 +226,7 @@ async function findLeft(
         break;
       }
     }
-    if (kekId === OLD_LABEL) return { rows, next: undefined };
+    if (kekId === OLD_LABEL) return { rows, next: { kekId: RECIPIENTS, kekVersion: 0, versionId: "" } };
     const next = await sql.get(NEXT_KEK, access.environmentId, kekId, kekVersion);
     kekId = (next?.kek_id as string | undefined) ?? OLD_LABEL;
     kekVersion = (next?.version as number | undefined) ?? 0;
@@ -211,14 +236,13 @@ async function findLeft(
 }
 
 async function rewrapBatch(
-  database: Database,
-  keyring: Keyring,
-  access: Access,
+  parts: SessionParts,
   rows: readonly Row[],
   options: CallOptions,
 ): Promise<{ rewrapped: number; skipped: number }> {
+  const { database } = parts;
   for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
-    const { moved, skipped } = await wrapAnew(keyring, access, rows, options);
+    const { moved, skipped } = await wrapAnew(parts, rows, options);
     if (moved.length === 0) return { rewrapped: 0, skipped };
     const keks = distinctVersions(moved.flatMap((version) => version.keks));
     const rewrapped = await database.write(
@@ -233,8 +257,7 @@ async function rewrapBatch(
 
 /** Wraps the data keys of stored versions under the newest KEK versions; says how many cannot be. */
 async function wrapAnew(
-  keyring: Keyring,
-  access: Access,
+  { keyring, access }: SessionParts,
   rows: readonly Row[],
   options: CallOptions,
 ): Promise<{ moved: MovedVersion[]; skipped: number }> {
@@ -253,7 +276,7 @@ async function wrapAnew(
         moved.push({ versionId: row.id as string, old, made, keks });
       }
     } catch (error) {
-      if (!isUnusable(error)) throw error;
+      if (!isOutOfUse(error)) throw error;
       skipped += 1;
     } finally {
       unwrapped?.key.fill(0); // Both wraps are of the same bytes.
@@ -281,9 +304,4 @@ async function replaceKeyBlobs(sql: Sql, moved: readonly MovedVersion[]): Promis
     await insertVersionKeks(sql, versionId, keks);
   }
   return done;
-}
-
-function isUnusable(error: unknown): boolean {
-  const { code } = error as { code?: string };
-  return code === "ERR_KEY_DISABLED" || code === "ERR_KEY_DESTROYED";
 }

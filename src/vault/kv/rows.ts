@@ -8,7 +8,6 @@
  */
 
 import { contextObject } from "../../crypto/keys/key-context.ts";
-import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { VaultError } from "../../errors.ts";
 import type { KvObjectWithoutValue } from "../../kv/kv-service.ts";
 import { isInScope, scopeCondition } from "../access/access.ts";
@@ -18,9 +17,6 @@ import type { DataKeyOwner } from "../keks/ring.ts";
 import { storedContext } from "../keks/rows.ts";
 import type { SessionParts } from "../keks/session-parts.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
-
-/** How often a write starts over because its KEKs were rotated or revoked while it was under way. */
-export const REVOKED_RETRIES_MAX = 10;
 
 /** What is read of an object alone: all of its record. */
 const recordColumns = (
@@ -236,16 +232,6 @@ export async function insertVersionKeks(
       kek.version,
     );
   }
-}
-
-/** A KEK of a key blob as rows name it. */
-export function kekText(kek: { readonly id: Uint8Array; readonly version: number }) {
-  return { id: uuidToText(kek.id), version: kek.version };
-}
-
-/** KEKs were revoked each time before a write could end. */
-export function revokedTooFast(): VaultError {
-  return new VaultError("ERR_STORAGE_BUSY", "keys are being revoked faster than values can be written");
 }
 
 /** Of an object that is not there, or not within scope. */

@@ -30,6 +30,7 @@ import type {
   UpdateKvRequest,
 } from "../../kv/kv-service.ts";
 import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules.ts";
+import type { WrappedKeysReport } from "../../kv/wrapped-keys.ts";
 import { inScope } from "../access/access.ts";
 import type { WriteOptions } from "../access/idempotency.ts";
 import { newOrderedId, orderedId } from "../ids.ts";
@@ -40,6 +41,7 @@ import type { Row, SqlValue } from "../storage/database.ts";
 import { type RewrapPart, rewrapPart, rewrapStored } from "./rewrap.ts";
 import { conflict, iso, KvRows, toObject } from "./rows.ts";
 import { destroyed, KvValues } from "./values.ts";
+import { verifyPart, verifyStored, type WrappedKeysPart } from "./verify.ts";
 
 /** The store of one environment. */
 export class EmbeddedKvStore implements KvService {
@@ -338,14 +340,21 @@ export class EmbeddedKvStore implements KvService {
   }
 
   rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
-    const { database, keyring, authority, access } = this.#parts;
-    return runCall(options, this, (call) => rewrapStored(database, keyring, authority, access, call));
+    return runCall(options, this, (call) => rewrapStored(this.#parts, call));
   }
 
   /** A part of it that ends soon. @throws as `rewrapPart` */
   rewrapPart(options: CallOptions & { readonly after?: string | undefined } = {}): Promise<RewrapPart> {
-    const { database, keyring, authority, access } = this.#parts;
-    return rewrapPart(database, keyring, authority, access, options);
+    return rewrapPart(this.#parts, options);
+  }
+
+  verifyRewrap(options: RewrapKvOptions = {}): Promise<WrappedKeysReport> {
+    return runCall(options, this, (call) => verifyStored(this.#parts, call));
+  }
+
+  /** A part of it that ends soon. @throws as `verifyPart` */
+  verifyPart(options: CallOptions & { readonly after?: string | undefined } = {}): Promise<WrappedKeysPart> {
+    return verifyPart(this.#parts, options);
   }
 
   async #read(row: Row, options: CallOptions): Promise<KvObject> {

@@ -16,11 +16,11 @@ import type { CallOptions } from "../../keys/key-service.ts";
 import type { WriteOptions } from "../access/idempotency.ts";
 import { hexOf } from "../ids.ts";
 import type { StoredDataKey } from "../keks/keyring.ts";
-import { areActive, kekLocks } from "../keks/locks.ts";
+import { areActive, kekLocks, REVOKED_RETRIES_MAX, revokedTooFast } from "../keks/locks.ts";
 import type { SessionParts } from "../keks/session-parts.ts";
 import { ROOT_LOCK } from "../root/roots.ts";
 import type { Row, Sql } from "../storage/database.ts";
-import { insertVersionKeks, keyOwnerOf, OWN_KEY_LABEL, REVOKED_RETRIES_MAX, revokedTooFast } from "./rows.ts";
+import { insertVersionKeks, keyOwnerOf, OWN_KEY_LABEL } from "./rows.ts";
 
 const VALUE_LABEL = ascii("coffer/v1/kv-value");
 
