@@ -44,7 +44,7 @@ async function calls(vault: TestVault): Promise<Record<TestOperation, () => Prom
 
 const READS = new Set<string>([
   ...["createDataKey", "createDecrypt", "createRekey", "createRewrap", "getKv", "getName", "listKv"],
-  ...["listKvVersions", "listKvMetadata", "keks.list", "keks.get"],
+  ...["listKvVersions", "listKvMetadata", "verifyRewrap", "keks.list", "keks.get"],
 ]);
 
 describe("faults", () => {
