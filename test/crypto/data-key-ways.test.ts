@@ -1,17 +1,12 @@
 /** What a data key is asked for, and what it asks for: seen in the calls, not in the answers. */
 import { beforeEach, expect, test, vi } from "vitest";
-import {
-  DataKey,
-  expandDataKey,
-  expandDataKeyLater,
-  holdDataKey,
-  keyBlobOf,
-  withAeadKey,
-} from "../../src/crypto/keys/data-key.ts";
+import { DataKey, holdDataKey, keyBlobOf, withAeadKey, withRawKey } from "../../src/crypto/keys/data-key.ts";
 import { encodeKeyBlob, kekReferences } from "../../src/crypto/keys/key-blob.ts";
 import { hash } from "../../src/crypto/primitives/hash.ts";
 import type { SubtleHmac } from "../../src/crypto/primitives/hash-port.ts";
-import { errorOf, rejectionOf } from "../support/errors.ts";
+import { expandSha512Later } from "../../src/crypto/primitives/hash-webcrypto.ts";
+import { expandSha512 } from "../../src/crypto/primitives/hkdf-expand.ts";
+import { errorOf } from "../support/errors.ts";
 import { NODE } from "../support/providers.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
 
@@ -43,7 +38,7 @@ test("[ENV-35] a held key is used itself: its text, which cannot be zeroed, is n
   const key = newKey();
   const text = vi.spyOn(DataKey.prototype, "dataKey", "get");
   withAeadKey(key, NODE, (aead) => aead.seal(new Uint8Array(12), RAW, new Uint8Array(0)));
-  expandDataKey(key, hash, new Uint8Array(4), 32);
+  expect(withRawKey(key, (raw) => [...raw])).toEqual([...RAW]);
   const held = holdDataKey(key);
   expect(held.key).toBe(key);
   held.release();
@@ -83,13 +78,12 @@ test("the wrapped form that was given as bytes is the one that is used", () => {
 test("[NAT-6] what is derived later is what is derived at once, of a held key and of one that is given", async () => {
   const { subtle } = globalThis.crypto as unknown as { subtle: SubtleHmac };
   const info = Uint8Array.of(1, 2, 3);
-  const expected = expandDataKey({ dataKey: RAW }, hash, info, 96);
+  const expected = withRawKey({ dataKey: RAW }, (raw) => expandSha512(hash, raw, info, 96));
   for (const key of [newKey(), { dataKey: RAW }, { dataKey: Buffer.from(RAW).toString("base64") }]) {
-    expect(await expandDataKeyLater(key, subtle, info, 96)).toEqual(expected);
+    expect(await withRawKey(key, (raw) => expandSha512Later(subtle, raw, info, 96))).toEqual(expected);
   }
   for (const dataKey of [RAW.subarray(1), new Uint8Array(33)]) {
-    const error = await rejectionOf(async () => expandDataKeyLater({ dataKey }, subtle, info, 32));
-    expect(error.code).toBe("ERR_INVALID_ARGUMENT");
+    expect(errorOf(() => withRawKey({ dataKey }, () => {})).code).toBe("ERR_INVALID_ARGUMENT");
   }
 });
 

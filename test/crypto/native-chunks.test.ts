@@ -4,12 +4,13 @@ import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import type { AeadProvider } from "../../src/crypto/aead/aead.ts";
 import { HERE } from "../../src/crypto/ciphers/of-call.ts";
+import type { DataKeyInput } from "../../src/crypto/keys/data-key.ts";
 import {
   chunkNonce,
+  committed,
   deriveMessageKey,
   openRun,
   openRunSync,
-  recoverMessageKey,
   sealRun,
   sealRunSync,
 } from "../../src/crypto/native/chunks.ts";
@@ -43,6 +44,16 @@ interface Outcome {
   readonly code: string | undefined;
 }
 
+/** A message's key, if the envelope commits to it. */
+function recover(
+  provider: AeadProvider,
+  dataKey: DataKeyInput,
+  parts: { readonly salt: Uint8Array; readonly commitment: Uint8Array },
+  context: Uint8Array,
+) {
+  return committed(deriveMessageKey(HERE, provider, dataKey, parts.salt, context), parts);
+}
+
 /** Decrypts chunk by chunk, as a stream would. */
 async function open(provider: AeadProvider, vector: Vector): Promise<Outcome> {
   const bytes = inflateSync(hex(vector.ct));
@@ -51,7 +62,7 @@ async function open(provider: AeadProvider, vector: Vector): Promise<Outcome> {
   try {
     if (bytes.length < NATIVE_PREFIX_BYTES) return end("ERR_ENVELOPE_MALFORMED");
     const parts = { salt: bytes.subarray(0, 24), commitment: bytes.subarray(24, 56) };
-    const key = recoverMessageKey(HERE, provider, { dataKey: hex(vector.key) }, parts, hex(vector.ctx));
+    const key = recover(provider, { dataKey: hex(vector.key) }, parts, hex(vector.ctx));
     let at = NATIVE_PREFIX_BYTES;
     for (let index = 0; ; index++) {
       const sealed = bytes.subarray(at, at + SEALED_CHUNK_BYTES);
@@ -137,15 +148,11 @@ describe("derivation", () => {
     for (let bit = 0; bit < 256; bit++) {
       const other = Uint8Array.from(commitment);
       other[bit >> 3]! ^= 1 << (bit & 7);
-      const error = errorOf(() =>
-        recoverMessageKey(HERE, provider, SAMPLE_1, { salt, commitment: other }, context),
-      );
+      const error = errorOf(() => recover(provider, SAMPLE_1, { salt, commitment: other }, context));
       expect(error.code).toBe("ERR_DECRYPT_FAILED");
     }
     const short = { salt, commitment: commitment.subarray(1) };
-    expect(errorOf(() => recoverMessageKey(HERE, provider, SAMPLE_1, short, context)).code).toBe(
-      "ERR_DECRYPT_FAILED",
-    );
+    expect(errorOf(() => recover(provider, SAMPLE_1, short, context)).code).toBe("ERR_DECRYPT_FAILED");
   });
 });
 

@@ -17,7 +17,7 @@
  * @module
  */
 
-import { ascii, equalBytes, fromHex } from "../../base/bytes.ts";
+import { ascii, type Bytes, EMPTY, equalBytes, fromHex } from "../../base/bytes.ts";
 import type { RuntimeName } from "../../base/runtime.ts";
 import { invalidType, VaultError } from "../../errors.ts";
 import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
@@ -73,11 +73,7 @@ export class AeadProviders {
       if (refusal !== undefined) throw unsupported(refusal);
     }
     const provider = (name === undefined ? this.#first(true) : this.#named(name)) as SyncAeadProvider;
-    if (!this.#proven.has(provider)) {
-      const key = provider.importKey(fromHex(KNOWN_KEY));
-      this.#prove(provider, key.seal(fromHex(KNOWN_NONCE), ascii(KNOWN_PLAINTEXT), new Uint8Array(0)));
-      key.dispose();
-    }
+    if (!this.#proven.has(provider)) this.#prove(provider, sealKnown(provider));
     return provider;
   }
 
@@ -136,10 +132,7 @@ export class AeadProviders {
   /** The provider that answers later, proven. */
   async #waiting(): Promise<AeadProvider> {
     const provider = this.#named("webcrypto");
-    if (!this.#proven.has(provider)) {
-      const key = provider.importKey(fromHex(KNOWN_KEY));
-      this.#prove(provider, await key.seal(fromHex(KNOWN_NONCE), ascii(KNOWN_PLAINTEXT), new Uint8Array(0)));
-    }
+    if (!this.#proven.has(provider)) this.#prove(provider, await sealKnown(provider));
     return provider;
   }
 
@@ -153,7 +146,7 @@ export class AeadProviders {
   }
 
   #named(name: AeadProviderName): AeadProvider {
-    const provider = this.#row(name) && this.#start(name);
+    const provider = this.#start(name);
     if (provider === undefined) {
       const hint = name === "wasm" || name === "noble" ? `: pass { sync: ${name} } from "coffer/sync"` : "";
       throw unsupported(`there is no ${name} provider here${hint}`);
@@ -180,6 +173,18 @@ export class AeadProviders {
       throw unsupported(`the ${provider.name} provider of this runtime computes AES-256-GCM wrongly`);
     }
     this.#proven.add(provider);
+  }
+}
+
+/** What a provider makes of the known plaintext. */
+function sealKnown(provider: SyncAeadProvider): Bytes;
+function sealKnown(provider: AeadProvider): Bytes | Promise<Bytes>;
+function sealKnown(provider: AeadProvider): Bytes | Promise<Bytes> {
+  const key = provider.importKey(fromHex(KNOWN_KEY));
+  try {
+    return key.seal(fromHex(KNOWN_NONCE), ascii(KNOWN_PLAINTEXT), EMPTY);
+  } finally {
+    key.dispose();
   }
 }
 

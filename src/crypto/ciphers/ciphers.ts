@@ -10,8 +10,10 @@ import { type Runtime, type RuntimeGlobals, type RuntimeName, runtimeName } from
 import { AeadProviders, nothingAtOnce, PROVIDER_NAMES } from "../aead/choose.ts";
 import type { ProviderRow } from "../aead/row.ts";
 import type { ShortWays } from "../envelope/short-ways.ts";
-import { type DataKeyInput, expandDataKey, expandDataKeyLater } from "../keys/data-key.ts";
+import { type DataKeyInput, withRawKey } from "../keys/data-key.ts";
 import type { HashProvider } from "../primitives/hash-port.ts";
+import { expandSha512Later } from "../primitives/hash-webcrypto.ts";
+import { expandSha512 } from "../primitives/hkdf-expand.ts";
 import type { SYNC_CRYPTO, SyncCrypto } from "./sync-crypto.ts";
 
 /** What ciphers are made of. */
@@ -48,16 +50,16 @@ export class Ciphers implements SyncCrypto {
   expand(key: DataKeyInput, info: Uint8Array, length: number): Bytes {
     const { hash } = this.#parts;
     if (hash === undefined) throw nothingAtOnce();
-    return expandDataKey(key, hash, info, length);
+    return withRawKey(key, (raw) => expandSha512(hash, raw, info, length));
   }
 
   /** The same where the call can wait. The key is read before this returns. */
   async expandLater(key: DataKeyInput, info: Uint8Array, length: number): Promise<Bytes> {
     const { hash, runtime } = this.#parts;
-    if (hash !== undefined) return expandDataKey(key, hash, info, length);
+    if (hash !== undefined) return this.expand(key, info, length);
     const subtle = runtime.webcrypto?.subtle;
     if (subtle === undefined) throw nothingAtOnce();
-    return expandDataKeyLater(key, subtle, info, length);
+    return withRawKey(key, (raw) => expandSha512Later(subtle, raw, info, length));
   }
 
   /**

@@ -20,9 +20,6 @@ import {
   type SyncAeadProvider,
 } from "../aead/aead.ts";
 import { KEY_BLOB_BYTES_MAX } from "../limits.ts";
-import type { HashProvider, SubtleHmac } from "../primitives/hash-port.ts";
-import { expandSha512Later } from "../primitives/hash-webcrypto.ts";
-import { expandSha512 } from "../primitives/hkdf-expand.ts";
 import { readyRandom } from "../primitives/random.ts";
 import { INSPECT, SecretBytes } from "../primitives/secret-bytes.ts";
 import { keyBlobFormatAt } from "./key-blob.ts";
@@ -118,17 +115,12 @@ export class DataKey {
   }
 
   /**
-   * Derives bytes from the key by HKDF-Expand with SHA-512.
+   * Lends the key's bytes, which must have been read when `use` returns, and must not be kept.
    *
    * @throws VaultError ERR_DISPOSED
    */
-  expand(hash: HashProvider, info: Uint8Array, length: number): Bytes {
-    return expandSha512(hash, this.#secret.bytes, info, length);
-  }
-
-  /** The same by Web Crypto. The key is read before this returns. */
-  expandLater(subtle: SubtleHmac, info: Uint8Array, length: number): Promise<Bytes> {
-    return expandSha512Later(subtle, this.#secret.bytes, info, length);
+  lend<T>(use: (key: Uint8Array) => T): T {
+    return use(this.#secret.bytes);
   }
 
   /** Zeroes the key (best effort) and lets go of it everywhere. May be called more than once. */
@@ -178,13 +170,7 @@ export function withAeadKey<K extends AeadKey, T>(
   use: (key: K) => T,
 ): T {
   if (input instanceof DataKey) return use(input.aead(provider) as K);
-  const raw = rawDataKey(input);
-  let key: K;
-  try {
-    key = provider.importKey(raw.bytes) as K;
-  } finally {
-    if (raw.isOurs) raw.bytes.fill(0);
-  }
+  const key = withRawKey(input, (raw) => provider.importKey(raw) as K);
   // A provider that answers later has taken hold of the key by the time its call returns.
   try {
     return use(key);
@@ -194,34 +180,12 @@ export function withAeadKey<K extends AeadKey, T>(
 }
 
 /**
- * Derives bytes from a data key by HKDF-Expand with SHA-512.
+ * Lends a data key's 32 bytes, which must have been read when `use` returns, and must not be kept.
  *
- * @returns a new array, as secret as the key
  * @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes; VaultError ERR_DISPOSED
  */
-export function expandDataKey(
-  input: DataKeyInput,
-  hash: HashProvider,
-  info: Uint8Array,
-  length: number,
-): Bytes {
-  if (input instanceof DataKey) return input.expand(hash, info, length);
-  return withRawKey(input, (key) => expandSha512(hash, key, info, length));
-}
-
-/** The same by Web Crypto. The key is read before this returns. */
-export function expandDataKeyLater(
-  input: DataKeyInput,
-  subtle: SubtleHmac,
-  info: Uint8Array,
-  length: number,
-): Promise<Bytes> {
-  if (input instanceof DataKey) return input.expandLater(subtle, info, length);
-  return withRawKey(input, (key) => expandSha512Later(subtle, key, info, length));
-}
-
-/** Lends a key's bytes, which must be read before `use` returns. */
-function withRawKey<T>(input: Exclude<DataKeyInput, DataKey>, use: (key: Uint8Array) => T): T {
+export function withRawKey<T>(input: DataKeyInput, use: (key: Uint8Array) => T): T {
+  if (input instanceof DataKey) return input.lend(use);
   const raw = rawDataKey(input);
   try {
     checkKey(raw.bytes);

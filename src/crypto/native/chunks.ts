@@ -81,21 +81,11 @@ export async function deriveMessageKeyLater(
 }
 
 /**
- * Derives a message's key and checks that the envelope commits to it, before anything is decrypted.
+ * Derives a message's key and checks that the envelope commits to it, before anything is decrypted. The data key is read before
+ * this returns.
  *
  * @throws VaultError ERR_DECRYPT_FAILED for another data key, salt, context or commitment; as {@link deriveMessageKey}
  */
-export function recoverMessageKey<K extends AeadKey>(
-  ciphers: Ciphers,
-  provider: AeadProvider & { importKey(rawKey: Uint8Array): K },
-  dataKey: DataKeyInput,
-  parts: Committed,
-  context: Uint8Array,
-): MessageKey<K> {
-  return checkCommitment(deriveMessageKey(ciphers, provider, dataKey, parts.salt, context), parts);
-}
-
-/** The same where the call can wait. The data key is read before this returns. */
 export async function recoverMessageKeyLater(
   ciphers: Ciphers,
   provider: AeadProvider,
@@ -103,7 +93,7 @@ export async function recoverMessageKeyLater(
   parts: Committed,
   context: Uint8Array,
 ): Promise<MessageKey> {
-  return checkCommitment(await deriveMessageKeyLater(ciphers, provider, dataKey, parts.salt, context), parts);
+  return committed(await deriveMessageKeyLater(ciphers, provider, dataKey, parts.salt, context), parts);
 }
 
 /** What an envelope shows of its message's key. */
@@ -131,7 +121,8 @@ function derivedOf<K extends AeadKey>(
   };
 }
 
-function checkCommitment<K extends AeadKey>(
+/** The key of a message whose envelope commits to it. @throws VaultError ERR_DECRYPT_FAILED for another commitment */
+export function committed<K extends AeadKey>(
   { key, commitment }: Derived<K>,
   parts: Committed,
 ): MessageKey<K> {

@@ -18,13 +18,13 @@ import { type DataKeyInput, holdDataKey, keyBlobOf, type WrappedDataKeyInput } f
 import { NATIVE_SALT_BYTES } from "../limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import {
+  committed,
   deriveMessageKey,
   deriveMessageKeyLater,
   type MessageKey,
   nativeContext,
   openRun,
   openRunSync,
-  recoverMessageKey,
   recoverMessageKeyLater,
   sealRun,
   sealRunSync,
@@ -262,7 +262,8 @@ export function openNativeSync(
 ): Bytes {
   const { plaintextBytes } = shapeOfChunks(body.chunks.length);
   const provider = ciphers.providers.sync(providerName);
-  const message = recoverMessageKey(ciphers, provider, key, body, nativeContext(associatedData));
+  const context = nativeContext(associatedData);
+  const message = committed(deriveMessageKey(ciphers, provider, key, body.salt, context), body);
   try {
     const out = new Uint8Array(plaintextBytes);
     openRunSync(message, 0, body.chunks, out);

@@ -16,7 +16,7 @@ import { type AssociatedData, associatedDataBytes } from "../associated-data.ts"
 import { ciphersOf } from "../ciphers/of-call.ts";
 import type { SyncCrypto } from "../ciphers/sync-crypto.ts";
 import { type DataKeyInput, holdDataKey, keyBlobOf, type WrappedDataKeyInput } from "../keys/data-key.ts";
-import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "../limits.ts";
+import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES, TAG_BYTES } from "../limits.ts";
 import { randomBytes } from "../primitives/random.ts";
 import {
   deriveMessageKeyLater,
@@ -100,7 +100,7 @@ export function encryptStream(
   const ciphers = ciphersOf(options.sync);
   const held = typeof key === "function" ? undefined : { keyBlob: keyBlobOf(key), ...holdDataKey(key) };
   const { signal } = options;
-  let writer: ChunkWriter | undefined;
+  let writer: Cutter | undefined;
   const ending = new StreamEnding(signal, () => writer?.dispose());
   return new TransformStream<Uint8Array, Bytes>({
     async start(controller) {
@@ -109,15 +109,9 @@ export function encryptStream(
       const salt = randomBytes(NATIVE_SALT_BYTES);
       const begin = async (dataKey: DataKeyInput, keyBlob: Uint8Array): Promise<Bytes> => {
         const header = encodeNativeHeader(keyBlob);
-        const { key: message, commitment } = await deriveMessageKeyLater(
-          ciphers,
-          provider,
-          dataKey,
-          salt,
-          context,
-        );
-        writer = new ChunkWriter(message, (bytes) => controller.enqueue(bytes));
-        return concatBytes(header, salt, commitment);
+        const derived = await deriveMessageKeyLater(ciphers, provider, dataKey, salt, context);
+        writer = chunkWriter(derived.key, controller);
+        return concatBytes(header, salt, derived.commitment);
       };
       try {
         controller.enqueue(
@@ -164,12 +158,12 @@ export function decryptStream(
   const ciphers = ciphersOf(options.sync);
   const { provider: providerName, signal } = options;
   const head = new HeadReader();
-  let reader: ChunkReader | undefined;
+  let reader: Cutter | undefined;
   const ending = new StreamEnding(signal, () => {
     held?.release();
     reader?.dispose();
   });
-  const read = async (given: Uint8Array, controller: TransformStreamDefaultController<Bytes>) => {
+  const read = async (given: Uint8Array, controller: Controller) => {
     let bytes = checkBytes(given);
     if (reader === undefined) {
       const rest = head.take(bytes);
@@ -183,7 +177,7 @@ export function decryptStream(
         ? key(parts.encryptedKeys, recover)
         : recover(held!.key));
       held?.release();
-      reader = new ChunkReader(message, (out) => controller.enqueue(out));
+      reader = chunkReader(message, controller);
     }
     await reader.write(bytes);
   };
@@ -208,7 +202,7 @@ export function decryptStream(
 class StreamEnding {
   readonly #signal: AbortSignal | undefined;
   readonly #dispose: () => void;
-  #controller: TransformStreamDefaultController<Bytes> | undefined;
+  #controller: Controller | undefined;
   #isBusy = false;
 
   constructor(signal: AbortSignal | undefined, dispose: () => void) {
@@ -217,7 +211,7 @@ class StreamEnding {
   }
 
   /** From now on an abort ends the stream. @throws the signal's reason */
-  obey(controller: TransformStreamDefaultController<Bytes>): void {
+  obey(controller: Controller): void {
     this.#signal?.throwIfAborted();
     this.#controller = controller;
     this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -250,36 +244,37 @@ class StreamEnding {
   };
 }
 
-type HandOn = (bytes: Bytes) => void;
+/** Works on a run of chunks. @param first - number of the first one @param isEnd - whether it is the last one of the stream */
+type WorkOnRun = (first: number, run: Uint8Array, isEnd: boolean) => Promise<void>;
 
 /** Gathers bytes into pieces of a fixed size and works on runs of them. */
-abstract class Cutter {
-  protected readonly key: MessageKey;
-  protected readonly handOn: HandOn;
-  /** Number of the next chunk. */
-  protected index = 0;
-  protected readonly pending: Uint8Array;
-  protected held = 0;
+class Cutter {
+  readonly #key: MessageKey;
   readonly #pieceBytes: number;
+  readonly #work: WorkOnRun;
+  /** Number of the next chunk. */
+  #index = 0;
+  readonly #pending: Uint8Array;
+  #held = 0;
 
-  constructor(key: MessageKey, handOn: HandOn, pieceBytes: number) {
-    this.key = key;
-    this.handOn = handOn;
+  constructor(key: MessageKey, pieceBytes: number, work: WorkOnRun) {
+    this.#key = key;
     this.#pieceBytes = pieceBytes;
-    this.pending = new Uint8Array(pieceBytes);
+    this.#work = work;
+    this.#pending = new Uint8Array(pieceBytes);
   }
 
   /** Takes bytes in; what makes up whole pieces is worked on at once. */
   async write(bytes: Uint8Array): Promise<void> {
     try {
       let at = 0;
-      if (this.held > 0) {
-        at = Math.min(this.#pieceBytes - this.held, bytes.length);
-        this.pending.set(bytes.subarray(0, at), this.held);
-        this.held += at;
-        if (this.held < this.#pieceBytes) return;
-        this.held = 0;
-        await this.#run(this.pending);
+      if (this.#held > 0) {
+        at = Math.min(this.#pieceBytes - this.#held, bytes.length);
+        this.#pending.set(bytes.subarray(0, at), this.#held);
+        this.#held += at;
+        if (this.#held < this.#pieceBytes) return;
+        this.#held = 0;
+        await this.#run(this.#pending);
       }
       while (bytes.length - at >= this.#pieceBytes) {
         const pieces = Math.min(RUN_CHUNKS, Math.floor((bytes.length - at) / this.#pieceBytes));
@@ -287,8 +282,8 @@ abstract class Cutter {
         await this.#run(bytes.subarray(at, end));
         at = end;
       }
-      this.pending.set(bytes.subarray(at));
-      this.held = bytes.length - at;
+      this.#pending.set(bytes.subarray(at));
+      this.#held = bytes.length - at;
     } catch (error) {
       this.dispose();
       throw error;
@@ -298,65 +293,46 @@ abstract class Cutter {
   /** What is left is the last chunk. */
   async end(): Promise<void> {
     try {
-      await this.last(this.pending.subarray(0, this.held));
+      await this.#work(this.#index, this.#pending.subarray(0, this.#held), true);
     } finally {
       this.dispose();
     }
   }
 
   dispose(): void {
-    this.key.aead.dispose();
-    this.pending.fill(0);
+    this.#key.aead.dispose();
+    this.#pending.fill(0);
   }
-
-  protected abstract full(pieces: Uint8Array): Promise<void>;
-  protected abstract last(piece: Uint8Array): Promise<void>;
 
   async #run(pieces: Uint8Array): Promise<void> {
-    await this.full(pieces);
-    this.index += pieces.length / this.#pieceBytes;
+    await this.#work(this.#index, pieces, false);
+    this.#index += pieces.length / this.#pieceBytes;
   }
 }
 
-class ChunkWriter extends Cutter {
-  constructor(key: MessageKey, handOn: HandOn) {
-    super(key, handOn, NATIVE_CHUNK_BYTES);
-  }
+type Controller = TransformStreamDefaultController<Bytes>;
 
-  protected override full(pieces: Uint8Array): Promise<void> {
-    return this.#seal(pieces, false, (pieces.length / NATIVE_CHUNK_BYTES) * SEALED_CHUNK_BYTES);
-  }
-
-  protected override last(piece: Uint8Array): Promise<void> {
-    return this.#seal(piece, true, piece.length + SEALED_CHUNK_BYTES - NATIVE_CHUNK_BYTES);
-  }
-
-  async #seal(plaintext: Uint8Array, isEnd: boolean, sealedBytes: number): Promise<void> {
-    const out = new Uint8Array(sealedBytes);
-    await sealRun(this.key, this.index, plaintext, isEnd, out);
-    this.handOn(out);
-  }
+/** Takes plaintext, and hands on chunks with their tags. */
+function chunkWriter(key: MessageKey, controller: Controller): Cutter {
+  return new Cutter(key, NATIVE_CHUNK_BYTES, async (first, plaintext, isEnd) => {
+    const chunks = isEnd ? 1 : plaintext.length / NATIVE_CHUNK_BYTES;
+    const out = new Uint8Array(plaintext.length + chunks * TAG_BYTES);
+    await sealRun(key, first, plaintext, isEnd, out);
+    controller.enqueue(out);
+  });
 }
 
-class ChunkReader extends Cutter {
-  constructor(key: MessageKey, handOn: HandOn) {
-    super(key, handOn, SEALED_CHUNK_BYTES);
-  }
-
-  protected override full(pieces: Uint8Array): Promise<void> {
-    return this.#open(pieces, (pieces.length / SEALED_CHUNK_BYTES) * NATIVE_CHUNK_BYTES);
-  }
-
-  protected override async last(piece: Uint8Array): Promise<void> {
-    const { plaintextBytes } = shapeOfChunks(piece.length);
-    await this.#open(piece, plaintextBytes);
-  }
-
-  async #open(sealed: Uint8Array, plaintextBytes: number): Promise<void> {
-    const out = new Uint8Array(plaintextBytes);
-    await openRun(this.key, this.index, sealed, out);
-    if (out.length > 0) this.handOn(out);
-  }
+/** Takes chunks with their tags, and hands on plaintext. */
+function chunkReader(key: MessageKey, controller: Controller): Cutter {
+  return new Cutter(key, SEALED_CHUNK_BYTES, async (first, sealed, isEnd) => {
+    const out = new Uint8Array(
+      isEnd
+        ? shapeOfChunks(sealed.length).plaintextBytes
+        : (sealed.length / SEALED_CHUNK_BYTES) * NATIVE_CHUNK_BYTES,
+    );
+    await openRun(key, first, sealed, out);
+    if (out.length > 0) controller.enqueue(out);
+  });
 }
 
 /** Gathers header, salt and commitment, and refuses a bad header at its first bad byte. */
