@@ -166,13 +166,13 @@ export interface VaultErrorOptions {
   /** The error underneath. Never given for decryption failures, where it could tell why. */
   cause?: unknown;
   /** Overrides the default of the code. */
-  retryable?: boolean;
+  retryable?: boolean | undefined;
   /** The service's id of the request that failed. */
-  requestId?: string;
+  requestId?: string | undefined;
   /** The HTTP status that a service answered with. */
-  status?: number;
+  status?: number | undefined;
   /** What a service said, cleaned and cut; it repeats nothing of the request. */
-  serviceMessage?: string;
+  serviceMessage?: string | undefined;
 }
 
 /**
@@ -235,12 +235,16 @@ export function isVaultError(error: unknown, code?: VaultErrorCode): error is Va
 
 /** A wrong argument by type: a `TypeError` with the code `ERR_INVALID_ARGUMENT`. */
 export function invalidType(message: string): TypeError & { code: "ERR_INVALID_ARGUMENT" } {
-  return Object.assign(new TypeError(message), { code: "ERR_INVALID_ARGUMENT" as const });
+  return invalid(new TypeError(message));
 }
 
 /** A wrong argument by value or length: a `RangeError` with the code `ERR_INVALID_ARGUMENT`. */
 export function invalidRange(message: string): RangeError & { code: "ERR_INVALID_ARGUMENT" } {
-  return Object.assign(new RangeError(message), { code: "ERR_INVALID_ARGUMENT" as const });
+  return invalid(new RangeError(message));
+}
+
+function invalid<E extends Error>(error: E): E & { code: "ERR_INVALID_ARGUMENT" } {
+  return Object.assign(error, { code: "ERR_INVALID_ARGUMENT" as const });
 }
 
 /**

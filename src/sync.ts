@@ -14,6 +14,7 @@ import { runtime } from "./base/runtime.ts";
 import { NOBLE_ROW } from "./crypto/aead/noble.ts";
 import { NODE_ROW } from "./crypto/aead/node.ts";
 import { WASM_ROW, wasmModuleRow } from "./crypto/aead/wasm.ts";
+import { ciphersWith } from "./crypto/ciphers/ciphers.ts";
 import { HERE } from "./crypto/ciphers/of-call.ts";
 import type { SyncCrypto, WasmModule } from "./crypto/ciphers/sync-crypto.ts";
 import { makeFastWays } from "./crypto/envelope/fast/fast-ways.ts";
@@ -26,7 +27,7 @@ export type { SyncCrypto, WasmModule };
  * whose content security policy lacks `wasm-unsafe-eval`) calls throw ERR_UNSUPPORTED: there use {@link wasmModule}, or
  * {@link noble}.
  */
-export const wasm: SyncCrypto = /* @__PURE__ */ HERE.with([NODE_ROW, WASM_ROW], {
+export const wasm: SyncCrypto = /* @__PURE__ */ ciphersWith(HERE, [NODE_ROW, WASM_ROW], {
   hash,
   makeShortWays: makeFastWays,
 });
@@ -35,7 +36,7 @@ export const wasm: SyncCrypto = /* @__PURE__ */ HERE.with([NODE_ROW, WASM_ROW], 
  * AES-256-GCM in JavaScript by @noble/ciphers. It runs everywhere. It is slower, and its AES looks up memory by secret
  * addresses, so that code on the same machine may learn of keys by timing.
  */
-export const noble: SyncCrypto = /* @__PURE__ */ HERE.with([NODE_ROW, NOBLE_ROW], {
+export const noble: SyncCrypto = /* @__PURE__ */ ciphersWith(HERE, [NODE_ROW, NOBLE_ROW], {
   hash,
   makeShortWays: undefined,
 });
@@ -49,5 +50,8 @@ export const noble: SyncCrypto = /* @__PURE__ */ HERE.with([NODE_ROW, NOBLE_ROW]
  *   coffer's of this version, or cannot be started, or computes wrongly
  */
 export function wasmModule(module: WasmModule): SyncCrypto {
-  return HERE.with([NODE_ROW, wasmModuleRow(runtime.wasm, module)], { hash, makeShortWays: makeFastWays });
+  return ciphersWith(HERE, [NODE_ROW, wasmModuleRow(runtime.wasm, module)], {
+    hash,
+    makeShortWays: makeFastWays,
+  });
 }

@@ -7,7 +7,6 @@
  */
 import { invalidType, VaultError } from "../errors.ts";
 import { detach, isResizable, isWellFormed } from "./features.ts";
-import { type DecodeUtf8, utf8Decoder } from "./utf8-decoder.ts";
 
 /**
  * Bytes that coffer answers: a `Uint8Array` over memory that no other thread sees. The platform's own functions
@@ -135,7 +134,7 @@ export function utf8(text: string, what: string): Bytes {
 /** Bytes that become characters at once: arguments of one call. */
 const PIECE_BYTES = 8192;
 
-/** The text of ASCII bytes; of others, text that is not ASCII. */
+/** The text of ASCII bytes; of others, the characters of these numbers. */
 export function asciiText(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
@@ -151,10 +150,39 @@ export function ascii(text: string): Bytes {
 }
 
 /**
- * The text of UTF-8 bytes, a leading byte order mark kept.
+ * Text out of UTF-8 (RFC 3629), strictly: nothing is repaired, a leading byte order mark is kept.
  *
  * @returns undefined where the bytes are not UTF-8
  */
+export type DecodeUtf8 = (bytes: Uint8Array) => string | undefined;
+
+/**
+ * Without `TextDecoder`. The language decodes UTF-8 as strictly in URIs (ECMA-262 section 19.2.6.5), where bytes stand as
+ * `escape` writes them (section B.2.1.1).
+ */
+export const decodeAsUri: DecodeUtf8 = (bytes) => {
+  try {
+    return decodeURIComponent(escape(asciiText(bytes)));
+  } catch {
+    return undefined;
+  }
+};
+
+/** @param Decoder - the engine's `TextDecoder`, if it has one */
+export function utf8Decoder(Decoder: typeof TextDecoder | undefined): DecodeUtf8 {
+  if (Decoder === undefined) return decodeAsUri;
+  // ignoreBOM keeps a leading U+FEFF in the text: what went in comes out. fatal refuses instead of repairing.
+  const decoder = new Decoder("utf-8", { fatal: true, ignoreBOM: true });
+  return (bytes) => {
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      return undefined;
+    }
+  };
+}
+
+/** The text of UTF-8 bytes. */
 export const fromUtf8: DecodeUtf8 = /* @__PURE__ */ utf8Decoder(
   // A bundler takes the reading of a property for an effect, unless it stands in a function.
   /* @__PURE__ */ (() => globalThis.TextDecoder)(),

@@ -16,37 +16,27 @@ interface WellFormedMethods {
   toWellFormed?(): string;
 }
 
-/** Both questions about lone surrogates. */
-export interface WellFormed {
-  /** Whether a text has no lone surrogates. */
-  is(text: string): boolean;
-  /** The text with U+FFFD in the place of each lone surrogate. */
-  to(text: string): string;
+/** Whether a text has no lone surrogates. @param methods - of the engine's strings */
+export function isWellFormedBy({ isWellFormed }: WellFormedMethods): (text: string) => boolean {
+  return isWellFormed === undefined
+    ? (text) => text.search(LONE_SURROGATES) === -1
+    : (text) => (text as Required<WellFormedMethods>).isWellFormed();
 }
 
-/** @param methods - of the engine's strings */
-export function wellFormedBy(methods: WellFormedMethods): WellFormed {
-  if (methods.isWellFormed !== undefined && methods.toWellFormed !== undefined) {
-    return {
-      is: (text) => (text as Required<WellFormedMethods>).isWellFormed(),
-      to: (text) => (text as Required<WellFormedMethods>).toWellFormed(),
-    };
-  }
-  return {
-    is: (text) => text.search(LONE_SURROGATES) === -1,
-    to: (text) => text.replace(LONE_SURROGATES, "\ufffd"),
-  };
+/** The text with U+FFFD in the place of each lone surrogate. @param methods - of the engine's strings */
+export function toWellFormedBy({ toWellFormed }: WellFormedMethods): (text: string) => string {
+  return toWellFormed === undefined
+    ? (text) => text.replace(LONE_SURROGATES, "\ufffd")
+    : (text) => (text as Required<WellFormedMethods>).toWellFormed();
 }
 
-const wellFormed = /* @__PURE__ */ wellFormedBy(
-  /* @__PURE__ */ (() => String.prototype as WellFormedMethods)(),
-);
+const STRINGS: WellFormedMethods = /* @__PURE__ */ (() => String.prototype as WellFormedMethods)();
 
 /** Whether a text has no lone surrogates, and so a UTF-8 form. */
-export const isWellFormed = (text: string): boolean => wellFormed.is(text);
+export const isWellFormed: (text: string) => boolean = /* @__PURE__ */ isWellFormedBy(STRINGS);
 
 /** The text with U+FFFD in the place of each lone surrogate. */
-export const toWellFormed = (text: string): string => wellFormed.to(text);
+export const toWellFormed: (text: string) => string = /* @__PURE__ */ toWellFormedBy(STRINGS);
 
 /** A promise, and what settles it. */
 export interface Settleable<T> {

@@ -4,7 +4,7 @@ import { type Runtime, runtime } from "../../src/base/runtime.ts";
 import { NOBLE_ROW } from "../../src/crypto/aead/noble.ts";
 import { WASM_ROW } from "../../src/crypto/aead/wasm.ts";
 import { WEBCRYPTO_ROW } from "../../src/crypto/aead/webcrypto.ts";
-import { Ciphers } from "../../src/crypto/ciphers/ciphers.ts";
+import { Ciphers, ciphersWith } from "../../src/crypto/ciphers/ciphers.ts";
 import { ciphersOf, HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { HERE as WEB } from "../../src/crypto/ciphers/web.ts";
 import { makeFastWays } from "../../src/crypto/envelope/fast/fast-ways.ts";
@@ -31,8 +31,8 @@ import { MemoryKeyService } from "../support/memory-service.ts";
 import { SAMPLE_1 } from "../support/samples.ts";
 
 /** A browser's means, without and with what is passed. */
-const WASM = WEB.with([WASM_ROW], { hash: nobleHash, makeShortWays: makeFastWays });
-const NOBLE = WEB.with([NOBLE_ROW], { hash: nobleHash, makeShortWays: undefined });
+const WASM = ciphersWith(WEB, [WASM_ROW], { hash: nobleHash, makeShortWays: makeFastWays });
+const NOBLE = ciphersWith(WEB, [NOBLE_ROW], { hash: nobleHash, makeShortWays: undefined });
 const context = { tenant: "a" };
 
 /** A runtime without `subtle`, as pages that were not loaded securely have it. */

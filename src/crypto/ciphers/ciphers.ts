@@ -20,7 +20,8 @@ import type { SYNC_CRYPTO, SyncCrypto } from "./sync-crypto.ts";
 export interface CipherParts {
   readonly rows: readonly ProviderRow[];
   readonly runtime: Runtime;
-  readonly name: RuntimeName;
+  /** Decides which provider serves which sizes; undefined where there is one only. */
+  readonly name: RuntimeName | undefined;
   /** Hashes that answer at once: there if any provider does. */
   readonly hash: HashProvider | undefined;
   /** Makes the short ways over the providers. */
@@ -32,10 +33,10 @@ export class Ciphers implements SyncCrypto {
   declare readonly [SYNC_CRYPTO]: true;
   readonly providers: AeadProviders;
   readonly shortWays: ShortWays | undefined;
-  readonly #parts: CipherParts;
+  readonly parts: CipherParts;
 
   constructor(parts: CipherParts) {
-    this.#parts = parts;
+    this.parts = parts;
     this.providers = new AeadProviders(parts.rows, parts.runtime, parts.name);
     this.shortWays = parts.makeShortWays?.(this.providers, parts.runtime);
   }
@@ -48,37 +49,42 @@ export class Ciphers implements SyncCrypto {
    *   ERR_UNSUPPORTED where nothing hashes at once
    */
   expand(key: DataKeyInput, info: Uint8Array, length: number): Bytes {
-    const { hash } = this.#parts;
+    const { hash } = this.parts;
     if (hash === undefined) throw nothingAtOnce();
     return withRawKey(key, (raw) => expandSha512(hash, raw, info, length));
   }
 
   /** The same where the call can wait. The key is read before this returns. */
   async expandLater(key: DataKeyInput, info: Uint8Array, length: number): Promise<Bytes> {
-    const { hash, runtime } = this.#parts;
+    const { hash, runtime } = this.parts;
     if (hash !== undefined) return this.expand(key, info, length);
     const subtle = runtime.webcrypto?.subtle;
     if (subtle === undefined) throw nothingAtOnce();
     return withRawKey(key, (raw) => expandSha512Later(subtle, raw, info, length));
   }
+}
 
-  /**
-   * These with more providers, each in the place that it has by preference; these ciphers themselves if they have them all.
-   *
-   * @param rows - one of a provider that is there takes its place
-   * @param more - what comes with them, where these ciphers have none
-   */
-  with(rows: readonly ProviderRow[], more: Pick<CipherParts, "hash" | "makeShortWays">): Ciphers {
-    const parts = this.#parts;
-    if (rows.every((row) => parts.rows.includes(row))) return this;
-    const byName = new Map([...parts.rows, ...rows].map((row) => [row.name, row]));
-    return new Ciphers({
-      ...parts,
-      rows: PROVIDER_NAMES.flatMap((name) => byName.get(name) ?? []),
-      hash: parts.hash ?? more.hash,
-      makeShortWays: parts.makeShortWays ?? more.makeShortWays,
-    });
-  }
+/**
+ * Ciphers with more providers, each in the place that it has by preference; the same ciphers if they have them all.
+ *
+ * @param rows - one of a provider that is there takes its place
+ * @param more - what comes with them, where the ciphers have none
+ */
+export function ciphersWith(
+  ciphers: Ciphers,
+  rows: readonly ProviderRow[],
+  more: Pick<CipherParts, "hash" | "makeShortWays">,
+): Ciphers {
+  const { parts } = ciphers;
+  if (rows.every((row) => parts.rows.includes(row))) return ciphers;
+  const byName = new Map([...parts.rows, ...rows].map((row) => [row.name, row]));
+  return new Ciphers({
+    ...parts,
+    rows: PROVIDER_NAMES.flatMap((name) => byName.get(name) ?? []),
+    name: hereName(),
+    hash: parts.hash ?? more.hash,
+    makeShortWays: parts.makeShortWays ?? more.makeShortWays,
+  });
 }
 
 /** The name of the runtime that this was loaded in. */

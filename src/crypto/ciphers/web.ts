@@ -7,13 +7,13 @@
  */
 import { runtime } from "../../base/runtime.ts";
 import { WEBCRYPTO_ROW } from "../aead/webcrypto.ts";
-import { Ciphers, hereName } from "./ciphers.ts";
+import { Ciphers } from "./ciphers.ts";
 
 /** What the runtime has built in. */
 export const HERE: Ciphers = /* @__PURE__ */ new Ciphers({
   rows: [WEBCRYPTO_ROW],
   runtime,
-  name: /* @__PURE__ */ hereName(),
+  name: undefined,
   hash: undefined,
   makeShortWays: undefined,
 });

@@ -8,12 +8,13 @@
 import { type Bytes, concatBytes, startsWithAt } from "../../base/bytes.ts";
 import { decodeLeb128 } from "../../base/leb128.ts";
 import { keyBlobFormatAt } from "../keys/key-blob.ts";
-import { NATIVE_SALT_BYTES, PLAINTEXT_BYTES_MAX } from "../limits.ts";
+import { PLAINTEXT_BYTES_MAX } from "../limits.ts";
 import {
   encodeNativeHeader,
   FIXED_HEADER,
   NATIVE_MAGIC,
   NATIVE_PREFIX_BYTES,
+  nativePrefixAt,
   parseNativeHeader,
   shapeOfChunks,
 } from "../native/format.ts";
@@ -45,15 +46,8 @@ export function splitNativeLayout(bytes: Uint8Array): SplitEnvelope {
   const chunksAt = saltAt + NATIVE_PREFIX_BYTES;
   const { plaintextBytes } = shapeOfChunks(bytes.length - chunksAt);
   if (plaintextBytes > PLAINTEXT_BYTES_MAX) throw holdsTooMuch();
-  return {
-    parts: {
-      keyBlob,
-      nonce: bytes.subarray(saltAt, saltAt + NATIVE_SALT_BYTES),
-      tag: bytes.subarray(saltAt + NATIVE_SALT_BYTES, chunksAt),
-      ciphertext: bytes.subarray(chunksAt),
-    },
-    isCanonical: true,
-  };
+  const { salt: nonce, commitment: tag } = nativePrefixAt(bytes, saltAt);
+  return { parts: { keyBlob, nonce, tag, ciphertext: bytes.subarray(chunksAt) }, isCanonical: true };
 }
 
 /** The bytes of parts. */

@@ -6,8 +6,8 @@
  * @module
  */
 import { asciiText } from "../../base/bytes.ts";
-import { uuidFromText, uuidToText } from "../primitives/uuid.ts";
-import { decodeKeyBlob, type KeyBlobFormat, keyBlobFormatAt, MAGIC_BYTES, malformed } from "./key-blob.ts";
+import { isUuidText, uuidToText } from "../primitives/uuid.ts";
+import { type KeyBlobFormat, keyBlobFormatAt, MAGIC_BYTES, malformed, splitKeyBlob } from "./key-blob.ts";
 import { splitSealedKeyBlob } from "./sealed-key-blob.ts";
 
 /** A KEK as a blob names it. */
@@ -42,7 +42,7 @@ export function inspectKeyBlob(bytes: Uint8Array): KeyBlobInfo {
   const format = keyBlobFormatAt(bytes, 0);
   if (format === undefined) throw malformed("it begins with no known magic");
   if (format === "coffer" || format === "test") {
-    const blob = decodeKeyBlob(bytes, format);
+    const blob = splitKeyBlob(bytes);
     return {
       format,
       dataKeyId: uuidToText(blob.dataKeyId),
@@ -96,5 +96,5 @@ function workosKeks(bytes: Uint8Array, start: number): KekReference[] {
 
 function uuidText(bytes: Uint8Array): string | undefined {
   const text = asciiText(bytes);
-  return uuidFromText(text) === undefined ? undefined : text;
+  return isUuidText(text) ? text : undefined;
 }

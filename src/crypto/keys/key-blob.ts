@@ -45,6 +45,8 @@ export const WRAP_NONCE_BYTES = 24;
 /** Bytes of a wrapped data key: 32 encrypted, a 16-byte tag, a 32-byte commitment (docs/spec/keyring.md section 3). */
 export const WRAPPED_BYTES = 80;
 const KEK_REFERENCE_BYTES = UUID_BYTES + 4;
+/** Where the number of KEKs stands. */
+const COUNT_AT = MAGIC_BYTES + UUID_BYTES;
 const FIXED_BYTES = MAGIC_BYTES + UUID_BYTES + 1 + WRAP_NONCE_BYTES + WRAPPED_BYTES;
 
 /** The format of the blob that begins at `offset`; undefined if it is not a known one. */
@@ -77,33 +79,30 @@ export function testBlobRefused(): VaultError {
  * Where a coffer blob names its KEKs: their number in one byte, and ids with versions. Blobs of the same KEK versions have the
  * same bytes there.
  *
- * @param format - whose blob it must be: a test vault's has the same fields
  * @returns a view
  * @throws VaultError ERR_KEY_BLOB_MALFORMED unless magic, count and length are exact
  */
-export function kekReferences(bytes: Uint8Array, format: "coffer" | "test" = "coffer"): Uint8Array {
-  const found = keyBlobFormatAt(bytes, 0);
-  if (found !== format) {
-    if (found === "test") throw testBlobRefused();
-    throw malformed(`it does not begin with ${format === "test" ? "a test vault" : "coffer"}'s magic`);
-  }
-  const countAt = MAGIC_BYTES + UUID_BYTES;
-  const count = bytes[countAt] ?? 0;
-  if (count < 1 || count > CONTEXT_ENTRIES_MAX) throw malformed("its number of KEKs is out of range");
-  if (bytes.length !== FIXED_BYTES + count * KEK_REFERENCE_BYTES) throw malformed("its length is wrong");
-  return bytes.subarray(countAt, countAt + 1 + count * KEK_REFERENCE_BYTES);
+export function kekReferences(bytes: Uint8Array): Uint8Array {
+  checkFormat(bytes, "coffer");
+  return references(bytes);
 }
 
 /**
  * Takes a coffer blob, or a test vault's, apart.
  *
+ * @param format - whose blob it must be: a test vault's has the same fields
  * @returns views into `bytes`
  * @throws VaultError ERR_KEY_BLOB_MALFORMED unless magic, count, length and versions are exact
  */
 export function decodeKeyBlob(bytes: Uint8Array, format: "coffer" | "test" = "coffer"): CofferKeyBlob {
-  const count = kekReferences(bytes, format)[0]!;
-  const countAt = MAGIC_BYTES + UUID_BYTES;
-  let at = countAt + 1;
+  checkFormat(bytes, format);
+  return splitKeyBlob(bytes);
+}
+
+/** The same of a blob whose magic has been seen to be one of these. */
+export function splitKeyBlob(bytes: Uint8Array): CofferKeyBlob {
+  const count = references(bytes)[0]!;
+  let at = COUNT_AT + 1;
   const keks = Array.from({ length: count }, () => {
     const id = bytes.subarray(at, at + UUID_BYTES);
     const version = readU32(bytes, at + UUID_BYTES);
@@ -112,11 +111,25 @@ export function decodeKeyBlob(bytes: Uint8Array, format: "coffer" | "test" = "co
     return { id, version };
   });
   return {
-    dataKeyId: bytes.subarray(MAGIC_BYTES, countAt),
+    dataKeyId: bytes.subarray(MAGIC_BYTES, COUNT_AT),
     keks,
     nonce: bytes.subarray(at, at + WRAP_NONCE_BYTES),
     wrapped: bytes.subarray(at + WRAP_NONCE_BYTES),
   };
+}
+
+function checkFormat(bytes: Uint8Array, format: "coffer" | "test"): void {
+  const found = keyBlobFormatAt(bytes, 0);
+  if (found === format) return;
+  if (found === "test") throw testBlobRefused();
+  throw malformed(`it does not begin with ${format === "test" ? "a test vault" : "coffer"}'s magic`);
+}
+
+function references(bytes: Uint8Array): Uint8Array {
+  const count = bytes[COUNT_AT] ?? 0;
+  if (count < 1 || count > CONTEXT_ENTRIES_MAX) throw malformed("its number of KEKs is out of range");
+  if (bytes.length !== FIXED_BYTES + count * KEK_REFERENCE_BYTES) throw malformed("its length is wrong");
+  return bytes.subarray(COUNT_AT, COUNT_AT + 1 + count * KEK_REFERENCE_BYTES);
 }
 
 /** The error for bytes that are no key blob. */

@@ -65,13 +65,12 @@ export function encodeSealedHead({ suite, recipientId, version, context }: Seale
 export type SealedKeyBlobParts = Omit<SealedKeyBlob, "context"> & { readonly contextBytes: Uint8Array };
 
 /**
- * Cuts a sealed key blob at its fields.
+ * Cuts a key blob at its fields whose magic says that it is a sealed one.
  *
  * @returns views into `bytes`
  * @throws VaultError ERR_KEY_BLOB_MALFORMED unless lengths, suite, flags and version are exact
  */
 export function splitSealedKeyBlob(bytes: Uint8Array): SealedKeyBlobParts {
-  if (keyBlobFormatAt(bytes, 0) !== "sealed") throw malformed("it has not the magic of a sealed one");
   const suite = SEALED_SUITES.find(({ number }) => number === bytes[MAGIC_BYTES]);
   if (suite === undefined || bytes[FLAGS_AT] !== FLAGS) throw malformed("it has an unknown suite or flag");
   const contextAt = CONTEXT_AT + 4;
@@ -99,6 +98,7 @@ export function splitSealedKeyBlob(bytes: Uint8Array): SealedKeyBlobParts {
  * @throws VaultError ERR_KEY_BLOB_MALFORMED unless all but what is encrypted is exact
  */
 export function decodeSealedKeyBlob(bytes: Uint8Array): SealedKeyBlob {
+  if (keyBlobFormatAt(bytes, 0) !== "sealed") throw malformed("it has not the magic of a sealed one");
   const { contextBytes, ...parts } = splitSealedKeyBlob(bytes);
   try {
     return { ...parts, context: parseCanonicalContext(contextBytes) };

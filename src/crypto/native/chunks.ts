@@ -20,7 +20,13 @@ import {
   NONCE_BYTES,
   TAG_BYTES,
 } from "../limits.ts";
-import { FIXED_HEADER, SEALED_CHUNK_BYTES, shapeOfPlaintext, tooManyChunks } from "./format.ts";
+import {
+  FIXED_HEADER,
+  type NativePrefix,
+  SEALED_CHUNK_BYTES,
+  shapeOfPlaintext,
+  tooManyChunks,
+} from "./format.ts";
 
 /** Begins the derivation's info (c2sp.org/chunked-encryption, "Key derivation"). */
 const INFO_LABEL = /* @__PURE__ */ ascii("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0");
@@ -90,16 +96,10 @@ export async function recoverMessageKeyLater(
   ciphers: Ciphers,
   provider: AeadProvider,
   dataKey: DataKeyInput,
-  parts: Committed,
+  parts: NativePrefix,
   context: Uint8Array,
 ): Promise<MessageKey> {
   return committed(await deriveMessageKeyLater(ciphers, provider, dataKey, parts.salt, context), parts);
-}
-
-/** What an envelope shows of its message's key. */
-interface Committed {
-  readonly salt: Uint8Array;
-  readonly commitment: Uint8Array;
 }
 
 const infoOf = (salt: Uint8Array, context: Uint8Array): Bytes => concatBytes(INFO_LABEL, salt, context);
@@ -124,7 +124,7 @@ function derivedOf<K extends AeadKey>(
 /** The key of a message whose envelope commits to it. @throws VaultError ERR_DECRYPT_FAILED for another commitment */
 export function committed<K extends AeadKey>(
   { key, commitment }: Derived<K>,
-  parts: Committed,
+  parts: Pick<NativePrefix, "commitment">,
 ): MessageKey<K> {
   if (equalBytes(commitment, parts.commitment)) return key;
   key.aead.dispose();

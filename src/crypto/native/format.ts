@@ -74,12 +74,9 @@ export function encodeNativeHeader(keyBlob: Uint8Array): Bytes {
 export function readNativeHeader(bytes: Uint8Array): NativeHeader | undefined {
   checkFixedHeader(bytes);
   const length = decodeLeb128(bytes.subarray(0, LENGTH_AT + LENGTH_BYTES_MAX), LENGTH_AT);
-  if (length === undefined) {
-    if (bytes.length < LENGTH_AT + LENGTH_BYTES_MAX) return undefined;
-    throw malformed("its key blob is too large");
-  }
+  if (length === undefined && bytes.length < LENGTH_AT + LENGTH_BYTES_MAX) return undefined;
+  if (length === undefined || length.value > KEY_BLOB_BYTES_MAX) throw malformed("its key blob is too large");
   if (!length.canonical) throw malformed("the length of its key blob is not in shortest form");
-  if (length.value > KEY_BLOB_BYTES_MAX) throw malformed("its key blob is too large");
   if (length.value < MAGIC_BYTES) throw malformed("its key blob is damaged");
   const blobAt = LENGTH_AT + length.length;
   const end = blobAt + length.value;
@@ -102,6 +99,21 @@ export function parseNativeHeader(bytes: Uint8Array): NativeHeader {
 export function claimsNative(bytes: Uint8Array): boolean {
   const version = bytes[FAMILY.length] ?? 0;
   return FAMILY.every((byte, i) => bytes[i] === byte) && version >= DIGIT_FIRST && version <= DIGIT_LAST;
+}
+
+/** What stands between header and chunks. */
+export interface NativePrefix {
+  readonly salt: Uint8Array;
+  readonly commitment: Uint8Array;
+}
+
+/** Salt and commitment. @param at - where the salt begins; all their bytes are there @returns views */
+export function nativePrefixAt(bytes: Uint8Array, at: number): NativePrefix {
+  const commitmentAt = at + NATIVE_SALT_BYTES;
+  return {
+    salt: bytes.subarray(at, commitmentAt),
+    commitment: bytes.subarray(commitmentAt, at + NATIVE_PREFIX_BYTES),
+  };
 }
 
 /** How a plaintext lies in chunks. */
@@ -163,13 +175,12 @@ export function cutOff(): VaultError {
  * @throws VaultError ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED
  */
 export function checkFixedHeader(bytes: Uint8Array): void {
-  const known = Math.min(bytes.length, FAMILY.length);
-  for (let i = 0; i < known; i++) if (bytes[i] !== FAMILY[i]) throw notNative();
-  if (bytes.length <= FAMILY.length) return;
+  const { length } = FAMILY;
+  if (FAMILY.some((byte, i) => i < bytes.length && bytes[i] !== byte)) throw notNative();
+  if (bytes.length <= length) return;
   if (!claimsNative(bytes)) throw notNative();
-  const what = ["version", "suite", "flag"];
-  for (const [i, name] of what.entries()) {
-    const at = FAMILY.length + i;
+  for (const [i, name] of ["version", "suite", "flag"].entries()) {
+    const at = length + i;
     if (at < bytes.length && bytes[at] !== FIXED_HEADER[at]) {
       throw new VaultError("ERR_ENVELOPE_UNSUPPORTED", `the ciphertext is native, but of an unknown ${name}`);
     }

@@ -34,7 +34,9 @@ import {
   encodeNativeHeader,
   FIXED_HEADER,
   NATIVE_PREFIX_BYTES,
+  type NativePrefix,
   type NativeShape,
+  nativePrefixAt,
   parseNativeHeader,
   shapeOfChunks,
   shapeOfPlaintext,
@@ -214,12 +216,7 @@ export function openDetachedSync(
 }
 
 /** A native envelope's body, taken apart. */
-export interface NativeBody {
-  /** 24 bytes. */
-  readonly salt: Uint8Array;
-  /** 32 bytes. */
-  readonly commitment: Uint8Array;
-  /** All chunks with their tags, of a length that {@link shapeOfChunks} accepts. */
+export interface NativeBody extends NativePrefix {
   readonly chunks: Uint8Array;
 }
 
@@ -290,11 +287,7 @@ export function splitNative(envelope: Uint8Array): NativeBody {
 /** The same of what follows the header. */
 export function splitNativeBody(body: Uint8Array): NativeBody {
   shapeOfChunks(body.length - NATIVE_PREFIX_BYTES);
-  return {
-    salt: body.subarray(0, NATIVE_SALT_BYTES),
-    commitment: body.subarray(NATIVE_SALT_BYTES, NATIVE_PREFIX_BYTES),
-    chunks: body.subarray(NATIVE_PREFIX_BYTES),
-  };
+  return { ...nativePrefixAt(body, 0), chunks: body.subarray(NATIVE_PREFIX_BYTES) };
 }
 
 interface Message {

@@ -18,13 +18,15 @@ import type { Ciphers } from "../ciphers/ciphers.ts";
 import { ciphersOf } from "../ciphers/of-call.ts";
 import type { SyncCrypto } from "../ciphers/sync-crypto.ts";
 import { type DataKeyInput, holdDataKey } from "../keys/data-key.ts";
-import { NATIVE_CHUNK_BYTES, NATIVE_SALT_BYTES } from "../limits.ts";
+import { NATIVE_CHUNK_BYTES } from "../limits.ts";
 import { type MessageKey, nativeContext, openRun, recoverMessageKeyLater } from "./chunks.ts";
 import {
   NATIVE_HEADER_BYTES_MAX,
   NATIVE_PREFIX_BYTES,
   type NativeHeader,
+  type NativePrefix,
   type NativeShape,
+  nativePrefixAt,
   parseNativeHeader,
   readNativeHeader,
   SEALED_CHUNK_BYTES,
@@ -273,10 +275,8 @@ function checkOffsets(start: number, end: number): void {
   }
 }
 
-interface Head {
+interface Head extends NativePrefix {
   readonly header: NativeHeader;
-  readonly salt: Uint8Array;
-  readonly commitment: Uint8Array;
 }
 
 /** Reads header, salt and commitment; a second time only if the key blob is unusually long. */
@@ -286,18 +286,9 @@ async function readHead(source: ByteSource, signal: AbortSignal | undefined): Pr
   let bytes = await readExactly(source, 0, Math.min(size, HEAD_READ_BYTES), signal);
   let header = readNativeHeader(bytes);
   if (header === undefined || bytes.length < header.bytes + NATIVE_PREFIX_BYTES) {
-    bytes = await readExactly(
-      source,
-      0,
-      Math.min(size, NATIVE_HEADER_BYTES_MAX + NATIVE_PREFIX_BYTES),
-      signal,
-    );
+    const length = Math.min(size, NATIVE_HEADER_BYTES_MAX + NATIVE_PREFIX_BYTES);
+    bytes = await readExactly(source, 0, length, signal);
     header = parseNativeHeader(bytes);
   }
-  const commitmentAt = header.bytes + NATIVE_SALT_BYTES;
-  return {
-    header,
-    salt: bytes.subarray(header.bytes, commitmentAt),
-    commitment: bytes.subarray(commitmentAt, header.bytes + NATIVE_PREFIX_BYTES),
-  };
+  return { header, ...nativePrefixAt(bytes, header.bytes) };
 }

@@ -32,6 +32,8 @@ import {
   NATIVE_HEADER_BYTES_MAX,
   NATIVE_PREFIX_BYTES,
   type NativeHeader,
+  type NativePrefix,
+  nativePrefixAt,
   parseNativeHeader,
   readNativeHeader,
   SEALED_CHUNK_BYTES,
@@ -352,14 +354,9 @@ class HeadReader {
   }
 
   /** The parts of a head that is complete. */
-  parts(): { encryptedKeys: string; salt: Bytes; commitment: Bytes } {
+  parts(): NativePrefix & { readonly encryptedKeys: string } {
     const { keyBlob, bytes: saltAt } = this.#header!;
-    const commitmentAt = saltAt + NATIVE_SALT_BYTES;
-    return {
-      encryptedKeys: encodeBase64(keyBlob),
-      salt: this.#bytes.subarray(saltAt, commitmentAt),
-      commitment: this.#bytes.subarray(commitmentAt, saltAt + NATIVE_PREFIX_BYTES),
-    };
+    return { encryptedKeys: encodeBase64(keyBlob), ...nativePrefixAt(this.#bytes, saltAt) };
   }
 
   /** Says what is wrong with a head that the stream ended in. */

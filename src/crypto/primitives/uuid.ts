@@ -21,13 +21,16 @@ export function uuidToText(bytes: Uint8Array): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+/** Whether a text is a UUID: 36 characters of lowercase hexadecimal and hyphens. */
+export const isUuidText = (text: string): boolean => UUID_TEXT.test(text);
+
 /**
  * The 16 bytes of a UUID's text.
  *
- * @returns undefined unless it is 36 characters of lowercase hexadecimal and hyphens
+ * @returns undefined for what is not one
  */
 export function uuidFromText(text: string): Bytes | undefined {
-  return UUID_TEXT.test(text) ? fromHex(text.replaceAll("-", "")) : undefined;
+  return isUuidText(text) ? fromHex(text.replaceAll("-", "")) : undefined;
 }
 
 /** A random UUID (RFC 9562 section 5.4), its 122 bits from the kernel. */

@@ -9,7 +9,7 @@ import { runtime } from "../../../src/base/runtime.ts";
 import { NOBLE_ROW } from "../../../src/crypto/aead/noble.ts";
 import { NODE_ROW } from "../../../src/crypto/aead/node.ts";
 import { WASM_ROW, wasmModuleRow } from "../../../src/crypto/aead/wasm.ts";
-import type { Ciphers } from "../../../src/crypto/ciphers/ciphers.ts";
+import { type Ciphers, ciphersWith } from "../../../src/crypto/ciphers/ciphers.ts";
 import { HERE } from "../../../src/crypto/ciphers/of-call.ts";
 import { makeFastWays } from "../../../src/crypto/envelope/fast/fast-ways.ts";
 import * as crypto from "../../../src/crypto/index.ts";
@@ -19,7 +19,7 @@ import * as keys from "../../../src/keys/index.ts";
 let ciphers: Ciphers = withAll(WASM_ROW);
 
 function withAll(wasm: typeof WASM_ROW): Ciphers {
-  return HERE.with([NODE_ROW, wasm, NOBLE_ROW], { hash, makeShortWays: makeFastWays });
+  return ciphersWith(HERE, [NODE_ROW, wasm, NOBLE_ROW], { hash, makeShortWays: makeFastWays });
 }
 
 /** Takes the module that was compiled ahead of time. */
