@@ -29,11 +29,21 @@ describe("hash", () => {
           sha1: toHexText(provider.sha1(a)),
           sha256: toHexText(provider.sha256(a)),
           hmac: (["sha256", "sha512"] as const).map((name) => toHexText(provider.hmac(name, a, b))),
+          hmacUnder: (["sha256", "sha512"] as const).map((name) => {
+            const key = Uint8Array.from(a);
+            const made = provider.hmacUnder(name, key);
+            key.fill(0);
+            return [toHexText(made(b)), toHexText(made(c)), toHexText(made(b))];
+          }),
           hkdf: (["sha256", "sha512"] as const).map((name) =>
             toHexText(provider.hkdf(name, a, b, c, length)),
           ),
         }));
         expect(second).toEqual(first);
+        for (const [i, name] of (["sha256", "sha512"] as const).entries()) {
+          const [mac, other] = [b, c].map((of) => toHexText(hash.hmac(name, a, of)));
+          expect(first!.hmacUnder[i]).toEqual([mac, other, mac]);
+        }
         expect(first!.sha256).toBe(createHash("sha256").update(a).digest("hex"));
       }),
     );

@@ -19,5 +19,9 @@ export const nobleHash: HashProvider = {
   sha1: (bytes) => sha1(bytes),
   sha256: (bytes) => sha256(bytes),
   hmac: (hash, key, bytes) => hmac(HASHES[hash], key, bytes),
+  hmacUnder: (hash, key) => {
+    const own = Uint8Array.from(key);
+    return (bytes) => hmac(HASHES[hash], own, bytes);
+  },
   hkdf: (hash, inputKey, salt, info, length) => hkdf(HASHES[hash], inputKey, salt, info, length),
 };

@@ -18,6 +18,8 @@ export interface HashProvider {
   sha256(bytes: Uint8Array): Bytes;
   /** FIPS 198-1. */
   hmac(hash: HashName, key: Uint8Array, bytes: Uint8Array): Bytes;
+  /** The same for many calls under one key, of which it keeps a copy for as long as the function itself is kept. */
+  hmacUnder(hash: HashName, key: Uint8Array): (bytes: Uint8Array) => Bytes;
   /**
    * RFC 5869, extract and expand.
    *

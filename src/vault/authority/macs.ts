@@ -20,6 +20,8 @@ type Covered = Pick<RowRecord, "purpose" | "table" | "values">;
 /** Makes and compares MACs under the versions of the keys for them. */
 export class Macs {
   readonly #keys: Pick<VaultKeys, MacPurpose>;
+  /** Made when a key is first used. */
+  readonly #made = new Map<SecretBytes, (bytes: Uint8Array) => Uint8Array>();
   readonly #current: Readonly<Record<MacPurpose, number>>;
 
   /** @param keys - by version, of which the highest makes MACs; they become this object's, and those for other purposes do not */
@@ -51,9 +53,16 @@ export class Macs {
   /** Lets go of the keys. */
   dispose(): void {
     disposeVaultKeys(this.#keys);
+    this.#made.clear();
   }
 
   #under(version: number, key: SecretBytes, record: Covered): Uint8Array {
-    return concatBytes(u32(version), hash.hmac("sha256", key.bytes, recordBytes(record)));
+    const { bytes } = key; // Not of one that was disposed of.
+    let made = this.#made.get(key);
+    if (made === undefined) {
+      made = hash.hmacUnder("sha256", bytes);
+      this.#made.set(key, made);
+    }
+    return concatBytes(u32(version), made(recordBytes(record)));
   }
 }

@@ -36,6 +36,15 @@ const SELECT_CURRENT = `SELECT ${recordColumns("v")}, ${VERSION_COLUMNS} FROM kv
 const SELECT_VERSION = `SELECT ${recordColumns("cv")}, ${VERSION_COLUMNS} FROM ${RECORD_TABLES}
   JOIN kv_versions v ON v.object_id = o.id AND v.id = ?`;
 
+/** What may change of an object. */
+export interface ObjectChanges {
+  readonly current_version?: string;
+  readonly current_number?: number;
+  readonly current_generation?: number;
+  readonly updated_at?: number;
+  readonly deleted_at?: number | null;
+}
+
 /** Looks rows up on behalf of a caller, and believes none that is not as it was written. */
 export class KvRows {
   readonly #parts: SessionParts;
@@ -108,29 +117,29 @@ export class KvRows {
     return row;
   }
 
-  /** Changes a locked object. @returns the row as it is then */
-  async change(
-    sql: Sql,
-    row: Row,
-    changes: Partial<
-      Readonly<
-        Record<
-          "current_version" | "current_number" | "current_generation" | "updated_at" | "deleted_at",
-          SqlValue
-        >
-      >
-    >,
-  ): Promise<Row> {
-    const changed = { ...row, ...changes };
+  /** Changes a locked object. */
+  async change(sql: Sql, row: Row, changes: ObjectChanges): Promise<void> {
+    // Not a copy of the row with its changes: it has the value too.
+    const changed = {
+      id: row.id!,
+      environment_id: row.environment_id!,
+      name: row.name!,
+      canonical: row.canonical!,
+      current_version: changes.current_version ?? row.current_version!,
+      current_number: changes.current_number ?? row.current_number!,
+      current_generation: changes.current_generation ?? row.current_generation!,
+      created_at: row.created_at!,
+      updated_at: changes.updated_at ?? row.updated_at!,
+      deleted_at: changes.deleted_at === undefined ? row.deleted_at! : changes.deleted_at,
+    };
     await sql.run(
       "UPDATE kv_objects SET current_version = ?, updated_at = ?, deleted_at = ?, mac = ? WHERE id = ?",
-      changed.current_version as SqlValue,
-      changed.updated_at as SqlValue,
-      changed.deleted_at as SqlValue,
+      changed.current_version,
+      changed.updated_at,
+      changed.deleted_at,
       this.macOf(changed),
-      row.id as string,
+      changed.id,
     );
-    return changed;
   }
 
   /** The MAC of an object. */

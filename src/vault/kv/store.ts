@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { canonicalContext, contextObject } from "../../crypto/keys/key-context.ts";
+import { type CanonicalContext, canonicalContext, contextObject } from "../../crypto/keys/key-context.ts";
 import { VaultError } from "../../errors.ts";
 import { runCall } from "../../keys/calls.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
@@ -34,6 +34,7 @@ import type { WrappedKeysReport } from "../../kv/wrapped-keys.ts";
 import { inScope } from "../access/access.ts";
 import type { WriteOptions } from "../access/idempotency.ts";
 import { newOrderedId, orderedId } from "../ids.ts";
+import type { StoredDataKey } from "../keks/keyring.ts";
 import { storedContext } from "../keks/rows.ts";
 import type { SessionParts } from "../keks/session-parts.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
@@ -106,15 +107,7 @@ export class EmbeddedKvStore implements KvService {
           key_id: key.id,
           key_context: contextObject(context),
         });
-        return {
-          id,
-          environmentId: this.#parts.access.environmentId,
-          keyId: key.id,
-          updatedAt: iso(now),
-          updatedBy: { id: this.#parts.access.actor.id, name: this.#parts.access.actor.name },
-          context: contextObject(context),
-          versionId,
-        };
+        return this.#metadata(id, versionId, key, now, context);
       });
     });
   }
@@ -165,13 +158,12 @@ export class EmbeddedKvStore implements KvService {
         const number = (before.newest_number as number) + 1;
         const { generation } = this.#parts.authority;
         const now = Math.max(before.updated_at as number, clock);
-        const changes = {
+        await this.#rows.change(sql, before, {
           current_version: versionId,
           current_number: number,
           current_generation: generation,
           updated_at: now,
-        };
-        await this.#rows.change(sql, before, changes);
+        });
         await this.#values.insert(sql, {
           objectId: id,
           name,
@@ -187,7 +179,7 @@ export class EmbeddedKvStore implements KvService {
           key_id: key.id,
           key_context: contextObject(context),
         });
-        return toObject(await this.#rows.live(sql, id));
+        return { id, name, metadata: this.#metadata(id, versionId, key, now, context) };
       });
     });
   }
@@ -355,6 +347,26 @@ export class EmbeddedKvStore implements KvService {
   /** A part of it that ends soon. @throws as `verifyPart` */
   verifyPart(options: CallOptions & { readonly after?: string | undefined } = {}): Promise<WrappedKeysPart> {
     return verifyPart(this.#parts, options);
+  }
+
+  /** What is answered of a version that is written now. */
+  #metadata(
+    id: string,
+    versionId: string,
+    key: StoredDataKey,
+    now: number,
+    context: CanonicalContext,
+  ): KvMetadata {
+    const { environmentId, actor } = this.#parts.access;
+    return {
+      id,
+      environmentId,
+      keyId: key.id,
+      updatedAt: iso(now),
+      updatedBy: { id: actor.id, name: actor.name },
+      context: contextObject(context),
+      versionId,
+    };
   }
 
   async #read(row: Row, options: CallOptions): Promise<KvObject> {

@@ -66,7 +66,10 @@ export class SqliteDatabase implements Database {
   #queue: Promise<unknown> = Promise.resolve();
   #changes: Changes = NO_CHANGES;
   #changesAt: number | undefined;
-  #isInTransaction = false;
+  /** What is read may be an older state than the newest. */
+  #isReading = false;
+  /** A counter, in the transaction under way. */
+  #hasRaised = false;
   /** When the last transaction did. */
   #began = 0;
   #isWriting = false;
@@ -100,6 +103,7 @@ export class SqliteDatabase implements Database {
       lock: async () => {}, // Writes take turns.
       now: async (own) => own(), // The machine's.
       raise: async (...counters) => {
+        this.#hasRaised = true;
         for (const counter of counters) this.#connection.run((s) => s.run(counter), RAISE_COUNTER);
       },
     };
@@ -156,7 +160,7 @@ export class SqliteDatabase implements Database {
   }
 
   #look(): void {
-    // data_version changes when another connection has committed; our own commits reset #changesAt.
+    // data_version changes when another connection has committed; counters that we raise reset #changesAt.
     const version = this.#connection.dataVersion();
     if (version !== this.#changesAt) {
       const rowsOf = (statement: string): readonly Row[] =>
@@ -166,8 +170,8 @@ export class SqliteDatabase implements Database {
         changes = allChangesOf(rowsOf(ALL_COUNTERS));
       if (changes === undefined) throw damaged();
       this.#changes = changes;
-      // Within a transaction of ours the state may be an old one: look again afterwards.
-      this.#changesAt = this.#isInTransaction ? undefined : version;
+      // Look again afterwards: another process may have committed since this transaction began.
+      this.#changesAt = this.#isReading ? undefined : version;
     }
   }
 
@@ -281,7 +285,7 @@ export class SqliteDatabase implements Database {
       this.#began = performance.now();
       this.#connection.database.exec(begin);
     }, isWanted);
-    this.#isInTransaction = true;
+    this.#isReading = begin === BEGIN_READ;
     try {
       const result = await work();
       this.#commit(begin !== BEGIN_READ);
@@ -290,9 +294,10 @@ export class SqliteDatabase implements Database {
       this.#connection.rollBack();
       throw error;
     } finally {
-      this.#isInTransaction = false;
+      this.#isReading = false;
       this.#isWriting = false;
-      this.#changesAt = undefined;
+      if (this.#hasRaised) this.#changesAt = undefined;
+      this.#hasRaised = false;
     }
   }
 
