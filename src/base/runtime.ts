@@ -49,6 +49,21 @@ export interface RuntimeGlobals {
   WebAssembly?: WebAssemblyApi;
 }
 
+/**
+ * A module that the runtime has built in: what is needed at the start is in {@link Runtime}, the rest is looked up when it is needed.
+ *
+ * @returns undefined where the runtime has no such module
+ */
+export function builtInModule(id: string, globals: RuntimeGlobals): unknown {
+  try {
+    // Exists on Node >= 22.3, Bun, Deno 2 and workerd with its Node compatibility.
+    return globals.process?.getBuiltinModule?.(id);
+  } catch {
+    // A half-finished polyfill is as good as none.
+    return undefined;
+  }
+}
+
 /** The user agent by which workerd names itself; its file system is not the kernel's. */
 const WORKERD_USER_AGENT = "Cloudflare-Workers";
 
@@ -58,19 +73,10 @@ const WORKERD_USER_AGENT = "Cloudflare-Workers";
  * @param globals - the global object, or a description of one
  */
 export function detectRuntime(globals: RuntimeGlobals): Runtime {
-  // process.getBuiltinModule exists on Node >= 22.3, Bun, Deno 2 and workerd with its Node compatibility.
-  const builtin = (id: string): unknown => {
-    try {
-      return globals.process?.getBuiltinModule?.(id);
-    } catch {
-      // A half-finished polyfill is as good as none.
-      return undefined;
-    }
-  };
   const isWorkerd = globals.navigator?.userAgent === WORKERD_USER_AGENT;
   return {
-    crypto: builtin("node:crypto") as Runtime["crypto"],
-    fs: isWorkerd ? undefined : (builtin("node:fs") as Runtime["fs"]),
+    crypto: builtInModule("node:crypto", globals) as Runtime["crypto"],
+    fs: isWorkerd ? undefined : (builtInModule("node:fs", globals) as Runtime["fs"]),
     platform: globals.process?.platform,
     Buffer: globals.Buffer,
     webcrypto: globals.crypto,

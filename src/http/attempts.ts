@@ -15,9 +15,9 @@ import { cofferCodeOf, type HttpAnswer, KNOWN_CODES } from "./refusals.ts";
 export const RETRIED_STATUSES = new Set([408, 429, 500, 502, 503, 504]);
 /** Refusals that come before anything else of a request is looked at: they say nothing of an earlier attempt. */
 export const CALLER_STATUSES = new Set([401, 403, 429]);
-/** Codes of Node, undici, Bun and TLS by which nothing of a request was sent. */
+/** Codes of Node, undici, Bun, TLS and our own sender by which nothing of a request was sent. */
 const NOT_SENT =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket|ERR_TLS_.*|CERT_.*|.*_CERT(IFICATE)?(_.*)?)$/;
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket|ERR_TLS_.*|CERT_.*|.*_CERT(IFICATE)?(_.*)?)$/;
 
 /** What a failed attempt means for the next one. */
 export interface Prospect {
@@ -66,7 +66,7 @@ export function mayHaveActed({ status, json }: HttpAnswer): boolean {
   return RETRIED_STATUSES.has(status) && status !== 429;
 }
 
-/** Whether a failure of `fetch` says that nothing of the request was sent. */
+/** Whether a sender's failure says that nothing of the request was sent. */
 export function isNotSent(error: unknown): boolean {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
   if (typeof code === "string" && NOT_SENT.test(code)) return true;

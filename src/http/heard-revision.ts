@@ -7,6 +7,7 @@
  */
 import type { Revision } from "../keys/revisions.ts";
 import { revisionFromWire } from "../wire/revisions.ts";
+import type { AnswerHeaders } from "./sender.ts";
 
 /** The revision of the caller's environment, as far as it was heard. */
 export class HeardRevision {
@@ -27,7 +28,7 @@ export class HeardRevision {
    * @param sentAt - when its request was sent, in milliseconds since 1970
    * @returns the answer's own revision
    */
-  hear(status: number, headers: Headers, sentAt: number): Revision | undefined {
+  hear(status: number, headers: AnswerHeaders, sentAt: number): Revision | undefined {
     if (status === 401) this.lockouts += 1;
     const id = revisionFromWire(headers);
     if (id === undefined) return undefined;

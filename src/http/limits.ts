@@ -24,6 +24,12 @@ export const REQUEST_ID_CHARS_MAX = 200;
 /** Milliseconds that one attempt may take, its whole body included (WorkOS's SDKs: 60 s). */
 export const TIMEOUT_MS_DEFAULT = 60_000;
 
+/** Milliseconds until a new connection must be there, TLS included (undici's default, and so that of Node's `fetch`). */
+export const CONNECT_MS_MAX = 10_000;
+
+/** Milliseconds that an idle connection is kept at most; a service that says it keeps them less is believed. undici's default. */
+export const IDLE_CONNECTION_MS = 4_000;
+
 /** Attempts after the first (WorkOS's SDKs: 3). */
 export const RETRIES_DEFAULT = 3;
 

@@ -10,12 +10,13 @@
  */
 import { VAULT_ERROR_CODES, VaultError, type VaultErrorCode } from "../errors.ts";
 import { REQUEST_ID_CHARS_MAX } from "./limits.ts";
+import type { AnswerHeaders } from "./sender.ts";
 import { serviceWords } from "./service-words.ts";
 
 /** An answer, read to its end. */
 export interface HttpAnswer {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: AnswerHeaders;
   /** The body as JSON; undefined if it is none. */
   readonly json: unknown;
 }
@@ -71,7 +72,7 @@ export function refusalOf(
 }
 
 /** The service's id of a request, to be spread into an error's options. */
-export function requestIdOf(headers: Headers): { requestId?: string } {
+export function requestIdOf(headers: AnswerHeaders): { requestId?: string } {
   const requestId = headers.get("x-request-id");
   return requestId === null || !REQUEST_ID.test(requestId) || requestId.length > REQUEST_ID_CHARS_MAX
     ? {}

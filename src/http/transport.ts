@@ -1,13 +1,13 @@
 /**
- * The transport: one logical request over `fetch`, with timeout, retries and an idempotency key.
+ * The transport: one logical request, with timeout, retries and an idempotency key.
  *
- * Owns how a request is sent, repeated and given up. What a failed attempt means is in attempts.ts, what a refusal means in
- * refusals.ts, where keys may go in credentials.ts. Must not know operations or bodies.
+ * Owns how a request is made, repeated and given up. How it goes over the wire is in sender.ts, what a failed attempt means in
+ * attempts.ts, what a refusal means in refusals.ts, where keys may go in credentials.ts. Must not know operations or bodies.
  *
  * @module
  */
 
-import { type Bytes, concatBytes, fromUtf8 } from "../base/bytes.ts";
+import { fromUtf8 } from "../base/bytes.ts";
 import { deadlineOf } from "../base/features.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
@@ -28,9 +28,10 @@ import {
   RETRIED_STATUSES,
 } from "./attempts.ts";
 import type { BaseUrl } from "./base-url.ts";
+import { HERE_SENDER } from "./built-in.ts";
 import { targetOf } from "./credentials.ts";
 import { HeardRevision } from "./heard-revision.ts";
-import { ANSWER_BYTES_MAX, RETRIES_DEFAULT, RETRIES_MAX, TIMEOUT_MS_DEFAULT } from "./limits.ts";
+import { RETRIES_DEFAULT, RETRIES_MAX, TIMEOUT_MS_DEFAULT } from "./limits.ts";
 import {
   cofferCodeOf,
   type HttpAnswer,
@@ -40,6 +41,7 @@ import {
   type StatusCodes,
 } from "./refusals.ts";
 import { retryAfterMs } from "./retry-after.ts";
+import { fetchSender, isRedirect, type Sender, type SentRequest } from "./sender.ts";
 import { ServiceKind } from "./service-kind.ts";
 import { textsOf } from "./service-words.ts";
 
@@ -67,7 +69,10 @@ export interface HttpOptions {
   readonly maxRetries?: number | undefined;
   /** Send keys over plain http to other machines: for tests behind a proxy only. Default false. */
   readonly insecureHttp?: boolean | undefined;
-  /** Sends requests; default the global `fetch`. */
+  /**
+   * Sends requests. Default the global `fetch`; on Node its own client, as long as the program has not changed `fetch` or its
+   * dispatcher, which costs a third of the processor time.
+   */
   readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
@@ -117,7 +122,7 @@ export class Transport {
   readonly #kind: ServiceKind;
   readonly #timeoutMs: number;
   readonly #maxRetries: number;
-  readonly #fetch: typeof globalThis.fetch;
+  readonly #sender: Sender;
 
   /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT for an absent or malformed API key, URL or number */
   constructor(options: HttpOptions) {
@@ -130,7 +135,7 @@ export class Transport {
     );
     this.#timeoutMs = checkNumber(options.timeoutMs ?? TIMEOUT_MS_DEFAULT, 1, 2 ** 31 - 1, "timeoutMs");
     this.#maxRetries = checkNumber(options.maxRetries ?? RETRIES_DEFAULT, 0, RETRIES_MAX, "maxRetries");
-    this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+    this.#sender = options.fetch === undefined ? HERE_SENDER : fetchSender(options.fetch);
     transports += 1;
     this.id = `${this.#baseUrl.href} ${transports}`;
   }
@@ -179,13 +184,10 @@ export class Transport {
     if (request.method !== "GET") {
       headers["idempotency-key"] = request.call?.idempotencyKey ?? uuidToText(uuidV4());
     }
-    const init: RequestInit = {
+    const sent = {
       method: request.method,
       headers,
-      // Another host must not get the API key. workerd knows no mode that fails by itself.
-      redirect: "manual",
-      cache: "no-store",
-      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+      body: request.body === undefined ? undefined : JSON.stringify(request.body),
     };
     let mayHaveActed = false;
     let waitMs = 0;
@@ -197,7 +199,7 @@ export class Transport {
         throw isTimeOver(reason) && mayHaveActed && !isRepeatable ? outcomeUnknown(reason) : reason;
       }
       try {
-        return await this.#attempt(url, init, request);
+        return await this.#attempt(url, sent, request);
       } catch (error) {
         // The request was under way.
         if (isTimeOver(error) && !isRepeatable) throw outcomeUnknown(error);
@@ -225,22 +227,18 @@ export class Transport {
     return { baseUrl: this.#baseUrl.href };
   }
 
-  async #attempt<T>(url: URL, init: RequestInit, request: HttpRequest<T>): Promise<T> {
+  async #attempt<T>(url: URL, sent: Omit<SentRequest, "signal">, request: HttpRequest<T>): Promise<T> {
     const deadline = deadlineOf(this.#timeoutMs, request.call?.signal);
     const sentAt = Date.now();
     try {
-      const response = await this.#fetch(url, { ...init, signal: deadline.signal });
-      // Browsers show the type only, all others the status.
-      if (response.type === "opaqueredirect" || (response.status >= 300 && response.status < 400)) {
-        await response.body?.cancel();
-        throw redirected(response.status);
-      }
-      // Under the same signal: a body that never ends is a timeout too.
-      const body = await readAll(response);
-      const { status, headers } = response;
+      // Under the same signal to its end: a body that never ends is a timeout too.
+      const { status, headers, body } = await this.#sender(url, { ...sent, signal: deadline.signal });
+      if (isRedirect(status)) throw redirected(status);
       const revision = this.heard.hear(status, headers, sentAt);
       const answer = { status, headers, json: jsonOf(body) };
-      return response.ok ? readAnswer(answer, revision, request) : this.#readRefusal(answer, request);
+      return status >= 200 && status < 300
+        ? readAnswer(answer, revision, request)
+        : this.#readRefusal(answer, request);
     } catch (error) {
       if (error instanceof FailedAttempt || isVaultError(error)) throw error;
       request.call?.signal?.throwIfAborted();
@@ -312,23 +310,6 @@ function redirected(status: number): FailedAttempt {
     status === 0 ? {} : { status },
   );
   return new FailedAttempt(error, { isRetried: false, mayHaveActed: false });
-}
-
-async function readAll(response: Response): Promise<Bytes> {
-  if (response.body === null) return new Uint8Array(0);
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  const reader = response.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return concatBytes(...parts);
-    length += value.length;
-    if (length > ANSWER_BYTES_MAX) {
-      await reader.cancel();
-      throw badResponse(`it has more than ${ANSWER_BYTES_MAX} bytes`);
-    }
-    parts.push(value);
-  }
 }
 
 function jsonOf(body: Uint8Array): unknown {

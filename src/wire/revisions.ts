@@ -12,7 +12,7 @@ export const REVISION_HEADER = "coffer-revision";
 const REVISION = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** The revision that an answer carries; undefined if none, or what is no revision. */
-export function revisionFromWire(headers: Headers): string | undefined {
+export function revisionFromWire(headers: Pick<Headers, "get">): string | undefined {
   const revision = headers.get(REVISION_HEADER);
   return revision !== null && REVISION.test(revision) ? revision : undefined;
 }

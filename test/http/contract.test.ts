@@ -2,9 +2,10 @@
  * Key service and store over HTTP fulfil the contracts of all key services and stores: against a server on SQLite with
  * coffer's extensions and with WorkOS's API only, and on PostgreSQL.
  */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { untilAborted } from "../../src/base/concurrency.ts";
 import { VaultError } from "../../src/errors.ts";
+import type * as BuiltIn from "../../src/http/built-in.ts";
 import { HttpKekService, HttpKeyService, HttpKvService, Transport } from "../../src/http/index.ts";
 import type { Erasure } from "../../src/keks/index.ts";
 import { kekServiceContract } from "../contract/kek-service.ts";
@@ -20,24 +21,34 @@ const onSqlite = async (): Promise<TestServer> =>
 const onPostgres = async (): Promise<TestServer> =>
   startServer({ host: await openTestPostgresHost(await freshDatabaseUrl()) });
 
-/** A `fetch` whose requests can be made to wait before they are sent. */
-function gatedFetch(): { fetch: typeof fetch; stall: () => Promise<() => Promise<void>> } {
-  let gate: Promise<void> | undefined;
-  return {
-    fetch: async (input, init) => {
-      if (gate !== undefined) await untilAborted(gate, init?.signal ?? undefined);
-      return fetch(input, init);
-    },
-    stall: async () => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      gate = promise;
-      return async () => {
-        gate = undefined;
-        resolve();
-      };
-    },
+/** Until when requests wait before they are sent. */
+const { gate } = vi.hoisted(() => ({ gate: { opens: undefined as Promise<void> | undefined } }));
+
+/** Lets requests wait before they are sent, whichever way. */
+function gated<Args extends readonly unknown[], R>(
+  send: (...args: Args) => Promise<R>,
+  signalOf: (...args: Args) => AbortSignal | undefined,
+): (...args: Args) => Promise<R> {
+  return async (...args) => {
+    if (gate.opens !== undefined) await untilAborted(gate.opens, signalOf(...args));
+    return send(...args);
   };
 }
+const gatedFetch = gated(fetch, (_, init) => init?.signal ?? undefined);
+
+vi.mock("../../src/http/built-in.ts", async (original) => {
+  const { HERE_SENDER } = await original<typeof BuiltIn>();
+  return { HERE_SENDER: gated(HERE_SENDER, (_, { signal }) => signal) };
+});
+
+const stall = async (): Promise<() => Promise<void>> => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  gate.opens = promise;
+  return async () => {
+    gate.opens = undefined;
+    resolve();
+  };
+};
 
 function contractsOver(
   where: string,
@@ -47,16 +58,17 @@ function contractsOver(
 ): void {
   for (const extensions of apis) {
     const title = `over HTTP, ${where}, ${extensions ? "coffer's API" : "WorkOS's API only"}`;
-    const transport = (server: TestServer, apiKey: string, send: typeof fetch = fetch): Transport =>
-      new Transport({ baseUrl: server.url, apiKey, extensions, fetch: send });
+    // Both ways to send: Node's own client, and `fetch`.
+    const way = extensions ? {} : { fetch: gatedFetch };
+    const transport = (server: TestServer, apiKey: string): Transport =>
+      new Transport({ baseUrl: server.url, apiKey, extensions, ...way });
 
     keyServiceContract(title, async (): Promise<KeyServiceSubject> => {
       const server = await start();
       const { keks } = await sessionOf(server.host);
-      const gated = gatedFetch();
       return {
-        service: new HttpKeyService(transport(server, server.key, gated.fetch)),
-        stall: gated.stall,
+        service: new HttpKeyService(transport(server, server.key)),
+        stall,
         foreign: new HttpKeyService(
           transport(server, await server.apiKey(undefined, { environment: "other" })),
         ),
@@ -78,12 +90,11 @@ function contractsOver(
     if (extensions) {
       kekServiceContract(title, async () => {
         const server = await start();
-        const gated = gatedFetch();
-        const own = transport(server, server.key, gated.fetch);
+        const own = transport(server, server.key);
         const other = transport(server, await server.apiKey(undefined, { environment: "other" }));
         return {
           keks: new HttpKekService(own),
-          stall: gated.stall,
+          stall,
           keys: new HttpKeyService(own),
           kv: new HttpKvService(own),
           foreign: new HttpKekService(other),
@@ -110,10 +121,9 @@ function contractsOver(
       title,
       async () => {
         const server = await start();
-        const gated = gatedFetch();
         return {
-          kv: new HttpKvService(transport(server, server.key, gated.fetch)),
-          stall: gated.stall,
+          kv: new HttpKvService(transport(server, server.key)),
+          stall,
           foreign: new HttpKvService(
             transport(server, await server.apiKey(undefined, { environment: "other" })),
           ),
