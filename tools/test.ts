@@ -60,6 +60,12 @@ const SCRIPTS: readonly Script[] = [
     fullArgs: ["--rows", "200000", "--kills", "40"],
   },
   {
+    name: "soak: a rekey job whose database crashes and fails over",
+    file: "test/soak/rekey-data.ts",
+    args: ["--rows", "100000", "--kills", "10", "--restarts", "3", "--failovers", "2"],
+    isLong: true,
+  },
+  {
     name: "soak: the short ways against the long way",
     file: "test/soak/short-ways.ts",
     args: [],

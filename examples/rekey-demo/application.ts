@@ -26,6 +26,12 @@ const ROWS_AT_ONCE = 1_000;
 /** Milliseconds between two acts of the reader or the writer. */
 const PAUSE_MS = 2;
 
+/** Milliseconds for which a server that is away is asked again, and between two tries. */
+const AWAY_MS_MAX = 60_000;
+const AWAY_RETRY_MS = 50;
+/** What the package `pg` says of a server that ends, starts, or is not there (SQLSTATE classes 08 and 57P, and errors without one). */
+const AWAY = /^(?:08|57P|25006$|E[A-Z]+$)/;
+
 /** What of a database the application uses. */
 interface Store {
   exec(statement: string): Promise<void>;
@@ -201,10 +207,12 @@ async function postgresStore(url: string): Promise<Store> {
         rows.map(([, text]) => text),
       ]);
     },
+    // Done once or twice, each of them has the same effect.
     get: async (id) =>
-      (await pool.query(`SELECT ${COLUMN} AS text FROM ${TABLE} WHERE id = $1`, [id])).rows[0].text,
+      (await whenThere(() => pool.query(`SELECT ${COLUMN} AS text FROM ${TABLE} WHERE id = $1`, [id])))
+        .rows[0].text,
     set: async (id, text) => {
-      await pool.query(`UPDATE ${TABLE} SET ${COLUMN} = $1 WHERE id = $2`, [text, id]);
+      await whenThere(() => pool.query(`UPDATE ${TABLE} SET ${COLUMN} = $1 WHERE id = $2`, [text, id]));
     },
     page: async (after, limit) =>
       (
@@ -216,4 +224,19 @@ async function postgresStore(url: string): Promise<Store> {
     source: () => postgresTable({ pool, table: TABLE, columns: [COLUMN] }),
     close: () => pool.end(),
   };
+}
+
+/** Asks a server again that is away for a moment. @throws what else is wrong with the call, or what was wrong last */
+async function whenThere<T>(call: () => Promise<T>): Promise<T> {
+  const until = performance.now() + AWAY_MS_MAX;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      const isAway = code === undefined ? /^Connection terminated|timeout/.test(message) : AWAY.test(code);
+      if (!isAway || performance.now() > until) throw error;
+      await sleep(AWAY_RETRY_MS);
+    }
+  }
 }

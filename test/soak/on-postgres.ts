@@ -10,7 +10,6 @@ import { execFileSync } from "node:child_process";
 import { chownSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
 import { migratePostgres, openPostgresHost, type VaultHost } from "../../src/vault/index.ts";
 import {
   BIN,
@@ -23,6 +22,7 @@ import {
 } from "../support/postgres-cluster.ts";
 import { PostgresProxy } from "../support/postgres-proxy.ts";
 import { Account } from "./account.ts";
+import { crash, promote, standbyOf, urlOf } from "./cluster-faults.ts";
 import { fill, mount } from "./small-disk.ts";
 import { standStill } from "./standing-still.ts";
 import { compare, inDirectory, PROCESSES, ROOT_KEY, type Run, type Writing, write } from "./writing.ts";
@@ -32,15 +32,11 @@ const WRITE_MS = 900;
 const DOWN_MS_MAX = 600;
 /** For writers before a network that loses answers: waits of the defaults would fill the soak. */
 const ANSWER_MS = 1_000;
-const SYNCHRONOUS_MS_MAX = 20_000;
-const POLL_MS = 50;
 /** PostgreSQL holds what is behind the ballast: the cluster itself has 40 MiB, its journal a few segments of one MiB. */
 const DISK_KIB = 112 * 1_024;
 const BALLAST_BYTES = DISK_KIB * 1_024;
 const STILLS = { short: 4, long: 12 };
 const NETWORK_PHASES = { short: 3, long: 9 };
-
-const urlOf = (port: number): string => `postgres://postgres@127.0.0.1:${port}/postgres`;
 
 /** A vault in a new cluster. */
 interface Place {
@@ -97,14 +93,6 @@ async function endAll(writing: readonly Writing[], account: Account): Promise<vo
   for (const { said } of writing) account.note(await said);
 }
 
-/** PostgreSQL's immediate stop: as if it had crashed. */
-async function crash({ process: server }: Cluster): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const crashed = new Promise((resolve) => server.once("exit", resolve));
-  server.kill("SIGQUIT");
-  await crashed;
-}
-
 /** PostgreSQL crashes under processes of coffer, of which every second one's clock jumps by years; then they are killed. */
 export function crashes({ rounds, seed, pick }: Run): Promise<Account | string> {
   return withVault(async (place, account) => {
@@ -136,22 +124,17 @@ export function crashes({ rounds, seed, pick }: Run): Promise<Account | string> 
 export function failover({ rounds, pick }: Run): Promise<Account | string> {
   return withVault(async (place, account) => {
     const { directory, options } = place;
-    const bin = BIN!;
     const { proxy, url } = await PostgresProxy.before(place.url);
     try {
       for (let round = 0; round < rounds; round++) {
         const primary = place.cluster;
-        const data = join(directory, `standby${round}`);
-        const copy = ["-D", data, "-R", "-X", "stream", "-c", "fast", "-h", "127.0.0.1", "-U", "postgres"];
-        execFileSync(join(bin, "pg_basebackup"), [...copy, "-p", String(primary.port)], options);
-        const standby = await serve(data, directory, options, { fsync: "on" });
-        await waitForStandby(primary.port);
+        const standby = await standbyOf(primary, directory, `standby${round}`, options, "on");
         const writing = writersOn(url, round, { answerMs: ANSWER_MS });
         await Promise.all(writing.map(({ spoke }) => spoke));
         await sleep(WRITE_MS + pick(WRITE_MS));
         await crash(primary);
         proxy.cutAll();
-        await ask(standby.port, "SELECT pg_promote(true, 60)");
+        await promote(standby);
         place.cluster = standby;
         proxy.leadTo(standby.port);
         await sleep(WRITE_MS + pick(WRITE_MS));
@@ -162,29 +145,6 @@ export function failover({ rounds, pick }: Run): Promise<Account | string> {
       await proxy.close();
     }
   });
-}
-
-/** From now on a commit is answered when the standby has it on its disk. */
-async function waitForStandby(port: number): Promise<void> {
-  await ask(port, "ALTER SYSTEM SET synchronous_standby_names = '*'");
-  await ask(port, "SELECT pg_reload_conf()");
-  const until = performance.now() + SYNCHRONOUS_MS_MAX;
-  const whether = "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'";
-  while ((await ask(port, whether)) !== 1) {
-    if (performance.now() > until) throw new Error("the standby does not become synchronous");
-    await sleep(POLL_MS);
-  }
-}
-
-/** @returns how many rows are answered */
-async function ask(port: number, statement: string): Promise<number> {
-  const client = new pg.Client({ connectionString: urlOf(port) });
-  await client.connect();
-  try {
-    return (await client.query(statement)).rows.length;
-  } finally {
-    await client.end();
-  }
 }
 
 /** Connections are cut, lose the answer of everything, or take bytes and say nothing more, again and again. */

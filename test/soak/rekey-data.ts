@@ -2,12 +2,17 @@
  * A rekey job whose workers are killed: no row may be lost or left behind, and no reader may fail.
  *
  *     node test/soak/rekey-data.ts [--rows 1000000] [--kills 100] [--short] [--database postgres://…]
+ *     node test/soak/rekey-data.ts --restarts 5 --failovers 3 [--rows 1000000] [--kills 100]
  *
  * An application reads and writes rows with an encrypted column, while processes move its ciphertexts to a new KEK version.
  * At random moments they are killed with SIGKILL, now and then before their first page. In the end every row must have been
  * counted once, nothing may be under the old version, and every row must decrypt to what was written last. A job of another mode
- * that is begun meanwhile must be refused each time. The last line says
- * what came out; any loss is an exit code of 1.
+ * that is begun meanwhile must be refused each time.
+ *
+ * The second form has a PostgreSQL server of its own. While the job runs it crashes and starts again, and its synchronous standby
+ * takes its place. The application asks again until the server is back; a worker goes on by itself, or ends and another one goes on.
+ *
+ * The last line says what came out; any loss is an exit code of 1.
  *
  * @module
  */
@@ -22,6 +27,8 @@ import { Application, CONTEXT } from "../../examples/rekey-demo/application.ts";
 import { isVaultError } from "../../src/index.ts";
 import { type CiphertextSource, RekeyJob } from "../../src/rekey/index.ts";
 import { openVault } from "../../src/vault/index.ts";
+import { hasPostgres, WHY_NOT } from "../support/postgres-cluster.ts";
+import { SoakCluster } from "./rekey-cluster.ts";
 
 const WORKER = join(import.meta.dirname, "..", "..", "examples", "rekey-demo", "worker.ts");
 const ROWS_DEFAULT = 1_000_000;
@@ -48,19 +55,34 @@ const { values } = parseArgs({
     kills: { type: "string" },
     database: { type: "string" },
     short: { type: "boolean" },
+    restarts: { type: "string", default: "0" },
+    failovers: { type: "string", default: "0" },
   },
 });
 const rows = Number(values.rows ?? (values.short ? ROWS_SHORT : ROWS_DEFAULT));
 const kills = Number(values.kills ?? (values.short ? KILLS_SHORT : KILLS_DEFAULT));
 
+const faults = [
+  ...Array<"restart">(Number(values.restarts)).fill("restart"),
+  ...Array<"failover">(Number(values.failovers)).fill("failover"),
+];
+
+if (faults.length > 0 && !hasPostgres) {
+  console.log(`rekey soak: skipped: ${WHY_NOT}`);
+  process.exit(0);
+}
 const directory = mkdtempSync(join(tmpdir(), "coffer-rekey-soak-"));
 const vaultPath = join(directory, "vault.db");
-const target = values.database ?? join(directory, "shop.db");
+const cluster = faults.length === 0 ? undefined : await SoakCluster.start();
+const target = cluster?.url ?? values.database ?? join(directory, "shop.db");
 const running = new Set<ChildProcess>();
+/** Workers that ended by themselves before the job did. */
+let gaveUp = 0;
 try {
   process.exitCode = await soak();
 } finally {
   for (const child of running) child.kill("SIGKILL");
+  await cluster?.close();
   rmSync(directory, { recursive: true, force: true });
 }
 
@@ -74,6 +96,10 @@ async function soak(): Promise<number> {
     new RekeyJob({ keys: vault.keys, source, mode: "re-encrypt" }),
     source,
   );
+  const happening = cluster?.happen(faults, async () => {
+    const record = await source.findJob();
+    return record === undefined ? 0 : (await source.status(record.id)).counts.rows / rows;
+  });
   let left = kills;
   let started = 0;
   const keepOne = async (): Promise<void> => {
@@ -84,7 +110,7 @@ async function soak(): Promise<number> {
       if (isDone) return;
     }
   };
-  await Promise.all(Array.from({ length: PROCESSES }, keepOne));
+  await Promise.all([happening, ...Array.from({ length: PROCESSES }, keepOne)]);
   const conflicting = await stopConflicting();
   const job = new RekeyJob({ keys: vault.keys, source, mode: "rewrap" });
   const status = (await job.status())!;
@@ -109,7 +135,7 @@ async function soak(): Promise<number> {
   await vault.close();
   for (const problem of problems.slice(0, 20)) console.error(problem);
   console.log(
-    `rekey soak: ${rows} rows, ${kills - left} processes killed, ${counts.moved} moved, ${counts.current} current, ${counts.conflicts} conflicts, ${traffic.reads} reads and ${traffic.writes} writes meanwhile, ${conflicting.refused} times a job of another mode was refused, ${problems.length} problems`,
+    `rekey soak: ${rows} rows, ${kills - left} processes killed, ${counts.moved} moved, ${counts.current} current, ${counts.conflicts} conflicts, ${traffic.reads} reads and ${traffic.writes} writes meanwhile, ${conflicting.refused} times a job of another mode was refused, restarts of the database: ${values.restarts}, failovers: ${values.failovers}, workers that gave up then: ${gaveUp}, ${problems.length} problems`,
   );
   return problems.length === 0 ? 0 : 1;
 }
@@ -135,6 +161,7 @@ function startConflicting(
     for (; !isStopping; await sleep(CONFLICT_EVERY_MS)) {
       await tryOnce().catch((error) => {
         if (isVaultError(error, "ERR_JOB_CONFLICT")) refused += 1;
+        else if (cluster !== undefined && isVaultError(error) && error.retryable) return;
         else problems.push(`a job of another mode: ${(error as Error).message}`);
       });
     }
@@ -162,6 +189,9 @@ async function workOnce(isToDie: boolean, number: number): Promise<boolean> {
   }
   const [code] = await ended;
   running.delete(child);
-  if (!isToDie && code !== 0) throw new Error(`a worker ended with ${code}`);
-  return code === 0;
+  if (code === 0 || isToDie) return code === 0;
+  // It has asked a server that is away for as long as it asks.
+  if (cluster === undefined) throw new Error(`a worker ended with ${code}`);
+  gaveUp += 1;
+  return false;
 }
