@@ -3,12 +3,17 @@ import { createDecipheriv } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AeadProviderName } from "../../src/crypto/aead/aead.ts";
+import { WASM_ROW } from "../../src/crypto/aead/wasm.ts";
+import { Ciphers } from "../../src/crypto/ciphers/ciphers.ts";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import type { EncryptItem } from "../../src/crypto/envelope/batch-items.ts";
 import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import type { WritableLayout } from "../../src/crypto/envelope/layouts.ts";
+import type { LocalDecryptOptions } from "../../src/crypto/index.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
 import { Lease } from "../../src/keys/lease.ts";
 import type { LeaseOptions } from "../../src/keys/leased-key.ts";
+import { noble } from "../../src/sync.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { SAMPLE_1, SAMPLE_2 } from "../support/samples.ts";
 
@@ -26,6 +31,8 @@ function openByHand(text: string, aad: string): string {
   decipher.setAAD(Buffer.from(aad)).setAuthTag(tag);
   return Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString();
 }
+
+const codeOf = (error: unknown): string | undefined => (error as { code?: string }).code;
 
 const values = (results: readonly { ok: boolean }[]): unknown[] =>
   results.map((result) => ("value" in result ? result.value : (result as { error?: unknown }).error));
@@ -116,11 +123,23 @@ test("null and undefined pass at their index, and cost nothing; nullish: refuse 
     expect(values(await lease.decryptMany(ciphertexts, "aad"))).toEqual(opened);
     expect(values(lease.decryptManySync(ciphertexts, "aad"))).toEqual(opened);
     const refused = lease.decryptManySync(ciphertexts, "aad", { nullish: "refuse" });
-    expect(refused.map((result) => result.ok)).toEqual([false, true, false, true, false]);
+    expect(refused.map((result) => result.ok || codeOf(result.error))).toEqual([
+      "ERR_INVALID_ARGUMENT",
+      true,
+      "ERR_INVALID_ARGUMENT",
+      true,
+      "ERR_INVALID_ARGUMENT",
+    ]);
   }
   expect(lease.messagesLeft).toBe(2);
   const refused = await lease.encryptMany(items, "aad", { nullish: "refuse" });
-  expect(refused.map((result) => result.ok)).toEqual([false, true, false, true, false]);
+  expect(refused.map((result) => result.ok || codeOf(result.error))).toEqual([
+    "ERR_INVALID_ARGUMENT",
+    true,
+    "ERR_INVALID_ARGUMENT",
+    true,
+    "ERR_INVALID_ARGUMENT",
+  ]);
   expect(values(lease.encryptManySync([null, undefined]))).toEqual([null, undefined]);
   // A hole is undefined, as everywhere in JavaScript.
   expect(values(lease.encryptManySync(new Array<undefined>(2)))).toEqual([undefined, undefined]);
@@ -193,6 +212,36 @@ test("by Web Crypto, which answers later", async () => {
   expect(values(await lease.decryptMany([sealed[0] as string, "no"]))).toEqual(["a", expect.any(Error)]);
   const now = lease.encryptManySync(["a"]);
   expect((now[0] as unknown as { error: { code: string } }).error.code).toBe("ERR_UNSUPPORTED");
+});
+
+test("a provider that is named for one call counts, at once and in batches; else that of the lease", () => {
+  const later = newLease({ provider: "webcrypto" });
+  const text = newLease().encryptSync("x");
+  const codes = (lease: Lease, options: Pick<LocalDecryptOptions, "provider">) => [
+    errorOf(() => lease.decryptSync(text, "", options)).code,
+    ...lease.decryptManySync([text, text], "", options).map((result) => !result.ok && codeOf(result.error)),
+  ];
+  expect(codes(later, {})).toEqual(Array(3).fill("ERR_UNSUPPORTED"));
+  expect(codes(newLease(), { provider: "webcrypto" })).toEqual(Array(3).fill("ERR_UNSUPPORTED"));
+  expect(later.decryptSync(text, "", { provider: "node" })).toBe("x");
+  expect(values(later.decryptManySync([text, text], "", { provider: "wasm" }))).toEqual(["x", "x"]);
+});
+
+test("what is passed as sync for one call serves that call, and no other", () => {
+  const lease = newLease({
+    sync: new Ciphers({ ...HERE.parts, rows: [WASM_ROW], makeShortWays: undefined }),
+  });
+  const text = lease.encryptSync("x");
+  const options = { provider: "noble" } as const;
+  expect(errorOf(() => lease.decryptSync(text, "", options)).code).toBe("ERR_UNSUPPORTED");
+  expect(lease.decryptManySync([text], "", options)[0]!.ok).toBe(false);
+  expect(lease.decryptSync(text, "", { ...options, sync: noble })).toBe("x");
+  expect(values(lease.decryptManySync([text], "", { ...options, sync: noble }))).toEqual(["x"]);
+});
+
+test("options of a lease that there are not are refused", () => {
+  expect(errorOf(() => newLease({ maxMesages: 5 } as never)).code).toBe("ERR_INVALID_ARGUMENT");
+  expect(errorOf(() => newLease(5 as never)).code).toBe("ERR_INVALID_ARGUMENT");
 });
 
 test("items whose properties run code cannot get into the batch", () => {
