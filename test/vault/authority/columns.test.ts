@@ -5,14 +5,15 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Vault } from "../../../src/index.ts";
 import type { VaultHost } from "../../../src/vault/host.ts";
 import {
+  type AttackedVault,
   type AttackedVaults,
   attackedDatabases,
   attackedFiles,
-  insert,
+  type Row,
   type Run,
   type Value,
 } from "../../support/attacked-vaults.ts";
@@ -358,6 +359,13 @@ function flipped(bytes: Uint8Array): Uint8Array {
   return copy;
 }
 
+/** Changes a column of a row. */
+async function set(run: Run, table: string, row: Row, column: string, value: Value): Promise<void> {
+  const where = Object.keys(row).map((name) => `${name} ${row[name] === null ? "IS NULL" : "= ?"}`);
+  const is = Object.values(row).filter((known) => known !== null);
+  await run(`UPDATE ${table} SET ${column} = ? WHERE ${where.join(" AND ")}`, value, ...is);
+}
+
 /** How much is tried: a survey of a database takes its time. */
 interface Effort {
   /** All values, the first also on a host that is opened afterwards; otherwise one value, and whether it opens. */
@@ -367,7 +375,9 @@ interface Effort {
 function suite(vaults: AttackedVaults, effort: Effort): void {
   let filled: Filled;
   let tables: Record<string, string[]>;
-  const hosts: VaultHost[] = [];
+  /** One vault for all: each attack is taken back. */
+  let vault: AttackedVault;
+  let before: Map<string, Answer>;
   beforeAll(async () => {
     filled = await vaults.prepare(async (host, run) => {
       tables = {};
@@ -378,20 +388,18 @@ function suite(vaults: AttackedVaults, effort: Effort): void {
       }
       return fill(host);
     });
+    vault = await vaults.open();
+    const [first] = await surveys();
+    before = first!;
   });
-  afterEach(async () => {
-    for (const host of hosts.splice(0)) await host.close();
+  afterAll(async () => {
+    await vault.host.close();
     await vaults.cleanUp();
   });
 
-  async function opened() {
-    const { host, run, reopen } = await vaults.open();
-    hosts.push(host);
-    return { host, run, reopen };
-  }
-
   /** What a host that runs, and one that is opened now, answer. */
-  async function surveys(host: VaultHost, run: Run, reopen: () => Promise<VaultHost>, isFirst = true) {
+  async function surveys(isFirst = true) {
+    const { host, run, reopen } = vault;
     // As a change of coffer's own would: the host that runs looks afresh.
     await run("UPDATE counters SET value = value + 1");
     const running = await survey(host, filled);
@@ -425,20 +433,17 @@ function suite(vaults: AttackedVaults, effort: Effort): void {
   });
 
   test("what was not attacked answers what it answered", async () => {
-    const { host, run, reopen } = await opened();
-    const [first] = await surveys(host, run, reopen);
-    const [running, fresh] = await surveys(host, run, reopen);
-    expect(running).toEqual(first);
-    if (effort.isThorough) expect(fresh).toEqual(first);
-    const refused = [...first!].filter(([, answer]) => isRefusal(answer)).map(([question]) => question);
+    const [running, fresh] = await surveys();
+    expect(running).toEqual(before);
+    if (effort.isThorough) expect(fresh).toEqual(before);
+    const refused = [...before].filter(([, answer]) => isRefusal(answer)).map(([question]) => question);
     // Of disabled KEKs, those about to be destroyed, and deleted objects.
     expect(refused.every((question) => /^(text|value|metadata|versions) \d$/.test(question))).toBe(true);
-    expect(first!.get("value 0")).toEqual([expect.stringContaining("value of now")]);
+    expect(before.get("value 0")).toEqual([expect.stringContaining("value of now")]);
   });
 
   test.each(Object.keys(OUTCOMES))("[AUT-6] [AUT-9] [AUT-24] every column of %s", async (table) => {
-    const { host, run, reopen } = await opened();
-    const [before] = await surveys(host, run, reopen);
+    const { run } = vault;
     const all = await run(`SELECT * FROM ${table}`);
     // The last one is always something that is current. Others are like it, and a survey takes its time.
     const some = all.slice(-1);
@@ -451,29 +456,23 @@ function suite(vaults: AttackedVaults, effort: Effort): void {
         for (const value of otherValues(row[column]!, others)) {
           if (isAltered && !effort.isThorough) break;
           const changed = { ...row, [column]: value };
-          const where = Object.keys(row).map((name) => `${name} ${row[name] === null ? "IS NULL" : "= ?"}`);
-          const is = Object.values(row).filter((known) => known !== null);
           // What constraints do not let be is not there.
-          const isDone = await run(
-            `UPDATE ${table} SET ${column} = ? WHERE ${where.join(" AND ")}`,
-            value,
-            ...is,
-          )
-            .then(() => true)
-            .catch(() => false);
+          const isDone = await set(run, table, row, column, value).then(
+            () => true,
+            () => false,
+          );
           if (!isDone) continue;
           for (const name of ["id", "kek_id", "object_id", "recipient_id"]) {
             for (const id of [row[name], changed[name]])
               if (typeof id === "string" && id !== "") names.add(id);
           }
           const what = `${column} of ${JSON.stringify(row.id ?? row.name ?? row.kek_id ?? row.purpose)} = ${String(value)}`;
-          for (const now of await surveys(host, run, reopen, !isAltered)) {
-            expect(problems(before!, now, outcome), what).toEqual([]);
+          for (const now of await surveys(!isAltered)) {
+            expect(problems(before, now, outcome), what).toEqual([]);
             for (const answer of now.values()) if (isRefusal(answer)) refusals.push(answer.message);
           }
           isAltered = true;
-          await run(`DELETE FROM ${table}`);
-          for (const old of all) await insert(run, table, old);
+          await set(run, table, changed, column, row[column]!);
         }
       }
       const isNamed = refusals.some((message) => [...names].some((name) => message.includes(name)));
