@@ -41,7 +41,7 @@ export function addCommonOptions(command: Command, needs: Verb["needs"] | "hidde
   add(
     "--database <url>",
     "a PostgreSQL database instead of a file (or COFFER_DATABASE)",
-    isHidden || needs !== "host",
+    isHidden || (needs !== "host" && needs !== "any"),
   );
   command.addOption(
     new Option("--format <format>", "table (for people, the default) or json, also for errors")

@@ -34,10 +34,10 @@ export interface Verb {
   /** Below the options, with examples; begins with a line break. */
   readonly help?: string;
   /**
-   * What it works on: a vault, which may be behind a server (default); what is behind a vault, its file or its database; or
-   * neither.
+   * What it works on: a vault, which may be behind a server (default); what is behind a vault, its file or its database; any of
+   * these; or none.
    */
-  readonly needs?: "vault" | "host" | "nothing";
+  readonly needs?: "vault" | "host" | "any" | "nothing";
   /** What it does. Its type of options is the verb's own. */
   readonly run: Action<never>;
 }

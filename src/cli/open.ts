@@ -42,9 +42,7 @@ const IN_MEMORY = ":memory:";
 
 /** @throws CliError ERR_USAGE; and as `openVault` */
 export async function openCliVault(flags: VaultFlags, request: OpenRequest): Promise<Vault> {
-  // What stands on the command line goes before any variable.
-  const server =
-    given(flags.server) ?? (given(flags.vault) ? undefined : given(process.env[SERVER_VARIABLE]));
+  const server = serverUrl(flags);
   if (server !== undefined) return openServer(server, flags);
   const path = given(flags.vault) ?? given(process.env[VAULT_VARIABLE]);
   if (path === undefined) {
@@ -68,9 +66,18 @@ export async function openCliVault(flags: VaultFlags, request: OpenRequest): Pro
   });
 }
 
+/** The URL of the server that was named, unless a file or a database was: what stands on the command line goes before any variable. */
+export function serverUrl(flags: VaultFlags): string | undefined {
+  const isElsewhere = given(flags.vault) !== undefined || given(flags.database) !== undefined;
+  return given(flags.server) ?? (isElsewhere ? undefined : given(process.env[SERVER_VARIABLE]));
+}
+
 /** The API key comes by the environment only: an argument is seen by every process of the machine. */
 async function openServer(url: string, flags: VaultFlags): Promise<Vault> {
-  if (given(flags.vault) !== undefined) throw usageError("--vault and --server name two vaults: give one");
+  for (const other of ["vault", "database"] as const) {
+    if (given(flags[other]) === undefined) continue;
+    throw usageError(`--${other} and --server name two vaults: give one`);
+  }
   const { Vault } = await import("../facade/vault.ts");
   return serving(url, () => new Vault({ baseUrl: url, extensions: true }));
 }

@@ -16,6 +16,7 @@ import { NATIVE_SOURCE_OPTIONS } from "../crypto/native/range.ts";
 import { NATIVE_STREAM_OPTIONS } from "../crypto/native/stream.ts";
 import { HTTP_OPTIONS, type HttpOptions } from "../http/transport.ts";
 import type { KekService } from "../keks/kek-service.ts";
+import type { RecipientService } from "../keks/recipient-service.ts";
 import type { DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService } from "../keys/key-service.ts";
 import type { LeaseLimits } from "../keys/lease-budget.ts";
@@ -48,6 +49,8 @@ export interface VaultPorts extends VaultBehaviour {
   readonly kv: KvService;
   /** The KEKs under which data keys are wrapped; without it, calls of `vault.keks` throw ERR_UNSUPPORTED. */
   readonly keks?: KekService | undefined;
+  /** Key pairs that others seal data keys to; without it, calls of `vault.recipients` throw ERR_UNSUPPORTED. */
+  readonly recipients?: RecipientService | undefined;
 }
 
 /** A vault over ports, or over the WorkOS API: a coffer server's or WorkOS's own. */
@@ -62,7 +65,7 @@ export const BEHAVIOUR_OPTIONS = /* @__PURE__ */ optionNames<VaultBehaviour>({
 });
 /** Names of {@link VaultPorts}. */
 export const PORTS_OPTIONS = /* @__PURE__ */ optionNames<Omit<VaultPorts, keyof VaultBehaviour>>(
-  { keys: true, kv: true, keks: true },
+  { keys: true, kv: true, keks: true, recipients: true },
   BEHAVIOUR_OPTIONS,
 );
 /** Names of the options of a vault over HTTP. */

@@ -69,6 +69,7 @@ import {
   type VaultOptions,
 } from "./options.ts";
 import { portsOf } from "./ports.ts";
+import { VaultRecipients } from "./recipients.ts";
 
 /**
  * Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. Its methods work without it too:
@@ -77,6 +78,8 @@ import { portsOf } from "./ports.ts";
 export class Vault extends VaultDocuments {
   /** The KEKs of the vault's environment. */
   readonly keks: VaultKeks;
+  /** Key pairs of contexts that others encrypt for without this vault (`coffer/sealed`). */
+  readonly recipients: VaultRecipients;
   /** The key service behind the vault, for a `RekeyJob` of coffer/rekey. It keeps no keys, and is closed with the vault. */
   readonly keys: KeyService;
   readonly #keys: PortCalls<KeyService>;
@@ -91,12 +94,13 @@ export class Vault extends VaultDocuments {
    */
   constructor(options: VaultOptions = {}) {
     readyRandom();
-    const { keys, kv, keks } = portsOf(options);
+    const { keys, kv, keks, recipients } = portsOf(options);
     const calls = new VaultCalls();
     const ofKeys = new PortCalls(keys, calls);
     const messages = new VaultMessages(ofKeys, calls, options);
     super(new PortCalls(kv, calls), messages);
     this.keks = new VaultKeks(keks, calls);
+    this.recipients = new VaultRecipients(recipients, calls);
     this.keys = keys;
     this.#keys = ofKeys;
     this.#calls = calls;

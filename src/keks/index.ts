@@ -22,6 +22,7 @@ export type {
   CreateRecipientRequest,
   RecipientDocumentOptions,
   RecipientInfo,
+  RecipientListing,
   RecipientPage,
   RecipientSelector,
   RecipientService,

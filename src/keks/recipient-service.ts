@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { Listing, type ListPage } from "../base/listing.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { type CanonicalContext, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { SEALED_SUITES, type SealedSuite } from "../crypto/keys/sealed-key-blob.ts";
@@ -41,10 +42,10 @@ export interface RecipientInfo {
 }
 
 /** A page of recipients. */
-export interface RecipientPage {
-  readonly data: readonly RecipientInfo[];
-  readonly listMetadata: { readonly after: string | null };
-}
+export type RecipientPage = ListPage<RecipientInfo>;
+
+/** A list of recipients: `await` it for the first page, or `for await` over every recipient on every page. */
+export class RecipientListing extends Listing<RecipientInfo, KekListRequest, RecipientPage> {}
 
 /** A recipient, and optionally one version of it. */
 export interface RecipientSelector {
@@ -68,6 +69,9 @@ export interface RecipientDocumentOptions extends CallOptions {
 
 /** Makes recipients of contexts and changes their states. Arguments are read before a call returns. */
 export interface RecipientService {
+  /** Whether calls take `headers` and idempotency keys: only where they are requests. Default false. */
+  readonly takesHeaders?: boolean;
+
   /**
    * Makes a key pair for a context. Its private key is wrapped under the KEKs of that context: who shreds one of these shreds what
    * was sealed and not yet absorbed.
@@ -113,10 +117,10 @@ export interface RecipientService {
 
 const CREATE_NAMES = /* @__PURE__ */ optionNames<CreateRecipientRequest>({ context: true, suite: true });
 const SELECTOR_NAMES = /* @__PURE__ */ optionNames<RecipientSelector>({ id: true, version: true });
-const DOCUMENT_NAMES = /* @__PURE__ */ optionNames<Omit<RecipientDocumentOptions, keyof CallOptions>>(
-  { validMs: true },
-  CALL_OPTIONS,
-);
+/** Names of {@link RecipientDocumentOptions}. */
+export const DOCUMENT_OPTIONS = /* @__PURE__ */ optionNames<
+  Omit<RecipientDocumentOptions, keyof CallOptions>
+>({ validMs: true }, CALL_OPTIONS);
 
 /** A request as it is now. @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID */
 export function ownCreateRequest(request: CreateRecipientRequest): {
@@ -143,7 +147,7 @@ export function ownRecipientSelector(selector: RecipientSelector): RecipientSele
 
 /** How long a document is to be valid. @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
 export function ownValidMs(options: RecipientDocumentOptions): number {
-  checkOptions(options, DOCUMENT_NAMES, "document");
+  checkOptions(options, DOCUMENT_OPTIONS, "document");
   const { validMs = RECIPIENT_AGE_MS_DEFAULT } = options;
   if (!Number.isInteger(validMs) || validMs < 1 || validMs > RECIPIENT_AGE_MS_MAX) {
     throw invalidRange(`validMs must be a whole number from 1 to ${RECIPIENT_AGE_MS_MAX}`);

@@ -14,7 +14,6 @@ import { checkLayout } from "../crypto/local.ts";
 import { invalidRange, invalidType } from "../errors.ts";
 import type { VaultBehaviour } from "../facade/options.ts";
 import { Vault } from "../facade/vault.ts";
-import type { RecipientService } from "../keks/recipient-service.ts";
 import { checkCacheOptions, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
 import type { KvActor } from "../kv/kv-service.ts";
 import { checkEnvironmentName } from "./environments.ts";
@@ -115,16 +114,14 @@ const POSTGRES_URL = /^postgres(?:ql)?:\/\//i;
 export class EmbeddedVault extends Vault {
   /** Id of the environment that this object works in. */
   readonly environmentId: string;
-  /** Key pairs of contexts that others encrypt for without this vault (`coffer/sealed`). */
-  readonly recipients: RecipientService;
   readonly #host: VaultHost;
 
   constructor(host: VaultHost, session: HostSession, options: VaultBehaviour) {
     const { layout, requireCommitment, cache } = options;
-    super({ keys: session.keys, kv: session.kv, keks: session.keks, layout, requireCommitment, cache });
+    const { keys, kv, keks, recipients } = session;
+    super({ keys, kv, keks, recipients, layout, requireCommitment, cache });
     this.#host = host;
     this.environmentId = session.environmentId;
-    this.recipients = session.recipients;
   }
 
   /** Lets go of keys and file, after calls that are under way. Later calls throw ERR_DISPOSED. */

@@ -7,6 +7,7 @@
  * @module
  */
 import { SEALED_SUITES, type SealedSuite } from "../crypto/keys/sealed-key-blob.ts";
+import type { RecipientDocument } from "../crypto/sealed/recipient-document.ts";
 import type { RecipientInfo, RecipientPage, RecipientState } from "../keks/recipient-service.ts";
 import { badResponse, contextOf, listOf, numberOf, objectOf, textOf, type Wire } from "./bodies.ts";
 
@@ -41,12 +42,10 @@ export function recipientPageToWire({ data, listMetadata }: RecipientPage): Wire
 /** A recipient that was answered. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
 export function recipientFromWire(wire: unknown): RecipientInfo {
   const body = objectOf(wire, "recipient");
-  const suite = textOf(body.suite, "suite");
-  if (!SEALED_SUITES.some(({ name }) => name === suite)) throw badResponse("suite is none that is known");
   return {
     id: textOf(body.id, "id"),
     context: contextOf(body.context),
-    suite: suite as SealedSuite,
+    suite: suiteOf(body.suite),
     state: stateOf(body.state),
     createdAt: textOf(body.created_at, "created_at"),
     versions: listOf(body.versions, "versions").map((item) => {
@@ -68,6 +67,35 @@ export function recipientPageFromWire(wire: unknown): RecipientPage {
     data: listOf(body.data, "data").map(recipientFromWire),
     listMetadata: { after: after === null ? null : textOf(after, "after") },
   };
+}
+
+/**
+ * A document that was answered. Its form is checked; whether it may be sealed to, and its signature, are its sealer's matter.
+ *
+ * @throws VaultError ERR_SERVICE_BAD_RESPONSE
+ */
+export function recipientDocumentFromWire(wire: unknown): RecipientDocument {
+  const body = objectOf(wire, "document");
+  const text = (name: keyof RecipientDocument): string => textOf(body[name], name);
+  if (body.type !== "coffer-recipient-v1") throw badResponse("type is none that is known");
+  return {
+    type: body.type,
+    id: text("id"),
+    version: numberOf(body.version, "version"),
+    suite: suiteOf(body.suite),
+    context: contextOf(body.context),
+    public_key: text("public_key"),
+    issued_at: text("issued_at"),
+    expires_at: text("expires_at"),
+    signer: text("signer"),
+    signature: text("signature"),
+  };
+}
+
+function suiteOf(value: unknown): SealedSuite {
+  const suite = SEALED_SUITES.find(({ name }) => name === value);
+  if (suite === undefined) throw badResponse("suite is none that is known");
+  return suite.name;
 }
 
 function stateOf(value: unknown): RecipientState {

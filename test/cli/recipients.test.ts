@@ -38,6 +38,24 @@ test("a value is sealed without the vault, decrypted by it, absorbed, and shredd
   expect(await out(["decrypt", "--aad", "form"], { stdin: absorbed })).toBe(SECRET);
 });
 
+test("recipients of a server are looked after by the same commands", async () => {
+  const { run, out, json } = workplace();
+  const server = await startServer();
+  const there = { env: { COFFER_BASE_URL: server.url, COFFER_API_KEY: server.key, COFFER_VAULT: "" } };
+  const { id } = await json(["recipients", "create", ...ORG_1], there);
+  expect(await out(["recipients", "list"], there)).toMatch(new RegExp(`^${id} +x25519 +active +1 `, "m"));
+  const document = await json(["recipients", "export", id, "--valid", "7d"], there);
+  expect(Date.parse(document.expires_at) - Date.parse(document.issued_at)).toBe(7 * 86_400_000);
+  expect(await out(["recipients", "rotate", id], there)).toMatch(/^2 +active/m);
+  expect(await out(["recipients", "disable", id, "--field", "state"], there)).toBe("disabled");
+  expect(await out(["recipients", "enable", id, "--field", "state"], there)).toBe("active");
+  expect(await out(["recipients", "shred", id, "--yes", "--field", "state"], there)).toBe("destroyed");
+  const reader = { env: { ...there.env, COFFER_API_KEY: await server.apiKey(["decrypt"]) } };
+  expect((await run(["recipients", "list"], reader)).err).toContain("(ERR_SERVICE_FORBIDDEN)");
+  const twice = ["recipients", "list", "--server", server.url, "--database", "postgres://x/y"];
+  expect((await run(twice, there)).err).toContain("(ERR_USAGE)");
+});
+
 test("a document comes from a server too; what is no document seals nothing", async () => {
   const { run, out, path } = workplace();
   const server = await startServer();

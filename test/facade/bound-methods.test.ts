@@ -25,7 +25,7 @@ test("a vault lists no methods, and they can be replaced and extended", async ()
     }
   }
   const vault = new Loud({ keys: new MemoryKeyService(), kv: {} as KvService });
-  expect(Object.keys(vault).sort()).toEqual(["keks", "keys"]);
+  expect(Object.keys(vault).sort()).toEqual(["keks", "keys", "recipients"]);
   const text = await vault.encrypt("x", KEY_CONTEXT);
   const { rewrap } = vault;
   expect(await rewrap(text)).toMatch(/!$/);

@@ -6,11 +6,18 @@ import { describe, expect, test, vi } from "vitest";
 import { untilAborted } from "../../src/base/concurrency.ts";
 import { VaultError } from "../../src/errors.ts";
 import type * as BuiltIn from "../../src/http/built-in.ts";
-import { HttpKekService, HttpKeyService, HttpKvService, Transport } from "../../src/http/index.ts";
+import {
+  HttpKekService,
+  HttpKeyService,
+  HttpKvService,
+  HttpRecipientService,
+  Transport,
+} from "../../src/http/index.ts";
 import type { Erasure } from "../../src/keks/index.ts";
 import { kekServiceContract } from "../contract/kek-service.ts";
 import { type KeyServiceSubject, keyServiceContract } from "../contract/key-service.ts";
 import { kvServiceContract } from "../contract/kv-service.ts";
+import { recipientServiceContract } from "../contract/recipient-service.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -105,13 +112,33 @@ function contractsOver(
           },
         };
       });
+      recipientServiceContract(title, async () => {
+        const server = await start();
+        const own = transport(server, server.key);
+        const other = transport(server, await server.apiKey(undefined, { environment: "other" }));
+        return {
+          recipients: new HttpRecipientService(own),
+          keys: new HttpKeyService(own),
+          foreign: new HttpRecipientService(other),
+          close: async () => {
+            await server.close();
+            await server.host.close();
+          },
+        };
+      });
     } else {
-      test(`KekService: ${title}: says that there are none`, async () => {
+      test(`KekService and RecipientService: ${title}: say that there are none`, async () => {
         const server = await start();
         const keks = new HttpKekService(transport(server, server.key));
-        const error = await rejectionOf(() => keks.rotate({ name: "a", value: "b" }));
-        expect(error).toBeInstanceOf(VaultError);
-        expect(error).toMatchObject({ code: "ERR_UNSUPPORTED" });
+        const recipients = new HttpRecipientService(transport(server, server.key));
+        for (const work of [
+          () => keks.rotate({ name: "a", value: "b" }),
+          () => recipients.create({ context: { a: "b" } }),
+        ]) {
+          const error = await rejectionOf(work);
+          expect(error).toBeInstanceOf(VaultError);
+          expect(error).toMatchObject({ code: "ERR_UNSUPPORTED" });
+        }
         await server.close();
         await server.host.close();
       });

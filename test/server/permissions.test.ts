@@ -42,6 +42,7 @@ const NEEDED: Readonly<Record<string, readonly Permission[]>> = {
   verifyRewrap: ["admin"],
   listRecipients: ["admin"],
   createRecipient: ["admin"],
+  makeRecipientDocument: ["admin"],
   rotateRecipient: ["admin"],
   disableRecipient: ["admin"],
   enableRecipient: ["admin"],

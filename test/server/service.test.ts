@@ -50,6 +50,7 @@ async function askEverything(server: TestServer): Promise<Map<string, Answer>> {
   await ask("createRekeys", "/coffer/v1/keys/rekeys", { items: [{ context: CONTEXT, encrypted_keys }] });
   await ask("createRewraps", "/coffer/v1/keys/rewraps", { encrypted_keys: [encrypted_keys, "AAAA"] });
   const recipient = await ask("createRecipient", "/coffer/v1/recipients", { context: CONTEXT });
+  await ask("makeRecipientDocument", "/coffer/v1/recipients/document", { id: recipient.id });
   await ask("getRecipientDocument", `/coffer/v1/recipients/${recipient.id}`);
   for (const verb of ["rotate", "disable", "enable", "shred"]) {
     await ask(`${verb}Recipient`, `/coffer/v1/recipients/${verb}`, { id: recipient.id, version: undefined });

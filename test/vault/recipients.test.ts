@@ -26,7 +26,7 @@ beforeEach(async () => {
   vault = await openTestVault({ path, now: clock.now, cache: { maxEntries: 0 } });
 });
 
-const codeOf = async (call: () => Promise<unknown>): Promise<string> => (await rejectionOf(call)).code;
+const codeOf = async (call: () => PromiseLike<unknown>): Promise<string> => (await rejectionOf(call)).code;
 const make = async (suite: "x25519" | "x-wing" = "x25519") =>
   vault.recipients.create({ context: CONTEXT, suite });
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { SealedSuite } from "../../crypto/keys/sealed-key-blob.ts";
+import type { VaultRecipients } from "../../facade/recipients.ts";
 import { KEKS_PAGE_MAX, type RecipientInfo, type RecipientService } from "../../keks/index.ts";
 import {
   CONTEXT_OPTIONS,
@@ -16,7 +17,7 @@ import {
 import type { CommandRun } from "../command-run.ts";
 import { choiceParser, durationParser } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
-import { environmentName } from "../open.ts";
+import { environmentName, serverUrl } from "../open.ts";
 import { jsonText, type Result, record, table } from "../output/format.ts";
 import { kekVersion, VERSION_OPTION } from "./keys-states.ts";
 
@@ -35,6 +36,7 @@ under these KEKs too, so a shred of one of them shreds what was not absorbed.
 Examples:
   $ coffer recipients create --context organization_id=org_1 --vault vault.db
   $ coffer recipients export ID --vault vault.db > recipient.json
+  $ coffer recipients list --server https://vault.example
   $ echo -n s3cret | coffer seal --recipient recipient.json
 `;
 
@@ -59,7 +61,7 @@ const CREATE: Verb = {
       choiceParser("suite", SUITES),
     ),
   ],
-  needs: "host",
+  needs: "any",
   run: async (run: CommandRun, options: CreateOptions) => {
     const context = await requiredContext(options);
     const recipients = await recipientsOf(run);
@@ -73,7 +75,7 @@ const LIST: Verb = {
   name: "list",
   summary: "list recipients",
   description: "Lists the recipients of the environment.",
-  needs: "host",
+  needs: "any",
   run: async (run: CommandRun) => {
     const recipients = await recipientsOf(run);
     const all: RecipientInfo[] = [];
@@ -104,7 +106,7 @@ const EXPORT: Verb = {
   options: [
     option("--valid <duration>", "until it expires: 7d, 24h, ...; default 90d", durationParser("valid")),
   ],
-  needs: "host",
+  needs: "any",
   run: async (run: CommandRun, { valid }: { readonly valid?: number }, id) => {
     const recipients = await recipientsOf(run);
     const document = await recipients.document({ id: id! }, { validMs: valid, signal: run.signal });
@@ -118,7 +120,7 @@ const SHRED: Verb = {
   description: "Destroys the private keys of a recipient, or of one version: what was not absorbed is lost.",
   arguments: [ID_ARGUMENT],
   options: [option(VERSION_OPTION, "only this version", kekVersion), option("--yes", "do not ask")],
-  needs: "host",
+  needs: "any",
   run: async (run: CommandRun, { version, yes }: StateOptions, id) => {
     if (yes !== true) checkConfirmable(false);
     const recipients = await recipientsOf(run);
@@ -161,13 +163,15 @@ function change(
     description,
     arguments: [ID_ARGUMENT],
     options: hasVersion ? [option(VERSION_OPTION, "only this version", kekVersion)] : [],
-    needs: "host",
+    needs: "any",
     run: async (run: CommandRun, { version }: StateOptions, id) =>
       recipientResult(await (await recipientsOf(run))[name]({ id: id!, version }, { signal: run.signal })),
   };
 }
 
-async function recipientsOf(run: CommandRun): Promise<RecipientService> {
+/** Of a server, or of the environment of a vault that is opened here. */
+async function recipientsOf(run: CommandRun): Promise<RecipientService | VaultRecipients> {
+  if (serverUrl(run.flags) !== undefined) return (await run.open()).recipients;
   const host = await run.openHost();
   const environment = await host.environment(environmentName(run.flags));
   return host.session(environment.id, { actor: { id: "cli", name: "coffer command", source: "api" } })

@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { SEALED_SUITES } from "../../crypto/keys/sealed-key-blob.ts";
+import { RECIPIENT_AGE_MS_MAX } from "../../crypto/limits.ts";
 import { recipientPageToWire, recipientToWire } from "../../wire/recipients.ts";
 import { type Operation, operation, type PublicOperation } from "../core/operation.ts";
 import { context, idPath, limit, time } from "./shapes.ts";
@@ -16,6 +17,11 @@ const suite = z.enum(SEALED_SUITES.map(({ name }) => name));
 const createBody = z.object({ context, suite: suite.optional() });
 
 const selectorBody = z.object({ id: z.string(), version: z.int().min(1).optional() });
+
+const documentBody = z.object({
+  id: z.string(),
+  valid_ms: z.int().min(1).max(RECIPIENT_AGE_MS_MAX).optional().describe("Until it expires; default 90 days"),
+});
 
 const recipientInfo = z.object({
   id: z.string(),
@@ -29,6 +35,7 @@ const recipientInfo = z.object({
 const recipientsQuery = z.object({
   limit,
   after: z.string().optional().describe("Id of the last recipient of the page before"),
+  id: z.string().optional().describe("Only this recipient"),
 });
 
 const recipientList = z.object({
@@ -78,8 +85,14 @@ export const RECIPIENT_OPERATIONS: readonly Operation[] = [
     isList: true,
     answerSchema: recipientList,
     status: 200,
-    run: async ({ session, query, signal }) =>
-      recipientPageToWire(await session.recipients.list(query, { signal })),
+    run: async ({ session, query, signal }) => {
+      const { id, limit, after } = query;
+      if (id === undefined) {
+        return recipientPageToWire(await session.recipients.list({ limit, after }, { signal }));
+      }
+      const recipient = await session.recipients.get({ id }, { signal });
+      return recipientPageToWire({ data: [recipient], listMetadata: { after: null } });
+    },
   }),
   operation({
     id: "createRecipient",
@@ -93,6 +106,18 @@ export const RECIPIENT_OPERATIONS: readonly Operation[] = [
     isIdempotent: true,
     run: async ({ session, body, idempotency }) =>
       recipientToWire(await session.recipients.create(body, { idempotency })),
+  }),
+  operation({
+    id: "makeRecipientDocument",
+    method: "POST",
+    path: "/coffer/v1/recipients/document",
+    summary: "Sign a recipient's document that is valid for a time of one's own",
+    permissions: ["admin"],
+    bodySchema: documentBody,
+    answerSchema: recipientDocument,
+    status: 200,
+    run: ({ session, body, signal }) =>
+      session.recipients.document({ id: body.id }, { validMs: body.valid_ms, signal }),
   }),
   change("rotate", "Make a new version of a recipient; older ones only open"),
   change("disable", "Put a recipient, or one version, out of use until it is enabled"),

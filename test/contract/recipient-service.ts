@@ -1,0 +1,183 @@
+/**
+ * What every RecipientService must do, in every implementation.
+ *
+ * Owns the contract of src/keks/recipient-service.ts as tests. A test file calls {@link recipientServiceContract} with a way to make an
+ * environment. Must not know any implementation.
+ *
+ * @module
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readRecipient } from "../../src/crypto/sealed/recipient-document.ts";
+import type { RecipientInfo, RecipientService } from "../../src/keks/index.ts";
+import type { ChangeOptions, KeyService } from "../../src/keys/key-service.ts";
+import { SealedEncryptor } from "../../src/sealed/index.ts";
+import { rejectionOf } from "../support/errors.ts";
+import { DAY_MS } from "../support/recipients.ts";
+
+/** An environment to test, empty. */
+export interface RecipientServiceSubject {
+  readonly recipients: RecipientService;
+  /** Of the same environment. */
+  readonly keys: KeyService;
+  /** Of another environment. */
+  readonly foreign: RecipientService;
+  close(): Promise<void>;
+}
+
+const UNKNOWN = "00000000-0000-4000-8000-000000000000";
+const states = ({ versions }: RecipientInfo): string[] =>
+  versions.map(({ version, state }) => `${version} ${state}`);
+
+/** Runs the contract. */
+export function recipientServiceContract(title: string, open: () => Promise<RecipientServiceSubject>): void {
+  describe(`RecipientService: ${title}`, () => {
+    let subject: RecipientServiceSubject;
+    beforeAll(async () => {
+      subject = await open();
+    });
+    afterAll(() => subject.close());
+
+    const codeOf = async (work: () => Promise<unknown>): Promise<string> => (await rejectionOf(work)).code;
+    const make = (tenant: string): Promise<RecipientInfo> =>
+      subject.recipients.create({ context: { tenant } });
+    /** A sealed data key for the recipient as it is published now. */
+    const seal = async (id: string) => {
+      const recipient = await subject.recipients.document({ id });
+      return new SealedEncryptor({ recipient }).createDataKeySync();
+    };
+    const opens = (encryptedKeys: string) => subject.keys.createDecrypt({ keys: encryptedKeys });
+
+    test("lists by id, page by page, each once", async () => {
+      const made = await Promise.all(["list-a", "list-b", "list-c"].map(make));
+      const seen: RecipientInfo[] = [];
+      let after: string | undefined;
+      do {
+        const page = await subject.recipients.list({ limit: 2, after });
+        expect(page.data.length).toBeLessThanOrEqual(2);
+        seen.push(...page.data);
+        after = page.listMetadata.after ?? undefined;
+      } while (after !== undefined);
+      const ids = seen.map(({ id }) => id);
+      expect(ids).toEqual([...new Set(ids)].sort());
+      for (const recipient of made) expect(seen).toContainEqual(recipient);
+    });
+
+    test("makes one, with version 1 active, and gets it by its id ([SDK-20])", async () => {
+      const made = await make("one");
+      expect(made).toMatchObject({ context: { tenant: "one" }, suite: "x25519", state: "active" });
+      expect(made.versions).toEqual([{ version: 1, state: "active", createdAt: made.createdAt }]);
+      expect(new Date(made.createdAt).toISOString()).toBe(made.createdAt);
+      expect(await subject.recipients.get({ id: made.id })).toEqual(made);
+    });
+
+    test("gives out a document, valid for as long as it was asked, that opens ([SDK-21], [SDK-22])", async () => {
+      const { id } = await make("document");
+      const document = await subject.recipients.document({ id }, { validMs: DAY_MS });
+      const { expiresAt, issuedAt, keyContext, version } = readRecipient(document);
+      expect([expiresAt - issuedAt, version, keyContext]).toEqual([DAY_MS, 1, { tenant: "document" }]);
+      const longer = readRecipient(await subject.recipients.document({ id }));
+      expect(longer.expiresAt - longer.issuedAt).toBe(90 * DAY_MS);
+      using key = await seal(id);
+      using opened = await opens(key.encryptedKeys);
+      expect(opened.dataKey).toBe(key.dataKey);
+    });
+
+    test("rotates: documents have the newest version, older ones only open", async () => {
+      const { id } = await make("rotated");
+      using old = await seal(id);
+      expect(states(await subject.recipients.rotate({ id }))).toEqual(["2 active", "1 decrypt-only"]);
+      expect((await subject.recipients.document({ id })).version).toBe(2);
+      (await opens(old.encryptedKeys)).dispose();
+    });
+
+    test("disables and enables, all versions or one ([SDK-23])", async () => {
+      const { id } = await make("disabled");
+      using key = await seal(id);
+      await subject.recipients.rotate({ id });
+      expect(states(await subject.recipients.disable({ id, version: 1 }))).toEqual([
+        "2 active",
+        "1 disabled",
+      ]);
+      expect(await codeOf(() => opens(key.encryptedKeys))).toBe("ERR_KEY_DISABLED");
+      expect((await subject.recipients.disable({ id })).state).toBe("disabled");
+      expect(await codeOf(() => subject.recipients.document({ id }))).toBe("ERR_KEY_DISABLED");
+      expect(await codeOf(() => subject.recipients.rotate({ id }))).toBe("ERR_KEY_STATE");
+      expect(states(await subject.recipients.enable({ id }))).toEqual(["2 active", "1 decrypt-only"]);
+      (await opens(key.encryptedKeys)).dispose();
+    });
+
+    test("shreds one version, and all, for good ([SDK-23])", async () => {
+      const { id } = await make("shredded");
+      using old = await seal(id);
+      await subject.recipients.rotate({ id });
+      using key = await seal(id);
+      expect(states(await subject.recipients.shred({ id, version: 1 }))).toEqual(["2 active", "1 destroyed"]);
+      expect(await codeOf(() => opens(old.encryptedKeys))).toBe("ERR_KEY_DESTROYED");
+      (await opens(key.encryptedKeys)).dispose();
+      expect((await subject.recipients.shred({ id })).state).toBe("destroyed");
+      expect(await codeOf(() => subject.recipients.document({ id }))).toBe("ERR_KEY_DESTROYED");
+      for (const change of ["disable", "enable", "shred"] as const) {
+        expect(await codeOf(() => subject.recipients[change]({ id })), change).toBe("ERR_KEY_DESTROYED");
+      }
+      expect(states(await subject.recipients.rotate({ id }))[0]).toBe("3 active");
+    });
+
+    test("knows nothing of another environment", async () => {
+      const { id } = await make("ours");
+      const { foreign } = subject;
+      expect((await foreign.list()).data).toEqual([]);
+      for (const call of ["get", "document", "rotate", "disable", "enable", "shred"] as const) {
+        expect(await codeOf(() => foreign[call]({ id })), call).toBe("ERR_KEY_NOT_FOUND");
+      }
+      expect((await subject.recipients.get({ id })).state).toBe("active");
+    });
+
+    test("refuses what is not there, and what is wrong", async () => {
+      const { recipients } = subject;
+      const { id } = await make("refused");
+      expect(await codeOf(() => recipients.disable({ id, version: 9 }))).toBe("ERR_KEY_NOT_FOUND");
+      for (const unknown of [UNKNOWN, "x", "document"]) {
+        expect(await codeOf(() => recipients.get({ id: unknown }))).toBe("ERR_KEY_NOT_FOUND");
+        expect(await codeOf(() => recipients.document({ id: unknown }))).toBe("ERR_KEY_NOT_FOUND");
+      }
+      const wrong: (() => Promise<unknown>)[] = [
+        () => recipients.create(undefined as never),
+        () => recipients.create({ context: { tenant: "x" }, suite: "p256" as never }),
+        () => recipients.get({} as never),
+        () => recipients.disable({ id, version: 0 }),
+        () => recipients.document({ id }, { validMs: 401 * DAY_MS }),
+        () => recipients.list({ limit: 0 }),
+        () => recipients.list({ limit: 101 }),
+      ];
+      for (const work of wrong) expect(await codeOf(work), String(work)).toBe("ERR_INVALID_ARGUMENT");
+      expect(await codeOf(() => recipients.create({ context: {} }))).toBe("ERR_KEY_CONTEXT_INVALID");
+      expect(states(await recipients.get({ id }))).toEqual(["1 active"]);
+    });
+
+    test("ends with the signal's reason and refuses nonsense for a call, in every call, and changes nothing", async () => {
+      const { recipients } = subject;
+      const { id } = await make("told");
+      const before = await recipients.list({ limit: 100 });
+      const calls: ((options: ChangeOptions) => Promise<unknown>)[] = [
+        (options) => recipients.create({ context: { tenant: "told" } }, options),
+        (options) => recipients.list({}, options),
+        (options) => recipients.get({ id }, options),
+        (options) => recipients.document({ id }, options),
+        (options) => recipients.rotate({ id }, options),
+        (options) => recipients.disable({ id }, options),
+        (options) => recipients.enable({ id }, options),
+        (options) => recipients.shred({ id }, options),
+      ];
+      const reason = new Error("enough");
+      for (const call of calls) {
+        const signal = AbortSignal.abort(reason);
+        expect(await call({ signal }).catch((thrown: unknown) => thrown), String(call)).toBe(reason);
+        expect(await rejectionOf(() => call({ timeout: 0 }))).toBeInstanceOf(RangeError);
+        const headers = recipients.takesHeaders === true ? { authorization: "Bearer x" } : { "x-trace": "1" };
+        expect(await codeOf(() => call({ headers }))).toBe("ERR_INVALID_ARGUMENT");
+      }
+      const told = recipients.takesHeaders === true ? { headers: { "x-trace": "1" } } : {};
+      expect(await recipients.list({ limit: 100 }, { ...told, timeout: 60_000 })).toEqual(before);
+    });
+  });
+}
