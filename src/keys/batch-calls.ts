@@ -53,6 +53,28 @@ export async function eachItem<T, R>(
   return results;
 }
 
+/**
+ * The same, one after another, for work that mostly answers at once: what does not wait is not waited for.
+ *
+ * @throws all other errors
+ */
+export async function eachItemInTurn<T, R>(
+  items: readonly T[],
+  work: (item: T) => R | Promise<R>,
+): Promise<ItemResult<R>[]> {
+  const results: ItemResult<R>[] = [];
+  for (const item of items) {
+    try {
+      const done = work(item);
+      results.push({ ok: true, value: done instanceof Promise ? await done : done });
+    } catch (error) {
+      if (!isItemError(error)) throw error;
+      results.push({ ok: false, error: error as Error });
+    }
+  }
+  return results;
+}
+
 /** Items that go into one request to a service: its batch, or a single one. */
 export const batchSize = (hasBatches: boolean): number => (hasBatches ? KEY_BATCH_ITEMS_MAX : 1);
 

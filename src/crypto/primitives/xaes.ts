@@ -19,11 +19,18 @@ export const XAES_NONCE_BYTES = 24;
 export const COMMITMENT_BYTES = 32;
 
 const HALF = 12;
-/** The counter-mode KDF's prefixes for the two halves of the key: counter ‖ "X" ‖ 0 (c2sp.org/XAES-256-GCM). */
-const KEY_PREFIXES = [Uint8Array.of(0, 1, 0x58, 0), Uint8Array.of(0, 2, 0x58, 0)] as const;
-/** Begins the first block of the commitment's CMAC (ePrint 2025/758). */
-const COMMITMENT_LABEL = /* @__PURE__ */ ascii("XCMT");
-const COMMITMENT_SUFFIXES = [Uint8Array.of(0, 1, 0, 1), Uint8Array.of(0, 1, 0, 2)] as const;
+/**
+ * What the three blocks begin with that derive from the first half of a nonce: the counter-mode KDF's prefixes for the two halves of the
+ * key, counter ‖ "X" ‖ 0 (c2sp.org/XAES-256-GCM), and the label of the commitment's CMAC (ePrint 2025/758).
+ */
+const PREFIXES: readonly Uint8Array[] = /* @__PURE__ */ [
+  /* @__PURE__ */ Uint8Array.of(0, 1, 0x58, 0),
+  /* @__PURE__ */ Uint8Array.of(0, 2, 0x58, 0),
+  /* @__PURE__ */ ascii("XCMT"),
+];
+const PREFIX_BYTES = 4;
+/** Ends the commitment's second block: 0, 1, 0, and the number of the block. */
+const COMMITMENT_SUFFIX: Uint8Array = /* @__PURE__ */ Uint8Array.of(0, 1, 0);
 
 /** The bare AES-256 under one key. */
 interface BlockCipher {
@@ -55,6 +62,8 @@ export class KcXaesKey {
   readonly #cipher: BlockCipher;
   /** K1 of CMAC (NIST SP 800-38B section 6.1). */
   readonly #k1: Uint8Array;
+  /** The three first blocks of a nonce that is zero: what of them depends on the key alone. */
+  readonly #blocks: Uint8Array;
 
   /**
    * @param key - 32 bytes; copied, so that the caller may zero it
@@ -64,6 +73,10 @@ export class KcXaesKey {
     this.#ciphers = ciphers;
     this.#cipher = ciphers.blockCipher(key);
     this.#k1 = double(this.#cipher.encrypt(new Uint8Array(BLOCK_BYTES)));
+    this.#blocks = new Uint8Array(PREFIXES.length * BLOCK_BYTES);
+    for (const [i, prefix] of PREFIXES.entries()) this.#blocks.set(prefix, i * BLOCK_BYTES);
+    // X1, the commitment's first block, does not depend on K1.
+    for (let i = 0; i < 2 * BLOCK_BYTES; i++) this.#blocks[i]! ^= this.#k1[i % BLOCK_BYTES]!;
   }
 
   /**
@@ -114,6 +127,7 @@ export class KcXaesKey {
   dispose(): void {
     this.#cipher.dispose();
     this.#k1.fill(0);
+    this.#blocks.fill(0);
   }
 
   #derive(nonce: Uint8Array): { readonly key: Bytes; readonly commitment: Bytes } {
@@ -121,23 +135,24 @@ export class KcXaesKey {
       throw invalidRange(`nonce must have ${XAES_NONCE_BYTES} bytes, got ${nonce.length}`);
     }
     const k1 = this.#k1;
-    const first = nonce.subarray(0, HALF);
-    // Two blocks for the two halves of the key, and X1, the commitment's first CMAC block, which does not depend on K1.
-    const blocks = new Uint8Array(3 * BLOCK_BYTES);
-    for (let i = 0; i < 2; i++) {
-      blocks.set(KEY_PREFIXES[i]!, i * BLOCK_BYTES);
-      blocks.set(first, i * BLOCK_BYTES + KEY_PREFIXES[i]!.length);
-      for (let j = 0; j < BLOCK_BYTES; j++) blocks[i * BLOCK_BYTES + j]! ^= k1[j]!;
+    const blocks = Uint8Array.from(this.#blocks);
+    for (let j = 0; j < HALF; j++) {
+      const byte = nonce[j]!;
+      const at = PREFIX_BYTES + j;
+      blocks[at]! ^= byte;
+      blocks[BLOCK_BYTES + at]! ^= byte;
+      blocks[2 * BLOCK_BYTES + at]! ^= byte;
     }
-    blocks.set(COMMITMENT_LABEL, 2 * BLOCK_BYTES);
-    blocks.set(first, 2 * BLOCK_BYTES + COMMITMENT_LABEL.length);
     const out = this.#cipher.encrypt(blocks);
     const last = new Uint8Array(COMMITMENT_BYTES);
-    for (let i = 0; i < 2; i++) {
-      last.set(nonce.subarray(HALF), i * BLOCK_BYTES);
-      last.set(COMMITMENT_SUFFIXES[i]!, i * BLOCK_BYTES + HALF);
-      for (let j = 0; j < BLOCK_BYTES; j++) last[i * BLOCK_BYTES + j]! ^= out[2 * BLOCK_BYTES + j]! ^ k1[j]!;
+    for (let j = 0; j < BLOCK_BYTES; j++) {
+      const end = j < HALF ? nonce[HALF + j]! : j < BLOCK_BYTES - 1 ? COMMITMENT_SUFFIX[j - HALF]! : 0;
+      const both = end ^ out[2 * BLOCK_BYTES + j]! ^ k1[j]!;
+      last[j] = both;
+      last[BLOCK_BYTES + j] = both;
     }
+    last[BLOCK_BYTES - 1]! ^= 1;
+    last[2 * BLOCK_BYTES - 1]! ^= 2;
     return { key: out.subarray(0, 2 * BLOCK_BYTES), commitment: this.#cipher.encrypt(last) };
   }
 }

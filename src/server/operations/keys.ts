@@ -113,11 +113,12 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
     answerSchema: dataKeysAnswer,
     status: 200,
     run: async ({ session, body, signal }) => {
-      const data: Wire[] = [];
-      for (let i = 0; i < body.count; i++) {
-        using key = await session.keys.createDataKey({ context: body.context }, { signal });
-        data.push(dataKeyToWire(key));
-      }
+      const { context, count } = body;
+      const made = await session.keys.createDataKeys({ context, count }, { signal });
+      const data = made.map((one): Wire => {
+        using key = one;
+        return dataKeyToWire(key);
+      });
       return { data };
     },
   }),

@@ -143,6 +143,11 @@ export function recordOf(table: RecordTable, row: Row): RowRecord {
   return { ...head(table, row), values: valuesOf(COLUMNS[table], row) };
 }
 
+/** The record of an event that is made now. @param values - of all columns of the record, in their order */
+export function eventRecord(values: readonly SqlValue[]): RowRecord {
+  return { table: "events", purpose: "event-mac", what: `the event ${values[0]}`, values };
+}
+
 /** The record of a KEK with all its versions. @param versions - the lowest first */
 export function kekRecord(kek: Row, versions: readonly Row[]): RowRecord {
   return {

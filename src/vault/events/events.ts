@@ -13,7 +13,7 @@ import type { KvActor } from "../../kv/kv-service.ts";
 import type { EventDetails, EventKind } from "../../wire/event-kinds.ts";
 import type { Authority } from "../authority/authority.ts";
 import type { OpenedVault } from "../authority/opened-vault.ts";
-import { recordOf } from "../authority/record.ts";
+import { eventRecord, recordOf } from "../authority/record.ts";
 import { newOrderedId } from "../ids.ts";
 import {
   EVENT_FLUSH_MS,
@@ -70,7 +70,8 @@ export interface EventSink {
 interface Noted {
   readonly environmentId: string;
   readonly kind: EventKind;
-  readonly data: EventData;
+  /** The payload as JSON. */
+  readonly data: string;
   readonly at: number;
 }
 
@@ -87,17 +88,16 @@ export class EventLog {
 
   /** A sink that adds the actor to every event. In mode `changes`, reads are not recorded. */
   sink(environmentId: string, actor: EventActor, mode: EventMode): EventSink {
-    const who = { actor_id: actor.id, actor_source: actor.source, actor_name: actor.name };
+    const who = JSON.stringify({ actor_id: actor.id, actor_source: actor.source, actor_name: actor.name });
+    const noted = (kind: EventKind, data: object): Noted => {
+      const own = JSON.stringify(data);
+      const all = own === "{}" ? who : `${who.slice(0, -1)},${own.slice(1)}`;
+      return { environmentId, kind, data: all, at: this.#vault.now() };
+    };
     return {
-      append: (sql, kind, data, generation) =>
-        this.#insert(
-          sql,
-          [{ environmentId, kind, data: { ...who, ...data }, at: this.#vault.now() }],
-          generation,
-        ),
+      append: (sql, kind, data, generation) => this.#insert(sql, [noted(kind, data)], generation),
       note: (kind, data) => {
-        if (mode === "all")
-          this.#note({ environmentId, kind, data: { ...who, ...data }, at: this.#vault.now() });
+        if (mode === "all") this.#note(noted(kind, data));
       },
     };
   }
@@ -196,21 +196,15 @@ export class EventLog {
     events: readonly Noted[],
     generation = this.#vault.authority.generation,
   ): Promise<void> {
+    const { authority } = this.#vault;
     // One read of the kernel's for the ids of all.
     const random = randomBytes(events.length * ORDERED_ID_RANDOM_BYTES);
-    const rows = events.map((event, i): readonly SqlValue[] => {
-      const row = {
-        id: newOrderedId(
-          EVENT_ID_PREFIX,
-          random.subarray(i * ORDERED_ID_RANDOM_BYTES, (i + 1) * ORDERED_ID_RANDOM_BYTES),
-        ),
-        environment_id: event.environmentId,
-        kind: event.kind,
-        data: JSON.stringify(event.data),
-        created_at: event.at,
-        generation,
-      };
-      return [...Object.values(row), this.#vault.authority.seal(recordOf("events", row))];
+    const rows = events.map(({ environmentId, kind, data, at }, i): readonly SqlValue[] => {
+      const from = i * ORDERED_ID_RANDOM_BYTES;
+      const id = newOrderedId(EVENT_ID_PREFIX, random.subarray(from, from + ORDERED_ID_RANDOM_BYTES));
+      // In the order of the columns, of the table and of the record alike.
+      const values = [id, environmentId, kind, data, at, generation];
+      return [...values, authority.seal(eventRecord(values))];
     });
     let at = 0;
     for (; at + EVENTS_PER_INSERT <= rows.length; at += EVENTS_PER_INSERT) {

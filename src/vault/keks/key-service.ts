@@ -11,10 +11,10 @@ import type { Bytes } from "../../base/bytes.ts";
 import type { ItemResult } from "../../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../../crypto/keys/data-key.ts";
 import { decodeKeyBlob, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
-import { type CanonicalContext, canonicalContext } from "../../crypto/keys/key-context.ts";
+import { type CanonicalContext, canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { decryptFailed } from "../../errors.ts";
-import { eachItem } from "../../keys/batch-calls.ts";
+import { eachItemInTurn } from "../../keys/batch-calls.ts";
 import { runCall } from "../../keys/calls.ts";
 import type {
   CallOptions,
@@ -33,6 +33,7 @@ import { REVISION_LIMITS_LOCAL } from "../../keys/limits.ts";
 import type { Revision, RevisionSource } from "../../keys/revisions.ts";
 import { checkAbsorb, checkMove, inScope, isInScope } from "../access/access.ts";
 import { revisionOf } from "../storage/changes.ts";
+import type { KeptRings } from "./keyring.ts";
 import type { RingDataKey } from "./ring.ts";
 import { unknownKek } from "./ring-rows.ts";
 import type { SessionParts } from "./session-parts.ts";
@@ -92,8 +93,8 @@ export class EmbeddedKeyService implements KeyService {
     return runCall(options, this, async (call) => {
       call.signal?.throwIfAborted();
       const made = await this.#unwrap(request.keys, call);
-      this.#parts.access.events.note("vault.dek.decrypted", { key_id: made.id });
-      return toDataKey(made);
+      this.#noteDecrypted(made);
+      return toDataKey(made, request.keys);
     });
   }
 
@@ -109,7 +110,7 @@ export class EmbeddedKeyService implements KeyService {
         throw error;
       }
       const made = await this.#parts.keyring.rekey(old, context, this.#parts.access.events, call);
-      this.#parts.access.events.note("vault.dek.decrypted", { key_id: old.id });
+      this.#noteDecrypted(old);
       this.#noteRead(made);
       return toDataKey(made);
     });
@@ -120,52 +121,113 @@ export class EmbeddedKeyService implements KeyService {
       call.signal?.throwIfAborted();
       const old = await this.#unwrap(request.encryptedKeys, call);
       const made = await this.#parts.keyring.rewrap(old, "application", this.#parts.access.events, call);
-      this.#parts.access.events.note("vault.dek.decrypted", { key_id: old.id });
+      this.#noteDecrypted(old);
       this.#noteRead(made);
       return toDataKey(made);
     });
   }
 
   unwrapMany(request: UnwrapManyRequest, options: CallOptions = {}): Promise<ItemResult<DataKey>[]> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
-      return eachItem(request.keys, 1, (keys) => this.createDecrypt({ keys }, call));
-    });
+    return this.#together(
+      options,
+      request.keys,
+      (kept, keys) => {
+        const made = this.#unwrapKept(kept, keys);
+        if (made === undefined) return undefined;
+        this.#noteDecrypted(made);
+        return toDataKey(made, keys);
+      },
+      (keys, call) => this.createDecrypt({ keys }, call),
+    );
   }
 
   rekeyMany(request: RekeyManyRequest, options: CallOptions = {}): Promise<ItemResult<WrappedDataKey>[]> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
-      return eachItem(request.items, 1, async ({ context, encryptedKeys }) => {
-        const to = inScope(this.#parts.access, canonicalContext(context));
-        return this.#rewrapped(encryptedKeys, call, async (old) => {
-          checkMove(this.#parts.access, old.context, to);
-          return this.#parts.keyring.rekey(old, to, this.#parts.access.events, call);
+    const { access, keyring } = this.#parts;
+    return this.#together(
+      options,
+      request.items,
+      (kept, { context, encryptedKeys }, reads) => {
+        const to = inScope(access, canonicalContext(context));
+        return this.#rewrappedKept(kept, encryptedKeys, reads, (old) => {
+          checkMove(access, old.context, to);
+          return kept.rekey(old, to);
         });
-      });
-    });
+      },
+      ({ context, encryptedKeys }, call) => {
+        const to = inScope(access, canonicalContext(context));
+        return this.#rewrapped(encryptedKeys, call, async (old) => {
+          checkMove(access, old.context, to);
+          return keyring.rekey(old, to, access.events, call);
+        });
+      },
+    );
   }
 
   rewrapMany(request: RewrapManyRequest, options: CallOptions = {}): Promise<ItemResult<WrappedDataKey>[]> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
-      return eachItem(request.encryptedKeys, 1, (encryptedKeys) =>
+    const { access, keyring } = this.#parts;
+    return this.#together(
+      options,
+      request.encryptedKeys,
+      (kept, encryptedKeys, reads) =>
+        this.#rewrappedKept(kept, encryptedKeys, reads, (old) => kept.rewrap(old, "application")),
+      (encryptedKeys, call) =>
         this.#rewrapped(encryptedKeys, call, (old) =>
-          this.#parts.keyring.rewrap(old, "application", this.#parts.access.events, call),
+          keyring.rewrap(old, "application", access.events, call),
         ),
-      );
-    });
+    );
   }
 
   createDataKeys(request: CreateDataKeysRequest, options: CallOptions = {}): Promise<DataKey[]> {
     return runCall(options, this, async (call) => {
-      const made: DataKey[] = [];
+      call.signal?.throwIfAborted();
+      const { access, keyring } = this.#parts;
+      const context = inScope(access, canonicalContext(request.context));
+      const made: RingDataKey[] = [];
       try {
-        while (made.length < request.count) made.push(await this.createDataKey(request, call));
-        return made;
+        while (made.length < request.count) {
+          // The first may make KEKs; the others find them kept.
+          made.push(
+            keyring.kept().make(context) ?? (await keyring.createDataKey(context, access.events, call)),
+          );
+        }
       } catch (error) {
-        for (const key of made) key.dispose();
+        for (const { key } of made) key.fill(0);
         throw error;
+      } finally {
+        const reads: Reads = new Map();
+        for (const one of made) addRead(reads, one);
+        this.#noteReads(reads);
+      }
+      return made.map((one) => toDataKey(one));
+    });
+  }
+
+  /**
+   * Handles the items of a batch: at once, under one look, those that need nothing but what is kept.
+   *
+   * @param now - answers undefined for an item that needs more; adds what it wraps to `reads`
+   * @param later - handles such an item
+   */
+  #together<T, R>(
+    options: CallOptions,
+    items: readonly T[],
+    now: (kept: KeptRings, item: T, reads: Reads) => R | undefined,
+    later: (item: T, call: CallOptions) => Promise<R>,
+  ): Promise<ItemResult<R>[]> {
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      const reads: Reads = new Map();
+      try {
+        let kept: KeptRings | undefined;
+        return await eachItemInTurn(items, (item) => {
+          kept ??= this.#parts.keyring.kept();
+          const done = now(kept, item, reads);
+          if (done !== undefined) return done;
+          kept = undefined;
+          return later(item, call);
+        });
+      } finally {
+        this.#noteReads(reads);
       }
     });
   }
@@ -180,7 +242,7 @@ export class EmbeddedKeyService implements KeyService {
     const old = await this.#unwrap(encryptedKeys, options);
     try {
       const made = await wrapAnew(old);
-      this.#parts.access.events.note("vault.dek.decrypted", { key_id: old.id });
+      this.#noteDecrypted(old);
       this.#noteRead(made);
       return { id: made.id, keyBlob: made.blob as Bytes, context: made.keyContext };
     } finally {
@@ -189,16 +251,43 @@ export class EmbeddedKeyService implements KeyService {
     }
   }
 
+  /** The same with the rings that are kept; undefined where that takes more. */
+  #rewrappedKept(
+    kept: KeptRings,
+    encryptedKeys: string,
+    reads: Reads,
+    wrapAnew: (old: RingDataKey) => RingDataKey | undefined,
+  ): WrappedDataKey | undefined {
+    if (this.#parts.access.absorbsOnly) checkAbsorb(keyBlobFromText(encryptedKeys));
+    const old = this.#unwrapKept(kept, encryptedKeys);
+    if (old === undefined) return undefined;
+    try {
+      const made = wrapAnew(old);
+      if (made === undefined) return undefined;
+      this.#noteDecrypted(old);
+      addRead(reads, made);
+      return { id: made.id, keyBlob: made.blob as Bytes, context: made.keyContext };
+    } finally {
+      old.key.fill(0);
+    }
+  }
+
   /** Nothing of a key is answered, and so nothing is noted in the log. */
   checkMany(request: UnwrapManyRequest, options: CallOptions = {}): Promise<ItemResult<true>[]> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
-      return eachItem(request.keys, 1, async (keys) => {
+    return this.#together(
+      options,
+      request.keys,
+      (kept, keys) => {
+        const made = this.#unwrapKept(kept, keys);
+        made?.key.fill(0);
+        return made === undefined ? undefined : (true as const);
+      },
+      async (keys, call) => {
         const { key } = await this.#unwrap(keys, call);
         key.fill(0);
         return true as const;
-      });
-    });
+      },
+    );
   }
 
   #newestRevision(): Revision {
@@ -226,21 +315,52 @@ export class EmbeddedKeyService implements KeyService {
     throw isOutside ? unknownKek(decodeKeyBlob(blob).keks[0]!.id) : decryptFailed();
   }
 
+  /** The same with the rings that are kept; undefined where that takes more. */
+  #unwrapKept(kept: KeptRings, keys: string): RingDataKey | undefined {
+    const { access } = this.#parts;
+    const blob = keyBlobFromText(keys);
+    // What a caller with a scope may see is looked up.
+    if (access.scope.length > 0 || keyBlobFormatAt(blob, 0) === "sealed") return undefined;
+    const made = kept.unwrap(blob, "application");
+    if (made === undefined || this.#isStored(made.id, {}) === false) return made;
+    made.key.fill(0);
+    return undefined;
+  }
+
+  #noteDecrypted(old: RingDataKey): void {
+    this.#parts.access.events.note("vault.dek.decrypted", { key_id: old.id });
+  }
+
   #noteRead(made: RingDataKey): void {
-    this.#parts.access.events.note("vault.dek.read", {
-      key_ids: [made.id],
-      key_context: made.keyContext,
-    });
+    this.#noteReads(addRead(new Map(), made));
+  }
+
+  /** One event for each context, with all keys that were handed out wrapped for it. */
+  #noteReads(reads: Reads): void {
+    for (const [key_context, key_ids] of reads) {
+      this.#parts.access.events.note("vault.dek.read", { key_ids, key_context });
+    }
   }
 }
 
-function toDataKey(made: RingDataKey): DataKey {
+/** Ids of data keys by the object of their context, which is one for each ring. */
+type Reads = Map<KeyContext, string[]>;
+
+function addRead(reads: Reads, { id, keyContext }: RingDataKey): Reads {
+  const ids = reads.get(keyContext);
+  if (ids === undefined) reads.set(keyContext, [id]);
+  else ids.push(id);
+  return reads;
+}
+
+/** @param encryptedKeys - the base64 of its blob, where that is known: text that was decoded strictly has no other */
+function toDataKey(made: RingDataKey, encryptedKeys = encodeBase64(made.blob)): DataKey {
   const { id, key, keyContext } = made;
   try {
     return new DataKey({
       id,
       key,
-      encryptedKeys: encodeBase64(made.blob),
+      encryptedKeys,
       keyBlob: made.blob,
       context: keyContext,
     });

@@ -38,6 +38,17 @@ export interface StoredDataKey extends RingDataKey {
   readonly keks: readonly KekVersion[];
 }
 
+/** What rings that are kept can do at once; each answers undefined where a ring is needed that is not kept. @throws as the keyring */
+export interface KeptRings {
+  /** Makes a data key of an application. */
+  make(context: CanonicalContext): RingDataKey | undefined;
+  unwrap(blob: Uint8Array, owner: DataKeyOwner): RingDataKey | undefined;
+  /** Wraps a data key for another context. */
+  rekey(old: RingDataKey, context: CanonicalContext): RingDataKey | undefined;
+  /** Wraps it under the newest KEKs of its own. */
+  rewrap(old: RingDataKey, owner: DataKeyOwner): RingDataKey | undefined;
+}
+
 /** Makes, unwraps and moves data keys within one environment. */
 export class Keyring {
   readonly #vault: OpenedVault;
@@ -105,6 +116,35 @@ export class Keyring {
   }
 
   /**
+   * Looks once whether the rings that are kept are still true, for work on many data keys.
+   *
+   * @returns what can be done with them; of that moment, and so to be used before the caller waits for anything
+   */
+  kept(): KeptRings {
+    const rings = this.#current();
+    const newest = (context: CanonicalContext): Ring | undefined => rings.get(contextKey(context));
+    return {
+      make(context) {
+        const ring = newest(context);
+        return ring === undefined ? undefined : makeDataKey(ring, "application");
+      },
+      unwrap(blob, owner) {
+        const parts = decodeKeyBlob(blob);
+        const ring = rings.get(referencesKey(parts.keks));
+        return ring === undefined ? undefined : unwrap(ring, owner, parts, blob);
+      },
+      rekey(old, context) {
+        const ring = newest(context);
+        return ring === undefined ? undefined : wrap(ring, "application", old.key);
+      },
+      rewrap(old, owner) {
+        const ring = newest(old.context);
+        return ring === undefined ? undefined : rewrapUnder(ring, old, owner);
+      },
+    };
+  }
+
+  /**
    * The context that a wrapped key claims, as its KEKs' rows have it; not authenticated.
    *
    * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND
@@ -152,12 +192,7 @@ export class Keyring {
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<RingDataKey> {
-    // A sealed blob names no KEKs: it is wrapped anew whatever they are.
-    const isSealed = keyBlobFormatAt(old.blob, 0) === "sealed";
-    const references = isSealed ? undefined : referencesKey(decodeKeyBlob(old.blob).keks);
-    return this.#withNewestRing(old.context, events, options, (ring) =>
-      referencesKey(ring.keks) === references && old.owner === owner ? old : wrap(ring, owner, old.key),
-    );
+    return this.#withNewestRing(old.context, events, options, (ring) => rewrapUnder(ring, old, owner));
   }
 
   /** Lets go of everything that is kept unwrapped. */
@@ -239,12 +274,17 @@ export class Keyring {
 
   /** A ring that is kept, after a look whether all of them are still true. */
   #kept(key: string): Ring | undefined {
+    return this.#current().get(key);
+  }
+
+  /** The rings that are kept, after that look. */
+  #current(): ReadonlyMap<string, Ring> {
     const { keks: at } = this.#vault.database.changes();
     if (at !== this.#ringsAt) {
       this.dispose();
       this.#ringsAt = at;
     }
-    return this.#rings.get(key);
+    return this.#rings;
   }
 
   #keep(key: string, ring: Ring): void {
@@ -253,6 +293,16 @@ export class Keyring {
     this.#rings.get(key)?.wrappingKey.dispose();
     this.#rings.set(key, ring);
   }
+}
+
+/** A data key under a ring of its context; the same object if it was so already. */
+function rewrapUnder(ring: Ring, old: RingDataKey, owner: DataKeyOwner): RingDataKey {
+  // A sealed blob names no KEKs: it is wrapped anew whatever they are.
+  const isNewest =
+    old.owner === owner &&
+    keyBlobFormatAt(old.blob, 0) !== "sealed" &&
+    referencesKey(decodeKeyBlob(old.blob).keks) === referencesKey(ring.keks);
+  return isNewest ? old : wrap(ring, owner, old.key);
 }
 
 /** What names the ring of a blob's KEK versions. The first letter keeps it apart from a context's. */

@@ -9,7 +9,7 @@
  */
 import { type Bytes, equalBytes, fromHex } from "../../../base/bytes.ts";
 import type { WebAssemblyApi } from "../../../base/runtime.ts";
-import { KEY_BYTES, TAG_BYTES } from "../../limits.ts";
+import { BLOCK_BYTES, KEY_BYTES, TAG_BYTES } from "../../limits.ts";
 import { SecretBytes } from "../../primitives/secret-bytes.ts";
 import * as layout from "./layout.ts";
 
@@ -284,10 +284,13 @@ export class WasmEngine {
   encipher(key: HeldKey, blocks: Uint8Array): Bytes {
     const slot = this.slotOf(key);
     const out = new Uint8Array(blocks.length);
-    for (let at = 0; at < blocks.length; at += 16) {
-      this.memory.set(blocks.subarray(at, at + 16), layout.NONCE_AT);
-      this.exports.encipher(slot, layout.NONCE_AT);
-      out.set(this.#takeOut(layout.NONCE_AT, 16), at);
+    for (let from = 0; from < blocks.length; from += PIECE_BYTES) {
+      const piece = blocks.length <= PIECE_BYTES ? blocks : blocks.subarray(from, from + PIECE_BYTES);
+      const end = layout.DATA_AT + piece.length;
+      this.memory.set(piece, layout.DATA_AT);
+      for (let at = layout.DATA_AT; at < end; at += BLOCK_BYTES) this.exports.encipher(slot, at);
+      out.set(this.memory.subarray(layout.DATA_AT, end), from);
+      this.memory.fill(0, layout.DATA_AT, end);
     }
     return out;
   }
