@@ -19,10 +19,13 @@ import {
   encryptSealedStream,
   SealedEncryptor,
   type SealedEncryptorOptions,
+  type SealedLeaseOptions,
+  type SealedStreamOptions,
   sealedLease,
   sealedLeaseSync,
   tweetnacl,
 } from "../../src/sealed/index.ts";
+import { noble } from "../../src/sync.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
 import { CONTEXT, DAY_MS, ISSUED_AT, makeRecipient, TOOLS, VALID_AT } from "../support/recipients.ts";
 
@@ -127,6 +130,52 @@ describe("a sealed encryptor", () => {
       expect(errorOf(() => lease.encryptSync("e"))).toMatchObject({ code: "ERR_DATA_KEY_EXHAUSTED" });
       lease.dispose();
     }
+  });
+
+  test("lends its sync to leases, fields and streams of it, unless they are told otherwise", async () => {
+    let imported = 0;
+    /** Ciphers that count the keys that are imported: one for each data key that is sealed, and those that encrypt. */
+    const counted = new Ciphers({
+      rows: [
+        {
+          ...WEBCRYPTO_ROW,
+          start: (available) => {
+            const provider = WEBCRYPTO_ROW.start(available)!;
+            const importKey = (key: Uint8Array) => {
+              imported++;
+              return provider.importKey(key);
+            };
+            return { ...provider, importKey };
+          },
+        },
+      ],
+      runtime: { ...runtime, crypto: undefined },
+      name: "browser",
+      hash: undefined,
+      makeShortWays: undefined,
+    });
+    const encryptor = encryptorOf({ sync: counted });
+    const importsOf = async (work: () => Promise<unknown>): Promise<number> => {
+      const before = imported;
+      await work();
+      return imported - before;
+    };
+    const stream = (options?: SealedStreamOptions) => {
+      const through = new Blob(["x"]).stream().pipeThrough(encryptSealedStream(encryptor, "", options));
+      return new Response(through).arrayBuffer();
+    };
+    const lease = async (options?: SealedLeaseOptions) => {
+      using held = await sealedLease(encryptor, options);
+      return await held.encrypt("x");
+    };
+    // A provider is tried when it starts.
+    await encryptor.createDataKey();
+    expect(await importsOf(() => encryptor.createDataKey())).toBe(1);
+    expect(await importsOf(() => lease())).toBe(2);
+    expect(await importsOf(() => encryptSealedFields(encryptor, { name: "Ada" }, ["name"]))).toBe(2);
+    expect(await importsOf(() => stream())).toBe(2);
+    expect(await importsOf(() => lease({ sync: noble }))).toBe(1);
+    expect(await importsOf(() => stream({ sync: noble }))).toBe(1);
   });
 
   test("in a browser without tweetnacl answers later, with it at once", async () => {
