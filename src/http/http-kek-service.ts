@@ -20,7 +20,6 @@ import {
   type ShredOptions,
   type ShredReport,
 } from "../keks/kek-service.ts";
-import { runCall } from "../keys/calls.ts";
 import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import type { Wire } from "../wire/bodies.ts";
 import { kekFromWire, kekPageFromWire, selectorToWire, shredFromWire } from "../wire/keks.ts";
@@ -71,11 +70,8 @@ export class HttpKekService implements KekService {
     query: Readonly<Record<string, string | number | undefined>>,
     options: CallOptions,
   ): Promise<KekPage> {
-    return runCall(options, this, async (call) => {
-      await this.#transport.needExtensions("list KEKs", call);
-      const path = ["coffer", "v1", "keks"];
-      return this.#transport.send({ call, method: "GET", path, query, codes: CODES, read: kekPageFromWire });
-    });
+    const request = { path: ["coffer", "v1", "keks"], query, codes: CODES, read: kekPageFromWire };
+    return this.#transport.run(options, () => ({ needs: "list KEKs", method: "GET", ...request }));
   }
 
   async #change<T>(
@@ -84,10 +80,7 @@ export class HttpKekService implements KekService {
     read: (answer: unknown) => T,
     options: ChangeOptions,
   ): Promise<T> {
-    return runCall(options, this, async (call) => {
-      await this.#transport.needExtensions(`${verb} KEKs`, call);
-      const path = ["coffer", "v1", "keks", verb];
-      return this.#transport.send({ call, method: "POST", path, body, codes: CODES, read });
-    });
+    const request = { path: ["coffer", "v1", "keks", verb], body, codes: CODES, read };
+    return this.#transport.run(options, () => ({ needs: `${verb} KEKs`, method: "POST", ...request }));
   }
 }

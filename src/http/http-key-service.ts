@@ -88,60 +88,51 @@ export class HttpKeyService implements KeyService {
 
   async createDataKey(request: CreateDataKeyRequest, options: CallOptions = {}): Promise<DataKey> {
     const context = canonicalContext(request.context);
-    return runCall(options, this, (call) =>
-      this.#transport.send({
-        call,
-        method: "POST",
-        path: ["vault", "v1", "keys", "data-key"],
-        isRepeatable: true,
-        body: { context: contextObject(context) },
-        codes: CONTEXT_CODES,
-        read: (body, revision) => this.#told(readDataKey(body, context.bytes), revision),
-      }),
-    );
+    return this.#transport.run(options, () => ({
+      method: "POST",
+      path: ["vault", "v1", "keys", "data-key"],
+      isRepeatable: true,
+      body: { context: contextObject(context) },
+      codes: CONTEXT_CODES,
+      read: (body, revision) => this.#told(readDataKey(body, context.bytes), revision),
+    }));
   }
 
   async createDecrypt(request: DecryptRequest, options: CallOptions = {}): Promise<DataKey> {
     const { keys } = request;
     const keyBlob = sentBlob(keys);
-    return runCall(options, this, async (call) =>
-      this.#transport.send({
-        call,
-        method: "POST",
-        path: [(await this.#transport.hasExtensions(call)) ? "coffer" : "vault", "v1", "keys", "decrypt"],
-        isRepeatable: true,
-        body: { keys },
-        codes: BLOB_CODES,
-        read: (body, revision) => {
-          const wire = objectOf(body, "data key");
-          const key = makeDataKey({
-            id: textOf(wire.id, "id"),
-            dataKey: textOf(wire.data_key, "data_key"),
-            encryptedKeys: keys,
-            keyBlob,
-            context: wire.context === undefined ? undefined : contextOf(wire.context),
-          });
-          return this.#told(key, revision);
-        },
-      }),
-    );
+    return this.#transport.run(options, async (call) => ({
+      method: "POST",
+      path: [(await this.#transport.hasExtensions(call)) ? "coffer" : "vault", "v1", "keys", "decrypt"],
+      isRepeatable: true,
+      body: { keys },
+      codes: BLOB_CODES,
+      read: (body, revision) => {
+        const wire = objectOf(body, "data key");
+        const key = makeDataKey({
+          id: textOf(wire.id, "id"),
+          dataKey: textOf(wire.data_key, "data_key"),
+          encryptedKeys: keys,
+          keyBlob,
+          context: wire.context === undefined ? undefined : contextOf(wire.context),
+        });
+        return this.#told(key, revision);
+      },
+    }));
   }
 
   async createRekey(request: RekeyRequest, options: CallOptions = {}): Promise<DataKey> {
     const context = canonicalContext(request.context);
     const { encryptedKeys } = request;
     sentBlob(encryptedKeys);
-    return runCall(options, this, (call) =>
-      this.#transport.send({
-        call,
-        method: "POST",
-        path: ["vault", "v1", "keys", "rekey"],
-        isRepeatable: true,
-        body: { context: contextObject(context), encrypted_keys: encryptedKeys },
-        codes: { ...BLOB_CODES, ...CONTEXT_CODES },
-        read: (body, revision) => this.#told(readDataKey(body, context.bytes), revision),
-      }),
-    );
+    return this.#transport.run(options, () => ({
+      method: "POST",
+      path: ["vault", "v1", "keys", "rekey"],
+      isRepeatable: true,
+      body: { context: contextObject(context), encrypted_keys: encryptedKeys },
+      codes: { ...BLOB_CODES, ...CONTEXT_CODES },
+      read: (body, revision) => this.#told(readDataKey(body, context.bytes), revision),
+    }));
   }
 
   /** A batch where the service has batches; else one after another, so that there is one way to ask. */

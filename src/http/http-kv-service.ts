@@ -30,7 +30,7 @@ import type {
   RewrapReport,
   UpdateKvRequest,
 } from "../kv/kv-service.ts";
-import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
+import { checkId, checkListRequest, checkName, checkValue, checkVersionCheck } from "../kv/rules.ts";
 import { addWrappedKeys, NO_WRAPPED_KEYS, type WrappedKeysReport } from "../kv/wrapped-keys.ts";
 import {
   badResponse,
@@ -63,173 +63,136 @@ export class HttpKvService implements KvService {
   async createKv(request: CreateKvRequest, options: ChangeOptions = {}): Promise<KvMetadata> {
     const { value } = request;
     checkValue(value);
-    const body = {
-      name: checkName(request.name),
-      value,
-      key_context: checkedContext(request.keyContext),
-    };
-    return runCall(options, this, async (call) =>
-      this.#transport.send({
-        method: "POST",
-        ...(await this.#write([], [409], call)),
-        body,
-        codes: { 409: "ERR_KV_EXISTS", 422: "ERR_SERVICE_REJECTED" },
-        call,
-        read: metadataFromWire,
-      }),
-    );
+    const body = { name: checkName(request.name), value, key_context: checkedContext(request.keyContext) };
+    return this.#transport.run(options, async (call) => ({
+      method: "POST",
+      ...(await this.#write([], [409], call)),
+      body,
+      codes: { 409: "ERR_KV_EXISTS", 422: "ERR_SERVICE_REJECTED" },
+      read: metadataFromWire,
+    }));
   }
 
   async getKv(request: KvVersionRequest, options: CallOptions = {}): Promise<KvObject> {
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-    return runCall(options, this, async (call) => {
-      if (versionId !== undefined) await this.#transport.needExtensions("read old versions", call);
-      return this.#transport.send({
-        method: "GET",
-        path: [versionId === undefined ? "vault" : "coffer", "v1", "kv", id],
-        query: { version_id: versionId },
-        codes: NOT_FOUND,
-        call,
-        read: objectFromWire,
-      });
-    });
+    return this.#transport.run(options, () => ({
+      needs: versionId === undefined ? undefined : "read old versions",
+      method: "GET",
+      path: [versionId === undefined ? "vault" : "coffer", "v1", "kv", id],
+      query: { version_id: versionId },
+      codes: NOT_FOUND,
+      read: objectFromWire,
+    }));
   }
 
   async getName(request: KvNameRequest, options: CallOptions = {}): Promise<KvObject> {
-    return runCall(options, this, async (call) =>
-      this.#transport.send({
-        method: "GET",
-        path: ["vault", "v1", "kv", "name", checkName(request.name)],
-        codes: NOT_FOUND,
-        call,
-        read: objectFromWire,
-      }),
-    );
+    return this.#transport.run(options, () => ({
+      method: "GET",
+      path: ["vault", "v1", "kv", "name", checkName(request.name)],
+      codes: NOT_FOUND,
+      read: objectFromWire,
+    }));
   }
 
   async updateKv(request: UpdateKvRequest, options: ChangeOptions = {}): Promise<KvObjectWithoutValue> {
     const { value } = request;
     checkValue(value);
-    const body = {
-      value,
-      version_check: versionCheckOf(request.versionCheck) ?? null,
-    };
-    return runCall(options, this, async (call) =>
-      this.#transport.send({
-        method: "PUT",
-        ...(await this.#write([idOf(request.id)], [409], call)),
-        body,
-        codes: CONFLICT,
-        call,
-        read: objectWithoutValueFromWire,
-      }),
-    );
+    const body = { value, version_check: checkVersionCheck(request.versionCheck) ?? null };
+    return this.#transport.run(options, async (call) => ({
+      method: "PUT",
+      ...(await this.#write([idOf(request.id)], [409], call)),
+      body,
+      codes: CONFLICT,
+      read: objectWithoutValueFromWire,
+    }));
   }
 
   async deleteKv(request: DeleteKvRequest, options: ChangeOptions = {}): Promise<DeleteKvResult> {
-    const query = { version_check: versionCheckOf(request.versionCheck) };
-    return runCall(options, this, async (call) =>
-      this.#transport.send({
-        method: "DELETE",
-        ...(await this.#write([idOf(request.id)], [404], call)),
-        query,
-        codes: CONFLICT,
-        call,
-        read: (body) => {
-          const wire = objectOf(body, "answer");
-          if (wire.success !== true) throw badResponse("success is not true");
-          return { success: true as const, name: textOf(wire.name, "name") };
-        },
-      }),
-    );
+    const query = { version_check: checkVersionCheck(request.versionCheck) };
+    return this.#transport.run(options, async (call) => ({
+      method: "DELETE",
+      ...(await this.#write([idOf(request.id)], [404], call)),
+      query,
+      codes: CONFLICT,
+      read: (body) => {
+        const wire = objectOf(body, "answer");
+        if (wire.success !== true) throw badResponse("success is not true");
+        return { success: true as const, name: textOf(wire.name, "name") };
+      },
+    }));
   }
 
   async listKv(request: KvListRequest = {}, options: CallOptions = {}): Promise<KvPage<KvSummary>> {
     const checked = checkListRequest(request);
-    return runCall(options, this, async (call) => {
-      if (checked.deleted) await this.#transport.needExtensions("list deleted objects", call);
-      return this.#transport.send({
-        method: "GET",
-        path: [checked.deleted ? "coffer" : "vault", "v1", "kv"],
-        query: {
-          limit: checked.limit,
-          before: checked.before,
-          after: checked.after,
-          order: checked.order,
-          search: checked.search,
-          updatedAfter:
-            checked.updatedAfterMs === undefined ? undefined : new Date(checked.updatedAfterMs).toISOString(),
-          deleted: checked.deleted ? "true" : undefined,
-        },
-        codes: { 400: "ERR_CURSOR_INVALID", 414: "ERR_CURSOR_INVALID", 431: "ERR_CURSOR_INVALID" },
-        call,
-        read: (body) => {
-          const page = summaryPageFromWire(body);
-          // The hosted service was seen to give the next page's cursor as `before`: a client that follows `after` alone would take
-          // its first page for the whole list. A coffer server gives it as both.
-          const { before, after } = page.listMetadata;
-          return { ...page, listMetadata: { before, after: after ?? before } };
-        },
-      });
-    });
+    return this.#transport.run(options, () => ({
+      needs: checked.deleted ? "list deleted objects" : undefined,
+      method: "GET",
+      path: [checked.deleted ? "coffer" : "vault", "v1", "kv"],
+      query: {
+        limit: checked.limit,
+        before: checked.before,
+        after: checked.after,
+        order: checked.order,
+        search: checked.search,
+        updatedAfter:
+          checked.updatedAfterMs === undefined ? undefined : new Date(checked.updatedAfterMs).toISOString(),
+        deleted: checked.deleted ? "true" : undefined,
+      },
+      codes: { 400: "ERR_CURSOR_INVALID", 414: "ERR_CURSOR_INVALID", 431: "ERR_CURSOR_INVALID" },
+      read: (body) => {
+        const page = summaryPageFromWire(body);
+        // The hosted service was seen to give the next page's cursor as `before`: a client that follows `after` alone would take
+        // its first page for the whole list. A coffer server gives it as both.
+        const { before, after } = page.listMetadata;
+        return { ...page, listMetadata: { before, after: after ?? before } };
+      },
+    }));
   }
 
   async listKvVersions(request: KvIdRequest, options: CallOptions = {}): Promise<KvPage<KvVersion>> {
     const id = idOf(request.id);
-    return runCall(options, this, async (call) =>
-      this.#transport.send({
-        method: "GET",
-        path: [await this.#room(call), "v1", "kv", id, "versions"],
-        codes: NOT_FOUND,
-        call,
-        read: versionPageFromWire,
-      }),
-    );
+    return this.#transport.run(options, async (call) => ({
+      method: "GET",
+      path: [await this.#room(call), "v1", "kv", id, "versions"],
+      codes: NOT_FOUND,
+      read: versionPageFromWire,
+    }));
   }
 
   async listKvMetadata(request: KvIdRequest, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
-    return runCall(options, this, async (call) =>
-      this.#transport.send({
-        method: "GET",
-        path: ["vault", "v1", "kv", idOf(request.id), "metadata"],
-        codes: NOT_FOUND,
-        call,
-        read: objectWithoutValueFromWire,
-      }),
-    );
+    return this.#transport.run(options, () => ({
+      method: "GET",
+      path: ["vault", "v1", "kv", idOf(request.id), "metadata"],
+      codes: NOT_FOUND,
+      read: objectWithoutValueFromWire,
+    }));
   }
 
   async undeleteKv(request: KvIdRequest, options: ChangeOptions = {}): Promise<KvObjectWithoutValue> {
     const id = idOf(request.id);
-    return runCall(options, this, async (call) => {
-      await this.#transport.needExtensions("undelete", call);
-      return this.#transport.send({
-        method: "POST",
-        path: ["coffer", "v1", "kv", id, "undelete"],
-        codes: NOT_FOUND,
-        call,
-        read: objectWithoutValueFromWire,
-      });
-    });
+    return this.#transport.run(options, () => ({
+      needs: "undelete",
+      method: "POST",
+      path: ["coffer", "v1", "kv", id, "undelete"],
+      codes: NOT_FOUND,
+      read: objectWithoutValueFromWire,
+    }));
   }
 
   async destroyKv(request: KvVersionRequest, options: ChangeOptions = {}): Promise<DestroyKvResult> {
     const id = idOf(request.id);
     const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-    return runCall(options, this, async (call) => {
-      await this.#transport.needExtensions("destroy versions", call);
-      return this.#transport.send({
-        method: "POST",
-        path: ["coffer", "v1", "kv", id, "destroy"],
-        body: versionId === undefined ? {} : { version_id: versionId },
-        codes: NOT_FOUND,
-        call,
-        read: (body) => ({
-          destroyedVersions: numberOf(objectOf(body, "answer").destroyed_versions, "destroyed_versions"),
-        }),
-      });
-    });
+    return this.#transport.run(options, () => ({
+      needs: "destroy versions",
+      method: "POST",
+      path: ["coffer", "v1", "kv", id, "destroy"],
+      body: versionId === undefined ? {} : { version_id: versionId },
+      codes: NOT_FOUND,
+      read: (body) => ({
+        destroyedVersions: numberOf(objectOf(body, "answer").destroyed_versions, "destroyed_versions"),
+      }),
+    }));
   }
 
   async rewrapKv(options: RewrapKvOptions = {}): Promise<RewrapReport> {
@@ -304,10 +267,4 @@ export class HttpKvService implements KvService {
 function idOf(id: string): string {
   if (isWellFormed(checkId(id, "id"))) return id;
   throw new VaultError("ERR_KV_NOT_FOUND", "there is no such object");
-}
-
-function versionCheckOf(versionCheck: string | null | undefined): string | undefined {
-  return versionCheck === null || versionCheck === undefined
-    ? undefined
-    : checkId(versionCheck, "versionCheck");
 }

@@ -12,7 +12,7 @@ import { deadlineOf } from "../base/features.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
 import { invalidRange, isVaultError, VaultError } from "../errors.ts";
-import { isTimeOver } from "../keys/calls.ts";
+import { type CallTaker, isTimeOver, runCall } from "../keys/calls.ts";
 import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import type { Revision } from "../keys/revisions.ts";
 import { VERSION } from "../version.ts";
@@ -80,6 +80,8 @@ export interface HttpOptions {
 export interface HttpRequest<T = unknown> {
   /** The call that it is part of, without its time: what of it concerns a request. */
   readonly call?: Pick<ChangeOptions, "signal" | "headers" | "idempotencyKey"> | undefined;
+  /** What a service without coffer's own operations cannot: it is asked for them first, by {@link Transport.run} only. */
+  readonly needs?: string | undefined;
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Segments of the path; each is encoded, so that a name with a slash stays one segment. */
   readonly path: readonly string[];
@@ -107,6 +109,8 @@ export const HTTP_OPTIONS = /* @__PURE__ */ optionNames<HttpOptions>({
   insecureHttp: true,
   fetch: true,
 });
+
+const OVER_HTTP: CallTaker = { takesHeaders: true };
 
 /** Numbers the transports of this process, so that no two callers are taken for one. */
 let transports = 0;
@@ -158,6 +162,23 @@ export class Transport {
   async needExtensions(what: string, call: CallOptions): Promise<void> {
     if (await this.hasExtensions(call)) return;
     throw new VaultError("ERR_UNSUPPORTED", `this service cannot ${what}`);
+  }
+
+  /**
+   * Sends the request of a call, within the time of the call.
+   *
+   * @param request - tells it from how the call goes
+   * @throws VaultError ERR_UNSUPPORTED where a service lacks what the request needs; as {@link send}
+   */
+  run<T>(
+    options: ChangeOptions,
+    request: (call: ChangeOptions) => HttpRequest<T> | Promise<HttpRequest<T>>,
+  ): Promise<T> {
+    return runCall(options, OVER_HTTP, async (call) => {
+      const { needs, ...sent } = await request(call);
+      if (needs !== undefined) await this.needExtensions(needs, call);
+      return this.send({ ...sent, call });
+    });
   }
 
   /**

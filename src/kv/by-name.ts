@@ -13,7 +13,7 @@ import { isVaultError, VaultError, type VaultErrorCode } from "../errors.ts";
 import type { CallOptions } from "../keys/key-service.ts";
 import type { KvListRequest, KvObjectWithoutValue, KvPage, KvService, KvSummary } from "./kv-service.ts";
 import { KvListing } from "./pagination.ts";
-import { checkId, checkName, checkValue, KV_LIST_LIMIT_MAX } from "./rules.ts";
+import { checkName, checkValue, checkVersionCheck, KV_LIST_LIMIT_MAX } from "./rules.ts";
 
 /** What is written by name. */
 export interface PutKvRequest {
@@ -144,8 +144,7 @@ function checkPut({ name, value, keyContext, versionCheck }: PutKvRequest): Put 
     name,
     value,
     keyContext: keyContext === undefined ? undefined : checkedContext(keyContext),
-    versionCheck:
-      versionCheck === undefined || versionCheck === null ? undefined : checkId(versionCheck, "versionCheck"),
+    versionCheck: checkVersionCheck(versionCheck),
   };
 }
 

@@ -66,6 +66,13 @@ export function checkId(id: string, what: string): string {
   return id;
 }
 
+/** A `versionCheck` as `updateKv` takes it: undefined for no check. @throws as {@link checkId} */
+export function checkVersionCheck(versionCheck: string | null | undefined): string | undefined {
+  return versionCheck === null || versionCheck === undefined
+    ? undefined
+    : checkId(versionCheck, "versionCheck");
+}
+
 /** A list request with defaults filled in. */
 export interface CheckedListRequest {
   readonly limit: number;

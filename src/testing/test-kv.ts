@@ -34,7 +34,7 @@ import type {
   RewrapReport,
   UpdateKvRequest,
 } from "../kv/kv-service.ts";
-import { checkId, checkListRequest, checkName, checkValue } from "../kv/rules.ts";
+import { checkId, checkListRequest, checkName, checkValue, checkVersionCheck } from "../kv/rules.ts";
 import { addWrappedKeys, NO_WRAPPED_KEYS, type WrappedKeysReport } from "../kv/wrapped-keys.ts";
 import type { Faults, TestOperation } from "./faults.ts";
 import type { Seeded } from "./seeded.ts";
@@ -147,7 +147,7 @@ export class TestKvService implements KvService {
     return this.#run("updateKv", options, () => {
       checkId(id, "id");
       checkValue(value);
-      const check = checkedVersion(versionCheck);
+      const check = checkVersionCheck(versionCheck);
       return () => {
         const object = this.#live(id);
         checkCurrent(object, check);
@@ -164,7 +164,7 @@ export class TestKvService implements KvService {
     const { id, versionCheck } = request;
     return this.#run("deleteKv", options, () => {
       checkId(id, "id");
-      const check = checkedVersion(versionCheck);
+      const check = checkVersionCheck(versionCheck);
       return () => {
         const object = this.#live(id);
         checkCurrent(object, check);
@@ -369,12 +369,6 @@ function versionOf(object: TestObject, versionId: string | undefined): TestVersi
     versionId === undefined ? object.versions[0] : object.versions.find(({ id }) => id === versionId);
   if (version === undefined) throw notFound();
   return version;
-}
-
-function checkedVersion(versionCheck: string | null | undefined): string | undefined {
-  return versionCheck === null || versionCheck === undefined
-    ? undefined
-    : checkId(versionCheck, "versionCheck");
 }
 
 function checkCurrent(object: TestObject, check: string | undefined): void {

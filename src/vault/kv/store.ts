@@ -29,7 +29,7 @@ import type {
   RewrapReport,
   UpdateKvRequest,
 } from "../../kv/kv-service.ts";
-import { checkId, checkListRequest, checkName, checkValue } from "../../kv/rules.ts";
+import { checkId, checkListRequest, checkName, checkValue, checkVersionCheck } from "../../kv/rules.ts";
 import type { WrappedKeysReport } from "../../kv/wrapped-keys.ts";
 import { inScope } from "../access/access.ts";
 import type { WriteOptions } from "../access/idempotency.ts";
@@ -378,12 +378,6 @@ export class EmbeddedKvStore implements KvService {
     });
     return object;
   }
-}
-
-function checkVersionCheck(versionCheck: string | null | undefined): string | undefined {
-  return versionCheck === null || versionCheck === undefined
-    ? undefined
-    : checkId(versionCheck, "versionCheck");
 }
 
 function exists(): VaultError {
