@@ -49,12 +49,7 @@ export function outcomeUnknown(failure: VaultError): VaultError {
   return new VaultError(
     "ERR_OUTCOME_UNKNOWN",
     `the service may have made this change or not; look before you repeat it (${failure.message})`,
-    {
-      cause: failure,
-      ...(status === undefined ? {} : { status }),
-      ...(requestId === undefined ? {} : { requestId }),
-      ...(serviceMessage === undefined ? {} : { serviceMessage }),
-    },
+    { cause: failure, status, requestId, serviceMessage },
   );
 }
 

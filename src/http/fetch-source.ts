@@ -66,7 +66,7 @@ export async function fetchSource(url: string | URL, options: FetchSourceOptions
   async function get(offset: number, length: number, signal: AbortSignal | undefined): Promise<FileRange> {
     const response = await follow(send, address as string, own, {
       headers: { "accept-encoding": "identity", ...own, range: `bytes=${offset}-${offset + length - 1}` },
-      ...(signal === undefined ? {} : { signal }),
+      signal: signal ?? null,
     });
     try {
       return await readRange(response, offset, length);
@@ -124,7 +124,7 @@ function badRedirect(status: number): VaultError {
   return new VaultError(
     "ERR_SERVICE_BAD_RESPONSE",
     "the server redirects, and it cannot be told where to: the headers given do not go along",
-    status === 0 ? {} : { status },
+    { status: status || undefined },
   );
 }
 

@@ -164,7 +164,7 @@ function itemError(result: Wire, encryptedKeys: string): VaultError {
   return new VaultError(
     isKnown ? (code as VaultErrorCode) : "ERR_SERVICE_REJECTED",
     words === undefined ? "the service refused the request" : `the service refused the request: ${words}`,
-    words === undefined ? {} : { serviceMessage: words },
+    { serviceMessage: words },
   );
 }
 

@@ -66,17 +66,15 @@ export function refusalOf(
   return new VaultError(codeOf(answer, codes), words === undefined ? where : `${where}: ${words}`, {
     status: answer.status,
     retryable,
-    ...requestIdOf(answer.headers),
-    ...(words === undefined ? {} : { serviceMessage: words }),
+    requestId: requestIdOf(answer.headers),
+    serviceMessage: words,
   });
 }
 
-/** The service's id of a request, to be spread into an error's options. */
-export function requestIdOf(headers: AnswerHeaders): { requestId?: string } {
-  const requestId = headers.get("x-request-id");
-  return requestId === null || !REQUEST_ID.test(requestId) || requestId.length > REQUEST_ID_CHARS_MAX
-    ? {}
-    : { requestId };
+/** The service's id of a request, if it tells one that may be shown. */
+export function requestIdOf(headers: AnswerHeaders): string | undefined {
+  const id = headers.get("x-request-id");
+  return id !== null && REQUEST_ID.test(id) && id.length <= REQUEST_ID_CHARS_MAX ? id : undefined;
 }
 
 function codeOf({ status, json }: HttpAnswer, codes: StatusCodes | undefined): VaultErrorCode {

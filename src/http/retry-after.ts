@@ -6,20 +6,17 @@
  *
  * @module
  */
+import { MONTH, momentOf, TIME, WEEKDAY } from "../base/dates.ts";
 import { RETRY_AFTER_MS_MAX } from "./limits.ts";
 
 const DELTA_SECONDS = /^\d{1,20}$/;
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] as const;
-const MONTH = `(?<month>${MONTHS.join("|")})`;
-const DAY_NAME = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
 const LONG_DAY_NAME = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day";
-const TIME = "(?<hour>[01]\\d|2[0-3]):(?<minute>[0-5]\\d):(?<second>[0-5]\\d|60)";
 
 /** `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`, `Sun Nov  6 08:49:37 1994`. */
 const HTTP_DATES = [
-  new RegExp(`^${DAY_NAME}, (?<day>\\d\\d) ${MONTH} (?<year>\\d{4}) ${TIME} GMT$`),
+  new RegExp(`^${WEEKDAY}, (?<day>\\d\\d) ${MONTH} (?<year>\\d{4}) ${TIME} GMT$`),
   new RegExp(`^${LONG_DAY_NAME}, (?<day>\\d\\d)-${MONTH}-(?<shortYear>\\d\\d) ${TIME} GMT$`),
-  new RegExp(`^${DAY_NAME} ${MONTH} (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})$`),
+  new RegExp(`^${WEEKDAY} ${MONTH} (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})$`),
 ];
 
 /** Years by which a date of two digits may lie ahead; further ahead it means the past (RFC 9110 section 5.6.7). */
@@ -44,17 +41,8 @@ function httpDateMs(text: string, now: number): number {
   for (const form of HTTP_DATES) {
     const parts = form.exec(text)?.groups;
     if (parts === undefined) continue;
-    const year = parts.year === undefined ? fullYear(Number(parts.shortYear), now) : Number(parts.year);
-    const month = MONTHS.indexOf(parts.month as (typeof MONTHS)[number]);
-    const day = Number(parts.day);
-    const midnight = new Date(0);
-    midnight.setUTCFullYear(year, month, day);
-    // The 30th of February would be a day in March.
-    if (midnight.getUTCDate() !== day) return Number.NaN;
-    return (
-      midnight.getTime() +
-      ((Number(parts.hour) * 60 + Number(parts.minute)) * 60 + Number(parts.second)) * 1000
-    );
+    const year = parts.year ?? String(fullYear(Number(parts.shortYear), now));
+    return momentOf({ ...parts, year }) ?? Number.NaN;
   }
   return Number.NaN;
 }

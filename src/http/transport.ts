@@ -10,8 +10,9 @@
 import { fromUtf8 } from "../base/bytes.ts";
 import { deadlineOf } from "../base/features.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
+import { checkWhole } from "../base/whole-numbers.ts";
 import { uuidToText, uuidV4 } from "../crypto/primitives/uuid.ts";
-import { invalidRange, isVaultError, VaultError } from "../errors.ts";
+import { isVaultError, VaultError } from "../errors.ts";
 import { type CallTaker, isTimeOver, runCall } from "../keys/calls.ts";
 import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import type { Revision } from "../keys/revisions.ts";
@@ -137,8 +138,8 @@ export class Transport {
     this.#kind = new ServiceKind(options.extensions ?? (isWorkos ? false : undefined), (call) =>
       this.#askKind(call),
     );
-    this.#timeoutMs = checkNumber(options.timeoutMs ?? TIMEOUT_MS_DEFAULT, 1, 2 ** 31 - 1, "timeoutMs");
-    this.#maxRetries = checkNumber(options.maxRetries ?? RETRIES_DEFAULT, 0, RETRIES_MAX, "maxRetries");
+    this.#timeoutMs = checkWhole(options.timeoutMs ?? TIMEOUT_MS_DEFAULT, 1, 2 ** 31 - 1, "timeoutMs");
+    this.#maxRetries = checkWhole(options.maxRetries ?? RETRIES_DEFAULT, 0, RETRIES_MAX, "maxRetries");
     this.#sender = options.fetch === undefined ? HERE_SENDER : fetchSender(options.fetch);
     transports += 1;
     this.id = `${this.#baseUrl.href} ${transports}`;
@@ -328,7 +329,7 @@ function redirected(status: number): FailedAttempt {
     "ERR_SERVICE_UNAVAILABLE",
     "the service answered with a redirect, which is not followed: is baseUrl right?",
     // Browsers tell no status.
-    status === 0 ? {} : { status },
+    { status: status || undefined },
   );
   return new FailedAttempt(error, { isRetried: false, mayHaveActed: false });
 }
@@ -352,13 +353,6 @@ function readAnswer<T>(
   } catch (error) {
     if (!isVaultError(error)) throw error;
     const { retryable } = error;
-    throw new VaultError(error.code, error.message, { status, retryable, ...requestIdOf(headers) });
+    throw new VaultError(error.code, error.message, { status, retryable, requestId: requestIdOf(headers) });
   }
-}
-
-function checkNumber(value: number, min: number, max: number, what: string): number {
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw invalidRange(`${what} must be a whole number from ${min} to ${max}`);
-  }
-  return value;
 }

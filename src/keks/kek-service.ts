@@ -6,10 +6,12 @@
  *
  * @module
  */
+
 import { Listing, type ListPage } from "../base/listing.ts";
 import { optionNames } from "../base/options.ts";
+import { checkWhole } from "../base/whole-numbers.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
-import { invalidRange, invalidType, VaultError } from "../errors.ts";
+import { invalidType, VaultError } from "../errors.ts";
 import { type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { KEKS_PAGE_DEFAULT, KEKS_PAGE_MAX, SHRED_DELAY_MS_MAX } from "./limits.ts";
 
@@ -173,9 +175,7 @@ export function isNamed(kek: KekInfo, selector: KekSelector): boolean {
 /** A request as it is now. @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
 export function ownListRequest(request: KekListRequest): { limit: number; after: string | undefined } {
   const { limit = KEKS_PAGE_DEFAULT, after } = request;
-  if (!Number.isInteger(limit) || limit < 1 || limit > KEKS_PAGE_MAX) {
-    throw invalidRange(`limit must be a whole number from 1 to ${KEKS_PAGE_MAX}`);
-  }
+  checkWhole(limit, 1, KEKS_PAGE_MAX, "limit");
   if (after !== undefined && typeof after !== "string") throw invalidType("after must be a KEK's id");
   return { limit, after };
 }
@@ -183,10 +183,7 @@ export function ownListRequest(request: KekListRequest): { limit: number; after:
 /** Options as they are now. @throws RangeError ERR_INVALID_ARGUMENT for a bad delay */
 export function ownShredOptions(options: ShredOptions): { isDryRun: boolean; delayMs: number } {
   const { dryRun, delayMs = 0 } = options;
-  if (!Number.isInteger(delayMs) || delayMs < 0 || delayMs > SHRED_DELAY_MS_MAX) {
-    throw invalidRange(`delayMs must be a whole number from 0 to ${SHRED_DELAY_MS_MAX}`);
-  }
-  return { isDryRun: dryRun === true, delayMs };
+  return { isDryRun: dryRun === true, delayMs: checkWhole(delayMs, 0, SHRED_DELAY_MS_MAX, "delayMs") };
 }
 
 /**

@@ -7,6 +7,7 @@
  */
 import { Listing, type ListPage } from "../base/listing.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
+import { checkWhole } from "../base/whole-numbers.ts";
 import { type CanonicalContext, canonicalContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { SEALED_SUITES, type SealedSuite } from "../crypto/keys/sealed-key-blob.ts";
 import { RECIPIENT_AGE_MS_MAX } from "../crypto/limits.ts";
@@ -149,8 +150,5 @@ export function ownRecipientSelector(selector: RecipientSelector): RecipientSele
 export function ownValidMs(options: RecipientDocumentOptions): number {
   checkOptions(options, DOCUMENT_OPTIONS, "document");
   const { validMs = RECIPIENT_AGE_MS_DEFAULT } = options;
-  if (!Number.isInteger(validMs) || validMs < 1 || validMs > RECIPIENT_AGE_MS_MAX) {
-    throw invalidRange(`validMs must be a whole number from 1 to ${RECIPIENT_AGE_MS_MAX}`);
-  }
-  return validMs;
+  return checkWhole(validMs, 1, RECIPIENT_AGE_MS_MAX, "validMs");
 }

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { forEachAtOnce } from "../base/concurrency.ts";
+import { forEachAtOnce, inParts } from "../base/concurrency.ts";
 import { type ItemResult, resultOfLater } from "../base/item-result.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import type { KeyContext } from "../crypto/keys/key-context.ts";
@@ -164,10 +164,7 @@ async function inBatches<T, R>(
   hasBatches: boolean,
   ask: (part: readonly T[]) => Promise<ItemResult<R>[]>,
 ): Promise<ItemResult<R>[]> {
-  const size = batchSize(hasBatches);
-  const parts = Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
-    items.slice(i * size, (i + 1) * size),
-  );
+  const parts = inParts(items, batchSize(hasBatches));
   if (parts.length === 1) return ask(parts[0]!);
   const answers = new Array<ItemResult<R>[]>(parts.length);
   await forEachAtOnce(parts, BATCH_GROUPS_AT_ONCE, async (part, index) => {

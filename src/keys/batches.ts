@@ -9,7 +9,7 @@
 
 import { encodeBase64 } from "../base/base64.ts";
 import { type Bytes, copyBytes, isUint8Array } from "../base/bytes.ts";
-import { forEachAtOnce } from "../base/concurrency.ts";
+import { forEachAtOnce, inParts } from "../base/concurrency.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
 import type { Ciphers } from "../crypto/ciphers/ciphers.ts";
@@ -145,11 +145,7 @@ export async function decryptBatch(
     if (group === undefined) groups.set(id, [index]);
     else group.push(index);
   }
-  const shared = [...groups];
-  const parts = Array.from({ length: Math.ceil(shared.length / useDataKeys.size) }, (_, i) =>
-    shared.slice(i * useDataKeys.size, (i + 1) * useDataKeys.size),
-  );
-  await forEachGroup(parts, options, async (part) => {
+  await forEachGroup(inParts([...groups], useDataKeys.size), options, async (part) => {
     const open = async (key: DataKey, n: number): Promise<void> => {
       check(key);
       const indexes = part[n]![1];

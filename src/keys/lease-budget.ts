@@ -7,6 +7,7 @@
  */
 
 import { optionNames } from "../base/options.ts";
+import { checkWhole } from "../base/whole-numbers.ts";
 import type { Budget } from "../crypto/envelope/plaintext.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import {
@@ -73,11 +74,7 @@ function checkOnOutage(onOutage: LeaseLimits["onOutage"] = "refuse"): "refuse" |
 
 function checkLimit(limits: LeaseLimits, name: LimitName, max: number): number {
   const value = limits[name];
-  if (value === undefined) return DEFAULT_LIMITS[name];
-  if (!Number.isInteger(value) || value < 1 || value > max) {
-    throw invalidRange(`${name} must be a whole number from 1 to ${max}`);
-  }
-  return value;
+  return value === undefined ? DEFAULT_LIMITS[name] : checkWhole(value, 1, max, name);
 }
 
 /** What of a lease's budget is left. */

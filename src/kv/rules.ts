@@ -8,6 +8,7 @@
 
 import { type Bytes, typeName, utf8 } from "../base/bytes.ts";
 import { isWellFormed } from "../base/features.ts";
+import { checkWhole } from "../base/whole-numbers.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
 import type { KvListRequest } from "./kv-service.ts";
 import { parseMoment } from "./moment.ts";
@@ -87,10 +88,7 @@ export interface CheckedListRequest {
 
 /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT */
 export function checkListRequest(request: KvListRequest): CheckedListRequest {
-  const limit = request.limit ?? KV_LIST_LIMIT_DEFAULT;
-  if (!Number.isInteger(limit) || limit < 1 || limit > KV_LIST_LIMIT_MAX) {
-    throw invalidRange(`limit must be a whole number from 1 to ${KV_LIST_LIMIT_MAX}`);
-  }
+  const limit = checkWhole(request.limit ?? KV_LIST_LIMIT_DEFAULT, 1, KV_LIST_LIMIT_MAX, "limit");
   const given = request.order ?? "normal";
   const order = given === "normal" ? "desc" : given;
   if (order !== "asc" && order !== "desc") {

@@ -9,9 +9,10 @@
 
 import { encodeBase64 } from "../base/base64.ts";
 import type { Bytes } from "../base/bytes.ts";
-import { EventLoopBreaks, forEachAtOnce, untilAborted } from "../base/concurrency.ts";
+import { EventLoopBreaks, forEachAtOnce, inParts, untilAborted } from "../base/concurrency.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import { type OptionNames, optionNames } from "../base/options.ts";
+import { checkWhole } from "../base/whole-numbers.ts";
 import {
   PARSE_OPTIONS,
   type ParsedEnvelope,
@@ -21,7 +22,7 @@ import {
 import { spliceEnvelope } from "../crypto/envelope/inspect.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
-import { invalidRange, invalidType, isVaultError, VaultError } from "../errors.ts";
+import { invalidType, isVaultError, VaultError } from "../errors.ts";
 import { batchSize, rekeyKeys, rewrapKeys } from "../keys/batch-calls.ts";
 import { runCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, type KeyService, type WrappedDataKey } from "../keys/key-service.ts";
@@ -186,9 +187,7 @@ async function moveMany(
 ): Promise<ItemResult<string>[]> {
   const { signal, onProgress } = options;
   const concurrency = options.concurrency ?? REKEY_CONCURRENCY_DEFAULT;
-  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > REKEY_CONCURRENCY_MAX) {
-    throw invalidRange(`concurrency must be a whole number from 1 to ${REKEY_CONCURRENCY_MAX}`);
-  }
+  checkWhole(concurrency, 1, REKEY_CONCURRENCY_MAX, "concurrency");
   if (!Array.isArray(given)) throw invalidType("ciphertexts must be an array");
   signal?.throwIfAborted();
   // As they are now: keys wait for each other.
@@ -217,11 +216,7 @@ async function moveMany(
     shared.set(encryptedKeys, key);
     key.items.push({ index, envelope: parsed.value });
   }
-  const keys = [...shared.values()];
-  const parts = Array.from({ length: Math.ceil(keys.length / wrap.size) }, (_, i) =>
-    keys.slice(i * wrap.size, (i + 1) * wrap.size),
-  );
-  await forEachAtOnce(parts, concurrency, async (part) => {
+  await forEachAtOnce(inParts([...shared.values()], wrap.size), concurrency, async (part) => {
     signal?.throwIfAborted();
     const asked = wrap.ask(part.map(({ encryptedKeys }) => encryptedKeys));
     const answer = await resultOfLater(untilAborted(asked, signal));

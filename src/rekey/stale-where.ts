@@ -6,13 +6,15 @@
  *
  * @module
  */
+
 import { encodeBase64 } from "../base/base64.ts";
 import { ascii, concatBytes, u32 } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
-import { LAYOUTS, type Layout } from "../crypto/envelope/layouts.ts";
+import { checkWhole } from "../base/whole-numbers.ts";
+import { checkLayouts, LAYOUTS, type Layout } from "../crypto/envelope/layouts.ts";
 import { CONTEXT_ENTRIES_MAX } from "../crypto/limits.ts";
 import { uuidFromText } from "../crypto/primitives/uuid.ts";
-import { invalidRange, invalidType } from "../errors.ts";
+import { invalidType } from "../errors.ts";
 
 /** What `staleWhere` takes. */
 export interface StaleOptions {
@@ -70,12 +72,9 @@ export function staleWhere(
   const { layouts = LAYOUTS, entries = 1 } = options;
   const id = typeof kekId === "string" ? uuidFromText(kekId) : undefined;
   if (id === undefined) throw invalidType("kekId must be a UUID");
-  if (!Number.isInteger(version) || version < 1 || version > STALE_VERSIONS_MAX + 1)
-    throw invalidRange(`version must be a whole number from 1 to ${STALE_VERSIONS_MAX + 1}`);
-  if (!Number.isInteger(entries) || entries < 1 || entries > CONTEXT_ENTRIES_MAX)
-    throw invalidRange(`entries must be a whole number from 1 to ${CONTEXT_ENTRIES_MAX}`);
-  if (!Array.isArray(layouts) || !layouts.every((layout) => LAYOUTS.includes(layout)))
-    throw invalidType(`layouts must be a list of ${LAYOUTS.join(", ")}`);
+  checkWhole(version, 1, STALE_VERSIONS_MAX + 1, "version");
+  checkWhole(entries, 1, CONTEXT_ENTRIES_MAX, "entries");
+  checkLayouts(layouts);
   const name = quoted(column);
   const conditions = new Set<string>();
   for (const layout of layouts) {

@@ -7,6 +7,7 @@
  */
 
 import { optionNames } from "../base/options.ts";
+import { checkWhole } from "../base/whole-numbers.ts";
 import { invalidRange, VaultError } from "../errors.ts";
 import type { Seeded } from "./seeded.ts";
 
@@ -177,8 +178,5 @@ function noAnswer(isChange: boolean): VaultError {
 }
 
 function checkCount(value: number, min: number, what: string): number {
-  if (!Number.isInteger(value) || value < min || value > FAULT_CALLS_MAX) {
-    throw invalidRange(`${what} must be a whole number from ${min} to ${FAULT_CALLS_MAX}`);
-  }
-  return value;
+  return checkWhole(value, min, FAULT_CALLS_MAX, what);
 }

@@ -6,12 +6,14 @@
  *
  * @module
  */
+
 import { isUint8Array } from "../base/bytes.ts";
 import { ASYNC_DISPOSE, DISPOSE } from "../base/dispose.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
+import { checkWhole } from "../base/whole-numbers.ts";
 import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import { checkLayout } from "../crypto/local.ts";
-import { invalidRange, invalidType } from "../errors.ts";
+import { invalidType } from "../errors.ts";
 import type { VaultBehaviour } from "../facade/options.ts";
 import { Vault } from "../facade/vault.ts";
 import { checkCacheOptions, type DataKeyCacheOptions } from "../keys/data-key-cache.ts";
@@ -272,10 +274,12 @@ async function fileHost(options: FileHostOptions): Promise<VaultHost> {
   const { path } = options;
   checkFilePath(path, "path");
   if (options.rootKeyPath !== undefined) checkFilePath(options.rootKeyPath, "rootKeyPath");
-  const lockWaitMs = options.lockWaitMs ?? LOCK_WAIT_MS_DEFAULT;
-  if (!Number.isInteger(lockWaitMs) || lockWaitMs < 0 || lockWaitMs > LOCK_WAIT_MS_MAX) {
-    throw invalidRange(`lockWaitMs must be a whole number from 0 to ${LOCK_WAIT_MS_MAX}`);
-  }
+  const lockWaitMs = checkWhole(
+    options.lockWaitMs ?? LOCK_WAIT_MS_DEFAULT,
+    0,
+    LOCK_WAIT_MS_MAX,
+    "lockWaitMs",
+  );
   checkRootKeys(options);
   const isInMemory = path === IN_MEMORY;
   const create = options.create !== false;

@@ -210,7 +210,7 @@ export function outcomeUnknown(cause?: unknown): VaultError {
   return new VaultError(
     "ERR_OUTCOME_UNKNOWN",
     "the connection broke while a change was being committed: it may or may not have happened",
-    cause === undefined ? {} : { cause },
+    { cause },
   );
 }
 
