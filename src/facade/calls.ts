@@ -48,14 +48,25 @@ export class VaultCalls {
   }
 }
 
-/** The calls of a vault on one of its ports. */
-export class PortCalls<Port extends CallTaker> {
+/** What takes calls where a port is absent: all options, since the answer is that it is. */
+const ABSENT: CallTaker = { takesHeaders: true };
+
+/** The calls of a vault on one of its ports, which may be absent. */
+export class PortCalls<Port extends CallTaker | undefined> {
   readonly port: Port;
   readonly #calls: VaultCalls;
+  readonly #what: string;
 
-  constructor(port: Port, calls: VaultCalls) {
+  /** @param what - a key service has not, where the port is absent */
+  constructor(port: Port, calls: VaultCalls, what = "") {
     this.port = port;
     this.#calls = calls;
+    this.#what = what;
+  }
+
+  /** Who takes the options of calls. */
+  get taker(): CallTaker {
+    return this.port ?? ABSENT;
   }
 
   /**
@@ -63,20 +74,25 @@ export class PortCalls<Port extends CallTaker> {
    *
    * @param name - of the call, for the error of an unknown option
    * @param known - the names of its options
-   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_DISPOSED, ERR_SERVICE_TIMEOUT
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_DISPOSED, ERR_SERVICE_TIMEOUT, ERR_UNSUPPORTED where
+   *   the port is absent
    */
   async run<O extends ChangeOptions, T>(
     name: string,
     known: OptionNames,
     options: O,
-    work: (port: Port, call: O) => Promise<T>,
+    work: (port: NonNullable<Port>, call: O) => Promise<T>,
   ): Promise<T> {
     checkOptions(options, known, name);
     this.#calls.begin();
     try {
-      return await runCall(options, this.port, (call) => work(this.port, call));
+      return await runCall(options, this.taker, (call) => work(this.port ?? this.#refuse(), call));
     } finally {
       this.#calls.end();
     }
+  }
+
+  #refuse(): never {
+    throw new VaultError("ERR_UNSUPPORTED", `this key service has no ${this.#what}`);
   }
 }

@@ -5,8 +5,7 @@
  *
  * @module
  */
-import { checkOptions, type OptionNames } from "../base/options.ts";
-import { VaultError } from "../errors.ts";
+import { checkOptions } from "../base/options.ts";
 import {
   type KekInfo,
   KekListing,
@@ -18,22 +17,17 @@ import {
   type ShredOptions,
   type ShredReport,
 } from "../keks/kek-service.ts";
-import { type CallTaker, checkedCall } from "../keys/calls.ts";
+import { checkedCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { PortCalls, type VaultCalls } from "./calls.ts";
 
-/** Where there are no KEKs, all options are taken, since the answer is that there are none. */
-interface MaybeKeks extends CallTaker {
-  readonly keks: KekService | undefined;
-}
-
 /** Lists KEKs and changes their states. Every call throws ERR_UNSUPPORTED over a service that has none, as WorkOS's. */
 export class VaultKeks {
-  readonly #calls: PortCalls<MaybeKeks>;
+  readonly #calls: PortCalls<KekService | undefined>;
 
   /** @param calls - which calls of the vault are under way */
   constructor(keks: KekService | undefined, calls: VaultCalls) {
-    this.#calls = new PortCalls({ keks, takesHeaders: keks === undefined || keks.takesHeaders }, calls);
+    this.#calls = new PortCalls(keks, calls, "KEKs");
   }
 
   /**
@@ -43,46 +37,40 @@ export class VaultKeks {
    */
   list(request: KekListRequest = {}, options: CallOptions = {}): KekListing {
     checkOptions(options, CALL_OPTIONS, "keks.list");
-    const own = { ...checkedCall(options, this.#calls.port) };
+    const own = { ...checkedCall(options, this.#calls.taker) };
     const fetch = (page: KekListRequest) =>
-      this.#run("keks.list", CALL_OPTIONS, own, (keks, call) => keks.list(page, call));
+      this.#calls.run("keks.list", CALL_OPTIONS, own, (keks, call) => keks.list(page, call));
     return new KekListing(fetch, { ...request });
   }
 
   /** One KEK. @throws VaultError ERR_KEY_NOT_FOUND */
   get(selector: KekSelector, options: CallOptions = {}): Promise<KekInfo> {
-    return this.#run("keks.get", CALL_OPTIONS, options, (keks, call) => keks.get(selector, call));
+    return this.#calls.run("keks.get", CALL_OPTIONS, options, (keks, call) => keks.get(selector, call));
   }
 
   /** Makes a new KEK version for future wraps. @throws as `KekService.rotate` */
   rotate(selector: KekSelector, options: ChangeOptions = {}): Promise<KekInfo> {
-    return this.#run("keks.rotate", CHANGE_OPTIONS, options, (keks, call) => keks.rotate(selector, call));
+    return this.#calls.run("keks.rotate", CHANGE_OPTIONS, options, (keks, call) =>
+      keks.rotate(selector, call),
+    );
   }
 
   /** Puts a KEK, or one version, out of use until `enable`. @throws as `KekService.disable` */
   disable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
-    return this.#run("keks.disable", CHANGE_OPTIONS, options, (keks, call) => keks.disable(selector, call));
+    return this.#calls.run("keks.disable", CHANGE_OPTIONS, options, (keks, call) =>
+      keks.disable(selector, call),
+    );
   }
 
   /** Puts a KEK back into use, or takes back a pending destruction. @throws as `KekService.enable` */
   enable(selector: KekVersionSelector, options: ChangeOptions = {}): Promise<KekInfo> {
-    return this.#run("keks.enable", CHANGE_OPTIONS, options, (keks, call) => keks.enable(selector, call));
+    return this.#calls.run("keks.enable", CHANGE_OPTIONS, options, (keks, call) =>
+      keks.enable(selector, call),
+    );
   }
 
   /** Destroys a KEK for good, or tells what that would cost. @throws as `KekService.shred` */
   shred(selector: KekVersionSelector, options: ShredOptions = {}): Promise<ShredReport> {
-    return this.#run("keks.shred", SHRED_OPTIONS, options, (keks, call) => keks.shred(selector, call));
-  }
-
-  #run<O extends ChangeOptions, T>(
-    name: string,
-    known: OptionNames,
-    options: O,
-    work: (keks: KekService, call: O) => Promise<T>,
-  ): Promise<T> {
-    return this.#calls.run(name, known, options, async ({ keks }, call) => {
-      if (keks === undefined) throw new VaultError("ERR_UNSUPPORTED", "this key service has no KEKs");
-      return work(keks, call);
-    });
+    return this.#calls.run("keks.shred", SHRED_OPTIONS, options, (keks, call) => keks.shred(selector, call));
   }
 }

@@ -5,9 +5,8 @@
  *
  * @module
  */
-import { checkOptions, type OptionNames } from "../base/options.ts";
+import { checkOptions } from "../base/options.ts";
 import type { RecipientDocument } from "../crypto/sealed/recipient-document.ts";
-import { VaultError } from "../errors.ts";
 import type { KekListRequest } from "../keks/kek-service.ts";
 import {
   type CreateRecipientRequest,
@@ -18,31 +17,27 @@ import {
   type RecipientSelector,
   type RecipientService,
 } from "../keks/recipient-service.ts";
-import { type CallTaker, checkedCall } from "../keys/calls.ts";
+import { checkedCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { PortCalls, type VaultCalls } from "./calls.ts";
-
-/** Where there are no recipients, all options are taken, since the answer is that there are none. */
-interface MaybeRecipients extends CallTaker {
-  readonly recipients: RecipientService | undefined;
-}
 
 /**
  * Makes recipients of contexts and changes their states (`coffer/sealed` encrypts for them). Every call throws ERR_UNSUPPORTED over a
  * service that has none, as WorkOS's.
  */
 export class VaultRecipients {
-  readonly #calls: PortCalls<MaybeRecipients>;
+  readonly #calls: PortCalls<RecipientService | undefined>;
 
   /** @param calls - which calls of the vault are under way */
   constructor(recipients: RecipientService | undefined, calls: VaultCalls) {
-    const takesHeaders = recipients === undefined || recipients.takesHeaders;
-    this.#calls = new PortCalls({ recipients, takesHeaders }, calls);
+    this.#calls = new PortCalls(recipients, calls, "recipients");
   }
 
   /** Makes a key pair for a context. @throws as `RecipientService.create` */
   create(request: CreateRecipientRequest, options: ChangeOptions = {}): Promise<RecipientInfo> {
-    return this.#run("create", CHANGE_OPTIONS, options, (port, call) => port.create(request, call));
+    return this.#calls.run("recipients.create", CHANGE_OPTIONS, options, (port, call) =>
+      port.create(request, call),
+    );
   }
 
   /**
@@ -52,52 +47,49 @@ export class VaultRecipients {
    */
   list(request: KekListRequest = {}, options: CallOptions = {}): RecipientListing {
     checkOptions(options, CALL_OPTIONS, "recipients.list");
-    const own = { ...checkedCall(options, this.#calls.port) };
+    const own = { ...checkedCall(options, this.#calls.taker) };
     const fetch = (page: KekListRequest) =>
-      this.#run("list", CALL_OPTIONS, own, (port, call) => port.list(page, call));
+      this.#calls.run("recipients.list", CALL_OPTIONS, own, (port, call) => port.list(page, call));
     return new RecipientListing(fetch, { ...request });
   }
 
   /** One recipient. @throws VaultError ERR_KEY_NOT_FOUND */
   get(selector: RecipientSelector, options: CallOptions = {}): Promise<RecipientInfo> {
-    return this.#run("get", CALL_OPTIONS, options, (port, call) => port.get(selector, call));
+    return this.#calls.run("recipients.get", CALL_OPTIONS, options, (port, call) => port.get(selector, call));
   }
 
   /** What is published: the public key of the newest version, signed. @throws as `RecipientService.document` */
   document(selector: RecipientSelector, options: RecipientDocumentOptions = {}): Promise<RecipientDocument> {
-    return this.#run("document", DOCUMENT_OPTIONS, options, (port, call) => port.document(selector, call));
+    return this.#calls.run("recipients.document", DOCUMENT_OPTIONS, options, (port, call) =>
+      port.document(selector, call),
+    );
   }
 
   /** Makes a new version. Older ones only open from now on. @throws as `RecipientService.rotate` */
   rotate(selector: RecipientSelector, options: ChangeOptions = {}): Promise<RecipientInfo> {
-    return this.#run("rotate", CHANGE_OPTIONS, options, (port, call) => port.rotate(selector, call));
+    return this.#calls.run("recipients.rotate", CHANGE_OPTIONS, options, (port, call) =>
+      port.rotate(selector, call),
+    );
   }
 
   /** Puts a recipient, or one version, out of use until `enable`. @throws as `RecipientService.disable` */
   disable(selector: RecipientSelector, options: ChangeOptions = {}): Promise<RecipientInfo> {
-    return this.#run("disable", CHANGE_OPTIONS, options, (port, call) => port.disable(selector, call));
+    return this.#calls.run("recipients.disable", CHANGE_OPTIONS, options, (port, call) =>
+      port.disable(selector, call),
+    );
   }
 
   /** Puts a disabled recipient, or one version, back into use. @throws as `RecipientService.enable` */
   enable(selector: RecipientSelector, options: ChangeOptions = {}): Promise<RecipientInfo> {
-    return this.#run("enable", CHANGE_OPTIONS, options, (port, call) => port.enable(selector, call));
+    return this.#calls.run("recipients.enable", CHANGE_OPTIONS, options, (port, call) =>
+      port.enable(selector, call),
+    );
   }
 
   /** Destroys the private keys of a recipient, or of one version, for good. @throws as `RecipientService.shred` */
   shred(selector: RecipientSelector, options: ChangeOptions = {}): Promise<RecipientInfo> {
-    return this.#run("shred", CHANGE_OPTIONS, options, (port, call) => port.shred(selector, call));
-  }
-
-  #run<O extends ChangeOptions, T>(
-    name: string,
-    known: OptionNames,
-    options: O,
-    work: (recipients: RecipientService, call: O) => Promise<T>,
-  ): Promise<T> {
-    return this.#calls.run(`recipients.${name}`, known, options, async ({ recipients }, call) => {
-      if (recipients === undefined)
-        throw new VaultError("ERR_UNSUPPORTED", "this key service has no recipients");
-      return work(recipients, call);
-    });
+    return this.#calls.run("recipients.shred", CHANGE_OPTIONS, options, (port, call) =>
+      port.shred(selector, call),
+    );
   }
 }

@@ -20,7 +20,6 @@ import {
   type RecipientSelector,
   type RecipientService,
 } from "../keks/recipient-service.ts";
-import { runCall } from "../keys/calls.ts";
 import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import type { Wire } from "../wire/bodies.ts";
 import { recipientDocumentFromWire, recipientFromWire, recipientPageFromWire } from "../wire/recipients.ts";
@@ -99,9 +98,6 @@ export class HttpRecipientService implements RecipientService {
   }
 
   #send<T>(request: HttpRequest<T>, options: ChangeOptions): Promise<T> {
-    return runCall(options, this, async (call) => {
-      await this.#transport.needExtensions("recipients", call);
-      return this.#transport.send({ ...request, call, codes: CODES });
-    });
+    return this.#transport.run(options, () => ({ ...request, needs: "recipients", codes: CODES }));
   }
 }
