@@ -106,6 +106,20 @@ describe("DataKey", () => {
     expect(error.code).toBe("ERR_INVALID_ARGUMENT");
   });
 
+  test("is read as it lies in memory, whatever code an array brings along", () => {
+    class Brings extends Uint8Array {
+      override *[Symbol.iterator](): ArrayIterator<number> {
+        yield* new Uint8Array(32);
+      }
+    }
+    using key = new DataKey({
+      id: "id",
+      key: new Brings(RAW_KEY.buffer as ArrayBuffer, 0, 32),
+      encryptedKeys: "",
+    });
+    expect(key.dataKey).toBe(base64(RAW_KEY));
+  });
+
   test("imports its key once for each provider", () => {
     const key = dataKey();
     expect(key.aead(NODE)).toBe(key.aead(NODE));

@@ -5,7 +5,7 @@ import { concatBytes } from "../../src/base/bytes.ts";
 import { parseEnvelope, serializeEnvelope } from "../../src/crypto/envelope/envelope.ts";
 import { inspect, isCiphertext, splice } from "../../src/crypto/envelope/inspect.ts";
 import type { WorkosLayout } from "../../src/crypto/envelope/layouts.ts";
-import { encodeKeyBlob } from "../../src/crypto/keys/key-blob.ts";
+import { COFFER_MAGIC, encodeKeyBlob, TEST_MAGIC } from "../../src/crypto/keys/key-blob.ts";
 import { localDecryptSync } from "../../src/crypto/local.ts";
 import { anyLayout, keyBlob } from "../support/arbitraries.ts";
 import { base64, fromBase64, utf8Bytes } from "../support/bytes.ts";
@@ -39,17 +39,21 @@ describe("inspect", () => {
     });
   });
 
-  test("tells ids and versions of coffer's own blobs", () => {
+  test.each([
+    ["coffer", COFFER_MAGIC],
+    ["test", TEST_MAGIC],
+  ] as const)("tells ids and versions of blobs with the magic of %s", (format, magic) => {
     const blob = encodeKeyBlob({
       dataKeyId: new Uint8Array(16).fill(1),
       keks: [{ id: new Uint8Array(16).fill(2), version: 3 }],
       nonce: new Uint8Array(24),
       wrapped: new Uint8Array(80),
     });
+    blob.set(magic);
     expect(inspect(splice(SAMPLE_ENVELOPES["leb-first"], base64(blob)))).toMatchObject({
       layout: "leb-first",
       keyBlob: {
-        format: "coffer",
+        format,
         dataKeyId: "01010101-0101-0101-0101-010101010101",
         keks: [{ id: "02020202-0202-0202-0202-020202020202", version: 3 }],
         bytes: 152,

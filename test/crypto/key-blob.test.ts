@@ -6,6 +6,8 @@ import {
   type CofferKeyBlob,
   decodeKeyBlob,
   encodeKeyBlob,
+  KEY_BLOB_MAGICS,
+  kekReferences,
   keyBlobFormatAt,
 } from "../../src/crypto/keys/key-blob.ts";
 import { inspectKeyBlob } from "../../src/crypto/keys/key-blob-info.ts";
@@ -188,6 +190,34 @@ describe("WorkOS's blobs", () => {
   });
 });
 
+describe("a test vault's blobs", () => {
+  const blob = encodeKeyBlob(SMALL, "test");
+
+  test("have the fields of coffer's behind a magic of their own", () => {
+    expect(blob).toEqual(concatBytes(utf8Bytes("CFR.TST.v1\0"), encodeKeyBlob(SMALL).subarray(11)));
+    expect(decodeKeyBlob(blob, "test")).toEqual(SMALL);
+  });
+
+  test("are read as nothing else, and the refusal says what opens them", () => {
+    for (const read of [() => decodeKeyBlob(blob), () => kekReferences(blob)]) {
+      const { code, message } = errorOf(read);
+      expect(code).toBe("ERR_KEY_BLOB_MALFORMED");
+      expect(message).toContain("coffer/testing");
+    }
+    expect(errorOf(() => decodeKeyBlob(encodeKeyBlob(SMALL), "test")).message).toContain(
+      "a test vault's magic",
+    );
+    const workos = fromBase64(SAMPLE_1.encryptedKeys);
+    expect(errorOf(() => decodeKeyBlob(workos)).message).toContain("coffer's magic");
+  });
+});
+
+test("the part of a blob that names its KEKs is the same for the same KEK versions", () => {
+  const part = kekReferences(encodeKeyBlob(SMALL));
+  expect(part).toEqual(concatBytes(hex("01"), SMALL.keks[0]!.id, hex("00000102")));
+  expect(kekReferences(encodeKeyBlob({ ...SMALL, nonce: new Uint8Array(24) }))).toEqual(part);
+});
+
 describe("any bytes", () => {
   test("are inspected or refused, never more", () => {
     const bytes = fc
@@ -202,6 +232,15 @@ describe("any bytes", () => {
       }),
       { numRuns: 1000 },
     );
+  });
+
+  test("tell by each magic whose they are", () => {
+    expect(KEY_BLOB_MAGICS.map((magic) => keyBlobFormatAt(magic, 0))).toEqual([
+      "workos",
+      "coffer",
+      "sealed",
+      "test",
+    ]);
   });
 
   test("without a known magic have no format", () => {

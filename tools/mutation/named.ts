@@ -46,12 +46,6 @@ const WIPES: readonly [file: string, before: string, wipe: string, tests: readon
   ["src/vault/kv/rewrap.ts", "", "unwrapped?.key.fill(0)", VAULT_WIPES],
   [DATA_KEY, "for (const key of this.#imported.values()) ", "key.dispose()", DATA_KEYS],
   [DATA_KEY, "", "this.#secret.dispose()", DATA_KEYS],
-  [
-    DATA_KEY,
-    "importKey(raw.bytes) as K;\n  } finally {\n    if (raw.isOurs) ",
-    "raw.bytes.fill(0)",
-    DATA_KEYS,
-  ],
   [DATA_KEY, "finally {\n    ", "key.dispose()", DATA_KEYS],
   [DATA_KEY, "return use(raw.bytes);\n  } finally {\n    if (raw.isOurs) ", "raw.bytes.fill(0)", DATA_KEYS],
   [DATA_KEY, "release: () => ", "dataKey.fill(0)", DATA_KEYS],

@@ -29,6 +29,8 @@ export const TARGETS: readonly Target[] = [
       "test/crypto/key-context.test.ts",
       "test/crypto/native-commitment.test.ts",
       "test/crypto/random.test.ts",
+      "test/crypto/recipient-document.test.ts",
+      "test/crypto/sealed-data-key.test.ts",
       "test/crypto/tamper.test.ts",
       "test/crypto/uuid.test.ts",
       "test/crypto/wipes.test.ts",
