@@ -29,9 +29,12 @@ const RECORD_TABLES = `kv_objects o JOIN contexts c ON c.id = o.context_id
 /** What is read of an object and one of its versions. */
 const VERSION_COLUMNS = `v.id AS version_id, v.key_id, v.key_blob, v.key_label, v.sealed,
   v.created_at AS version_created_at, v.created_by_id, v.created_by_name`;
-/** An object with its current version: without a look at that one for the record alone. */
-const SELECT_CURRENT = `SELECT ${recordColumns("v")}, ${VERSION_COLUMNS} FROM kv_objects o JOIN contexts c ON c.id = o.context_id
+const CURRENT_TABLES = `kv_objects o JOIN contexts c ON c.id = o.context_id
   JOIN kv_versions v ON v.object_id = o.id AND v.id = o.current_version`;
+/** An object with its current version: without a look at that one for the record alone. */
+const SELECT_CURRENT = `SELECT ${recordColumns("v")}, ${VERSION_COLUMNS} FROM ${CURRENT_TABLES}`;
+/** An object that is about to be changed: without the value. */
+const SELECT_RECORD = `SELECT ${recordColumns("v")}, v.id AS version_id, v.key_label FROM ${CURRENT_TABLES}`;
 /** An object with the version of an id. */
 const SELECT_VERSION = `SELECT ${recordColumns("cv")}, ${VERSION_COLUMNS} FROM ${RECORD_TABLES}
   JOIN kv_versions v ON v.object_id = o.id AND v.id = ?`;
@@ -85,6 +88,20 @@ export class KvRows {
     return this.#believed(sql, row);
   }
 
+  /** What is to be known of a live object to change it. */
+  async record(sql: Sql, id: string, check: string | undefined): Promise<Row> {
+    const row = await sql.get(
+      `${SELECT_RECORD} WHERE o.environment_id = ? AND o.id = ?${this.#scope.sql}`,
+      this.#parts.access.environmentId,
+      id,
+      ...this.#scope.parameters,
+    );
+    const found = await this.#believed(sql, row);
+    if (found.deleted_at !== null) throw notFound();
+    if (check !== undefined && found.current_version !== check) throw conflict();
+    return found;
+  }
+
   /** Objects without versions. @param rest - conditions on `o`, order and limit */
   async list(sql: Sql, rest: string, ...parameters: readonly SqlValue[]): Promise<readonly Row[]> {
     const rows = await sql.all(
@@ -99,6 +116,17 @@ export class KvRows {
 
   /** The same as {@link any}, and nobody else changes it before the transaction ends. */
   async locked(sql: Sql, id: string, versionId?: string): Promise<Row> {
+    await this.#lock(sql, id);
+    return this.any(sql, id, versionId);
+  }
+
+  /** The same as {@link record}, and nobody else changes it before the transaction ends. */
+  async lockedRecord(sql: Sql, id: string, check: string | undefined): Promise<Row> {
+    await this.#lock(sql, id);
+    return this.record(sql, id, check);
+  }
+
+  async #lock(sql: Sql, id: string): Promise<void> {
     await this.#parts.authority.prepare(sql);
     await sql.run(
       `UPDATE kv_objects AS o SET updated_at = o.updated_at WHERE o.id = ? AND o.environment_id = ?${this.#scope.sql}`,
@@ -106,15 +134,6 @@ export class KvRows {
       this.#parts.access.environmentId,
       ...this.#scope.parameters,
     );
-    return this.any(sql, id, versionId);
-  }
-
-  /** A live object, locked, whose version is the expected one. */
-  async lockedLive(sql: Sql, id: string, check: string | undefined): Promise<Row> {
-    const row = await this.locked(sql, id);
-    if (row.deleted_at !== null) throw notFound();
-    if (check !== undefined && row.current_version !== check) throw conflict();
-    return row;
   }
 
   /** Changes a locked object. */
@@ -151,9 +170,12 @@ export class KvRows {
   async #believed(sql: Sql, row: Row | undefined): Promise<Row> {
     if (row === undefined) throw notFound();
     await this.#check(sql, row);
-    if (row.key_label === OLD_KEY_LABEL && row.sealed !== null) {
-      const version = await sql.get("SELECT * FROM kv_versions WHERE id = ?", row.version_id!);
-      await checkOldVersion(sql, this.#parts.authority, version!);
+    if (row.key_label === OLD_KEY_LABEL) {
+      const version = await sql.get(
+        "SELECT * FROM kv_versions WHERE id = ? AND sealed IS NOT NULL",
+        row.version_id!,
+      );
+      if (version !== undefined) await checkOldVersion(sql, this.#parts.authority, version);
     }
     return row;
   }
@@ -249,7 +271,7 @@ export function notFound(): VaultError {
 }
 
 /** Of a version that is not the current one. */
-export function conflict(): VaultError {
+function conflict(): VaultError {
   return new VaultError("ERR_KV_VERSION_CONFLICT", "the object has another current version than expected");
 }
 

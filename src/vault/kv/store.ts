@@ -40,7 +40,7 @@ import type { SessionParts } from "../keks/session-parts.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
 import type { Row, SqlValue } from "../storage/database.ts";
 import { type RewrapPart, rewrapPart, rewrapStored } from "./rewrap.ts";
-import { conflict, iso, KvRows, toObject } from "./rows.ts";
+import { iso, KvRows, toObject } from "./rows.ts";
 import { destroyed, KvValues } from "./values.ts";
 import { verifyPart, verifyStored, type WrappedKeysPart } from "./verify.ts";
 
@@ -142,11 +142,10 @@ export class EmbeddedKvStore implements KvService {
       const { answered, row } = await this.#parts.database.read(async (sql) => {
         const before = await this.#parts.writes.answered<KvObjectWithoutValue>(sql, idempotency);
         return before === undefined
-          ? { answered: undefined, row: await this.#rows.live(sql, id) }
+          ? { answered: undefined, row: await this.#rows.record(sql, id, check) }
           : { answered: before.value, row: undefined };
       }, call);
       if (answered !== undefined) return answered;
-      if (check !== undefined && row.current_version !== check) throw conflict();
       const context = storedContext(row.canonical);
       const name = row.name as string;
       return this.#values.withStoredKey(context, call, async (sql, key) => {
@@ -154,7 +153,7 @@ export class EmbeddedKvStore implements KvService {
         const clock = this.#parts.now();
         // What the row says now decides, whatever other processes do (the row above may be old by now). A clock that was set
         // back, or is another machine's, does not make the object older than it was.
-        const before = await this.#rows.lockedLive(sql, id, check);
+        const before = await this.#rows.lockedRecord(sql, id, check);
         const number = (before.newest_number as number) + 1;
         const { generation } = this.#parts.authority;
         const now = Math.max(before.updated_at as number, clock);
@@ -190,7 +189,7 @@ export class EmbeddedKvStore implements KvService {
       const check = checkVersionCheck(request.versionCheck);
       call.signal?.throwIfAborted();
       return this.#parts.writes.write(async (sql) => {
-        const row = await this.#rows.lockedLive(sql, id, check);
+        const row = await this.#rows.lockedRecord(sql, id, check);
         await this.#rows.change(sql, row, { deleted_at: this.#parts.now() });
         const name = row.name as string;
         await this.#parts.access.events.append(sql, "vault.data.deleted", { kv_name: name });
