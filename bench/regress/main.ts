@@ -57,7 +57,7 @@ function checkOut(commit: string | undefined, name: string): Side {
   mkdirSync(scratch);
   if (commit === undefined) return { path: ROOT, scratch };
   const path = join(directory, name);
-  git("worktree", "add", "--detach", path, commit);
+  git("worktree", "add", "--quiet", "--detach", path, commit);
   symlinkSync(join(ROOT, "node_modules"), join(path, "node_modules"));
   return { path, scratch };
 }

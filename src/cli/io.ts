@@ -14,6 +14,7 @@ import { CliError, systemReason } from "./errors.ts";
 
 const STDIN = 0;
 const STDOUT = 1;
+const STDERR = 2;
 
 /** Whether a person types. */
 export const isStdinTerminal = (): boolean => process.stdin.isTTY === true;
@@ -155,6 +156,15 @@ export async function writeOut(data: string | Uint8Array): Promise<void> {
 /** Writes lines for people, or for programs that read errors as JSON. A failure of this has no other place to be reported. */
 export async function writeErr(text: string): Promise<void> {
   await writeStream(process.stderr, new TextEncoder().encode(text)).catch(() => {});
+}
+
+/** The same before this returns, when the process ends. */
+export function writeErrNow(text: string): void {
+  try {
+    writeAll(STDERR, new TextEncoder().encode(text));
+  } catch {
+    // As for the other.
+  }
 }
 
 /** Writes all bytes, however often the system takes a part only. */

@@ -11,9 +11,10 @@ import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { choiceParser, countParser } from "../input/arguments.ts";
-import { writeErr, writeOut } from "../io.ts";
+import { writeErr, writeErrNow, writeOut } from "../io.ts";
 import { EXIT_DONE, EXIT_SERVICE } from "../output/exit-codes.ts";
 import type { Result } from "../output/format.ts";
+import { logLines } from "../output/log-lines.ts";
 import { NOT_AUTHENTICATED } from "./administration.ts";
 
 interface ServerOptions {
@@ -139,12 +140,14 @@ type ServerModule = typeof import("../../server/index.ts");
 
 /** The core over a host, with the log that was asked for. */
 function appOf(options: ServerOptions, server: ServerModule, host: VaultHost, group?: ProcessGroup): App {
-  const log = (options.log ?? (options.dev === true ? "none" : "json")) === "json";
+  const isLogged = (options.log ?? (options.dev === true ? "none" : "json")) === "json";
+  const log = isLogged ? logLines((text) => void writeErr(text)) : undefined;
+  if (log !== undefined) process.once("exit", () => log.flush(writeErrNow));
   return server.createApp({
     host,
     events: options.events,
     ...(group === undefined ? { requestsPerMinute: options.rateLimit } : { group }),
-    ...(log ? { log: (entry) => void writeErr(`${JSON.stringify(entry)}\n`) } : {}),
+    ...(log === undefined ? {} : { log: log.add }),
   });
 }
 
