@@ -22,7 +22,8 @@ import {
   prepareSeals,
 } from "../crypto/envelope/batch-items.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
-import { isFrameLayout, type WritableLayout } from "../crypto/envelope/layouts.ts";
+import { type FrameLayout, isFrameLayout, type WritableLayout } from "../crypto/envelope/layouts.ts";
+import type { ReadyKey } from "../crypto/envelope/short-ways.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { checkedContext, identifyContext, type KeyContext } from "../crypto/keys/key-context.ts";
 import { checkResultType, decryptEnvelope, type LocalDecryptOptions } from "../crypto/local.ts";
@@ -50,7 +51,7 @@ export interface UseDataKeys {
   readonly size: number;
   readonly use: (
     encryptedKeys: readonly string[],
-    work: (key: DataKey, index: number) => Promise<void>,
+    work: (key: DataKey, index: number) => void | Promise<void>,
     options: CallOptions,
   ) => Promise<ItemResult<void>[]>;
 }
@@ -146,21 +147,42 @@ export async function decryptBatch(
     else group.push(index);
   }
   await forEachGroup(inParts([...groups], useDataKeys.size), options, async (part) => {
-    const open = async (key: DataKey, n: number): Promise<void> => {
+    // Waits only where it must: most keys have all their messages opened at once.
+    const open = (key: DataKey, n: number): void | Promise<void> => {
       check(key);
       const indexes = part[n]![1];
       const { layout } = envelopes.get(indexes[0]!)!;
+      const left = isFrameLayout(layout) ? openAtOnce(key, indexes, layout) : indexes;
+      return left.length === 0 ? undefined : openLater(key, left);
+    };
+    const openAtOnce = (key: DataKey, indexes: readonly number[], layout: FrameLayout): readonly number[] => {
+      const ways = ciphers.shortWays;
+      if (ways === undefined) return indexes;
       const subset = indexes.map((index) => prepared[index]!);
-      const fast = isFrameLayout(layout)
-        ? ciphers.shortWays?.openMany(key, subset, layout, as, options.provider)
-        : undefined;
-      for (const [n, index] of indexes.entries()) {
-        const { associatedData: aad } = (prepared[index] as { value: Prepared<string> }).value;
-        results[index] =
-          fast?.[n] ??
-          (await resultOfLater(
-            decryptEnvelope(envelopes.get(index)!, key, aad, as, ciphers, options.provider),
-          ));
+      const opened =
+        subset.length === 1
+          ? [openOne(ways.of(key), (subset[0] as { value: Prepared<string> }).value, layout)]
+          : ways.openMany(key, subset, layout, as, options.provider);
+      return indexes.filter((index, n) => {
+        const result = opened[n];
+        if (result !== undefined) results[index] = result;
+        return result === undefined;
+      });
+    };
+    const openOne = (
+      key: ReadyKey,
+      { data, associatedData }: Prepared<string>,
+      layout: FrameLayout,
+    ): ItemResult<string | Bytes> | undefined => {
+      const opened = resultOf(() => key.open(data, associatedData, layout, as, options.provider));
+      return opened.ok && opened.value === undefined ? undefined : (opened as ItemResult<string | Bytes>);
+    };
+    const openLater = async (key: DataKey, indexes: readonly number[]): Promise<void> => {
+      for (const index of indexes) {
+        const { associatedData } = (prepared[index] as { value: Prepared<string> }).value;
+        results[index] = await resultOfLater(
+          decryptEnvelope(envelopes.get(index)!, key, associatedData, as, ciphers, options.provider),
+        );
       }
     };
     const opened = await useDataKeys.use(

@@ -9,7 +9,7 @@
  */
 
 import { untilAborted } from "../base/concurrency.ts";
-import type { ItemResult } from "../base/item-result.ts";
+import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { type SharedEntry, SharedLru } from "../base/shared-lru.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
@@ -129,6 +129,48 @@ export class DataKeyCache {
     options: CallOptions = {},
   ): Promise<ItemResult<T>[]> {
     const heldKeys = this.#heldKeysOf(service);
+    const results = new Array<ItemResult<T>>(encryptedKeys.length);
+    const others: number[] = [];
+    const underWay: Promise<void>[] = [];
+    const isCurrent = heldKeys.oneLook();
+    for (const [index, keys] of encryptedKeys.entries()) {
+      const entry = this.#keys.get(entryId(service.id, keys));
+      if (entry?.value === undefined || !isCurrent(entry.value.held)) {
+        others.push(index);
+        continue;
+      }
+      this.#keys.touch(entry);
+      const { key } = entry.value;
+      const done = resultOf(() => work(key, index));
+      if (!done.ok || !(done.value instanceof Promise)) {
+        results[index] = done as ItemResult<T>;
+        continue;
+      }
+      this.#keys.hold(entry);
+      underWay.push(
+        resultOfLater(done.value).then((result) => {
+          results[index] = result;
+          this.#keys.release(entry);
+        }),
+      );
+    }
+    if (others.length > 0) {
+      const wanted = others.map((index) => encryptedKeys[index]!);
+      const more = await this.#useOthers(heldKeys, wanted, (key, n) => work(key, others[n]!), options);
+      for (const [n, index] of others.entries()) results[index] = more[n]!;
+    }
+    await Promise.all(underWay);
+    return results;
+  }
+
+  /** The same for keys that are not kept, or are in doubt. */
+  async #useOthers<T>(
+    heldKeys: HeldKeys,
+    encryptedKeys: readonly string[],
+    work: (key: DataKey, index: number) => T | Promise<T>,
+    options: CallOptions,
+  ): Promise<ItemResult<T>[]> {
+    const { service } = heldKeys;
     // What is in doubt is asked about in one round; what is refused then is missing.
     const isDoubtful = encryptedKeys.some((keys) => this.#isDoubtful(heldKeys, keys));
     if (isDoubtful) await untilAborted(heldKeys.settle(), options.signal);

@@ -13,7 +13,7 @@ import type { DataKey } from "../crypto/keys/data-key.ts";
 import { isItemError } from "./batch-calls.ts";
 import { KEY_BATCH_ITEMS_MAX, type KeyService } from "./key-service.ts";
 import { REVISION_ROUND_MS_MAX } from "./limits.ts";
-import type { RevisionId, RevisionSource } from "./revisions.ts";
+import type { Revision, RevisionId, RevisionSource } from "./revisions.ts";
 
 /** How a held key stands at a use. */
 export type HeldState = "good" | "stale" | "refused";
@@ -88,11 +88,15 @@ export class HeldKeys {
 
   /** How a key stands; asks beside the call where the last look is old or says that something has changed. */
   look(held: HeldKey): HeldState {
+    return this.#lookAt(held, () => this.#source?.newest());
+  }
+
+  #lookAt(held: HeldKey, newestNow: () => Revision | undefined): HeldState {
     const source = this.#source;
     if (source === undefined) return held.isRefused ? "refused" : "good";
     this.#noteLockouts(source);
     if (held.isRefused) return "refused";
-    const newest = source.newest();
+    const newest = newestNow();
     const now = this.#now();
     held.usedAt = now;
     if (newest === undefined) {
@@ -114,8 +118,17 @@ export class HeldKeys {
 
   /** Whether the newest revision that is known is the one under which a key is good. */
   isCurrent(held: HeldKey): boolean {
-    const state = this.look(held);
-    return state !== "refused" && this.#source?.newest()?.id === held.revision;
+    return this.oneLook()(held);
+  }
+
+  /** One look for many keys. @returns {@link isCurrent} at that moment, to be asked before the caller waits for anything */
+  oneLook(): (held: HeldKey) => boolean {
+    let seen: { readonly newest: Revision | undefined } | undefined;
+    const newest = (): Revision | undefined => {
+      seen ??= { newest: this.#source?.newest() };
+      return seen.newest;
+    };
+    return (held) => this.#lookAt(held, newest) !== "refused" && newest()?.id === held.revision;
   }
 
   #noteLockouts(source: RevisionSource): void {

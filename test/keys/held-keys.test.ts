@@ -455,6 +455,16 @@ describe("the decrypt cache", () => {
     expect(service.count("createDecrypt")).toBe(before);
   });
 
+  test("a batch of keys that are kept takes one look, and a single one as well", async () => {
+    const { cache, keys } = await cached(20);
+    const newest = vi.spyOn(service.source, "newest");
+    const results = await cache.useMany(service, keys, dataKeyOf);
+    expect(results.every(({ ok }) => ok)).toBe(true);
+    expect(newest).toHaveBeenCalledTimes(1);
+    await cache.use(service, keys[0]!, dataKeyOf);
+    expect(newest).toHaveBeenCalledTimes(2);
+  });
+
   test("[REV-10] what cannot be asked for is unwrapped anew", async () => {
     const { cache, keys } = await cached(1);
     service.revokeKeys();
