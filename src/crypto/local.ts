@@ -11,7 +11,7 @@ import { encodeBase64 } from "../base/base64.ts";
 import { type Bytes, copyBytes, fromUtf8 } from "../base/bytes.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { invalidType } from "../errors.ts";
-import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead/aead.ts";
+import type { AeadKey, AeadProviderName } from "./aead/aead.ts";
 import { type AssociatedData, associatedDataBytes } from "./associated-data.ts";
 import type { Ciphers } from "./ciphers/ciphers.ts";
 import { ciphersOf } from "./ciphers/of-call.ts";
@@ -105,13 +105,8 @@ export async function localEncrypt(
   const layout = checkLayout(options.layout, options.requireCommitment);
   const plaintext = checkPlaintext(data);
   const aad = associatedDataBytes(associatedData);
-  const { provider } = options;
-  const ciphers = ciphersOf(options.sync);
   // An async function without an await: one promise, and the input is read before the call returns.
-  return (
-    sealFast(plaintext, key, aad, layout, ciphers, provider, true) ??
-    sealSlow(plaintext, key, aad, layout, ciphers, provider)
-  );
+  return encryptEnvelope(plaintext, key, aad, layout, ciphersOf(options.sync), options.provider);
 }
 
 /** The same at once; never by Web Crypto, which cannot. */
@@ -132,15 +127,16 @@ export function localEncryptSync(
  * Encrypts a message; arguments as checked by {@link localEncrypt}.
  *
  * @param plaintext - as `checkPlaintext` answers it
+ * @returns the envelope, at once where what encrypts answers at once
  */
-export async function encryptEnvelope(
+export function encryptEnvelope(
   plaintext: string | Uint8Array,
   key: WrappedDataKeyInput,
   associatedData: Uint8Array,
   layout: WritableLayout,
   ciphers: Ciphers,
   provider?: AeadProviderName,
-): Promise<string> {
+): string | Promise<string> {
   const fast = sealFast(plaintext, key, associatedData, layout, ciphers, provider, true);
   return fast ?? sealSlow(plaintext, key, associatedData, layout, ciphers, provider);
 }
@@ -159,8 +155,10 @@ export function encryptEnvelopeSync(
   const bytes = bytesOfPlaintext(plaintext);
   if (!isFrameLayout(layout))
     return encodeBase64(sealNativeSync(bytes, key, associatedData, ciphers, providerName));
-  const message = prepare(bytes, key, associatedData, layout);
-  return finish(message, sealBy(ciphers.providers.sync(providerName, bytes.length), key, message));
+  const begun = begin(key, layout);
+  const provider = ciphers.providers.sync(providerName, bytes.length);
+  const sealed = withAeadKey(key, provider, (aead) => aead.seal(begun.nonce, bytes, associatedData));
+  return finish(begun, sealed);
 }
 
 /**
@@ -246,22 +244,12 @@ export async function decryptEnvelope(
   const size = nonce.length === NONCE_BYTES ? ciphertext.length : undefined;
   const now = ciphers.providers.atOnce(providerName, size);
   if (now !== undefined) {
-    return result(
-      withAeadKey(key, now, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
-      as,
-    );
+    const opened = withAeadKey(key, now, (aead) => aead.open(nonce, ciphertext, tag, associatedData));
+    return result(opened, as);
   }
-  const held = holdDataKey(key);
   const aad = copyBytes(associatedData);
-  try {
-    const provider = await ciphers.providers.async(providerName, size);
-    return result(
-      await withAeadKey(held.key, provider, (aead) => aead.open(nonce, ciphertext, tag, aad)),
-      as,
-    );
-  } finally {
-    held.release();
-  }
+  const open = (aead: AeadKey) => aead.open(nonce, ciphertext, tag, aad);
+  return result(await withKeyLater(ciphers, providerName, size, key, open), as);
 }
 
 /** The same at once. */
@@ -279,10 +267,8 @@ export function decryptEnvelopeSync(
     return result(openNativeSync(body, key, associatedData, ciphers, providerName), as);
   }
   const provider = ciphers.providers.sync(providerName, ciphertext.length);
-  return result(
-    withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData)),
-    as,
-  );
+  const opened = withAeadKey(key, provider, (aead) => aead.open(nonce, ciphertext, tag, associatedData));
+  return result(opened, as);
 }
 
 /** A message that no budget counts. */
@@ -315,17 +301,34 @@ async function sealSlow(
   const bytes = bytesOfPlaintext(given);
   if (!isFrameLayout(layout))
     return encodeBase64(await sealNative(bytes, key, associatedData, ciphers, providerName));
-  const message = prepare(bytes, key, associatedData, layout);
-  const size = bytes.length;
-  const now = ciphers.providers.atOnce(providerName, size);
-  if (now !== undefined) return finish(message, sealBy(now, key, message));
-  const held = holdDataKey(key);
+  const begun = begin(key, layout);
+  const now = ciphers.providers.atOnce(providerName, bytes.length);
+  if (now !== undefined) {
+    const sealed = withAeadKey(key, now, (aead) => aead.seal(begun.nonce, bytes, associatedData));
+    return finish(begun, sealed);
+  }
   const plaintext = copyBytes(bytes);
-  const own = { ...message, plaintext, associatedData: copyBytes(associatedData) };
+  const aad = copyBytes(associatedData);
+  const seal = (aead: AeadKey) => aead.seal(begun.nonce, plaintext, aad);
   try {
-    return finish(own, await sealBy(await ciphers.providers.async(providerName, size), held.key, own));
+    return finish(begun, await withKeyLater(ciphers, providerName, bytes.length, key, seal));
   } finally {
     plaintext.fill(0);
+  }
+}
+
+/** Runs `use` with a data key as it is now, made ready for what serves a call that waits. What `use` reads must be the call's own. */
+async function withKeyLater(
+  ciphers: Ciphers,
+  providerName: AeadProviderName | undefined,
+  size: number | undefined,
+  key: DataKeyInput,
+  use: (aead: AeadKey) => Bytes | Promise<Bytes>,
+): Promise<Bytes> {
+  const held = holdDataKey(key);
+  try {
+    return await withAeadKey(held.key, await ciphers.providers.async(providerName, size), use);
+  } finally {
     held.release();
   }
 }
@@ -347,25 +350,22 @@ function openFast(
   return ready?.open(ciphertext, associatedData, DEFAULT_LAYOUT, as, options.provider, canWait);
 }
 
-interface Message {
+/** An envelope without what is encrypted. */
+interface Begun extends Pick<Envelope, "keyBlob" | "nonce"> {
   readonly layout: FrameLayout;
-  readonly keyBlob: Uint8Array;
-  readonly nonce: Uint8Array;
-  readonly plaintext: Uint8Array;
-  readonly associatedData: Uint8Array;
 }
 
 /** All that can be told before the key is touched, and the nonce. */
-function prepare(
-  plaintext: Uint8Array,
-  key: WrappedDataKeyInput,
-  associatedData: Uint8Array,
-  layout: FrameLayout,
-): Message {
+function begin(key: WrappedDataKeyInput, layout: FrameLayout): Begun {
   const keyBlob = keyBlobOf(key);
   const nonce = new Uint8Array(NONCE_BYTES);
   drawNonce(nonce, 0, layoutRow(layout).beginsWithNonce);
-  return { layout, keyBlob, nonce, plaintext, associatedData };
+  return { layout, keyBlob, nonce };
+}
+
+function finish(begun: Begun, sealed: Uint8Array): string {
+  const tagAt = sealed.length - TAG_BYTES;
+  return serializeEnvelope({ ...begun, ciphertext: sealed.subarray(0, tagAt), tag: sealed.subarray(tagAt) });
 }
 
 /**
@@ -385,27 +385,6 @@ export function checkResultType(as: "text" | "bytes" | undefined): "text" | "byt
   if (as === undefined || as === "text") return "text";
   if (as === "bytes") return as;
   throw invalidType('as must be "text" or "bytes"');
-}
-
-function sealBy(provider: SyncAeadProvider, key: DataKeyInput, message: Message): Bytes;
-function sealBy(provider: AeadProvider, key: DataKeyInput, message: Message): Bytes | Promise<Bytes>;
-function sealBy(
-  provider: AeadProvider,
-  key: DataKeyInput,
-  { nonce, plaintext, associatedData }: Message,
-): Bytes | Promise<Bytes> {
-  return withAeadKey(key, provider, (aead) => aead.seal(nonce, plaintext, associatedData));
-}
-
-function finish(message: Message, sealed: Uint8Array): string {
-  const tagAt = sealed.length - TAG_BYTES;
-  return serializeEnvelope({
-    layout: message.layout,
-    keyBlob: message.keyBlob,
-    nonce: message.nonce,
-    ciphertext: sealed.subarray(0, tagAt),
-    tag: sealed.subarray(tagAt),
-  });
 }
 
 function result(plaintext: Bytes, as: "text" | "bytes"): string | Bytes {

@@ -225,7 +225,8 @@ export class VaultMessages {
       const ciphers = this.#ciphersOf(options);
       const envelope = parseEnvelope(ciphertext, this.withPolicy(options));
       if (envelope.layout === "native") return ciphertext;
-      const opened = await this.#withKey(
+      const opened = await this.#cache.use(
+        this.#keys,
         encodeBase64(envelope.keyBlob),
         async (key) => {
           const context = key.context ?? (given && contextObject(given));
@@ -270,7 +271,8 @@ export class VaultMessages {
     const { signal, timeout, headers } = checkedCall(options, this.#keys);
     return (encryptedKeys, use) =>
       withinTime({ signal, timeout, headers }, (call) =>
-        this.#withKey(
+        this.#cache.use(
+          this.#keys,
           encryptedKeys,
           (key) => {
             checkContext(key, expected);
@@ -314,7 +316,8 @@ export class VaultMessages {
       const expected = expectedContext(options);
       const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.withPolicy(options));
       const encryptedKeys = encodeBase64(envelope.keyBlob);
-      const plaintext = await this.#withKey(
+      const plaintext = await this.#cache.use(
+        this.#keys,
         encryptedKeys,
         (key) => {
           checkContext(key, expected);
@@ -355,15 +358,6 @@ export class VaultMessages {
 
   #ciphersOf({ sync }: { readonly sync?: SyncCrypto | undefined }): Ciphers {
     return sync === undefined ? this.#ciphers : ciphersOf(sync);
-  }
-
-  /** Runs `work` with an unwrapped data key, which it must not keep. */
-  #withKey<T>(
-    encryptedKeys: string,
-    work: (key: DataKey) => T | Promise<T>,
-    options: CallOptions,
-  ): Promise<T> {
-    return this.#cache.use(this.#keys, encryptedKeys, work, options);
   }
 
   /** The layout of a message, as far as the policy allows it. */

@@ -19,7 +19,6 @@ import {
 import { checkOptions, optionNames } from "../base/options.ts";
 import { hmacSha256 } from "../crypto/primitives/hmac-sha256.ts";
 import { invalidRange, invalidType, VaultError } from "../errors.ts";
-import { objectOf, textOf } from "./bodies.ts";
 
 /** The header's name, as WorkOS sends it. */
 export const SIGNATURE_HEADER = "WorkOS-Signature";
@@ -91,16 +90,14 @@ export function verifyWebhook(
   const isTimely = Math.abs((options.now ?? Date.now)() - Number(time)) <= toleranceMs;
   if (!isRight || !isTimely) throw invalid();
   try {
-    const wire = objectOf(JSON.parse(fromUtf8(bytes) as string), "event");
-    return {
-      id: textOf(wire.id, "id"),
-      event: textOf(wire.event, "event"),
-      data: objectOf(wire.data, "data"),
-      created_at: textOf(wire.created_at, "created_at"),
-    };
+    const { id, event, data, created_at } = JSON.parse(fromUtf8(bytes) as string) as WebhookEvent;
+    const isObject = typeof data === "object" && data !== null && !Array.isArray(data);
+    const isEvent = isObject && [id, event, created_at].every((text) => typeof text === "string");
+    if (isEvent) return { id, event, data, created_at };
   } catch {
-    throw invalid(); // Signed, but not an event of ours.
+    // No JSON, or null.
   }
+  throw invalid(); // Signed, but not an event of ours.
 }
 
 function mac(body: Uint8Array, secret: string, time: string): Bytes {

@@ -71,9 +71,8 @@ export class Curves implements SealedCurves {
   }
 
   #firstSync(): SyncCurveProvider {
-    for (const row of this.#rows) {
-      const provider = row.start(this.#available);
-      if (provider?.isSync !== true) continue;
+    for (const provider of this.#started()) {
+      if (!provider.isSync) continue;
       const sync = provider as SyncCurveProvider;
       try {
         if (isProduct(productBy(sync)) && checkBy(sync)) return sync;
@@ -81,27 +80,30 @@ export class Curves implements SealedCurves {
         // A runtime that lacks a curve refuses its name.
       }
     }
-    throw new VaultError(
-      "ERR_UNSUPPORTED",
-      'this runtime has no X25519 that answers at once: pass { curves: tweetnacl } from "coffer/sealed"',
-    );
+    throw lacking("X25519 that answers at once");
   }
 
   async #first(): Promise<CurveProvider> {
-    for (const row of this.#rows) {
-      const provider = row.start(this.#available);
-      if (provider === undefined) continue;
+    for (const provider of this.#started()) {
       try {
         if (isProduct(await productBy(provider)) && (await checkBy(provider))) return provider;
       } catch {
         // As above.
       }
     }
-    throw new VaultError(
-      "ERR_UNSUPPORTED",
-      'this runtime has no X25519 or no Ed25519: pass { curves: tweetnacl } from "coffer/sealed"',
-    );
+    throw lacking("X25519 or no Ed25519");
   }
+
+  #started(): CurveProvider[] {
+    return this.#rows.flatMap((row) => row.start(this.#available) ?? []);
+  }
+}
+
+function lacking(what: string): VaultError {
+  return new VaultError(
+    "ERR_UNSUPPORTED",
+    `this runtime has no ${what}: pass { curves: tweetnacl } from "coffer/sealed"`,
+  );
 }
 
 /** The product of the known answer, by a provider. */

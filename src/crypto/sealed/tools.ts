@@ -5,13 +5,12 @@
  *
  * @module
  */
-import { runtime } from "../../base/runtime.ts";
 import { invalidType } from "../../errors.ts";
 import type { Ciphers } from "../ciphers/ciphers.ts";
 import { HERE_CURVES } from "../curves/built-in.ts";
 import { Curves, type SealedCurves } from "../curves/choose.ts";
+import { HERE_ML_KEM } from "../hpke/built-in.ts";
 import type { KemTools } from "../hpke/kem.ts";
-import { nodeMlKem } from "../hpke/ml-kem-node.ts";
 
 /** What sealing and opening compute with. */
 export interface SealedTools extends KemTools {
@@ -25,8 +24,7 @@ export interface SealedTools extends KemTools {
  * @throws TypeError ERR_INVALID_ARGUMENT
  */
 export function sealedTools(ciphers: Ciphers, curves?: SealedCurves): SealedTools {
-  const mlKem = nodeMlKem(runtime.crypto);
-  if (curves === undefined) return { curves: HERE_CURVES, mlKem, ciphers };
-  if (curves instanceof Curves) return { curves, mlKem, ciphers };
+  if (curves === undefined) return { curves: HERE_CURVES, mlKem: HERE_ML_KEM, ciphers };
+  if (curves instanceof Curves) return { curves, mlKem: HERE_ML_KEM, ciphers };
   throw invalidType('curves must be what "coffer/sealed" exports: tweetnacl');
 }
