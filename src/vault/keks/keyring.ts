@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { type CofferKeyBlob, decodeKeyBlob, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
+import { equalBytes } from "../../base/bytes.ts";
+import { decodeKeyBlob, kekReferences, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
 import type { CanonicalContext, ContextEntry } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../../errors.ts";
@@ -24,7 +25,6 @@ import {
   makeDataKey,
   type Ring,
   type RingDataKey,
-  referencesBytes,
   unwrap,
   wrap,
 } from "./ring.ts";
@@ -108,7 +108,7 @@ export class Keyring {
   async unwrap(blob: Uint8Array, owner: DataKeyOwner, options: WaitOptions = {}): Promise<RingDataKey> {
     const parts = decodeKeyBlob(blob);
     return this.#withRing(
-      referencesKey(parts.keks),
+      referencesKey(blob),
       (sql) => loadVersions(sql, this.#vault.authority, this.#environmentId, parts.keks),
       options,
       (ring) => unwrap(ring, owner, parts, blob),
@@ -130,7 +130,7 @@ export class Keyring {
       },
       unwrap(blob, owner) {
         const parts = decodeKeyBlob(blob);
-        const ring = rings.get(referencesKey(parts.keks));
+        const ring = rings.get(referencesKey(blob));
         return ring === undefined ? undefined : unwrap(ring, owner, parts, blob);
       },
       rekey(old, context) {
@@ -301,13 +301,13 @@ function rewrapUnder(ring: Ring, old: RingDataKey, owner: DataKeyOwner): RingDat
   const isNewest =
     old.owner === owner &&
     keyBlobFormatAt(old.blob, 0) !== "sealed" &&
-    referencesKey(decodeKeyBlob(old.blob).keks) === referencesKey(ring.keks);
+    equalBytes(kekReferences(old.blob), ring.references);
   return isNewest ? old : wrap(ring, owner, old.key);
 }
 
 /** What names the ring of a blob's KEK versions. The first letter keeps it apart from a context's. */
-function referencesKey(keks: CofferKeyBlob["keks"]): string {
-  return `k:${latin1(referencesBytes(keks))}`;
+function referencesKey(blob: Uint8Array): string {
+  return `k:${latin1(kekReferences(blob))}`;
 }
 
 /** What names the ring of a context's newest KEK versions. */

@@ -19,7 +19,7 @@ import {
 import { KEY_BYTES } from "../../crypto/limits.ts";
 import { hash } from "../../crypto/primitives/hash.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
-import { uuidFromText, uuidToText, uuidV5 } from "../../crypto/primitives/uuid.ts";
+import { UUID_BYTES, uuidFromText, uuidToText, uuidV5 } from "../../crypto/primitives/uuid.ts";
 import { KcXaesKey } from "../../crypto/primitives/xaes.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
 import type { Roots } from "../root/roots.ts";
@@ -44,8 +44,10 @@ export interface Ring {
   readonly context: CanonicalContext;
   readonly keyContext: KeyContext;
   readonly wrappingKey: KcXaesKey;
-  /** What all wraps under it authenticate: everything but the owner's label and the data key's id. */
-  readonly associatedData: Uint8Array;
+  /** Its KEK versions as a blob names them ({@link kekReferences}). */
+  readonly references: Uint8Array;
+  /** What a wrap under it authenticates, by the data key's owner: whole but for the data key's id, which is its end. */
+  readonly associatedData: Readonly<Record<DataKeyOwner, Uint8Array>>;
   /** The context's row; known only to rings of newest versions. */
   readonly contextId: string | undefined;
 }
@@ -92,16 +94,24 @@ export function assembleRing(roots: Roots, environmentId: string, { rows, contex
   for (const secret of [input, ...kekBytes]) secret.fill(0);
   const keks = rows.map((row) => ({ id: kekIdBytes(row.id), version: row.version }));
   const context = canonicalEntries(rows.map((row) => row.entry));
+  const references = concatBytes(...keks.flatMap((kek) => [kek.id, u32(kek.version)]));
+  const authenticated = [
+    lengthPrefixed(context.bytes),
+    lengthPrefixed(utf8(environmentId, "environment id")),
+    lengthPrefixed(references),
+    lengthPrefixed(new Uint8Array(UUID_BYTES)),
+  ];
   const ring = {
     keks,
     context,
     keyContext: contextObject(context),
     wrappingKey: new KcXaesKey(HERE.providers.sync(undefined, KEY_BYTES), wrappingKey),
-    associatedData: concatBytes(
-      lengthPrefixed(context.bytes),
-      lengthPrefixed(utf8(environmentId, "environment id")),
-      lengthPrefixed(referencesBytes(keks)),
-    ),
+    references: concatBytes(Uint8Array.of(keks.length), references),
+    associatedData: {
+      application: concatBytes(OWNER_LABELS.application, ...authenticated),
+      store: concatBytes(OWNER_LABELS.store, ...authenticated),
+      recipient: concatBytes(OWNER_LABELS.recipient, ...authenticated),
+    },
     contextId,
   };
   wrappingKey.fill(0);
@@ -140,7 +150,9 @@ export function unwrap(ring: Ring, owner: DataKeyOwner, parts: CofferKeyBlob, bl
 }
 
 function associatedData(ring: Ring, owner: DataKeyOwner, dataKeyId: Uint8Array): Uint8Array {
-  return concatBytes(OWNER_LABELS[owner], ring.associatedData, lengthPrefixed(dataKeyId));
+  const bytes = Uint8Array.from(ring.associatedData[owner]);
+  bytes.set(dataKeyId, bytes.length - UUID_BYTES);
+  return bytes;
 }
 
 function kekIdBytes(id: string): Uint8Array {
@@ -148,9 +160,4 @@ function kekIdBytes(id: string): Uint8Array {
   if (bytes === undefined)
     throw new VaultError("ERR_STORAGE_CORRUPT", "a KEK's id is damaged in the vault's file");
   return bytes;
-}
-
-/** The bytes that name KEK versions, in order. */
-export function referencesBytes(keks: CofferKeyBlob["keks"]): Uint8Array {
-  return concatBytes(...keks.flatMap((kek) => [kek.id, u32(kek.version)]));
 }
