@@ -17,24 +17,25 @@ import { type RuntimesReport, runtimesMarkdown } from "./runtimes/report.ts";
 import { envelopeCases } from "./suites/envelope.ts";
 import { kvCases } from "./suites/kv.ts";
 import { peerCases } from "./suites/peers.ts";
+import { sealedCases } from "./suites/sealed.ts";
 
 const USAGE = `npm run bench -- [options]
 
   --quick           a few tiny samples: does it run, do outputs agree? Its numbers mean nothing
   --full            more rounds, more sizes, and all peers and runtimes that are installed
-  --only SUITE      envelope, kv, peers or runtimes (see bench/README.md)
+  --only SUITE      envelope, kv, sealed, peers or runtimes (see bench/README.md)
   --runtimes LIST   which of them: ${runtimeNames().join(",")}
   --name NAME       results are NAME-SUITE.json; default quick or default; SUITE.json with --full
   --out DIRECTORY   where the results go; default bench/results
   --disk DIRECTORY  where stores are measured; default the directory for temporary files
 `;
 
-const SUITES = ["envelope", "kv", "runtimes", "peers"] as const;
+const SUITES = ["envelope", "kv", "sealed", "runtimes", "peers"] as const;
 /** Without `--only`, in each mode. Peers and runtimes are packages that are not installed with coffer's. */
 const SUITES_OF = {
   quick: ["envelope", "kv"],
   default: ["envelope", "kv"],
-  full: ["envelope", "kv", "peers", "runtimes"],
+  full: ["envelope", "kv", "sealed", "peers", "runtimes"],
 } as const;
 const SETTINGS = {
   quick: { rounds: 2, sampleMs: 1, warmUpMs: 1 },
@@ -80,6 +81,7 @@ function readOptions(): Options | undefined {
 const HERE = {
   envelope: ({ mode }: Options) => envelopeCases(mode),
   kv: ({ mode, disk }: Options) => kvCases(mode, disk),
+  sealed: () => sealedCases(),
   peers: () => peerCases(),
 };
 

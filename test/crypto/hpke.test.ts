@@ -97,6 +97,7 @@ describe.each(Object.values(KEMS).filter((kem) => kem.name === "x25519" || hasMl
     ]) {
       expect(made.enc).toHaveLength(kem.encBytes);
       expect(kem.decapsulate(tools, privateKey, made.enc)).toEqual(made.sharedSecret);
+      expect(kem.decapsulate(tools, privateKey, made.enc, publicKey)).toEqual(made.sharedSecret);
     }
   });
 

@@ -60,8 +60,14 @@ export interface Kem {
   /**
    * The secret that `enc` carries.
    *
+   * @param known - the public key, where it is at hand: computing it costs as much as the rest
    * @returns undefined where `enc` is of low order
    * @throws VaultError ERR_UNSUPPORTED
    */
-  decapsulate(tools: KemTools, privateKey: Uint8Array, enc: Uint8Array): Bytes | undefined;
+  decapsulate(
+    tools: KemTools,
+    privateKey: Uint8Array,
+    enc: Uint8Array,
+    known?: Uint8Array,
+  ): Bytes | undefined;
 }

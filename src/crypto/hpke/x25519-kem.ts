@@ -35,10 +35,10 @@ export const X25519_KEM: Kem = {
     ]);
     return encapsulated(enc, shared, publicKey);
   },
-  decapsulate({ curves }, privateKey, enc) {
+  decapsulate({ curves }, privateKey, enc, known) {
     const provider = curves.sync();
     const shared = provider.multiply(privateKey, enc);
-    const publicKey = provider.multiply(privateKey, X25519_BASE) as Bytes;
+    const publicKey = known ?? (provider.multiply(privateKey, X25519_BASE) as Bytes);
     return shared && extractAndExpand(shared, enc, publicKey);
   },
 };

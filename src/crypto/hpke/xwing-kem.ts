@@ -53,7 +53,7 @@ export const X_WING: Kem = {
     ]);
     return encapsulated(mlKem, publicKey, sent, agreed);
   },
-  decapsulate(tools, privateKey, enc) {
+  decapsulate(tools, privateKey, enc, known) {
     const mlKem = mlKemOf(tools);
     const curve = tools.curves.sync();
     const expanded = mlKem.shake256(privateKey, ML_KEM_SEED_BYTES + X25519_BYTES);
@@ -62,7 +62,7 @@ export const X_WING: Kem = {
       const sent = enc.subarray(ML_KEM_CIPHERTEXT_BYTES);
       const agreed = curve.multiply(scalar, sent);
       if (agreed === undefined) return undefined;
-      const point = curve.multiply(scalar, X25519_BASE) as Bytes;
+      const point = known?.subarray(ML_KEM_PUBLIC_BYTES) ?? (curve.multiply(scalar, X25519_BASE) as Bytes);
       const seed = expanded.subarray(0, ML_KEM_SEED_BYTES);
       const secret = mlKem.decapsulate(seed, enc.subarray(0, ML_KEM_CIPHERTEXT_BYTES));
       return combine(mlKem, secret, agreed, sent, point);

@@ -88,12 +88,18 @@ export function sealNewDataKeySync(tools: SealedTools, target: SealTarget): Seal
  *
  * @param blob - its recipient, version and context are the caller's to compare
  * @param privateKey - 32 bytes
+ * @param publicKey - the one of this private key, where it is at hand: opening is then faster
  * @returns the data key, 32 bytes
  * @throws VaultError ERR_DECRYPT_FAILED, whatever the reason; ERR_UNSUPPORTED
  */
-export function openSealedDataKey(tools: SealedTools, blob: SealedKeyBlob, privateKey: Uint8Array): Bytes {
+export function openSealedDataKey(
+  tools: SealedTools,
+  blob: SealedKeyBlob,
+  privateKey: Uint8Array,
+  publicKey?: Uint8Array,
+): Bytes {
   const kem = KEMS[blob.suite];
-  const sharedSecret = kem.decapsulate(tools, privateKey, blob.enc);
+  const sharedSecret = kem.decapsulate(tools, privateKey, blob.enc, publicKey);
   if (sharedSecret === undefined) throw decryptFailed();
   const secrets = schedule(kem, blob.head, sharedSecret);
   try {

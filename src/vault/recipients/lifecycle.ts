@@ -35,7 +35,7 @@ import type { Keyring } from "../keks/keyring.ts";
 import { storedContext } from "../keks/rows.ts";
 import { revocationCounter } from "../storage/changes.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
-import { TOOLS, wrappedOf } from "./recipient-keys.ts";
+import { keyPairOf, TOOLS } from "./recipient-keys.ts";
 import {
   checkRecipient,
   checkUsable,
@@ -129,7 +129,7 @@ export class RecipientLifecycle implements RecipientService {
       const newest = recipient.versions.at(-1)!;
       // What nobody could open is not given out.
       const { key } = await this.#keyring.unwrap(
-        wrappedOf(recipient, newest.version as number),
+        keyPairOf(recipient, newest.version as number).wrapped,
         "recipient",
         call,
       );

@@ -32,6 +32,7 @@ import {
 /** A private key that is kept, and what its blobs must name. */
 interface Kept {
   readonly key: SecretBytes;
+  readonly publicKey: Uint8Array;
   readonly suite: string;
   readonly canonical: Uint8Array;
 }
@@ -99,9 +100,9 @@ export class RecipientKeys {
       return found;
     }, options);
     const canonical = recipient.stored.canonical as Uint8Array;
-    const wrapped = wrappedOf(recipient, blob.version);
+    const { wrapped, publicKey } = keyPairOf(recipient, blob.version);
     const { key } = await this.#keyring.unwrap(wrapped, "recipient", options);
-    return { key: new SecretBytes(key), suite: recipient.suite, canonical };
+    return { key: new SecretBytes(key), publicKey, suite: recipient.suite, canonical };
   }
 
   #current(name: string): Kept | undefined {
@@ -120,12 +121,19 @@ export class RecipientKeys {
   }
 }
 
-/** The wrapped private key of a version that may open. @throws VaultError ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED, ERR_KEY_DESTROYED */
-export function wrappedOf({ versions }: RecipientRow, version: number): Uint8Array {
+/**
+ * The key pair of a version that may open, its private key wrapped.
+ *
+ * @throws VaultError ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED, ERR_KEY_DESTROYED
+ */
+export function keyPairOf(
+  { versions }: RecipientRow,
+  version: number,
+): { readonly wrapped: Uint8Array; readonly publicKey: Uint8Array } {
   const row = versions.find((found) => found.version === version);
   if (row === undefined) throw unknownRecipient();
   checkUsable(row.state as RecipientState);
-  return row.wrapped as Uint8Array;
+  return { wrapped: row.wrapped as Uint8Array, publicKey: row.public_key as Uint8Array };
 }
 
 /** Curves, ML-KEM and ciphers of this runtime. */
@@ -135,7 +143,7 @@ function open(kept: Kept, blob: SealedKeyBlob, keyBlob: Uint8Array): RingDataKey
   // Who has the public key could seal for any context: the recipient's decides.
   if (kept.suite !== blob.suite || !equalBytes(kept.canonical, blob.context.bytes)) throw decryptFailed();
   return {
-    key: openSealedDataKey(TOOLS, blob, kept.key.bytes),
+    key: openSealedDataKey(TOOLS, blob, kept.key.bytes, kept.publicKey),
     id: uuidToText(blob.dataKeyId),
     blob: keyBlob,
     context: blob.context,
