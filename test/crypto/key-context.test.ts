@@ -531,7 +531,10 @@ describe("errors", () => {
       );
     }
     const third = expectRefused(() => canonicalContext({ a: "1", b: "2", c: "" }));
-    expect(third.message).toContain("entry 3");
+    expect(third.message).toContain("the value of entry 3");
+    const second = expectRefused(() => canonicalContext({ a: "1", "": "2" }));
+    expect(second.message).toContain("the name of entry 2");
+    expect(expectRefused(() => parseKeyContext("{")).message).toContain("not valid JSON");
   });
 });
 
