@@ -1,4 +1,5 @@
 /** What a data key is asked for, and what it asks for: seen in the calls, not in the answers. */
+import type { webcrypto } from "node:crypto";
 import { beforeEach, expect, test, vi } from "vitest";
 import { DataKey, holdDataKey, keyBlobOf, withAeadKey, withRawKey } from "../../src/crypto/keys/data-key.ts";
 import { encodeKeyBlob, kekReferences } from "../../src/crypto/keys/key-blob.ts";
@@ -85,6 +86,22 @@ test("[NAT-6] what is derived later is what is derived at once, of a held key an
   for (const dataKey of [RAW.subarray(1), new Uint8Array(33)]) {
     expect(errorOf(() => withRawKey({ dataKey }, () => {})).code).toBe("ERR_INVALID_ARGUMENT");
   }
+});
+
+test("[NAT-6] a key that Web Crypto is lent cannot be had back from it, and its copy is zeroed", async () => {
+  const { subtle } = globalThis.crypto as unknown as { subtle: SubtleHmac<webcrypto.CryptoKey> };
+  const imported: { readonly copy: Uint8Array; readonly key: webcrypto.CryptoKey }[] = [];
+  const watched: SubtleHmac<webcrypto.CryptoKey> = {
+    importKey: async (format, copy, ...rest) => {
+      const key = await subtle.importKey(format, copy, ...rest);
+      imported.push({ copy, key });
+      return key;
+    },
+    sign: (algorithm, key, data) => subtle.sign(algorithm, key, data),
+  };
+  await expandSha512Later(watched as SubtleHmac, RAW, new Uint8Array(0), 64);
+  expect(imported.map(({ key }) => [key.extractable, key.usages])).toEqual([[false, ["sign"]]]);
+  expect(imported[0]!.copy).toEqual(new Uint8Array(32));
 });
 
 test("what is no key has no wrapped form: a wrong argument, not a crash", () => {
