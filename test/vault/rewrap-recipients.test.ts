@@ -1,13 +1,24 @@
 /** A rewrap moves the private keys of recipients too; a verification tells from the bytes what is left. */
-import { beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SealedEncryptor } from "../../src/sealed/index.ts";
+import { IdempotentWrites } from "../../src/vault/access/idempotency.ts";
 import type { EmbeddedVault } from "../../src/vault/index.ts";
+import { Keyring } from "../../src/vault/keks/keyring.ts";
+import { RecipientLifecycle } from "../../src/vault/recipients/lifecycle.ts";
+import type { Database } from "../../src/vault/storage/database.ts";
+import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
+import { openTestDatabase } from "../support/authority.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
-import { freshPath, openTestVault, sessionOf, tamper } from "../support/vaults.ts";
+import { freshPath, openTestVault, sessionOf, TEST_ACTOR, tamper } from "../support/vaults.ts";
 
 const CONTEXT = { organization_id: "org_1" };
 const KEK = { name: "organization_id", value: "org_1" };
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
 
 let path: string;
 let vault: EmbeddedVault;
@@ -120,6 +131,77 @@ describe("a rewrap", () => {
     expect(await vault.verifyRewrap()).toMatchObject({ checked: 16, old: 0, unreadable: 0 });
     await vault.keks.shred({ ...KEK, version: 1 });
     for (const [i, { text }] of made.entries()) expect(await vault.decrypt(text)).toBe(`${i}`);
+  });
+});
+
+describe("a key pair that is made while its KEK changes", () => {
+  /** Recipients over the same file, with something happening between what they read and their first write. */
+  async function recipientsWith(beforeWrite: () => Promise<void>) {
+    const database = await openSqlite(path, { create: false, lockWaitMs: 10_000 });
+    closing.push(() => database.close());
+    let isDone = false;
+    const racing: Database = {
+      erases: database.erases,
+      settled: (alias) => database.settled(alias),
+      read: (work, options) => database.read(work, options),
+      write: async (work, options) => {
+        if (!isDone) {
+          isDone = true;
+          await beforeWrite();
+        }
+        return database.write(work, options);
+      },
+      changes: () => database.changes(),
+      lookAfresh: () => database.lookAfresh(),
+      scrub: () => database.scrub(),
+      writable: (options) => database.writable(options),
+      close: () => database.close(),
+    };
+    const opened = await openTestDatabase(racing);
+    const keyring = new Keyring(opened, vault.environmentId);
+    const events = { append: async () => {}, note: () => {} };
+    const access = {
+      environmentId: vault.environmentId,
+      actor: TEST_ACTOR,
+      scope: [],
+      mayRekeyAny: true,
+      absorbsOnly: false,
+      events,
+    };
+    return new RecipientLifecycle(
+      racing,
+      opened.authority,
+      keyring,
+      access,
+      new IdempotentWrites(opened),
+      opened.now,
+    );
+  }
+
+  test("[REV-1] is stored under the version that is the newest by then", async () => {
+    const first = await sealed("first");
+    const creating = await recipientsWith(async () => void (await vault.keks.rotate(KEK)));
+    const made = await creating.create({ context: CONTEXT, suite: "x25519" });
+    await vault.rewrapKv();
+    const rotating = await recipientsWith(async () => void (await vault.keks.rotate(KEK)));
+    await rotating.rotate({ id: first.id });
+    const { keks } = await vault.verifyRewrap();
+    expect(keks.map(({ version, recipientVersions }) => [version, recipientVersions])).toEqual([
+      [2, 2],
+      [3, 1],
+    ]);
+    await vault.rewrapKv();
+    for (const version of [1, 2]) await vault.keks.shred({ ...KEK, version });
+    for (const { id, text } of [await sealed("x", made.id), await sealed("x", first.id)])
+      expect([id, await vault.decrypt(text)]).toEqual([id, "x"]);
+  });
+
+  test("[REV-1] is not stored under one that was shredded a moment before", async () => {
+    await sealed("first");
+    const creating = await recipientsWith(async () => void (await vault.keks.shred(KEK)));
+    const create = () => creating.create({ context: CONTEXT, suite: "x25519" });
+    expect((await rejectionOf(create)).code).toBe("ERR_KEY_DESTROYED");
+    expect((await vault.recipients.list()).data).toHaveLength(1);
   });
 });
 

@@ -7,6 +7,7 @@
  * @module
  */
 import { KEMS } from "../../crypto/hpke/kems.ts";
+import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import type { SealedSuite } from "../../crypto/keys/sealed-key-blob.ts";
 import { uuidFromText } from "../../crypto/primitives/uuid.ts";
 import { type RecipientDocument, signRecipient } from "../../crypto/sealed/recipient-document.ts";
@@ -32,7 +33,9 @@ import type { Authority } from "../authority/authority.ts";
 import type { ChangeKind } from "../authority/log.ts";
 import { newUuid } from "../ids.ts";
 import type { Keyring } from "../keks/keyring.ts";
+import { areActive, kekLocks, kekText, REVOKED_RETRIES_MAX, revokedTooFast } from "../keks/locks.ts";
 import { storedContext } from "../keks/rows.ts";
+import { ROOT_LOCK } from "../root/roots.ts";
 import { revocationCounter } from "../storage/changes.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
 import { keyPairOf, TOOLS } from "./recipient-keys.ts";
@@ -82,8 +85,7 @@ export class RecipientLifecycle implements RecipientService {
       const { context, suite } = ownCreateRequest(request);
       inScope(this.#access, context);
       this.#checkAuthenticated();
-      const made = await this.#makeVersion(context, suite, call);
-      return this.#writes.write(async (sql) => {
+      return this.#withVersion(context, suite, call, async (sql, made) => {
         await makeSigningKey(sql, await this.#lockAll(sql), this.#now());
         const recipient = {
           id: newUuid(),
@@ -94,7 +96,7 @@ export class RecipientLifecycle implements RecipientService {
         };
         const version = newRecipientVersion(1, made, this.#now());
         return recipientInfo(await insertRecipient(sql, this.#authority, recipient, version));
-      }, call);
+      });
     });
   }
 
@@ -161,21 +163,23 @@ export class RecipientLifecycle implements RecipientService {
     return runCall(options, this, async (call) => {
       const { id } = ownRecipientSelector(selector);
       const before = await this.#read(id, call);
-      const made = await this.#makeVersion(storedContext(before.stored.canonical), before.suite, call);
-      return this.#change(id, "rotate", call, async (sql, { versions }) => {
-        const newest = versions.at(-1)!;
-        if (newest.state === "disabled") {
-          throw new VaultError(
-            "ERR_KEY_STATE",
-            `the recipient ${id} is disabled: enable it before rotating it`,
-          );
-        }
-        const version = newRecipientVersion((newest.version as number) + 1, made, this.#now());
-        await insertRecipientVersion(sql, id, version);
-        const before =
-          newest.state === "active" ? await setRecipientState(sql, id, newest, "decrypt-only") : newest;
-        return [...versions.slice(0, -1), before, version];
-      });
+      const context = storedContext(before.stored.canonical);
+      return this.#withVersion(context, before.suite, call, (sql, made) =>
+        this.#changed(sql, id, "rotate", async ({ versions }) => {
+          const newest = versions.at(-1)!;
+          if (newest.state === "disabled") {
+            throw new VaultError(
+              "ERR_KEY_STATE",
+              `the recipient ${id} is disabled: enable it before rotating it`,
+            );
+          }
+          const version = newRecipientVersion((newest.version as number) + 1, made, this.#now());
+          await insertRecipientVersion(sql, id, version);
+          const older =
+            newest.state === "active" ? await setRecipientState(sql, id, newest, "decrypt-only") : newest;
+          return [...versions.slice(0, -1), older, version];
+        }),
+      );
     });
   }
 
@@ -202,40 +206,66 @@ export class RecipientLifecycle implements RecipientService {
   ): Promise<RecipientInfo> {
     return runCall(options, this, async (call) => {
       const { id, version } = ownRecipientSelector(selector);
-      return this.#change(id, kind, call, async (sql, { versions }) => {
-        const meant = version === undefined ? versions : versions.filter((row) => row.version === version);
-        if (meant.length === 0) {
-          throw new VaultError("ERR_KEY_NOT_FOUND", `the recipient ${id} has no version ${version}`);
-        }
-        const existing = meant.filter((row) => row.state !== "destroyed");
-        if (existing.length === 0) checkUsable("destroyed");
-        const changed: Row[] = [];
-        for (const row of versions) {
-          const state = existing.includes(row) ? stateOf(row === versions.at(-1)) : undefined;
-          changed.push(state === undefined ? row : await setRecipientState(sql, id, row, state));
-        }
-        return changed;
-      });
+      const work = (sql: Sql) =>
+        this.#changed(sql, id, kind, async ({ versions }) => {
+          const meant = version === undefined ? versions : versions.filter((row) => row.version === version);
+          if (meant.length === 0) {
+            throw new VaultError("ERR_KEY_NOT_FOUND", `the recipient ${id} has no version ${version}`);
+          }
+          const existing = meant.filter((row) => row.state !== "destroyed");
+          if (existing.length === 0) checkUsable("destroyed");
+          const changed: Row[] = [];
+          for (const row of versions) {
+            const state = existing.includes(row) ? stateOf(row === versions.at(-1)) : undefined;
+            changed.push(state === undefined ? row : await setRecipientState(sql, id, row, state));
+          }
+          return changed;
+        });
+      return this.#writes.write(work, call);
     });
   }
 
   /** Runs a change of a recipient that is as it was written, and seals it with the versions that `work` answers. */
-  #change(
+  async #changed(
+    sql: Sql,
     id: string,
     kind: ChangeKind,
-    call: WriteOptions,
-    work: (sql: Sql, recipient: RecipientRow) => Promise<readonly Row[]>,
+    work: (recipient: RecipientRow) => Promise<readonly Row[]>,
   ): Promise<RecipientInfo> {
-    return this.#writes.write(async (sql) => {
-      const recipient = await findRecipient(sql, this.#access.environmentId, id, true);
-      const change = await this.#authority.change(sql);
-      checkRecipient(change, recipient);
-      const versions = await work(sql, recipient);
-      const generation = await change.append(kind, id);
-      const changed = await sealRecipient(sql, this.#authority, recipient.stored, versions, generation);
-      await sql.raise("keks", "revocations", revocationCounter(this.#access.environmentId));
-      return recipientInfo(changed);
-    }, call);
+    const recipient = await findRecipient(sql, this.#access.environmentId, id, true);
+    const change = await this.#authority.change(sql);
+    checkRecipient(change, recipient);
+    const versions = await work(recipient);
+    const generation = await change.append(kind, id);
+    const changed = await sealRecipient(sql, this.#authority, recipient.stored, versions, generation);
+    await sql.raise("keks", "revocations", revocationCounter(this.#access.environmentId));
+    return recipientInfo(changed);
+  }
+
+  /**
+   * Makes a key pair and runs the write that stores it, once per idempotency key; anew if a KEK that it is wrapped under goes out
+   * of use before ([REV-1]).
+   */
+  async #withVersion<T>(
+    context: ReturnType<typeof storedContext>,
+    suite: SealedSuite,
+    call: WriteOptions,
+    work: (sql: Sql, made: { readonly publicKey: Uint8Array; readonly wrapped: Uint8Array }) => Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 0; attempt < REVOKED_RETRIES_MAX; attempt++) {
+      const made = await this.#makeVersion(context, suite, call);
+      const keks = decodeKeyBlob(made.wrapped).keks.map(kekText);
+      const stored = await this.#database.write(
+        async (sql) => {
+          if (!(await areActive(sql, keks))) return undefined;
+          return { value: await this.#writes.once(sql, call.idempotency, () => work(sql, made)) };
+        },
+        { signal: call.signal, sharedLocks: [...kekLocks(keks), ROOT_LOCK] },
+      );
+      if (stored !== undefined) return stored.value;
+      await this.#database.lookAfresh();
+    }
+    throw revokedTooFast();
   }
 
   /** A key pair whose private key is wrapped under the newest KEKs of the context. */
