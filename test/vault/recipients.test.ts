@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { beforeEach, describe, expect, test } from "vitest";
 import { inspect } from "../../src/crypto/envelope/inspect.ts";
+import { KEY_BLOB_BYTES_MAX } from "../../src/crypto/limits.ts";
 import { readRecipient } from "../../src/crypto/sealed/recipient-document.ts";
 import { sealNewDataKeySync } from "../../src/crypto/sealed/sealed-data-key.ts";
 import { SealedEncryptor, type SealedEncryptorOptions, sealedLease } from "../../src/sealed/index.ts";
@@ -104,6 +105,23 @@ describe("what is sealed to a recipient", () => {
     const sealed = base64(sealNewDataKeySync(TOOLS, target).keyBlob);
     expect(await codeOf(() => elsewhere.keys.createDecrypt({ keys: sealed }))).toBe("ERR_KEY_NOT_FOUND");
     await vault.keys.createDecrypt({ keys: sealed });
+  });
+
+  test("is held to the limits of key blobs and of contexts ([SDK-28], [SDK-2])", async () => {
+    const { id } = await make();
+    const target = readRecipient(await vault.recipients.document({ id }));
+    const { keyBlob } = sealNewDataKeySync(TOOLS, target);
+    const open = (blob: Uint8Array) => codeOf(() => vault.keys.createDecrypt({ keys: base64(blob) }));
+    // The largest context there is makes a blob that is far from the limit.
+    const entries = Array.from({ length: 10 }, (_, i) => [`${"n".repeat(119)}${i}`, "\u{1f511}".repeat(250)]);
+    const largest = await vault.recipients.create({ context: Object.fromEntries(entries) });
+    const encryptor = await encryptorFor(largest.id);
+    const sealed = encryptor.encryptSync("x");
+    expect(inspect(sealed).keyBlob.bytes).toBeLessThan(KEY_BLOB_BYTES_MAX / 4);
+    expect(await vault.decrypt(sealed)).toBe("x");
+    const long = new Uint8Array(KEY_BLOB_BYTES_MAX + 1);
+    long.set(keyBlob);
+    expect(await open(long)).toBe("ERR_KEY_BLOB_MALFORMED");
   });
 
   test("is told of by the shred of a KEK version, also in a dry run ([KEY-38])", async () => {
