@@ -108,8 +108,11 @@ test("a data key that was only to be wrapped anew is zeroed", async () => {
   const made = await session.keys.createDataKey({ context: CONTEXT });
   const { encryptedKeys } = made;
   const key = hex(fromBase64(made.dataKey));
-  const { wiped } = await wipedBy(() => session.keys.rewrapMany!({ encryptedKeys: [encryptedKeys] }));
-  expect(times(wiped, key)).toBe(UNWRAPPED);
+  // The first loads its ring, and the second finds it kept.
+  for (let i = 0; i < 2; i++) {
+    const { wiped } = await wipedBy(() => session.keys.rewrapMany!({ encryptedKeys: [encryptedKeys] }));
+    expect(times(wiped, key)).toBe(UNWRAPPED);
+  }
   await host.close();
 });
 
@@ -118,9 +121,12 @@ test("a data key that was only looked at, or that a refused rekey has unwrapped,
   const made = await session.keys.createDataKey({ context: CONTEXT });
   const { encryptedKeys } = made;
   const key = hex(fromBase64(made.dataKey));
-  const looking = await wipedBy(() => session.keys.checkMany!({ keys: [encryptedKeys] }));
-  expect(looking.value).toEqual([{ ok: true, value: true }]);
-  expect(times(looking.wiped, key)).toBe(UNWRAPPED);
+  // The first loads its ring, and the second finds it kept.
+  for (let i = 0; i < 2; i++) {
+    const looking = await wipedBy(() => session.keys.checkMany!({ keys: [encryptedKeys] }));
+    expect(looking.value).toEqual([{ ok: true, value: true }]);
+    expect(times(looking.wiped, key)).toBe(UNWRAPPED);
+  }
   const bound = host.session(session.environmentId, { actor: TEST_ACTOR, mayRekeyAny: false });
   const refused = await wipedBy(() =>
     rejectionOf(() => bound.keys.createRekey({ context: { organization_id: "org_2" }, encryptedKeys })),
