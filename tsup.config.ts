@@ -1,6 +1,7 @@
 import { globSync, rmSync, writeFileSync } from "node:fs";
 import { defineConfig, type Options } from "tsup";
 import manifest from "./package.json" with { type: "json" };
+import { lazyPackages } from "./tools/build/lazy-packages.ts";
 import { writeNotices } from "./tools/build/notices.ts";
 import { separateFiles, webFiles } from "./tools/build/web.ts";
 import { ROOMS } from "./tools/imports/rooms.ts";
@@ -31,6 +32,9 @@ const WASM_TYPES = [
 /** What the server and the command need, and applications need not install: no declaration names it. */
 export const BUNDLED = ["zod", "commander"];
 
+/** What the command loads when it is used first: pure JavaScript, for what a runtime lacks. */
+const LAZY_PACKAGES = /^(?:@noble\/|tweetnacl$)/;
+
 const common: Options = {
   format: ["esm"],
   sourcemap: false,
@@ -51,13 +55,25 @@ export default defineConfig([
   {
     ...common,
     // Shared code becomes chunks: an error class or a cache exists once whatever subpaths an application imports.
-    entry: entriesOf([...exported, ...Object.values(manifest.bin)]),
+    entry: entriesOf(exported),
     outDir: "dist/node",
     target: "node22",
     splitting: true,
     dts: false,
     noExternal: BUNDLED,
     onSuccess: async () => writeNotices(process.cwd(), BUNDLED),
+  },
+  {
+    ...common,
+    // The command is a process of its own, and shares no object with what applications import: few files load in less time, and
+    // packages that a run has no use for are not loaded.
+    entry: entriesOf(Object.values(manifest.bin)),
+    outDir: "dist/node",
+    target: "node22",
+    splitting: true,
+    dts: false,
+    noExternal: [...BUNDLED, LAZY_PACKAGES],
+    esbuildPlugins: [lazyPackages(LAZY_PACKAGES)],
   },
   {
     ...common,

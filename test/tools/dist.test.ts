@@ -4,11 +4,27 @@
  * Needs `npm run build`, which `npm test` runs first.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, globSync, readFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { isBuiltin } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { gcm } from "@noble/ciphers/aes.js";
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { build } from "esbuild";
+import nacl from "tweetnacl";
 import ts from "typescript";
 import { beforeEach, describe, expect, test } from "vitest";
+import { lazyPackages } from "../../tools/build/lazy-packages.ts";
 import { BROWSER_ENTRIES } from "../../tools/imports/rooms.ts";
 import { checkLinks } from "../../tools/repository/links.ts";
 import { checkPackedFiles } from "../../tools/repository/package.ts";
@@ -112,6 +128,58 @@ describe("the built package", () => {
 
   test("prints its version", () => {
     expect(node("dist/node/cli/main.js", "--version").trim()).toBe(MANIFEST.version);
+  });
+
+  test("the command loads no package until it needs one", () => {
+    const alone = mkdtempSync(join(tmpdir(), "coffer-dist-"));
+    try {
+      // Without node_modules beside it.
+      cpSync(join(ROOT, "dist/node"), join(alone, "dist/node"), { recursive: true });
+      cpSync(join(ROOT, "package.json"), join(alone, "package.json"));
+      const coffer = (...args: string[]): string =>
+        node(join(alone, "dist/node/cli/main.js"), ...args, "--vault", join(alone, "vault.db"));
+      const text = coffer("encrypt", "s3cret", "--context", "a=b").trim();
+      expect(coffer("decrypt", text).trim()).toBe("s3cret");
+    } finally {
+      rmSync(alone, { recursive: true, force: true });
+    }
+  });
+
+  test("a package that stands in its place until then does the same", async () => {
+    const built = await build({
+      stdin: {
+        contents: `import { gcm } from "@noble/ciphers/aes.js"; import { hmac } from "@noble/hashes/hmac.js";
+          import { sha256 } from "@noble/hashes/sha2.js"; import nacl from "tweetnacl";
+          const key = new Uint8Array(32);
+          const hex = (bytes) => Buffer.from(bytes).toString("hex");
+          console.log(hex(gcm(key, key.subarray(0, 12)).encrypt(key)), hex(hmac(sha256, key, key)), sha256.outputLen,
+            hex(nacl.scalarMult.base(key)));`,
+        resolveDir: ROOT,
+      },
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      write: false,
+      plugins: [lazyPackages(/^(?:@noble\/|tweetnacl$)/)],
+    });
+    const { text } = built.outputFiles[0]!;
+    expect(text).not.toContain("function ghash");
+    const directory = mkdtempSync(join(tmpdir(), "coffer-lazy-"));
+    try {
+      symlinkSync(join(ROOT, "node_modules"), join(directory, "node_modules"));
+      writeFileSync(join(directory, "lazy.mjs"), text);
+      const key = new Uint8Array(32);
+      const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+      const expected = [
+        hex(gcm(key, key.subarray(0, 12)).encrypt(key)),
+        hex(hmac(sha256, key, key)),
+        32,
+        hex(nacl.scalarMult.base(key)),
+      ];
+      expect(node(join(directory, "lazy.mjs")).trim()).toBe(expected.join(" "));
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 
   test("names Node's modules with their prefix, and no package that is not a dependency", () => {

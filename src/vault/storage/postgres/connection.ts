@@ -10,7 +10,6 @@
 import { connect as connectSocket, Socket } from "node:net";
 // The module's own: tests that fake the global timers do not mean a turn of the event loop.
 import { setImmediate } from "node:timers";
-import { connect as connectTls } from "node:tls";
 import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from "pg";
 import { isVaultError } from "../../../errors.ts";
 import { isFatal, noAnswer, sqlState, translate } from "./errors.ts";
@@ -130,7 +129,9 @@ function cancelOnServer(client: Client, sockets: Set<Socket>): void {
       socket.destroy();
       return;
     }
-    const secured = connectTls({ ...(ssl === true ? {} : (ssl as object)), socket, host });
+    const secured = process
+      .getBuiltinModule("node:tls")
+      .connect({ ...(ssl === true ? {} : (ssl as object)), socket, host });
     secured.on("error", () => socket.destroy());
     secured.end(request);
   });

@@ -10,7 +10,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import tlsModule, { type ConnectionOptions, type SecureVersion } from "node:tls";
+import type { ConnectionOptions, SecureVersion } from "node:tls";
 import { invalidRange, invalidType, VaultError } from "../../../errors.ts";
 
 /** How to secure a connection. */
@@ -154,13 +154,14 @@ function authoritiesOf(file: string | undefined, mode: Mode): string | string[] 
   if (path === CA_SYSTEM) {
     if (mode !== "verify-full") throw invalidRange("sslrootcert=system needs sslmode=verify-full");
     // By name only from Node 22.15 on, so it is no import.
-    if (tlsModule.getCACertificates === undefined) {
+    const tls = process.getBuiltinModule("node:tls");
+    if (tls.getCACertificates === undefined) {
       throw new VaultError(
         "ERR_UNSUPPORTED",
         "sslrootcert=system needs Node 22.15 or later: name the CA's file instead",
       );
     }
-    return [...tlsModule.getCACertificates("system")];
+    return [...tls.getCACertificates("system")];
   }
   if (path !== undefined) return readGiven("sslrootcert", path);
   const usual = join(homedir(), ...CA_DEFAULT);
