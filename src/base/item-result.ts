@@ -28,3 +28,9 @@ export async function resultOfLater<T>(work: Promise<T>): Promise<ItemResult<T>>
     return { ok: false, error: error as Error };
   }
 }
+
+/** What came of an item. @throws its error */
+export function resultValue<T>(result: ItemResult<T>): T {
+  if (result.ok) return result.value;
+  throw result.error;
+}

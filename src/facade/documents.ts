@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { ItemResult } from "../base/item-result.ts";
+import { resultValue } from "../base/item-result.ts";
 import { checkSchema, fromJsonText, type StandardSchema, throughSchema, toJsonText } from "../base/json.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
@@ -149,7 +149,7 @@ export class VaultDocuments extends VaultStore {
     }));
     const copy = withFields(object, fields, []);
     const results = await this.#messages.encryptMany(items, keyContext, undefined, encryptOptions);
-    return withFields(copy, fields, results.map(answerOf));
+    return withFields(copy, fields, results.map(resultValue));
   }
 
   /**
@@ -181,7 +181,7 @@ export class VaultDocuments extends VaultStore {
     return withFields(
       copy,
       fields,
-      results.map((result) => fieldValue(answerOf(result) as string)),
+      results.map((result) => fieldValue(resultValue(result) as string)),
     );
   }
 
@@ -218,9 +218,4 @@ export class VaultDocuments extends VaultStore {
     );
     return { ...object, value: await throughSchema(schema, fromJsonText(object.value)) };
   }
-}
-
-function answerOf<T>(result: ItemResult<T>): T {
-  if (result.ok) return result.value;
-  throw result.error;
 }

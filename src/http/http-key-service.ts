@@ -8,12 +8,12 @@
  */
 import { decodeBase64, encodeBase64 } from "../base/base64.ts";
 import { equalBytes } from "../base/bytes.ts";
-import type { ItemResult } from "../base/item-result.ts";
+import { type ItemResult, resultValue } from "../base/item-result.ts";
 import { DataKey } from "../crypto/keys/data-key.ts";
 import { canonicalContext, contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { KEY_BYTES } from "../crypto/limits.ts";
 import { VaultError } from "../errors.ts";
-import { eachItem, wrappedOf } from "../keys/batch-calls.ts";
+import { eachItem, makeKeys, wrappedOf } from "../keys/batch-calls.ts";
 import { runCall } from "../keys/calls.ts";
 import type {
   CallOptions,
@@ -224,17 +224,6 @@ export class HttpKeyService implements KeyService {
     return key;
   }
 
-  async #oneByOne({ context, count }: CreateDataKeysRequest, options: CallOptions): Promise<DataKey[]> {
-    const made: DataKey[] = [];
-    try {
-      while (made.length < count) made.push(await this.createDataKey({ context }, options));
-      return made;
-    } catch (error) {
-      for (const key of made) key.dispose();
-      throw error;
-    }
-  }
-
   async #rewraps(
     items: readonly BatchItem<string>[],
     options: CallOptions = {},
@@ -260,16 +249,18 @@ export class HttpKeyService implements KeyService {
 
   async #rewrap(request: RewrapRequest, options: CallOptions = {}): Promise<DataKey> {
     const items = checkItems([request.encryptedKeys], (keys) => keys);
-    if (!items[0]!.keyBlob.ok) throw items[0]!.keyBlob.error;
+    resultValue(items[0]!.keyBlob);
     const [result] = await this.#rewraps(items, options);
-    if (!result!.ok) throw result!.error;
     // The answer tells no key: the caller of a rewrap has it, or needs only the wrapped form.
-    return wrappedOnly(result!.value);
+    return wrappedOnly(resultValue(result!));
   }
 
   async createDataKeys(request: CreateDataKeysRequest, options: CallOptions = {}): Promise<DataKey[]> {
     return runCall(options, this, async (call) => {
-      if (!(await this.#transport.hasExtensions(call))) return this.#oneByOne(request, call);
+      if (!(await this.#transport.hasExtensions(call))) {
+        const oneByOne = { createDataKey: this.createDataKey.bind(this) };
+        return makeKeys(oneByOne, request.context, request.count, call);
+      }
       const context = canonicalContext(request.context);
       return this.#transport.send({
         call,

@@ -90,11 +90,9 @@ export function unwrapKeys(
   keys: readonly string[],
   options: CallOptions,
 ): Promise<ItemResult<DataKey>[]> {
-  return inBatches(keys, service.unwrapMany !== undefined, (part) =>
-    service.unwrapMany === undefined
-      ? eachItem(part, 1, (item) => service.createDecrypt({ keys: item }, options))
-      : service.unwrapMany({ keys: part }, options),
-  );
+  const batch =
+    service.unwrapMany && ((part: readonly string[]) => service.unwrapMany!({ keys: part }, options));
+  return inBatches(keys, batch, (item) => service.createDecrypt({ keys: item }, options));
 }
 
 /** Wraps data keys for other contexts, as {@link unwrapKeys}. */
@@ -103,11 +101,9 @@ export function rekeyKeys(
   items: readonly RekeyRequest[],
   options: CallOptions,
 ): Promise<ItemResult<WrappedDataKey>[]> {
-  return inBatches(items, service.rekeyMany !== undefined, (part) =>
-    service.rekeyMany === undefined
-      ? eachItem(part, 1, async (item) => wrappedOf(await service.createRekey(item, options)))
-      : service.rekeyMany({ items: part }, options),
-  );
+  const batch =
+    service.rekeyMany && ((part: readonly RekeyRequest[]) => service.rekeyMany!({ items: part }, options));
+  return inBatches(items, batch, async (item) => wrappedOf(await service.createRekey(item, options)));
 }
 
 /**
@@ -120,20 +116,20 @@ export function rewrapKeys(
   keys: readonly string[],
   options: CallOptions,
 ): Promise<ItemResult<WrappedDataKey>[]> {
-  return inBatches(keys, service.rewrapMany !== undefined, async (part) => {
-    if (service.rewrapMany !== undefined) return service.rewrapMany({ encryptedKeys: part }, options);
-    return eachItem(part, 1, async (encryptedKeys) => {
-      if (service.createRewrap === undefined) {
-        throw new VaultError("ERR_UNSUPPORTED", "this key service cannot rewrap by itself: use rekeyMany");
-      }
-      return wrappedOf(await service.createRewrap({ encryptedKeys }, options));
-    });
+  const batch =
+    service.rewrapMany &&
+    ((part: readonly string[]) => service.rewrapMany!({ encryptedKeys: part }, options));
+  return inBatches(keys, batch, async (encryptedKeys) => {
+    if (service.createRewrap === undefined) {
+      throw new VaultError("ERR_UNSUPPORTED", "this key service cannot rewrap by itself: use rekeyMany");
+    }
+    return wrappedOf(await service.createRewrap({ encryptedKeys }, options));
   });
 }
 
 /** Makes `count` data keys for a context. The caller disposes of them. @throws as `createDataKey`, and then none is left */
 export async function makeKeys(
-  service: KeyService,
+  service: Pick<KeyService, "createDataKey" | "createDataKeys">,
   context: KeyContext,
   count: number,
   options: CallOptions,
@@ -159,12 +155,14 @@ export function wrappedOf(key: DataKey): WrappedDataKey {
   return { id, keyBlob, context };
 }
 
+/** Asks by the service's batches, or for one item after another where it has none. */
 async function inBatches<T, R>(
   items: readonly T[],
-  hasBatches: boolean,
-  ask: (part: readonly T[]) => Promise<ItemResult<R>[]>,
+  batch: ((part: readonly T[]) => Promise<ItemResult<R>[]>) | undefined,
+  one: (item: T) => Promise<R>,
 ): Promise<ItemResult<R>[]> {
-  const parts = inParts(items, batchSize(hasBatches));
+  const ask = batch ?? ((part) => eachItem(part, 1, one));
+  const parts = inParts(items, batchSize(batch !== undefined));
   if (parts.length === 1) return ask(parts[0]!);
   const answers = new Array<ItemResult<R>[]>(parts.length);
   await forEachAtOnce(parts, BATCH_GROUPS_AT_ONCE, async (part, index) => {

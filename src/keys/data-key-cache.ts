@@ -9,7 +9,7 @@
  */
 
 import { untilAborted } from "../base/concurrency.ts";
-import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
+import { type ItemResult, resultOf, resultOfLater, resultValue } from "../base/item-result.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { type SharedEntry, SharedLru } from "../base/shared-lru.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
@@ -182,7 +182,7 @@ export class DataKeyCache {
     });
     const request = async (keys: string): Promise<DataKey> => {
       const index = missing.push(keys) - 1;
-      return wantedOf((await batch)[index]!);
+      return resultValue((await batch)[index]!);
     };
     const entries = encryptedKeys.map((keys, index) => {
       const entry = this.#entryFor(heldKeys, keys, (wanted) => {
@@ -312,11 +312,6 @@ async function unwrap(
   headers: CallOptions["headers"],
 ): Promise<DataKey> {
   return service.createDecrypt({ keys: encryptedKeys }, { headers });
-}
-
-function wantedOf(result: ItemResult<DataKey>): DataKey {
-  if (result.ok) return result.value;
-  throw result.error;
 }
 
 /** Marks that may be kept for each entry, before all are forgotten: ciphertexts of one key differ in layout only. */
