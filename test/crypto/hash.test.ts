@@ -1,5 +1,5 @@
 /** The hash port: both providers against each other and against published vectors. */
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { runtime } from "../../src/base/runtime.ts";
@@ -10,6 +10,7 @@ import { hmacSha256 } from "../../src/crypto/primitives/hmac-sha256.ts";
 import { hex, toHexText, utf8Bytes } from "../support/bytes.ts";
 import { HASH_PROVIDERS } from "../support/providers.ts";
 import { describeVectors, reportChecked } from "../support/vectors.ts";
+import { wipedBy } from "../support/wiped.ts";
 
 const PROVIDERS = HASH_PROVIDERS.map((provider) => [provider.name, provider.hash] as const);
 const HASH_BYTES: Record<HashName, number> = { sha256: 32, sha512: 64 };
@@ -120,4 +121,18 @@ test("HMAC-SHA-256 is the same by node:crypto and by @noble/hashes", () => {
   const expected = hash.hmac("sha256", key, bytes);
   expect(hmacSha256(key, bytes)).toEqual(new Uint8Array(expected));
   expect(hmacSha256(key, bytes, { crypto: undefined })).toEqual(new Uint8Array(expected));
+  for (const length of [0, 1, 63, 64, 65, 200]) {
+    const other = createHmac("sha256", bytes.subarray(0, length)).update(key).digest();
+    expect(hmacSha256(bytes.subarray(0, length), key), `${length}`).toEqual(new Uint8Array(other));
+  }
+});
+
+test("HMAC-SHA-256 leaves no copy of its key", async () => {
+  const key = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
+  const { wiped } = await wipedBy(() => hmacSha256(key, utf8Bytes("x")));
+  const padded = (pad: number): string =>
+    toHexText(Uint8Array.from({ length: 64 }, (_, i) => (key[i] ?? 0) ^ pad));
+  expect(wiped).toContain(padded(0));
+  for (const pad of [0x36, 0x5c]) expect(wiped.some((range) => range.startsWith(padded(pad)))).toBe(true);
+  expect(key[31]).toBe(32);
 });

@@ -74,6 +74,7 @@ describe("[ENV-2] [NAT-29] the kernel's device", () => {
     };
     const error = errorOf(() => filled(deviceOf(fakeFs({ openSync }))));
     expect(error).toMatchObject({ code: "ERR_RANDOM_UNAVAILABLE", retryable });
+    expect(error.message).toContain("/dev/urandom cannot be opened");
     expect(error.message).toContain(hint);
   });
 
@@ -201,6 +202,82 @@ describe("[ENV-2] [NAT-29] the kernel's device", () => {
   });
 });
 
+describe("[ENV-2] the kernel's bytes with a generator's", () => {
+  /** A device that gives all ones, and what it was asked for; a generator that counts its bytes on and on. */
+  function counted() {
+    const asked: [offset: number, length: number][] = [];
+    const pools: number[] = [];
+    let proofs = 0;
+    const device = {
+      open: () => 99,
+      prove: () => {
+        proofs += 1;
+      },
+      fill: (target: Uint8Array, offset: number, length: number) => {
+        asked.push([offset, length]);
+        target.fill(0xff, offset, offset + length);
+      },
+    } as unknown as KernelDevice;
+    let next = 0;
+    const source = kernelRandom(device, (pool) => {
+      pools.push(pool.length);
+      for (let i = 0; i < pool.length; i++) pool[i] = next++ % 251;
+    });
+    return { source, asked, pools, proofs: () => proofs };
+  }
+
+  test("are XORed, each byte of the pool with one, in parts of arrays and over the pool's end", () => {
+    const { source, asked, pools, proofs } = counted();
+    let expected = 0;
+    for (const [size, offset, length] of [
+      [10, 0, 10],
+      [40, 7, 20],
+      [5_000, 100, 4_066],
+      [9_000, 1, 8_193],
+    ] as const) {
+      const target = new Uint8Array(size);
+      source.fill(target, offset, length);
+      const wanted = new Uint8Array(size);
+      for (let i = offset; i < offset + length; i++) wanted[i] = 0xff ^ (expected++ % 251);
+      expect(Buffer.compare(target, wanted)).toBe(0);
+    }
+    // 4,096 were used up after the third; the fourth has used two more pools and one byte.
+    expect([pools, proofs()]).toEqual([[4096, 4096, 4096, 4096], 4]);
+    expect(asked).toEqual([
+      [0, 10],
+      [7, 20],
+      [100, 4_066],
+      [1, 8_193],
+    ]);
+  });
+
+  test("fill an array to its end where no length is given", () => {
+    const { source, asked } = counted();
+    source.fill(new Uint8Array(10), 4);
+    source.fill(new Uint8Array(10));
+    expect(asked).toEqual([
+      [4, 6],
+      [0, 10],
+    ]);
+  });
+});
+
+test("[ENV-2] what makes randomness ready opens the device, once, before any byte is asked for", async () => {
+  const openSync = vi.spyOn(nodeFs, "openSync");
+  vi.resetModules();
+  try {
+    const { readyRandom } = await import("../../src/crypto/primitives/random.ts");
+    expect(openSync).not.toHaveBeenCalled();
+    readyRandom();
+    readyRandom();
+    expect(openSync.mock.calls.filter(([path]) => path === "/dev/urandom")).toHaveLength(
+      process.platform === "win32" ? 0 : 1,
+    );
+  } finally {
+    openSync.mockRestore();
+  }
+});
+
 describe("the choice", () => {
   test.each([
     [undefined, "linux"],
@@ -233,4 +310,8 @@ test("Web Crypto is asked for pieces that it accepts, and every byte is filled",
   expect(lengths).toEqual([65536, 65536, 10]);
   expect(isFilled(target)).toBe(true);
   expect(isFilled(target.subarray(-10))).toBe(true);
+  lengths.length = 0;
+  fill(new Uint8Array(10), 4);
+  fill(new Uint8Array(65536));
+  expect(lengths).toEqual([6, 65536]);
 });
