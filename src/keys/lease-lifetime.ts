@@ -100,18 +100,17 @@ export class LeaseLifetime {
   #lookAround(): void {
     const now = this.#now();
     // A clock that was set back ends the lease too: how old it is can no longer be told.
-    if (now - this.#since >= this.#ageMsMax || now < this.#since) {
-      this.end("expired");
-    } else if (
-      this.#held !== undefined &&
-      // Either way: a clock that was set back must not put the next look off.
-      Math.abs(now - this.#lookedAt) >= LEASE_REVOCATION_CHECK_MS
-    ) {
-      const state = this.#held.look();
-      // Only now: a look that failed was none.
-      this.#lookedAt = now;
-      if (state === "refused") this.end("revoked");
-      this.#isStale = state === "stale" && !this.#sealsOnOutage;
-    }
+    if (now - this.#since >= this.#ageMsMax || now < this.#since) this.end("expired");
+    else if (this.#held !== undefined) this.#lookIfDue(this.#held, now);
+  }
+
+  #lookIfDue(held: HeldKey, now: number): void {
+    // Either way: a clock that was set back must not put the next look off.
+    if (Math.abs(now - this.#lookedAt) < LEASE_REVOCATION_CHECK_MS) return;
+    const state = held.look();
+    // Only now: a look that failed was none.
+    this.#lookedAt = now;
+    if (state === "refused") this.end("revoked");
+    this.#isStale = state === "stale" && !this.#sealsOnOutage;
   }
 }

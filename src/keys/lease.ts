@@ -101,7 +101,7 @@ export class Lease {
   async encrypt(
     data: string | Uint8Array,
     associatedData?: AssociatedData,
-    options: LeaseEncryptOptions = {},
+    options?: LeaseEncryptOptions,
   ): Promise<string> {
     checkOptions(options, LEASE_ENCRYPT_OPTIONS, "encrypt");
     const layout = this.#layoutOf(options);
@@ -130,7 +130,7 @@ export class Lease {
   encryptSync(
     data: string | Uint8Array,
     associatedData?: AssociatedData,
-    options: LeaseEncryptOptions = {},
+    options?: LeaseEncryptOptions,
   ): string {
     checkOptions(options, LEASE_ENCRYPT_OPTIONS, "encryptSync");
     const layout = this.#layoutOf(options);
@@ -157,9 +157,10 @@ export class Lease {
   async decrypt(
     ciphertext: string,
     associatedData?: AssociatedData,
-    options: LocalDecryptOptions = {},
+    given?: LocalDecryptOptions,
   ): Promise<string | Bytes> {
-    checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decrypt");
+    checkOptions(given, LOCAL_DECRYPT_OPTIONS, "decrypt");
+    const options = given ?? {};
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
     const now = this.#held.openNow(ciphertext, aad, as, options, true);
@@ -180,9 +181,10 @@ export class Lease {
   decryptSync(
     ciphertext: string,
     associatedData?: AssociatedData,
-    options: LocalDecryptOptions = {},
+    given?: LocalDecryptOptions,
   ): string | Bytes {
-    checkOptions(options, LOCAL_DECRYPT_OPTIONS, "decryptSync");
+    checkOptions(given, LOCAL_DECRYPT_OPTIONS, "decryptSync");
+    const options = given ?? {};
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
     return this.#held.openSync(ciphertext, aad, as, options);
@@ -310,7 +312,8 @@ export class Lease {
   }
 
   /** The layout of a call: its own, or the lease's, which was checked when it was taken. */
-  #layoutOf({ layout }: LeaseEncryptOptions): WritableLayout {
+  #layoutOf(options: LeaseEncryptOptions | undefined): WritableLayout {
+    const layout = options?.layout;
     const { settings } = this.#held;
     return layout === undefined ? settings.layout : checkLayout(layout, settings.requireCommitment);
   }

@@ -192,13 +192,26 @@ describe("[ENV-2] [NAT-29] the kernel's device", () => {
       next += 1;
       target.fill(next);
     });
-    const all = new Uint8Array(4096 + 10);
+    const all = new Uint8Array(65_536 + 10);
     source.fill(all);
-    expect(new Set(all.subarray(0, 4096))).toEqual(new Set([1]));
-    expect(new Set(all.subarray(4096))).toEqual(new Set([2]));
+    expect(new Set(all.subarray(0, 65_536))).toEqual(new Set([1]));
+    expect(new Set(all.subarray(65_536))).toEqual(new Set([2]));
     const kernel = new Uint8Array(64);
     kernelRandom(new KernelDevice(nodeFs, process.platform), undefined).fill(kernel);
     expect(isFilled(kernel)).toBe(true);
+  });
+
+  test("[ENV-2] the device is proved again after 4 KiB at most, however they are asked for", () => {
+    const device = deviceOf(nodeFs, "/dev/zero");
+    const prove = vi.spyOn(device, "prove");
+    const source = kernelRandom(device, undefined);
+    for (const length of [12, 4000, 12, 12, 60, 12, 8192, 24]) {
+      const before = prove.mock.calls.length;
+      source.fill(new Uint8Array(length));
+      expect(prove.mock.calls.length - before).toBeLessThanOrEqual(Math.ceil(length / 4096) + 1);
+    }
+    // 12,324 bytes.
+    expect(prove).toHaveBeenCalledTimes(4);
   });
 });
 

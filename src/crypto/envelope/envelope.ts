@@ -109,16 +109,23 @@ export function serializeEnvelopeBytes(envelope: Envelope): Bytes {
  * @param at - where the nonce begins
  */
 export function claimsEarlierLayout(bytes: Uint8Array, at: number): boolean {
-  const first = bytes[at]!;
-  if (first === COFFER_LETTER && startsWithAt(bytes, NATIVE_MAGIC, at)) return true;
-  let magicAt = at + 1;
-  if (first >= 0x80) {
-    const lastAt = at + LEB128_BYTES_MAX;
-    while (magicAt < lastAt && bytes[magicAt - 1]! >= 0x80) magicAt++;
+  // Nearly always decided here: every magic begins with one of two letters, behind a length of at most five bytes.
+  return hasMagicLetter(bytes, at) && (startsWithAt(bytes, NATIVE_MAGIC, at) || hasMagic(bytes, at));
+}
+
+/** Whether one of the first six bytes is a letter that a magic begins with: of random ones nearly never, so that it is guessed right. */
+function hasMagicLetter(bytes: Uint8Array, at: number): boolean {
+  for (let i = at; i <= at + LEB128_BYTES_MAX; i++) {
+    if (bytes[i] === WORKOS_LETTER || bytes[i] === COFFER_LETTER) return true;
   }
-  // Nearly always decided here: every magic begins with one of two letters.
-  const letter = bytes[magicAt]!;
-  if (letter !== WORKOS_LETTER && letter !== COFFER_LETTER) return false;
+  return false;
+}
+
+/** Whether a length in LEB128 is followed by a magic, or as much of one as the nonce has. */
+function hasMagic(bytes: Uint8Array, at: number): boolean {
+  const lastAt = at + LEB128_BYTES_MAX;
+  let magicAt = at + 1;
+  while (magicAt < lastAt && bytes[magicAt - 1]! >= 0x80) magicAt++;
   return beginsLikeMagic(bytes, magicAt, at + NONCE_BYTES);
 }
 

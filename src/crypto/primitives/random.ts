@@ -23,8 +23,11 @@ const KERNEL_PLATFORMS = ["linux", "android", "darwin", "freebsd", "openbsd", "n
 /** Bytes that Web Crypto hands out in one call (W3C Web Cryptography API, getRandomValues). */
 const WEBCRYPTO_BYTES_MAX = 65536;
 
-/** Bytes of the pool: 341 nonces. Ours; after each the kernel's device is proved again. */
-const POOL_BYTES = 4096;
+/** Bytes of the pool: what the generator gives in one call, which is cheapest by the byte. */
+const POOL_BYTES = WEBCRYPTO_BYTES_MAX;
+
+/** Bytes after which the kernel's device is proved again: 341 nonces. Ours; divides the pool. */
+const PROVE_BYTES = 4096;
 
 /** Fills an array, or `length` bytes of it from `offset`, with random bytes or throws ERR_RANDOM_UNAVAILABLE. */
 export type FillRandom = (target: Uint8Array, offset?: number, length?: number) => void;
@@ -53,23 +56,32 @@ export function webRandom(crypto: Pick<WebCrypto, "getRandomValues">): FillRando
  */
 export function kernelRandom(device: KernelDevice, generator: FillRandom | undefined): RandomSource {
   const pool = new Uint8Array(POOL_BYTES);
+  // No byte of the pool is used twice. What was used may stay: alone it tells nothing of the result.
   let used = POOL_BYTES;
+  /** Where the part of the pool ends that may be used before the device is proved again. */
+  let usable = POOL_BYTES;
   const fill: FillRandom = (target, offset = 0, length = target.length - offset) => {
     device.fill(target, offset, length);
-    const end = offset + length;
-    let at = offset;
+    const start = used;
+    if (length > usable - start) return mixAcross(target, offset, offset + length);
+    used = start + length;
+    for (let i = 0; i < length; i++) target[offset + i]! ^= pool[start + i]!;
+  };
+  const mixAcross = (target: Uint8Array, start: number, end: number): void => {
+    let at = start;
     while (at < end) {
-      if (used === POOL_BYTES) {
-        device.prove();
-        generator?.(pool);
-        used = 0;
-      }
-      // No byte of the pool is used twice. What was used may stay: alone it tells nothing of the result.
-      const until = Math.min(end, at + POOL_BYTES - used);
-      const shift = used - at;
-      for (; at < until; at++) target[at]! ^= pool[at + shift]!;
-      used = at + shift;
+      if (used === usable) renew();
+      const until = Math.min(end, at + usable - used);
+      while (at < until) target[at++]! ^= pool[used++]!;
     }
+  };
+  const renew = (): void => {
+    device.prove();
+    if (used === POOL_BYTES) {
+      generator?.(pool);
+      used = 0;
+    }
+    usable = used + PROVE_BYTES;
   };
   return { open: () => void device.open(), fill };
 }
