@@ -6,7 +6,6 @@
 export {
   abortJob,
   type JobPlan,
-  type JobProgress,
   type JobReport,
   jobStatus,
   RekeyJob,
@@ -26,6 +25,7 @@ export {
   type ValueOutcome,
 } from "./job/outcomes.ts";
 export type { CheckShare } from "./job/page.ts";
+export type { JobProgress } from "./job/progress.ts";
 export type {
   CiphertextSource,
   Claim,

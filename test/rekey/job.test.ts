@@ -467,6 +467,27 @@ describe("before the first write", () => {
     expect((await other.run()).isComplete).toBe(true);
   });
 
+  test("[JOB-9] a run that finds a job begun, and ended, by another process runs its own", async () => {
+    const { vault, job, add, source } = await setting();
+    add(await vault.encrypt("x", CONTEXT));
+    let others = 0;
+    const late = new Proxy(source, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        return async (...args: unknown[]) => {
+          if (name === "createJob" && others++ < 2) {
+            await job().run();
+            throw new VaultError("ERR_JOB_CONFLICT", "a job is open on this source");
+          }
+          return value.apply(target, args);
+        };
+      },
+    });
+    expect(await job({ source: late }).run()).toMatchObject({ isComplete: true, counts: { current: 1 } });
+    expect(others).toBe(3);
+  });
+
   test("[JOB-10] an open job of another version's is not touched", async () => {
     const { vault, job, add, database } = await setting();
     add(await vault.encrypt("x", CONTEXT));

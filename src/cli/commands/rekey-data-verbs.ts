@@ -5,12 +5,13 @@
  */
 import { existsSync } from "node:fs";
 import { LAYOUTS, layoutRow, type WritableLayout } from "../../crypto/envelope/layouts.ts";
-import { abortJob, type JobProgress, type JobReport, jobStatus, RekeyJob } from "../../rekey/job/job.ts";
+import { abortJob, type JobReport, jobStatus, RekeyJob } from "../../rekey/job/job.ts";
 import { PAGE_ROWS_MAX, WORKERS_DEFAULT, WORKERS_MAX } from "../../rekey/job/limits.ts";
 import type { JobMode } from "../../rekey/job/mode.ts";
 import { JOB_MODES } from "../../rekey/job/modes.ts";
 import type { Counts, Finding } from "../../rekey/job/outcomes.ts";
 import type { CheckShare } from "../../rekey/job/page.ts";
+import type { JobProgress } from "../../rekey/job/progress.ts";
 import type { CiphertextSource } from "../../rekey/job/source.ts";
 import type { VerifyReport } from "../../rekey/job/verify.ts";
 import { option, type Verb } from "../command.ts";

@@ -11,9 +11,10 @@ import type { AssociatedData } from "../../crypto/associated-data.ts";
 import type { WritableLayout } from "../../crypto/envelope/layouts.ts";
 import type { KeyContext } from "../../crypto/keys/key-context.ts";
 import { checkLayout } from "../../crypto/local.ts";
-import { invalidRange, invalidType, VaultError } from "../../errors.ts";
+import { invalidRange, invalidType, isVaultError, VaultError } from "../../errors.ts";
 import type { KeyService } from "../../keys/key-service.ts";
 import {
+  BEGIN_TRIES_MAX,
   FINDINGS_DEFAULT,
   LEASE_MS_DEFAULT,
   LEASE_MS_MAX,
@@ -39,6 +40,7 @@ import {
 } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
 import { type CheckShare, decidePage, type PageRules } from "./page.ts";
+import { differences, type JobProgress, progressOf } from "./progress.ts";
 import type { CiphertextSource, JobRecord, JobStatus, KeyRange, SourceFacts, SourceRow } from "./source.ts";
 import { type VerifyOptions, type VerifyReport, verifySource } from "./verify.ts";
 import { work } from "./worker.ts";
@@ -84,18 +86,6 @@ export interface RunOptions {
   readonly stop?: AbortSignal | undefined;
   /** Ends the run at once; it rejects with the signal's reason. A page is written whole or not at all. */
   readonly signal?: AbortSignal | undefined;
-}
-
-/** How far a run has come. */
-export interface JobProgress {
-  /** All workers' rows so far, also those of earlier runs and, as far as this run has seen, of other processes. */
-  readonly counts: Counts;
-  /** Rows when the job was planned. */
-  readonly rows: number;
-  /** Rows a second of this run. */
-  readonly rate: number;
-  /** Milliseconds until the end at this rate; undefined if there is no telling. */
-  readonly remainingMs: number | undefined;
 }
 
 /** What a plan says. Nothing has been written. */
@@ -281,7 +271,7 @@ export class RekeyJob {
     signal?.throwIfAborted();
 
     const facts = await this.#survey(signal);
-    const record = (await this.#openJob()) ?? (await this.#create(facts));
+    const record = await this.#begin(facts);
     let { counts } = await this.#source.status(record.id);
     const begun = { rows: counts.rows, at: performance.now() };
     // One worker's failure ends the others' work after their pages.
@@ -342,21 +332,21 @@ export class RekeyJob {
     return this.#source.survey({ cuts: RANGES_MAX - 1, signal });
   }
 
-  async #create(facts: SourceFacts): Promise<JobRecord> {
+  /** The open job, or a new one. */
+  async #begin(facts: SourceFacts): Promise<JobRecord> {
     const wanted = Math.max(1, Math.min(RANGES_MAX, Math.ceil(facts.rows / RANGE_ROWS_MIN)));
     const every = Math.max(1, Math.ceil((facts.cuts.length + 1) / wanted));
     const cuts = facts.cuts.filter((_, i) => (i + 1) % every === 0);
-    try {
-      return await this.#source.createJob({
-        settings: this.#settings,
-        rows: facts.rows,
-        ranges: rangesOf(cuts),
-      });
-    } catch (error) {
-      // Another process has begun the same job a moment ago.
+    const job = { settings: this.#settings, rows: facts.rows, ranges: rangesOf(cuts) };
+    for (let tries = 1; ; tries++) {
       const open = await this.#openJob();
-      if (open === undefined) throw error;
-      return open;
+      if (open !== undefined) return open;
+      try {
+        return await this.#source.createJob(job);
+      } catch (error) {
+        // Another process has begun one a moment ago. It may even have ended by now.
+        if (tries >= BEGIN_TRIES_MAX || !isVaultError(error, "ERR_JOB_CONFLICT")) throw error;
+      }
     }
   }
 
@@ -380,18 +370,6 @@ export class RekeyJob {
 
 function rangesOf(cuts: readonly string[]): KeyRange[] {
   return [...cuts, null].map((upTo, i) => ({ after: i === 0 ? null : cuts[i - 1]!, upTo }));
-}
-
-function differences(after: Counts, before: Counts): Partial<Counts> {
-  const names = Object.keys(after) as (keyof Counts)[];
-  return Object.fromEntries(names.map((name) => [name, after[name] - before[name]]));
-}
-
-function progressOf(counts: Counts, rows: number, begun: { rows: number; at: number }): JobProgress {
-  const seconds = (performance.now() - begun.at) / 1_000;
-  const rate = seconds > 0 ? (counts.rows - begun.rows) / seconds : 0;
-  const left = rows - counts.rows;
-  return { counts, rows, rate, remainingMs: rate > 0 && left >= 0 ? (left / rate) * 1_000 : undefined };
 }
 
 function wholeNumber(value: number, min: number, max: number, name: string): number {

@@ -44,3 +44,5 @@ export const PLAN_SAMPLE_ROWS = 60;
 export const FINDINGS_DEFAULT = 100;
 /** One of so many values is unwrapped by `verify` with `sample`. Ours. */
 export const VERIFY_SAMPLE_EVERY = 100;
+/** Times that a run tries to begin a job while others begin and end theirs. Ours. */
+export const BEGIN_TRIES_MAX = 10;
