@@ -7,19 +7,19 @@
  * @module
  */
 import { utf8 } from "../base/bytes.ts";
-import { isVaultError } from "../errors.ts";
 import { type ApiKeyInfo, apiKeyInfo } from "./access/api-keys.ts";
+import { unlessCorrupt } from "./authority/authority.ts";
 import { beginAuthority } from "./authority/begin.ts";
 import { Macs } from "./authority/macs.ts";
 import type { OpenedVault } from "./authority/opened-vault.ts";
 import { kekRecord, type RowRecord, recordOf } from "./authority/record.ts";
-import { disposeVaultKeys, newestOf } from "./authority/vault-keys.ts";
-import { KEK_COLUMNS, kekRow, storedVersions } from "./keks/rows.ts";
+import { disposeVaultKeys, serviceKeysOf } from "./authority/vault-keys.ts";
+import { KEK_COLUMNS, kekIdentity, kekRow, storedVersions } from "./keks/rows.ts";
 import { SEALED_ROWS } from "./kv/sealed-rows.ts";
 import { AUTHENTICATE_PAGE } from "./limits.ts";
 import { ROOT_CHECK, ROOT_LOCK, vaultChanged } from "./root/roots.ts";
-import { ServiceKeys } from "./root/service-keys.ts";
 import type { Row, Sql, SqlValue } from "./storage/database.ts";
+import { updateRow } from "./storage/statements.ts";
 
 /** What a vault holds whose rows decide: what somebody is to look at before it is believed. */
 export interface AuthorityFindings {
@@ -107,36 +107,21 @@ async function authenticateAll(
   if (changed === 0) throw vaultChanged();
   const keys = await beginAuthority(sql, root, now());
   const macs = new Macs(keys);
-  const service = new ServiceKeys(
-    { webhookSecret: newestOf(keys, "webhook-secret"), fingerprint: newestOf(keys, "fingerprint") },
-    vaultId,
-  );
+  const service = serviceKeysOf(keys, vaultId);
   const damaged: string[] = [];
   /** Runs `work` on a row, and notes one that no key opens. */
-  const orDamaged = async (id: string, work: () => Promise<void>): Promise<void> => {
-    try {
-      await work();
-    } catch (error) {
-      if (!isVaultError(error, "ERR_STORAGE_CORRUPT")) throw error;
-      damaged.push(id);
-    }
+  const orDamaged = async (id: string, work: () => Promise<true>): Promise<void> => {
+    if ((await unlessCorrupt(work)) === undefined) damaged.push(id);
   };
-  const seal = async (table: string, record: RowRecord, id: SqlValue): Promise<void> => {
-    await sql.run(`UPDATE ${table} SET mac = ? WHERE id = ?`, macs.of(record), id);
-  };
+  const seal = (table: string, record: RowRecord, id: SqlValue): Promise<void> =>
+    updateRow(sql, table, id, { mac: macs.of(record) });
   try {
     await eachRow(sql, `SELECT ${KEK_COLUMNS} FROM keks`, (row) =>
       orDamaged(row.id as string, async () => {
         const kek = kekRow(row);
         for (const { version, wrapped } of await storedVersions(sql, kek.id)) {
           if (wrapped === null) continue;
-          const identity = {
-            environmentId: row.environment_id as string,
-            kekId: kek.id,
-            version: version as number,
-            contextName: kek.name,
-            contextValue: kek.value,
-          };
+          const identity = kekIdentity(kek, version as number);
           const bytes = authority.roots.unwrap(wrapped as Uint8Array, identity);
           await sql.run(
             "UPDATE kek_versions SET wrapped = ? WHERE kek_id = ? AND version = ?",
@@ -147,6 +132,7 @@ async function authenticateAll(
           bytes.fill(0);
         }
         await seal("keks", kekRecord(row, await storedVersions(sql, kek.id)), kek.id);
+        return true;
       }),
     );
     for (const table of ["environments", "api_keys", "events"] as const) {
@@ -156,10 +142,11 @@ async function authenticateAll(
       orDamaged(row.id as string, async () => {
         const owner = utf8(row.id as string, "id");
         const secret = authority.serviceKeys.openSecret(row.sealed_secret as Uint8Array, owner);
-        const sealed = service.sealSecret(secret, owner);
+        const sealed_secret = service.sealSecret(secret, owner);
         secret.fill(0);
-        await sql.run("UPDATE webhooks SET sealed_secret = ? WHERE id = ?", sealed, row.id!);
-        await seal("webhooks", recordOf("webhooks", { ...row, sealed_secret: sealed }), row.id!);
+        const mac = macs.of(recordOf("webhooks", { ...row, sealed_secret }));
+        await updateRow(sql, "webhooks", row.id!, { sealed_secret, mac });
+        return true;
       }),
     );
     for (const table of ["kv_objects", "kv_versions"] as const) {

@@ -12,6 +12,7 @@ import { newId } from "./ids.ts";
 import { ENVIRONMENT_ID_PREFIX, ENVIRONMENT_NAME } from "./limits.ts";
 import { WITH_ROOT } from "./root/roots.ts";
 import type { SqlValue } from "./storage/database.ts";
+import { insertRow, updateRow } from "./storage/statements.ts";
 
 /** An environment: a tenant of a host. */
 export interface EnvironmentInfo {
@@ -61,20 +62,11 @@ export async function environmentOf(vault: OpenedVault, name: string): Promise<E
   await database.write(async (sql) => {
     const id = newId(ENVIRONMENT_ID_PREFIX);
     const row = { id, name, created_at: now() };
-    const inserted = await sql.run(
-      "INSERT INTO environments (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
-      id,
-      name,
-      row.created_at,
-    );
+    const inserted = await insertRow(sql, "environments", row, "ON CONFLICT (name) DO NOTHING");
     if (inserted === 0) return; // Another process was faster.
     const generation = await (await authority.change(sql)).append("environment", id);
-    await sql.run(
-      "UPDATE environments SET generation = ?, mac = ? WHERE id = ?",
-      generation,
-      authority.seal(recordOf("environments", { ...row, generation })),
-      id,
-    );
+    const mac = authority.seal(recordOf("environments", { ...row, generation }));
+    await updateRow(sql, "environments", id, { generation, mac });
   }, WITH_ROOT);
   return (await find())!;
 }

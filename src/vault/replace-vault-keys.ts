@@ -6,16 +6,21 @@
  * @module
  */
 import { utf8 } from "../base/bytes.ts";
-import { isVaultError } from "../errors.ts";
+import { unlessCorrupt } from "./authority/authority.ts";
 import { Macs } from "./authority/macs.ts";
 import type { OpenedVault } from "./authority/opened-vault.ts";
 import { recordOf } from "./authority/record.ts";
-import { createVaultKeys, disposeVaultKeys, dropOldVaultKeys, newestOf } from "./authority/vault-keys.ts";
+import {
+  createVaultKeys,
+  disposeVaultKeys,
+  dropOldVaultKeys,
+  serviceKeysOf,
+} from "./authority/vault-keys.ts";
 import { SEALED_ROWS } from "./kv/sealed-rows.ts";
 import { replaceSigningKey } from "./recipients/signing-key.ts";
 import type { RootKeys } from "./root/root-keys.ts";
-import { ServiceKeys } from "./root/service-keys.ts";
 import type { Sql } from "./storage/database.ts";
+import { updateRow } from "./storage/statements.ts";
 
 /**
  * Makes all vault keys anew, wrapped under the next root only. The old ones for MACs stay, wrapped under the old root only, until
@@ -26,32 +31,20 @@ export async function replaceVaultKeys(sql: Sql, vault: OpenedVault, next: RootK
   const keys = await createVaultKeys(sql, next, vault.now());
   // Every process learns by the log's head that there are newer keys, before it checks a row under them.
   const macs = new Macs(keys);
-  const inputs = {
-    webhookSecret: newestOf(keys, "webhook-secret"),
-    fingerprint: newestOf(keys, "fingerprint"),
-  };
-  const service = new ServiceKeys(inputs, vaultId);
+  const service = serviceKeysOf(keys, vaultId);
   try {
     await authority.sealLogAnew(sql, macs);
     for (const row of await sql.all(SEALED_ROWS.webhooks)) {
       const owner = utf8(row.id as string, "id");
-      let secret: Uint8Array;
-      try {
+      const secret = await unlessCorrupt(async () => {
         await authority.check(sql, recordOf("webhooks", row), row.mac);
-        secret = authority.serviceKeys.openSecret(row.sealed_secret as Uint8Array, owner);
-      } catch (error) {
-        // It is named when its page comes.
-        if (isVaultError(error, "ERR_STORAGE_CORRUPT")) continue;
-        throw error;
-      }
-      const sealed = service.sealSecret(secret, owner);
+        return authority.serviceKeys.openSecret(row.sealed_secret as Uint8Array, owner);
+      });
+      if (secret === undefined) continue; // It is named when its page comes.
+      const sealed_secret = service.sealSecret(secret, owner);
       secret.fill(0);
-      await sql.run(
-        "UPDATE webhooks SET sealed_secret = ?, mac = ? WHERE id = ?",
-        sealed,
-        macs.of(recordOf("webhooks", { ...row, sealed_secret: sealed })),
-        row.id as string,
-      );
+      const mac = macs.of(recordOf("webhooks", { ...row, sealed_secret }));
+      await updateRow(sql, "webhooks", row.id!, { sealed_secret, mac });
     }
     // They are known by HMACs under a key that is no more.
     await sql.run("DELETE FROM idempotent_answers");

@@ -8,12 +8,13 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { equalBytes } from "../base/bytes.ts";
-import { isVaultError, VaultError } from "../errors.ts";
-import type { Authority } from "./authority/authority.ts";
+import { VaultError } from "../errors.ts";
+import { type Authority, unlessCorrupt } from "./authority/authority.ts";
+import { putMeta } from "./authority/log.ts";
 import type { OpenedVault } from "./authority/opened-vault.ts";
 import { kekRecord, type RowRecord, recipientRecord, recordOf } from "./authority/record.ts";
 import { dropOldVaultKeys, isBeingReplaced, PURPOSES, rewrapVaultKeys } from "./authority/vault-keys.ts";
-import { KEK_COLUMNS, type KekRow, kekRow } from "./keks/rows.ts";
+import { KEK_COLUMNS, type KekRow, kekIdentity, kekRow } from "./keks/rows.ts";
 import { SEALED_ROWS, SEALED_TABLES } from "./kv/sealed-rows.ts";
 import { ROOT_ROTATION_KEKS, ROOT_ROTATION_PAUSE_MS, ROOT_ROTATION_ROWS } from "./limits.ts";
 import { replaceVaultKeys } from "./replace-vault-keys.ts";
@@ -144,11 +145,7 @@ async function begin(
   }
   const isReplacing = await isBeingReplaced(sql, "row-mac");
   if (checks.next === undefined || (hasLeaked && !isReplacing)) {
-    await sql.run(
-      "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-      ROOT_CHECK_NEXT,
-      next.createCheck(),
-    );
+    await putMeta(sql, ROOT_CHECK_NEXT, next.createCheck());
   }
   if (hasLeaked && !isReplacing) await replaceVaultKeys(sql, vault, next);
   return { hasLeaked: hasLeaked || isReplacing };
@@ -215,18 +212,12 @@ async function withVersions(
 /** @returns whether it was changed */
 async function rewrapKek(sql: Sql, authority: Authority, next: RootKeys, found: StoredKek): Promise<boolean> {
   for (let kek: StoredKek | undefined = found; kek !== undefined; ) {
-    const { id, name, value, stored, versions }: StoredKek = kek;
+    const { id, stored, versions }: StoredKek = kek;
     await authority.check(sql, kekRecord(stored, versions), stored.mac);
     const wraps = new Map<SqlValue, Uint8Array>();
     for (const { version, wrapped } of versions) {
       if (wrapped === null) continue;
-      const identity = {
-        environmentId: stored.environment_id as string,
-        kekId: id,
-        version: version as number,
-        contextName: name,
-        contextValue: value,
-      };
+      const identity = kekIdentity(kek, version as number);
       const own = next.unwrap(wrapped as Uint8Array, identity);
       if (own === undefined) {
         const bytes = authority.roots.unwrap(wrapped as Uint8Array, identity);
@@ -323,12 +314,9 @@ async function page<T extends { readonly id: string }>(
   const damaged: string[] = [];
   let changed = 0;
   for (const row of rows) {
-    try {
-      if (await change(row)) changed += 1;
-    } catch (error) {
-      if (!isVaultError(error, "ERR_STORAGE_CORRUPT")) throw error;
-      damaged.push(row.id);
-    }
+    const isChanged = await unlessCorrupt(() => change(row));
+    if (isChanged === undefined) damaged.push(row.id);
+    else if (isChanged) changed += 1;
   }
   return { looked: rows.length, changed, damaged, last: rows.at(-1)?.id };
 }

@@ -20,25 +20,11 @@ export function openApiDocument(
   publicOperations: readonly PublicOperation[],
 ): Json {
   const paths: Record<string, Json> = {};
-  for (const operation of operations) {
-    paths[operation.path] = {
-      ...paths[operation.path],
-      [operation.method.toLowerCase()]: describe(operation),
-    };
-  }
-  for (const operation of publicOperations) {
-    paths[operation.path] = {
-      ...paths[operation.path],
-      get: {
-        operationId: operation.id,
-        summary: operation.summary,
-        description: "Needs no API key.",
-        security: [],
-        parameters: parametersOf(operation.pathSchema, "path"),
-        responses: responsesOf(operation.status, operation.answerSchema),
-      },
-    };
-  }
+  const add = ({ path, method }: Pick<Operation, "path" | "method">, description: Json): void => {
+    paths[path] = { ...paths[path], [method.toLowerCase()]: description };
+  };
+  for (const operation of operations) add(operation, describe(operation));
+  for (const operation of publicOperations) add(operation, describePublic(operation));
   return {
     openapi: "3.1.0",
     info: {
@@ -98,6 +84,17 @@ function describe(operation: Operation): Json {
     responses: responsesOf(operation.status, operation.answerSchema, {
       headers: { "Coffer-Revision": { $ref: "#/components/headers/Revision" } },
     }),
+  };
+}
+
+function describePublic(operation: PublicOperation): Json {
+  return {
+    operationId: operation.id,
+    summary: operation.summary,
+    description: "Needs no API key.",
+    security: [],
+    parameters: parametersOf(operation.pathSchema, "path"),
+    responses: responsesOf(operation.status, operation.answerSchema),
   };
 }
 

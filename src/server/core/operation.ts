@@ -59,18 +59,30 @@ export interface PublicOperation
 
 type Out<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
 
-/** Declares an operation with the types of its schemas. */
+/**
+ * Declares an operation with the types of its schemas.
+ *
+ * @param definition.route - method and path
+ * @param definition.status - default 200
+ */
 export function operation<
   Path extends z.ZodObject | undefined = undefined,
   Query extends z.ZodObject | undefined = undefined,
   Body extends z.ZodType | undefined = undefined,
 >(
-  definition: Omit<Operation, "run" | "pathSchema" | "querySchema" | "bodySchema"> & {
+  definition: Omit<
+    Operation,
+    "run" | "pathSchema" | "querySchema" | "bodySchema" | "method" | "path" | "status"
+  > & {
+    readonly route: `${Operation["method"]} /${string}`;
+    readonly status?: Operation["status"];
     readonly pathSchema?: Path;
     readonly querySchema?: Query;
     readonly bodySchema?: Body;
     run(call: Call<Out<Path>, Out<Query>, Out<Body>>): Promise<unknown>;
   },
 ): Operation {
-  return definition as unknown as Operation;
+  const { route, status = 200, ...rest } = definition;
+  const [method, path] = route.split(" ");
+  return { ...rest, method, path, status } as unknown as Operation;
 }

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { KV_LIST_LIMIT_DEFAULT } from "../../kv/rules.ts";
 import { EVENT_KINDS } from "../../wire/event-kinds.ts";
 import { type Operation, operation } from "../core/operation.ts";
-import { limit, time } from "./shapes.ts";
+import { limit, pageOf, time } from "./shapes.ts";
 
 const eventsQuery = z.object({ after: z.string().optional(), limit });
 
@@ -21,23 +21,16 @@ const event = z.object({
   created_at: time,
 });
 
-const eventList = z.object({
-  data: z.array(event),
-  list_metadata: z.object({ after: z.string().nullable() }),
-});
-
 /** `/coffer/v1/events`. */
 export const EVENT_OPERATIONS: readonly Operation[] = [
   operation({
     id: "listEvents",
-    method: "GET",
-    path: "/coffer/v1/events",
+    route: "GET /coffer/v1/events",
     summary: "Events after a cursor, in the order of their recording",
     permissions: ["admin"],
     querySchema: eventsQuery,
     isList: true,
-    answerSchema: eventList,
-    status: 200,
+    answerSchema: pageOf(event),
     run: async ({ host, session, query }) => {
       const request = { after: query.after || undefined, limit: query.limit ?? KV_LIST_LIMIT_DEFAULT };
       const page = await host.events.list(session.environmentId, request);

@@ -16,7 +16,7 @@ import {
 } from "../../wire/keks.ts";
 import { type Operation, operation } from "../core/operation.ts";
 import { invalidRequest } from "../core/problems.ts";
-import { context, limit, time } from "./shapes.ts";
+import { context, limit, pageOf, time } from "./shapes.ts";
 
 const kekSelector = {
   kek_id: z.string().optional(),
@@ -58,11 +58,6 @@ const keksQuery = z.object({
   kek_id: z.string().optional().describe("Only this KEK"),
   name: z.string().optional().describe("Only the KEK of this context entry, with `value`"),
   value: z.string().optional(),
-});
-
-const kekList = z.object({
-  data: z.array(kekInfo),
-  list_metadata: z.object({ after: z.string().nullable() }),
 });
 
 const shredAnswer = z.object({
@@ -112,14 +107,12 @@ const wrappedKeysAnswer = z.object({
 export const KEK_OPERATIONS: readonly Operation[] = [
   operation({
     id: "listKeks",
-    method: "GET",
-    path: "/coffer/v1/keks",
+    route: "GET /coffer/v1/keks",
     summary: "List KEKs with versions and states",
     permissions: ["admin"],
     querySchema: keksQuery,
     isList: true,
-    answerSchema: kekList,
-    status: 200,
+    answerSchema: pageOf(kekInfo),
     run: async ({ session, query, signal }) => {
       const { limit, after, kek_id, name, value } = query;
       const isNamed = kek_id !== undefined || name !== undefined || value !== undefined;
@@ -130,52 +123,24 @@ export const KEK_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "rotateKek",
-    method: "POST",
-    path: "/coffer/v1/keks/rotate",
+    route: "POST /coffer/v1/keks/rotate",
     summary: "Make a new KEK version for future wraps",
     permissions: ["admin"],
     bodySchema: kekBody,
     answerSchema: kekInfo,
-    status: 200,
     isIdempotent: true,
     run: async ({ session, body, idempotency }) =>
       kekToWire(await session.keks.rotate(selector(body), { idempotency })),
   }),
-  operation({
-    id: "disableKek",
-    method: "POST",
-    path: "/coffer/v1/keks/disable",
-    summary: "Put a KEK out of use until it is enabled",
-    permissions: ["admin"],
-    bodySchema: kekVersionBody,
-    answerSchema: kekInfo,
-    status: 200,
-    isIdempotent: true,
-    run: async ({ session, body, idempotency }) =>
-      kekToWire(await session.keks.disable({ ...selector(body), version: body.version }, { idempotency })),
-  }),
-  operation({
-    id: "enableKek",
-    method: "POST",
-    path: "/coffer/v1/keks/enable",
-    summary: "Put a KEK back into use, or take back a pending destruction",
-    permissions: ["admin"],
-    bodySchema: kekVersionBody,
-    answerSchema: kekInfo,
-    status: 200,
-    isIdempotent: true,
-    run: async ({ session, body, idempotency }) =>
-      kekToWire(await session.keks.enable({ ...selector(body), version: body.version }, { idempotency })),
-  }),
+  stateOperation("disable", "Put a KEK out of use until it is enabled"),
+  stateOperation("enable", "Put a KEK back into use, or take back a pending destruction"),
   operation({
     id: "shredKek",
-    method: "POST",
-    path: "/coffer/v1/keks/shred",
+    route: "POST /coffer/v1/keks/shred",
     summary: "Destroy a KEK for good, or tell what that would cost",
     permissions: ["admin"],
     bodySchema: shredBody,
     answerSchema: shredAnswer,
-    status: 200,
     isIdempotent: true,
     run: async ({ session, body, idempotency }) =>
       shredToWire(
@@ -187,31 +152,42 @@ export const KEK_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "rewrapKv",
-    method: "POST",
-    path: "/coffer/v1/keks/rewrap-kv",
+    route: "POST /coffer/v1/keks/rewrap-kv",
     summary:
       "Wrap data keys of stored values and private keys of recipients under the newest KEK versions, a part per request",
     permissions: ["admin"],
     querySchema: partQuery,
     answerSchema: rewrapAnswer,
-    status: 200,
     run: ({ session, query, signal }) => session.kv.rewrapPart({ after: query.after, signal }),
   }),
   operation({
     id: "verifyRewrap",
-    method: "GET",
-    path: "/coffer/v1/keks/wrapped-keys",
+    route: "GET /coffer/v1/keks/wrapped-keys",
     summary: "Count what all wrapped keys in the vault are under, from their bytes, a part per request",
     permissions: ["admin"],
     querySchema: partQuery,
     answerSchema: wrappedKeysAnswer,
-    status: 200,
     run: async ({ session, query, signal }) => {
       const { after, total, ...report } = await session.kv.verifyPart({ after: query.after, signal });
       return { ...wrappedKeysToWire(report), after, total };
     },
   }),
 ];
+
+/** Puts versions of a KEK into another state. */
+function stateOperation(change: "disable" | "enable", summary: string): Operation {
+  return operation({
+    id: `${change}Kek`,
+    route: `POST /coffer/v1/keks/${change}`,
+    summary,
+    permissions: ["admin"],
+    bodySchema: kekVersionBody,
+    answerSchema: kekInfo,
+    isIdempotent: true,
+    run: async ({ session, body, idempotency }) =>
+      kekToWire(await session.keks[change]({ ...selector(body), version: body.version }, { idempotency })),
+  });
+}
 
 function selector(body: Parameters<typeof selectorFromWire>[0], status: 400 | 422 = 422): KekSelector {
   const selector = selectorFromWire(body);

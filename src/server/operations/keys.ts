@@ -56,13 +56,11 @@ const wrappedResults = z.object({ results: z.array(z.union([wrappedAnswer, itemE
 export const VAULT_KEY_OPERATIONS: readonly Operation[] = [
   operation({
     id: "createDataKey",
-    method: "POST",
-    path: "/vault/v1/keys/data-key",
+    route: "POST /vault/v1/keys/data-key",
     summary: "Make a data key for a context",
     permissions: ["encrypt"],
     bodySchema: createDataKeyBody,
     answerSchema: dataKeyAnswer,
-    status: 200,
     run: async ({ session, body, signal }) => {
       using key = await session.keys.createDataKey({ context: body.context }, { signal });
       return dataKeyToWire(key);
@@ -70,13 +68,11 @@ export const VAULT_KEY_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "createDecrypt",
-    method: "POST",
-    path: "/vault/v1/keys/decrypt",
+    route: "POST /vault/v1/keys/decrypt",
     summary: "Unwrap a data key",
     permissions: ["decrypt"],
     bodySchema: decryptBody,
     answerSchema: decryptAnswer,
-    status: 200,
     isKeyBlobCall: true,
     run: async ({ session, body, signal }) => {
       using key = await session.keys.createDecrypt({ keys: body.keys }, { signal });
@@ -85,13 +81,11 @@ export const VAULT_KEY_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "createRekey",
-    method: "POST",
-    path: "/vault/v1/keys/rekey",
+    route: "POST /vault/v1/keys/rekey",
     summary: "Wrap a data key for another context; the answer holds the key, so decrypt is needed too",
     permissions: ["rekey", "decrypt"],
     bodySchema: rekeyBody,
     answerSchema: dataKeyAnswer,
-    status: 200,
     isKeyBlobCall: true,
     run: async ({ session, body, signal }) => {
       const request = { context: body.context, encryptedKeys: body.encrypted_keys };
@@ -105,13 +99,11 @@ export const VAULT_KEY_OPERATIONS: readonly Operation[] = [
 export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
   operation({
     id: "createDataKeys",
-    method: "POST",
-    path: "/coffer/v1/keys/data-keys",
+    route: "POST /coffer/v1/keys/data-keys",
     summary: "Make several data keys for one context",
     permissions: ["encrypt"],
     bodySchema: dataKeysBody,
     answerSchema: dataKeysAnswer,
-    status: 200,
     run: async ({ session, body, signal }) => {
       const { context, count } = body;
       const made = await session.keys.createDataKeys({ context, count }, { signal });
@@ -124,13 +116,11 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "createDecryptWithContext",
-    method: "POST",
-    path: "/coffer/v1/keys/decrypt",
+    route: "POST /coffer/v1/keys/decrypt",
     summary: "Unwrap a data key and tell its context",
     permissions: ["decrypt"],
     bodySchema: decryptBody,
     answerSchema: decryptWithContextAnswer,
-    status: 200,
     isKeyBlobCall: true,
     run: async ({ session, body, signal }) => {
       using key = await session.keys.createDecrypt({ keys: body.keys }, { signal });
@@ -139,14 +129,12 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "createDecrypts",
-    method: "POST",
-    path: "/coffer/v1/keys/decrypts",
+    route: "POST /coffer/v1/keys/decrypts",
     summary: "Unwrap several data keys; one result per item, in order",
     permissions: ["decrypt"],
     bodySchema: decryptsBody,
     bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: decryptsAnswer,
-    status: 200,
     isKeyBlobCall: true,
     run: async ({ session, body, signal }) =>
       resultsToWire(await unwrapKeys(session.keys, body.keys, { signal }), (unwrapped) => {
@@ -156,29 +144,25 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "checkKeys",
-    method: "POST",
-    path: "/coffer/v1/keys/check",
+    route: "POST /coffer/v1/keys/check",
     summary: "Tell which data keys would be unwrapped now; keys are not answered",
     permissions: [],
     bodySchema: decryptsBody,
     bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: checkAnswer,
-    status: 200,
     isKeyBlobCall: true,
     run: async ({ session, body, signal }) =>
       resultsToWire(await session.keys.checkMany({ keys: body.keys }, { signal }), () => ({ ok: true })),
   }),
   operation({
     id: "createRekeys",
-    method: "POST",
-    path: "/coffer/v1/keys/rekeys",
+    route: "POST /coffer/v1/keys/rekeys",
     summary: "Wrap several data keys for other contexts; keys are not answered",
     permissions: ["rekey"],
     instead: "absorb",
     bodySchema: rekeysBody,
     bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: wrappedResults,
-    status: 200,
     isKeyBlobCall: true,
     run: async ({ session, body, signal }) => {
       const items = body.items.map((item) => ({ context: item.context, encryptedKeys: item.encrypted_keys }));
@@ -187,15 +171,13 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "createRewraps",
-    method: "POST",
-    path: "/coffer/v1/keys/rewraps",
+    route: "POST /coffer/v1/keys/rewraps",
     summary: "Wrap several data keys under the newest KEK versions; keys are not answered",
     permissions: ["rekey"],
     instead: "absorb",
     bodySchema: rewrapsBody,
     bodyBytesMax: BODY_BYTES_MAX,
     answerSchema: wrappedResults,
-    status: 200,
     isKeyBlobCall: true,
     run: async ({ session, body, signal }) =>
       resultsToWire(await rewrapKeys(session.keys, body.encrypted_keys, { signal }), wrappedToWire),

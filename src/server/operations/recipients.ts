@@ -10,7 +10,7 @@ import { SEALED_SUITES } from "../../crypto/keys/sealed-key-blob.ts";
 import { RECIPIENT_AGE_MS_MAX } from "../../crypto/limits.ts";
 import { recipientPageToWire, recipientToWire } from "../../wire/recipients.ts";
 import { type Operation, operation, type PublicOperation } from "../core/operation.ts";
-import { context, idPath, limit, time } from "./shapes.ts";
+import { context, idPath, limit, pageOf, time } from "./shapes.ts";
 
 const suite = z.enum(SEALED_SUITES.map(({ name }) => name));
 
@@ -38,11 +38,6 @@ const recipientsQuery = z.object({
   id: z.string().optional().describe("Only this recipient"),
 });
 
-const recipientList = z.object({
-  data: z.array(recipientInfo),
-  list_metadata: z.object({ after: z.string().nullable() }),
-});
-
 const recipientDocument = z.object({
   type: z.literal("coffer-recipient-v1"),
   id: z.string(),
@@ -60,13 +55,11 @@ const recipientDocument = z.object({
 function change(verb: "rotate" | "disable" | "enable" | "shred", summary: string): Operation {
   return operation({
     id: `${verb}Recipient`,
-    method: "POST",
-    path: `/coffer/v1/recipients/${verb}`,
+    route: `POST /coffer/v1/recipients/${verb}`,
     summary,
     permissions: ["admin"],
     bodySchema: selectorBody,
     answerSchema: recipientInfo,
-    status: 200,
     isIdempotent: true,
     run: async ({ session, body, idempotency }) =>
       recipientToWire(await session.recipients[verb](body, { idempotency })),
@@ -77,14 +70,12 @@ function change(verb: "rotate" | "disable" | "enable" | "shred", summary: string
 export const RECIPIENT_OPERATIONS: readonly Operation[] = [
   operation({
     id: "listRecipients",
-    method: "GET",
-    path: "/coffer/v1/recipients",
+    route: "GET /coffer/v1/recipients",
     summary: "List recipients of sealed data keys with versions and states",
     permissions: ["admin"],
     querySchema: recipientsQuery,
     isList: true,
-    answerSchema: recipientList,
-    status: 200,
+    answerSchema: pageOf(recipientInfo),
     run: async ({ session, query, signal }) => {
       const { id, limit, after } = query;
       if (id === undefined) {
@@ -96,8 +87,7 @@ export const RECIPIENT_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "createRecipient",
-    method: "POST",
-    path: "/coffer/v1/recipients",
+    route: "POST /coffer/v1/recipients",
     summary: "Make a key pair for a context, to which others seal data keys",
     permissions: ["admin"],
     bodySchema: createBody,
@@ -109,13 +99,11 @@ export const RECIPIENT_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "makeRecipientDocument",
-    method: "POST",
-    path: "/coffer/v1/recipients/document",
+    route: "POST /coffer/v1/recipients/document",
     summary: "Sign a recipient's document that is valid for a time of one's own",
     permissions: ["admin"],
     bodySchema: documentBody,
     answerSchema: recipientDocument,
-    status: 200,
     run: ({ session, body, signal }) =>
       session.recipients.document({ id: body.id }, { validMs: body.valid_ms, signal }),
   }),

@@ -37,3 +37,7 @@ export const limit = z
 
 /** One item of a batch that failed. */
 export const itemError = z.object({ error: z.string(), code: z.string() });
+
+/** A page of a list that goes on behind the last item. */
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({ data: z.array(item), list_metadata: z.object({ after: z.string().nullable() }) });

@@ -26,12 +26,10 @@ const statusAnswer = z.object({
 export const STATUS_OPERATIONS: readonly Operation[] = [
   operation({
     id: "status",
-    method: "GET",
-    path: "/coffer/v1/status",
+    route: "GET /coffer/v1/status",
     summary: "Who the server is, and who the caller",
     permissions: [],
     answerSchema: statusAnswer,
-    status: 200,
     run: async ({ session, apiKey }) => ({
       service: "coffer",
       version: VERSION,

@@ -42,20 +42,17 @@ const reviveAnswer = z.object({ revived: z.int() });
 export const WEBHOOK_OPERATIONS: readonly Operation[] = [
   operation({
     id: "listWebhooks",
-    method: "GET",
-    path: "/coffer/v1/webhooks",
+    route: "GET /coffer/v1/webhooks",
     summary: "List webhooks",
     permissions: ["admin"],
     answerSchema: webhookList,
-    status: 200,
     run: async ({ host, session }) => ({
       data: (await host.webhooks.list(session.environmentId)).map(webhookToWire),
     }),
   }),
   operation({
     id: "createWebhook",
-    method: "POST",
-    path: "/coffer/v1/webhooks",
+    route: "POST /coffer/v1/webhooks",
     summary: "Have events delivered to a URL; the secret is shown once",
     permissions: ["admin"],
     bodySchema: createWebhookBody,
@@ -69,13 +66,11 @@ export const WEBHOOK_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "deleteWebhook",
-    method: "DELETE",
-    path: "/coffer/v1/webhooks/{id}",
+    route: "DELETE /coffer/v1/webhooks/{id}",
     summary: "End a webhook; what it is owed is dropped",
     permissions: ["admin"],
     pathSchema: idPath,
     answerSchema: removeAnswer,
-    status: 200,
     isIdempotent: true,
     run: async ({ host, session, path, idempotency }) => {
       await host.webhooks.remove(session.environmentId, path.id, { idempotency });
@@ -84,12 +79,10 @@ export const WEBHOOK_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "listDeadDeliveries",
-    method: "GET",
-    path: "/coffer/v1/dead-deliveries",
+    route: "GET /coffer/v1/dead-deliveries",
     summary: "Deliveries that were given up",
     permissions: ["admin"],
     answerSchema: deadList,
-    status: 200,
     run: async ({ host, session }) => ({
       data: (await host.webhooks.dead(session.environmentId)).map((dead) => ({
         webhook_id: dead.webhookId,
@@ -101,12 +94,10 @@ export const WEBHOOK_OPERATIONS: readonly Operation[] = [
   }),
   operation({
     id: "reviveDeadDeliveries",
-    method: "POST",
-    path: "/coffer/v1/dead-deliveries/revive",
+    route: "POST /coffer/v1/dead-deliveries/revive",
     summary: "Try deliveries that were given up again",
     permissions: ["admin"],
     answerSchema: reviveAnswer,
-    status: 200,
     isIdempotent: true,
     run: async ({ host, session, idempotency }) => ({
       revived: await host.webhooks.revive(session.environmentId, { idempotency }),

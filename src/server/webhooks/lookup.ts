@@ -8,6 +8,7 @@
  */
 import type { LookupAddress } from "node:dns";
 import { lookup } from "node:dns/promises";
+import { untilAborted } from "../../base/concurrency.ts";
 import { WEBHOOK_LOOKUPS_MAX } from "../limits.ts";
 
 /** Looks up names, each once however many ask at the same time. */
@@ -28,17 +29,14 @@ export class Lookups {
    * @param signal - ends the wait, not the look-up
    * @throws what the look-up throws, or the signal's reason
    */
-  addressesOf(name: string, signal: AbortSignal): Promise<LookupAddress[]> {
+  async addressesOf(name: string, signal: AbortSignal): Promise<LookupAddress[]> {
+    signal.throwIfAborted();
     let found = this.#underWay.get(name);
     if (found === undefined) {
       found = this.#inTurn(name).finally(() => this.#underWay.delete(name));
       this.#underWay.set(name, found);
     }
-    const ended = Promise.withResolvers<never>();
-    const end = (): void => ended.reject(signal.reason);
-    if (signal.aborted) end();
-    signal.addEventListener("abort", end, { once: true });
-    return Promise.race([found, ended.promise]).finally(() => signal.removeEventListener("abort", end));
+    return untilAborted(found, signal);
   }
 
   async #inTurn(name: string): Promise<LookupAddress[]> {

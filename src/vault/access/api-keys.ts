@@ -24,6 +24,7 @@ import {
 } from "../limits.ts";
 import { WITH_ROOT } from "../root/roots.ts";
 import type { Row } from "../storage/database.ts";
+import { insertRow, updateRow } from "../storage/statements.ts";
 
 /** What an API key may be allowed. Nothing is allowed that is not listed. */
 export const PERMISSIONS = [
@@ -102,36 +103,23 @@ export class ApiKeys {
     }
     const secret = toBase64Url(randomBytes(API_KEY_BYTES));
     const key = `${API_KEY_PREFIX}${secret}${checksum(secret)}`;
-    const id = newId(API_KEY_ID_PREFIX);
-    const now = this.#vault.now();
     const row = {
-      id,
+      id: newId(API_KEY_ID_PREFIX),
       environment_id: environmentId,
       name,
       digest: digestOf(key),
       permissions: JSON.stringify(permissions),
       constraints: JSON.stringify(constraints),
-      created_at: now,
+      created_at: this.#vault.now(),
       revoked_at: null,
       generation: 0,
     };
     await this.#vault.database.write(async (sql) => {
       await this.#vault.authority.prepare(sql);
-      await sql.run(
-        `INSERT INTO api_keys (id, environment_id, name, digest, permissions, constraints, created_at, mac)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        id,
-        environmentId,
-        name,
-        row.digest,
-        row.permissions,
-        row.constraints,
-        now,
-        this.#vault.authority.seal(recordOf("api_keys", row)),
-      );
+      const mac = this.#vault.authority.seal(recordOf("api_keys", row));
+      await insertRow(sql, "api_keys", { ...row, mac });
     }, WITH_ROOT);
-    const createdAt = new Date(now).toISOString();
-    return { key, info: { id, name, environmentId, permissions, constraints, createdAt, revokedAt: null } };
+    return { key, info: apiKeyInfo(row) };
   }
 
   /** The keys of an environment, or of all, the newest first; revoked ones too. */
@@ -162,14 +150,10 @@ export class ApiKeys {
       change.check(recordOf("api_keys", row), row.mac);
       if (row.revoked_at !== null) return apiKeyInfo(row);
       const generation = await change.append("revoke", id);
-      const revoked = { ...row, revoked_at: this.#vault.now(), generation };
-      await sql.run(
-        "UPDATE api_keys SET revoked_at = ?, generation = ?, mac = ? WHERE id = ?",
-        revoked.revoked_at,
-        generation,
-        this.#vault.authority.seal(recordOf("api_keys", revoked)),
-        id,
-      );
+      const changes = { revoked_at: this.#vault.now(), generation };
+      const revoked = { ...row, ...changes };
+      const mac = this.#vault.authority.seal(recordOf("api_keys", revoked));
+      await updateRow(sql, "api_keys", id, { ...changes, mac });
       await sql.raise("api_keys");
       return apiKeyInfo(revoked);
     }, WITH_ROOT);

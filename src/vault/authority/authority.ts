@@ -8,10 +8,10 @@
  * @module
  */
 import { equalBytes } from "../../base/bytes.ts";
-import { VaultError } from "../../errors.ts";
+import { isVaultError, VaultError } from "../../errors.ts";
 import type { RootKeys } from "../root/root-keys.ts";
 import type { RootChecks, Roots } from "../root/roots.ts";
-import { ServiceKeys } from "../root/service-keys.ts";
+import type { ServiceKeys } from "../root/service-keys.ts";
 import type { Database, Sql, SqlValue } from "../storage/database.ts";
 import {
   appendEntry,
@@ -29,7 +29,7 @@ import {
 } from "./log.ts";
 import { MAC_BYTES, Macs } from "./macs.ts";
 import { type RowRecord, recordOf } from "./record.ts";
-import { disposeVaultKeys, loadVaultKeys, newestOf } from "./vault-keys.ts";
+import { disposeVaultKeys, loadVaultKeys, serviceKeysOf } from "./vault-keys.ts";
 
 /** What a transaction knows of authority. */
 export interface Authenticated {
@@ -108,11 +108,7 @@ interface OpenKeys {
 /** Loads the vault keys. @throws VaultError ERR_STORAGE_CORRUPT */
 async function openKeys(sql: Sql, roots: Roots, vaultId: Uint8Array): Promise<OpenKeys> {
   const keys = await loadVaultKeys(sql, roots);
-  const inputs = {
-    webhookSecret: newestOf(keys, "webhook-secret"),
-    fingerprint: newestOf(keys, "fingerprint"),
-  };
-  const service = new ServiceKeys(inputs, vaultId);
+  const service = serviceKeysOf(keys, vaultId);
   disposeVaultKeys({ "webhook-secret": keys["webhook-secret"], fingerprint: keys.fingerprint });
   return { macs: new Macs(keys), service, version: Math.max(...keys["row-mac"].keys()) };
 }
@@ -378,4 +374,14 @@ function logTooOld(what: string): VaultError {
     "ERR_STORAGE_CORRUPT",
     `the log of changes of authority is older than ${what}: it was put back`,
   );
+}
+
+/** What `work` answers; undefined where it meets a row that is not as it was written. */
+export async function unlessCorrupt<T>(work: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isVaultError(error, "ERR_STORAGE_CORRUPT")) return undefined;
+    throw error;
+  }
 }

@@ -11,6 +11,7 @@ import { hash } from "../../crypto/primitives/hash.ts";
 import { VaultError } from "../../errors.ts";
 import { AUTHORITY_LOG_MAX } from "../limits.ts";
 import type { Row, Sql } from "../storage/database.ts";
+import { insertRow } from "../storage/statements.ts";
 import { MAC_BYTES, type Macs } from "./macs.ts";
 
 /** What is changed. */
@@ -30,6 +31,14 @@ const NO_MAC = new Uint8Array(MAC_BYTES);
 export interface Head {
   readonly generation: number;
   readonly mac: Uint8Array;
+}
+
+/** An entry, but for its MAC. */
+interface Entry {
+  readonly generation: number;
+  readonly kind: ChangeKind;
+  readonly subject: string;
+  readonly at: number;
 }
 
 /** The log as one transaction sees it. */
@@ -134,7 +143,7 @@ export async function appendEntry(
   sql: Sql,
   macs: Macs,
   log: LogState,
-  entry: { readonly kind: ChangeKind; readonly subject: string; readonly at: number },
+  entry: Omit<Entry, "generation">,
 ): Promise<LogState> {
   const read = log as ReadLog;
   const generation = log.generation + 1;
@@ -148,14 +157,7 @@ export async function appendEntry(
     await putMeta(sql, HEAD_NAME, headBytes(macs, head));
     return new ReadLog(head, snapshot, new Map());
   }
-  await sql.run(
-    "INSERT INTO authority_log (generation, kind, subject, at, mac) VALUES (?, ?, ?, ?, ?)",
-    generation,
-    entry.kind,
-    entry.subject,
-    entry.at,
-    mac,
-  );
+  await insertRow(sql, "authority_log", { generation, ...entry, mac });
   await putMeta(sql, HEAD_NAME, headBytes(macs, head));
   return new ReadLog(head, read.snapshot, tail);
 }
@@ -181,25 +183,9 @@ export async function beginLog(sql: Sql, macs: Macs): Promise<void> {
   await putMeta(sql, HEAD_NAME, headBytes(macs, { generation: 0, mac: NO_MAC }));
 }
 
-function entryRecord(
-  entry: {
-    readonly generation: number;
-    readonly kind: string;
-    readonly subject: string;
-    readonly at: number;
-  },
-  before: Head,
-) {
-  return {
-    table: "authority_log",
-    values: [
-      entry.generation,
-      entry.kind,
-      entry.subject,
-      entry.at,
-      before.generation === 0 ? null : before.mac,
-    ],
-  };
+function entryRecord({ generation, kind, subject, at }: Entry, before: Head) {
+  const macBefore = before.generation === 0 ? null : before.mac;
+  return { table: "authority_log", values: [generation, kind, subject, at, macBefore] };
 }
 
 function entriesAfter(sql: Sql, after: number, to: number): Promise<readonly Row[]> {
@@ -222,12 +208,7 @@ function follow(
   const all = new Map(tail);
   let last = from;
   for (const row of rows) {
-    const entry = {
-      generation: row.generation as number,
-      kind: row.kind as string,
-      subject: row.subject as string,
-      at: row.at as number,
-    };
+    const entry = row as unknown as Entry;
     if (entry.generation !== last.generation + 1) throw damagedLog("a gap");
     if (!macs.isOf(entryRecord(entry, last), row.mac)) throw damagedLog(`its entry ${entry.generation}`);
     last = { generation: entry.generation, mac: row.mac as Uint8Array };
@@ -322,11 +303,7 @@ async function metaValue(sql: Sql, name: string): Promise<Uint8Array | undefined
 
 /** Writes a row of `meta`. */
 export async function putMeta(sql: Sql, name: string, value: Uint8Array): Promise<void> {
-  await sql.run(
-    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    name,
-    value,
-  );
+  await insertRow(sql, "meta", { name, value }, "ON CONFLICT (name) DO UPDATE SET value = excluded.value");
 }
 
 function damagedLog(how: string): VaultError {

@@ -11,7 +11,9 @@ import { SecretBytes } from "../../crypto/primitives/secret-bytes.ts";
 import { VaultError } from "../../errors.ts";
 import type { RootKeys } from "../root/root-keys.ts";
 import type { Roots } from "../root/roots.ts";
+import { ServiceKeys } from "../root/service-keys.ts";
 import type { Sql } from "../storage/database.ts";
+import { insertRow } from "../storage/statements.ts";
 
 /** What vault keys there are. */
 export const PURPOSES = ["row-mac", "event-mac", "webhook-secret", "fingerprint"] as const;
@@ -34,13 +36,8 @@ export async function insertVaultKey(
   now: number,
 ): Promise<SecretBytes> {
   const key = randomBytes(KEY_BYTES);
-  await sql.run(
-    "INSERT INTO vault_keys (purpose, version, wrapped, created_at) VALUES (?, ?, ?, ?)",
-    purpose,
-    version,
-    root.wrapVaultKey(key, purpose, version),
-    now,
-  );
+  const wrapped = root.wrapVaultKey(key, purpose, version);
+  await insertRow(sql, "vault_keys", { purpose, version, wrapped, created_at: now });
   return new SecretBytes(key);
 }
 
@@ -113,10 +110,13 @@ export async function dropOldVaultKeys(sql: Sql, purpose: Purpose | typeof SIGNI
   );
 }
 
-/** The newest version of a vault key. */
-export function newestOf(keys: VaultKeys, purpose: Purpose): SecretBytes {
-  const versions = keys[purpose];
-  return versions.get(Math.max(...versions.keys()))!;
+/** The service's keys, of the newest versions of the vault keys for them, which may be disposed of afterwards. */
+export function serviceKeysOf(keys: VaultKeys, vaultId: Uint8Array): ServiceKeys {
+  const newest = (purpose: Purpose): SecretBytes => keys[purpose].get(Math.max(...keys[purpose].keys()))!;
+  return new ServiceKeys(
+    { webhookSecret: newest("webhook-secret"), fingerprint: newest("fingerprint") },
+    vaultId,
+  );
 }
 
 /** Lets go of all of these. */

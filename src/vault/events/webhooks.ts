@@ -9,9 +9,10 @@
 import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8, toHex, utf8 } from "../../base/bytes.ts";
 import { randomBytes } from "../../crypto/primitives/random.ts";
-import { invalidRange, isVaultError, VaultError } from "../../errors.ts";
+import { invalidRange, VaultError } from "../../errors.ts";
 import { EVENT_KINDS, type EventKind } from "../../wire/event-kinds.ts";
 import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
+import { unlessCorrupt } from "../authority/authority.ts";
 import type { OpenedVault } from "../authority/opened-vault.ts";
 import { recordOf } from "../authority/record.ts";
 import {
@@ -27,6 +28,7 @@ import {
   WEBHOOK_SECRET_PREFIX,
 } from "../limits.ts";
 import type { Row, Sql } from "../storage/database.ts";
+import { insertRow, updateRow } from "../storage/statements.ts";
 import { checkEvent, toEvent, type VaultEvent } from "./events.ts";
 
 /** A webhook without its secret. */
@@ -106,7 +108,6 @@ export class Webhooks {
     }
     const id = `${WEBHOOK_ID_PREFIX}${toHex(randomBytes(ID_BYTES)).toUpperCase()}`;
     const secret = `${WEBHOOK_SECRET_PREFIX}${encodeBase64(randomBytes(WEBHOOK_SECRET_BYTES)).replace(/[+/=]/g, "")}`;
-    const now = this.#vault.now();
     return this.#writes.write(async (sql) => {
       await this.#vault.authority.prepare(sql);
       const row = {
@@ -115,28 +116,15 @@ export class Webhooks {
         url,
         kinds: request.kinds === undefined ? "*" : ` ${request.kinds.join(" ")} `,
         sealed_secret: this.#vault.authority.serviceKeys.sealSecret(utf8(secret, "secret"), utf8(id, "id")),
-        created_at: now,
+        created_at: this.#vault.now(),
         disabled_at: null,
         generation: 0,
       };
-      await sql.run(
-        `INSERT INTO webhooks (id, environment_id, url, kinds, sealed_secret, created_at, mac)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
-        id,
-        environmentId,
-        url,
-        row.kinds,
-        row.sealed_secret,
-        now,
-        this.#vault.authority.seal(recordOf("webhooks", row)),
-      );
-      return {
-        id,
-        url,
-        kinds: request.kinds as readonly EventKind[] | undefined,
-        createdAt: new Date(now).toISOString(),
-        secret,
-      };
+      await insertRow(sql, "webhooks", {
+        ...row,
+        mac: this.#vault.authority.seal(recordOf("webhooks", row)),
+      });
+      return { ...toInfo(row), kinds: request.kinds as readonly EventKind[] | undefined, secret };
     }, options);
   }
 
@@ -168,14 +156,9 @@ export class Webhooks {
       const change = await this.#vault.authority.change(sql);
       change.check(recordOf("webhooks", row), row.mac);
       const generation = await change.append("webhook", id);
-      const now = this.#vault.now();
-      await sql.run(
-        "UPDATE webhooks SET disabled_at = ?, generation = ?, mac = ? WHERE id = ?",
-        now,
-        generation,
-        this.#vault.authority.seal(recordOf("webhooks", { ...row, disabled_at: now, generation })),
-        id,
-      );
+      const changes = { disabled_at: this.#vault.now(), generation };
+      const mac = this.#vault.authority.seal(recordOf("webhooks", { ...row, ...changes }));
+      await updateRow(sql, "webhooks", id, { ...changes, mac });
       await sql.run("DELETE FROM webhook_deliveries WHERE webhook_id = ? AND state = 'pending'", id);
       return true;
     }, options);
@@ -282,12 +265,10 @@ export class Webhooks {
       for (const id of ids) {
         const row = await sql.get("SELECT * FROM webhooks WHERE id = ? AND disabled_at IS NULL", id);
         if (row === undefined) continue;
-        try {
+        await unlessCorrupt(() => {
           known.check(recordOf("webhooks", row), row.mac);
           found.set(id, row);
-        } catch (error) {
-          if (!isVaultError(error, "ERR_STORAGE_CORRUPT")) throw error;
-        }
+        });
       }
       return found;
     });
@@ -295,13 +276,11 @@ export class Webhooks {
 
   /** Whether a delivery's event is as it was recorded, and of the webhook's environment: the delivery's own row is only believed. */
   async #isOwed(sql: Sql, webhook: Row, event: Row): Promise<boolean> {
-    try {
+    const isOwed = await unlessCorrupt(async () => {
       await checkEvent(sql, this.#vault.authority, event);
-    } catch (error) {
-      if (!isVaultError(error, "ERR_STORAGE_CORRUPT")) throw error;
-      return false;
-    }
-    return event.environment_id === webhook.environment_id;
+      return event.environment_id === webhook.environment_id;
+    });
+    return isOwed === true;
   }
 
   #toDelivery(webhook: Row, row: Row): Delivery {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { isVaultError, VaultError } from "../../errors.ts";
+import { VaultError } from "../../errors.ts";
 import {
   type KekInfo,
   type KekListRequest,
@@ -24,7 +24,8 @@ import {
 import { runCall } from "../../keys/calls.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
 import type { WriteOptions } from "../access/idempotency.ts";
-import type { Authenticated } from "../authority/authority.ts";
+import { type Change, unlessCorrupt } from "../authority/authority.ts";
+import type { ChangeKind } from "../authority/log.ts";
 import type { OpenedVault } from "../authority/opened-vault.ts";
 import { kekSubject } from "../authority/record.ts";
 import { WITH_ROOT } from "../root/roots.ts";
@@ -37,6 +38,7 @@ import {
   iso,
   KEK_COLUMNS,
   type KekRow,
+  kekIdentity,
   kekInfo,
   kekName,
   kekRow,
@@ -51,6 +53,13 @@ import {
 } from "./rows.ts";
 import type { SessionParts } from "./session-parts.ts";
 import { shredAccount } from "./shred-account.ts";
+
+/** A change of a KEK that has begun: the KEK and its versions, the newest first, as they were written. */
+interface Begun {
+  readonly kek: KekRow;
+  readonly versions: readonly VersionRow[];
+  readonly change: Change;
+}
 
 /** Changes KEKs within one environment. */
 export class KekLifecycle implements KekService {
@@ -100,141 +109,133 @@ export class KekLifecycle implements KekService {
     return runCall(options, this, async (call) => {
       const own = ownSelector(selector);
       return this.#parts.writes.write(async (sql) => {
-        const kek = await this.#forChange(sql, own);
-        const change = await this.#parts.authority.change(sql);
-        const all = await kekVersions(sql, change, kek);
-        const newest = all[0]!;
+        const begun = await this.#begin(sql, own);
+        const { kek, versions } = begun;
+        const newest = versions[0]!;
         if (newest.state === "disabled" || newest.state === "pending-destroy") {
           throw new VaultError(
             "ERR_KEY_STATE",
             `the KEK ${kek.id} is ${newest.state}: enable it before rotating it`,
           );
         }
-        const before = await setStates(sql, kek.id, all, ({ state }) =>
+        const before = await setStates(sql, kek.id, versions, ({ state }) =>
           state === "active" ? "decrypt-only" : undefined,
         );
-        const identity = {
-          environmentId: this.#parts.access.environmentId,
-          kekId: kek.id,
-          version: newest.version + 1,
-          contextName: kek.name,
-          contextValue: kek.value,
-        };
         const root = await this.#parts.authority.prepare(sql);
-        const made = newKekVersion(root, identity, this.#parts.now());
+        const made = newKekVersion(root, kekIdentity(kek, newest.version + 1), this.#parts.now());
         await insertKekVersion(sql, kek.id, made);
-        const generation = await change.append("rotate", kekSubject(kek.stored));
-        const changed = await this.#seal(sql, kek, [...before, versionRow(made)], generation);
-        await sql.raise("keks");
-        return kekInfo(sql, change, changed);
+        return this.#end(sql, begun, "rotate", [...before, versionRow(made)]);
       }, call);
     });
   }
 
   disable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
-    return runCall(options, this, async (call) => {
-      const own = ownSelector(selector);
-      return this.#parts.writes.write(async (sql) => {
-        const kek = await this.#forChange(sql, own);
-        const change = await this.#parts.authority.change(sql);
-        const all = await kekVersions(sql, change, kek);
-        const meant = versionsMeant(kek, all, own.version);
-        for (const { version, state } of meant) {
-          if (state === "pending-destroy") {
-            throw new VaultError(
-              "ERR_KEY_STATE",
-              `version ${version} of the KEK ${kek.id} is about to be destroyed`,
-            );
-          }
-        }
-        const after = await setStates(sql, kek.id, all, (row) =>
-          meant.includes(row) ? "disabled" : undefined,
-        );
-        const generation = await change.append("disable", kekSubject(kek.stored));
-        const changed = await this.#seal(sql, kek, after, generation);
-        await this.#raiseRevocations(sql);
-        return kekInfo(sql, change, changed);
-      }, call);
+    return this.#putInto(selector, options, "disable", ({ version, state }, { kek }) => {
+      if (state !== "pending-destroy") return "disabled";
+      throw new VaultError(
+        "ERR_KEY_STATE",
+        `version ${version} of the KEK ${kek.id} is about to be destroyed`,
+      );
     });
   }
 
   enable(selector: KekVersionSelector, options: WriteOptions = {}): Promise<KekInfo> {
-    return runCall(options, this, async (call) => {
-      const own = ownSelector(selector);
-      return this.#parts.writes.write(async (sql) => {
-        const kek = await this.#forChange(sql, own);
-        const change = await this.#parts.authority.change(sql);
-        const all = await kekVersions(sql, change, kek);
-        const newest = all[0]!.version;
-        const meant = versionsMeant(kek, all, own.version);
-        const after = await setStates(sql, kek.id, all, (row) =>
-          meant.includes(row) ? (row.version === newest ? "active" : "decrypt-only") : undefined,
-        );
-        const changed = await this.#seal(
-          sql,
-          kek,
-          after,
-          await change.append("enable", kekSubject(kek.stored)),
-        );
-        await sql.raise("keks");
-        return kekInfo(sql, change, changed);
-      }, call);
-    });
+    return this.#putInto(selector, options, "enable", (row, { versions }) =>
+      row === versions[0] ? "active" : "decrypt-only",
+    );
   }
 
   shred(selector: KekVersionSelector, options: ShredOptions & WriteOptions = {}): Promise<ShredReport> {
     return runCall(options, this, async (call) => {
       const own = ownSelector(selector);
       const { isDryRun, delayMs } = ownShredOptions(call);
-      const work = async (sql: Sql): Promise<Omit<ShredReport, "erasure">> => {
-        const kek = isDryRun
-          ? await findKek(sql, this.#parts.access.environmentId, own, false)
-          : await this.#forChange(sql, own);
-        const change = isDryRun ? undefined : await this.#parts.authority.change(sql);
-        const all = await kekVersions(sql, change ?? (await this.#parts.authority.look(sql)), kek);
-        const meant = versionsMeant(kek, all, own.version);
-        const targets = meant.map(({ version }) => version);
-        const report = await shredAccount(sql, kek, targets);
-        if (change === undefined) return { ...report, isDryRun, destroyAt: null };
-        const destroyAt = (await sql.now(this.#parts.now)) + delayMs;
+      const { database, authority, access, writes, now } = this.#parts;
+      if (isDryRun) {
+        const report = await database.read(async (sql) => {
+          const kek = await findKek(sql, access.environmentId, own, false);
+          const versions = await kekVersions(sql, await authority.look(sql), kek);
+          return shredAccount(sql, kek, versionsMeant(kek, versions, own.version));
+        }, call);
+        return withErasure({ ...report, isDryRun, destroyAt: null }, database.erases);
+      }
+      const report = await writes.write(async (sql) => {
+        const begun = await this.#begin(sql, own);
+        const { kek, versions } = begun;
+        const meant = versionsMeant(kek, versions, own.version);
+        const account = await shredAccount(sql, kek, meant);
+        const destroyAt = (await sql.now(now)) + delayMs;
         const state = delayMs === 0 ? "destroyed" : "pending-destroy";
         const after = await setStates(
           sql,
           kek.id,
-          all,
+          versions,
           (row) => (meant.includes(row) ? state : undefined),
           destroyAt,
         );
-        const generation = await change.append("shred", kekSubject(kek.stored));
-        await this.#seal(sql, kek, after, generation);
+        const { generation } = await this.#seal(sql, begun, "shred", after);
         const deleted = { key_name: kekName(kek), key_id: kek.id };
-        await this.#parts.access.events.append(sql, "vault.kek.deleted", deleted, generation);
-        await this.#raiseRevocations(sql);
-        return { ...report, isDryRun, destroyAt: iso(destroyAt) };
-      };
-      if (isDryRun)
-        return withErasure(await this.#parts.database.read(work, call), this.#parts.database.erases);
-      const report = await this.#parts.writes.write(work, call);
-      const isErased = await this.#parts.database.scrub(call);
-      return withErasure(report, delayMs === 0 ? isErased : this.#parts.database.erases);
+        await access.events.append(sql, "vault.kek.deleted", deleted, generation);
+        await this.#raise(sql, "shred");
+        return { ...account, isDryRun, destroyAt: iso(destroyAt) };
+      }, call);
+      const isErased = await database.scrub(call);
+      return withErasure(report, delayMs === 0 ? isErased : database.erases);
     });
   }
 
-  #raiseRevocations(sql: Sql): Promise<void> {
-    return sql.raise("keks", "revocations", revocationCounter(this.#parts.access.environmentId));
+  /** Puts the versions that a selector means into another state. */
+  #putInto(
+    selector: KekVersionSelector,
+    options: WriteOptions,
+    kind: ChangeKind,
+    stateOf: (version: VersionRow, begun: Begun) => KekState,
+  ): Promise<KekInfo> {
+    return runCall(options, this, async (call) => {
+      const own = ownSelector(selector);
+      return this.#parts.writes.write(async (sql) => {
+        const begun = await this.#begin(sql, own);
+        const { kek, versions } = begun;
+        const meant = versionsMeant(kek, versions, own.version);
+        const after = await setStates(sql, kek.id, versions, (row) =>
+          meant.includes(row) ? stateOf(row, begun) : undefined,
+        );
+        return this.#end(sql, begun, kind, after);
+      }, call);
+    });
   }
 
-  /** A KEK whose changes take turns from now on, and that no write that is under way wraps anything under. */
-  async #forChange(sql: Sql, selector: KekSelector): Promise<KekRow> {
+  /** Begins a change of a KEK: changes of it take turns from now on, and no write that is under way wraps anything under it. */
+  async #begin(sql: Sql, selector: KekSelector): Promise<Begun> {
     const kek = await findKek(sql, this.#parts.access.environmentId, selector, true);
     await sql.lock(kekLock(kek.id));
-    return kek;
+    const change = await this.#parts.authority.change(sql);
+    return { kek, change, versions: await kekVersions(sql, change, kek) };
   }
 
-  /** Gives a KEK that was changed its new MAC. */
-  async #seal(sql: Sql, kek: KekRow, versions: readonly VersionRow[], generation: number): Promise<KekRow> {
+  /** Gives a KEK that was changed its new MAC. @param versions - as they are now */
+  async #seal(
+    sql: Sql,
+    { kek, change }: Begun,
+    kind: ChangeKind,
+    versions: readonly VersionRow[],
+  ): Promise<{ readonly kek: KekRow; readonly generation: number }> {
+    const generation = await change.append(kind, kekSubject(kek.stored));
     const rows = versions.map(({ stored }) => stored);
-    return { ...kek, stored: await sealKek(sql, this.#parts.authority, kek.stored, rows, generation) };
+    const stored = await sealKek(sql, this.#parts.authority, kek.stored, rows, generation);
+    return { kek: { ...kek, stored }, generation };
+  }
+
+  /** Ends a change, with the versions as they are now. */
+  async #end(sql: Sql, begun: Begun, kind: ChangeKind, versions: readonly VersionRow[]): Promise<KekInfo> {
+    const { kek } = await this.#seal(sql, begun, kind, versions);
+    await this.#raise(sql, kind);
+    return kekInfo(sql, begun.change, kek);
+  }
+
+  /** Lets all processes notice a change; what they hold is good no more where it takes keys out of use. */
+  #raise(sql: Sql, kind: ChangeKind): Promise<void> {
+    const revoked = ["revocations", revocationCounter(this.#parts.access.environmentId)] as const;
+    return sql.raise("keks", ...(kind === "disable" || kind === "shred" ? revoked : []));
   }
 }
 
@@ -289,11 +290,13 @@ export async function destroyDueKeks({ database, authority, now }: OpenedVault):
       const environmentIds = new Set<string>();
       for (const id of kekIds) {
         const row = await sql.get(`SELECT ${KEK_COLUMNS} FROM keks WHERE id = ?`, id);
-        const all = row === undefined ? undefined : await authenticVersions(sql, change, kekRow(row));
+        if (row === undefined) continue;
+        const kek = kekRow(row);
+        const all = await unlessCorrupt(() => kekVersions(sql, change, kek));
         const isDue = ({ state, stored }: VersionRow): boolean =>
           state === "pending-destroy" && (stored.destroy_at as number) <= at;
         // Otherwise another process was faster.
-        if (row === undefined || all === undefined || !all.some(isDue)) continue;
+        if (all === undefined || !all.some(isDue)) continue;
         const after = await setStates(sql, id, all, (version) => (isDue(version) ? "destroyed" : undefined));
         const rows = after.map(({ stored }) => stored);
         await sealKek(sql, authority, row, rows, await change.append("shred", kekSubject(row)));
@@ -306,18 +309,4 @@ export async function destroyDueKeks({ database, authority, now }: OpenedVault):
     hasDestroyed = true;
   }
   if (hasDestroyed) await database.scrub();
-}
-
-/** The versions of a KEK; undefined if its rows were altered. */
-async function authenticVersions(
-  sql: Sql,
-  authority: Authenticated,
-  kek: KekRow,
-): Promise<VersionRow[] | undefined> {
-  try {
-    return await kekVersions(sql, authority, kek);
-  } catch (error) {
-    if (isVaultError(error, "ERR_STORAGE_CORRUPT")) return undefined;
-    throw error;
-  }
 }

@@ -16,6 +16,7 @@ import { kekRecord } from "../authority/record.ts";
 import type { EventSink } from "../events/events.ts";
 import { newUuid } from "../ids.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
+import { insertRow } from "../storage/statements.ts";
 import type { KekRow, Loaded } from "./ring.ts";
 import { damagedKek, insertKekVersion, kekName, newKekVersion, storedText } from "./rows.ts";
 
@@ -108,19 +109,11 @@ export async function createMissing(
   events: EventSink,
 ): Promise<void> {
   const root = await authority.prepare(sql);
-  await sql.run(
-    `INSERT INTO contexts (id, environment_id, canonical, created_at) VALUES (?, ?, ?, ?)
-     ON CONFLICT (environment_id, canonical) DO NOTHING`,
-    newUuid(),
-    environmentId,
-    context.bytes,
-    now,
-  );
+  const row = { id: newUuid(), environment_id: environmentId, canonical: context.bytes, created_at: now };
+  await insertRow(sql, "contexts", row, "ON CONFLICT (environment_id, canonical) DO NOTHING");
   const contextId = (await contextRow(sql, environmentId, context))!.id!;
   for (const entry of context.entries) {
     const id = newUuid();
-    const name = utf8(entry.name, "context name");
-    const value = utf8(entry.value, "context value");
     const identity = {
       environmentId,
       kekId: id,
@@ -132,21 +125,17 @@ export async function createMissing(
     const kek = {
       id,
       environment_id: environmentId,
-      context_name: name,
-      context_value: value,
+      context_name: utf8(entry.name, "context name"),
+      context_value: utf8(entry.value, "context value"),
       created_at: now,
       generation: 0,
     };
     const record = kekRecord(kek, [version]);
-    const inserted = await sql.run(
-      `INSERT INTO keks (id, environment_id, context_name, context_value, created_at, mac) VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT (environment_id, context_name, context_value) DO NOTHING`,
-      id,
-      environmentId,
-      name,
-      value,
-      now,
-      authority.seal(record),
+    const inserted = await insertRow(
+      sql,
+      "keks",
+      { ...kek, mac: authority.seal(record) },
+      "ON CONFLICT (environment_id, context_name, context_value) DO NOTHING",
     );
     if (inserted === 1) {
       await authority.checkNew(sql, record);
@@ -159,8 +148,8 @@ export async function createMissing(
        ON CONFLICT (context_id, kek_id) DO NOTHING`,
       contextId,
       environmentId,
-      name,
-      value,
+      kek.context_name,
+      kek.context_value,
     );
   }
 }

@@ -18,6 +18,7 @@ import type { Authenticated, Authority } from "../authority/authority.ts";
 import { kekRecord } from "../authority/record.ts";
 import { damagedWrap, type KekIdentity, type RootKeys } from "../root/root-keys.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
+import { insertRow, updateRow } from "../storage/statements.ts";
 
 /** A KEK as it is stored. */
 export interface KekRow {
@@ -112,14 +113,7 @@ export async function insertKekVersion(
   kekId: string,
   row: ReturnType<typeof newKekVersion>,
 ): Promise<void> {
-  await sql.run(
-    "INSERT INTO kek_versions (kek_id, version, state, wrapped, created_at) VALUES (?, ?, ?, ?, ?)",
-    kekId,
-    row.version,
-    row.state,
-    row.wrapped,
-    row.created_at,
-  );
+  await insertRow(sql, "kek_versions", { kek_id: kekId, ...row });
 }
 
 /**
@@ -155,9 +149,9 @@ export async function sealKek(
   generation: number,
 ): Promise<Row> {
   const inOrder = versions.toSorted((one, other) => (one.version as number) - (other.version as number));
-  const mac = authority.seal(kekRecord({ ...kek, generation }, inOrder));
-  await sql.run("UPDATE keks SET generation = ?, mac = ? WHERE id = ?", generation, mac, kek.id as string);
-  return { ...kek, generation, mac };
+  const changes = { generation, mac: authority.seal(kekRecord({ ...kek, generation }, inOrder)) };
+  await updateRow(sql, "keks", kek.id!, changes);
+  return { ...kek, ...changes };
 }
 
 /** The versions as they are stored, the lowest first. */
@@ -229,6 +223,12 @@ export function kekRow(row: Row): KekRow {
     createdAt: row.created_at as number,
     stored: row,
   };
+}
+
+/** What a version of a KEK is bound to where it is wrapped. */
+export function kekIdentity({ id, name, value, stored }: KekRow, version: number): KekIdentity {
+  const environmentId = stored.environment_id as string;
+  return { environmentId, kekId: id, version, contextName: name, contextValue: value };
 }
 
 /** RFC 3339. */

@@ -13,18 +13,19 @@ import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import type { ShredReport } from "../../keks/kek-service.ts";
 import { SHRED_SAMPLE_MAX } from "../limits.ts";
 import type { Sql } from "../storage/database.ts";
-import { type KekRow, storedContext } from "./rows.ts";
+import { type KekRow, storedContext, type VersionRow } from "./rows.ts";
 
 /**
  * The account of a shred.
  *
- * @param targets - the versions that are destroyed, or would be, the newest first
+ * @param meant - the versions that are destroyed, or would be, the newest first
  */
 export async function shredAccount(
   sql: Sql,
   kek: KekRow,
-  targets: readonly number[],
+  meant: readonly VersionRow[],
 ): Promise<Omit<ShredReport, "isDryRun" | "destroyAt" | "erasure">> {
+  const targets = meant.map(({ version }) => version);
   const contexts = await sql.all(
     `SELECT c.canonical FROM contexts c JOIN context_keks ck ON ck.context_id = c.id WHERE ck.kek_id = ?
      ORDER BY c.created_at, c.id LIMIT ?`,

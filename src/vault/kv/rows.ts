@@ -14,9 +14,10 @@ import { isInScope, scopeCondition } from "../access/access.ts";
 import type { Authority } from "../authority/authority.ts";
 import { recordOf } from "../authority/record.ts";
 import type { DataKeyOwner } from "../keks/ring.ts";
-import { storedContext } from "../keks/rows.ts";
+import { iso, storedContext } from "../keks/rows.ts";
 import type { SessionParts } from "../keks/session-parts.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
+import { insertRow, updateRow } from "../storage/statements.ts";
 
 /** What is read of an object alone: all of its record. */
 const recordColumns = (
@@ -151,14 +152,9 @@ export class KvRows {
       updated_at: changes.updated_at ?? row.updated_at!,
       deleted_at: changes.deleted_at === undefined ? row.deleted_at! : changes.deleted_at,
     };
-    await sql.run(
-      "UPDATE kv_objects SET current_version = ?, updated_at = ?, deleted_at = ?, mac = ? WHERE id = ?",
-      changed.current_version,
-      changed.updated_at,
-      changed.deleted_at,
-      this.macOf(changed),
-      changed.id,
-    );
+    const { id, current_version, updated_at, deleted_at } = changed;
+    const mac = this.macOf(changed);
+    await updateRow(sql, "kv_objects", id, { current_version, updated_at, deleted_at, mac });
   }
 
   /** The MAC of an object. */
@@ -256,12 +252,11 @@ export async function insertVersionKeks(
   keks: readonly { readonly id: string; readonly version: number }[],
 ): Promise<void> {
   for (const kek of keks) {
-    await sql.run(
-      "INSERT INTO kv_version_keks (version_id, kek_id, kek_version) VALUES (?, ?, ?)",
-      versionId,
-      kek.id,
-      kek.version,
-    );
+    await insertRow(sql, "kv_version_keks", {
+      version_id: versionId,
+      kek_id: kek.id,
+      kek_version: kek.version,
+    });
   }
 }
 
@@ -273,9 +268,4 @@ export function notFound(): VaultError {
 /** Of a version that is not the current one. */
 function conflict(): VaultError {
   return new VaultError("ERR_KV_VERSION_CONFLICT", "the object has another current version than expected");
-}
-
-/** Milliseconds since 1970 as RFC 3339. */
-export function iso(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
 }

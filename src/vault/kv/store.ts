@@ -35,12 +35,13 @@ import { inScope } from "../access/access.ts";
 import type { WriteOptions } from "../access/idempotency.ts";
 import { newOrderedId, orderedId } from "../ids.ts";
 import type { StoredDataKey } from "../keks/keyring.ts";
-import { storedContext } from "../keks/rows.ts";
+import { iso, storedContext } from "../keks/rows.ts";
 import type { SessionParts } from "../keks/session-parts.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
 import type { Row, SqlValue } from "../storage/database.ts";
+import { insertRow } from "../storage/statements.ts";
 import { type RewrapPart, rewrapPart, rewrapStored } from "./rewrap.ts";
-import { iso, KvRows, toObject } from "./rows.ts";
+import { KvRows, toObject } from "./rows.ts";
 import { destroyed, KvValues } from "./values.ts";
 import { verifyPart, verifyStored, type WrappedKeysPart } from "./verify.ts";
 
@@ -74,23 +75,23 @@ export class EmbeddedKvStore implements KvService {
         const now = this.#parts.now();
         const { generation } = this.#parts.authority;
         await this.#parts.authority.prepare(sql);
-        const mac = this.#rows.macOf({
+        const object = {
           id,
           environment_id: this.#parts.access.environmentId,
           name,
-          canonical: context.bytes,
           current_version: versionId,
-          current_number: 1,
-          current_generation: generation,
           created_at: now,
           updated_at: now,
           deleted_at: null,
+        };
+        const mac = this.#rows.macOf({
+          ...object,
+          canonical: context.bytes,
+          current_number: 1,
+          current_generation: generation,
         });
-        const inserted = await sql.run(
-          `INSERT INTO kv_objects (id, environment_id, name, context_id, current_version, created_at, updated_at, mac)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-          ...[id, this.#parts.access.environmentId, name, key.contextId, versionId, now, now, mac],
-        );
+        const row = { ...object, context_id: key.contextId, mac };
+        const inserted = await insertRow(sql, "kv_objects", row, "ON CONFLICT DO NOTHING");
         if (inserted === 0) throw exists();
         await this.#values.insert(sql, {
           objectId: id,

@@ -20,6 +20,7 @@ import { areActive, kekLocks, REVOKED_RETRIES_MAX, revokedTooFast } from "../kek
 import type { SessionParts } from "../keks/session-parts.ts";
 import { ROOT_LOCK } from "../root/roots.ts";
 import type { Row, Sql } from "../storage/database.ts";
+import { insertRow } from "../storage/statements.ts";
 import { insertVersionKeks, keyOwnerOf, OWN_KEY_LABEL } from "./rows.ts";
 
 const VALUE_LABEL = ascii("coffer/v1/kv-value");
@@ -83,25 +84,21 @@ export class KvValues {
     const associatedData = this.#associatedData(objectId, versionId, name);
     // The key blob has a column of its own: a rewrap changes that one only.
     const sealed = sealDetachedSync(version.value, { dataKey: key.key }, associatedData, HERE);
-    await sql.run(
-      `INSERT INTO kv_versions
-         (id, object_id, number, key_id, key_blob, sealed, size, etag, created_at, created_by_id, created_by_name,
-          key_label, generation)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      versionId,
-      objectId,
-      version.number,
-      key.id,
-      key.blob,
+    await insertRow(sql, "kv_versions", {
+      id: versionId,
+      object_id: objectId,
+      number: version.number,
+      key_id: key.id,
+      key_blob: key.blob,
       sealed,
-      sealed.length + key.blob.length,
-      hexOf(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
-      version.now,
-      this.#parts.access.actor.id,
-      this.#parts.access.actor.name,
-      OWN_KEY_LABEL,
-      version.generation,
-    );
+      size: sealed.length + key.blob.length,
+      etag: hexOf(hash.sha256(sealed).subarray(0, ETAG_BYTES)),
+      created_at: version.now,
+      created_by_id: this.#parts.access.actor.id,
+      created_by_name: this.#parts.access.actor.name,
+      key_label: OWN_KEY_LABEL,
+      generation: version.generation,
+    });
     await insertVersionKeks(sql, versionId, key.keks);
   }
 
