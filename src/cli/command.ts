@@ -92,7 +92,31 @@ export function contextFrom(options: ContextOptions): Promise<KeyContext | undef
   return contextOf({ entries: options.context, json: options.contextJson, option: "context" });
 }
 
+/** The options that say which context something must have. */
+export interface ExpectOptions {
+  readonly expectContext?: readonly ContextEntry[] | undefined;
+  readonly expectContextJson?: string | undefined;
+}
+
+/** Those of {@link ExpectOptions}. @param whose - names what is decrypted */
+export const expectOptions = (whose: string): readonly Option[] => [
+  option(
+    "--expect-context <name=value>",
+    `fail unless the ${whose}'s context is exactly this; repeat it for more entries`,
+    entryParser("expect-context"),
+  ),
+  option("--expect-context-json <text>", "the same as a JSON object or @FILE"),
+];
+
+/** The context that is expected, if one is. */
+export function expectedContext(options: ExpectOptions): Promise<KeyContext | undefined> {
+  const { expectContext: entries, expectContextJson: json } = options;
+  return contextOf({ entries, json, option: "expect-context" });
+}
+
 /** Associated data, where something is encrypted. */
 export const AAD_OPTION = "--aad <text>";
-/** Its help. */
+/** Its help where something is decrypted. */
+export const AAD_GIVEN_HELP = "associated data, as text or @FILE: exactly what was given to encrypt";
+/** Its help where something is encrypted. */
 export const AAD_HELP = "associated data, as text or @FILE: not stored, and needed again to decrypt";

@@ -44,24 +44,16 @@ const IN_MEMORY = ":memory:";
 export async function openCliVault(flags: VaultFlags, request: OpenRequest): Promise<Vault> {
   const server = serverUrl(flags);
   if (server !== undefined) return openServer(server, flags);
-  const path = given(flags.vault) ?? given(process.env[VAULT_VARIABLE]);
-  if (path === undefined) {
-    throw usageError(
-      "no vault was given",
-      `name its file with --vault PATH or the environment variable ${VAULT_VARIABLE}, or a server with --server URL`,
-    );
-  }
-  checkVaultPath(path);
-  // Loads node:sqlite: not before the filter of warnings is in place, and not for commands that need no vault.
-  const { openVault, ROOT_KEY_VARIABLE } = await import("../vault/index.ts");
-  // The library lets the variable go first; here what stands on the command line does.
-  if (given(flags.rootKeyFile) !== undefined) delete process.env[ROOT_KEY_VARIABLE];
+  const path = vaultPath(
+    flags,
+    `name its file with --vault PATH or the environment variable ${VAULT_VARIABLE}, or a server with --server URL`,
+  );
+  const { openVault } = await loadVault(flags);
   return openVault({
+    ...request,
     path,
     rootKeyPath: rootKeyPath(flags),
     environment: flags.environment ?? given(process.env[ENVIRONMENT_VARIABLE]),
-    create: request.create,
-    onNotice: request.onNotice,
     actor: { id: "cli", name: "coffer command" },
   });
 }
@@ -70,6 +62,22 @@ export async function openCliVault(flags: VaultFlags, request: OpenRequest): Pro
 export function serverUrl(flags: VaultFlags): string | undefined {
   const isElsewhere = given(flags.vault) !== undefined || given(flags.database) !== undefined;
   return given(flags.server) ?? (isElsewhere ? undefined : given(process.env[SERVER_VARIABLE]));
+}
+
+/** Loads node:sqlite: not before the filter of warnings is in place, and not for commands that need no vault. */
+async function loadVault(flags: VaultFlags) {
+  const vault = await import("../vault/index.ts");
+  // The library lets the variable go first; here what stands on the command line does.
+  if (given(flags.rootKeyFile) !== undefined) delete process.env[vault.ROOT_KEY_VARIABLE];
+  return vault;
+}
+
+/** The vault's file. @param hint - where none was given @throws CliError ERR_USAGE */
+export function vaultPath(flags: VaultFlags, hint: string): string {
+  const path = given(flags.vault) ?? given(process.env[VAULT_VARIABLE]);
+  if (path === undefined) throw usageError("no vault was given", hint);
+  checkVaultPath(path);
+  return path;
 }
 
 /** The API key comes by the environment only: an argument is seen by every process of the machine. */
@@ -114,36 +122,21 @@ export async function openCliHost(
   flags: VaultFlags & { listen?: boolean },
   request: OpenRequest,
 ): Promise<VaultHost> {
-  const { openFileHost, openPostgresHost, ROOT_KEY_VARIABLE } = await import("../vault/index.ts");
-  if (given(flags.rootKeyFile) !== undefined) delete process.env[ROOT_KEY_VARIABLE];
+  const { openFileHost, openPostgresHost } = await loadVault(flags);
   const url = databaseUrl(flags);
   if (url !== undefined) {
-    return openPostgresHost({
-      url,
-      rootKeyPath: rootKeyPath(flags),
-      create: request.create,
-      listen: flags.listen !== false,
-      onNotice: request.onNotice,
-    });
+    const listen = flags.listen !== false;
+    return openPostgresHost({ ...request, url, rootKeyPath: rootKeyPath(flags), listen });
   }
-  const path = given(flags.vault) ?? given(process.env[VAULT_VARIABLE]);
-  if (path === undefined) {
-    throw usageError(
-      "no vault was given",
-      `name its file with --vault PATH (or ${VAULT_VARIABLE}), or a database with --database URL (or ${DATABASE_VARIABLE})`,
-    );
-  }
-  checkVaultPath(path);
-  return openFileHost({
-    path,
-    rootKeyPath: rootKeyPath(flags),
-    create: request.create,
-    onNotice: request.onNotice,
-  });
+  const path = vaultPath(
+    flags,
+    `name its file with --vault PATH (or ${VAULT_VARIABLE}), or a database with --database URL (or ${DATABASE_VARIABLE})`,
+  );
+  return openFileHost({ ...request, path, rootKeyPath: rootKeyPath(flags) });
 }
 
 /** @throws CliError ERR_USAGE for what is no path of a vault's file; it is never shown, for it may be a key */
-export function checkVaultPath(path: string): void {
+function checkVaultPath(path: string): void {
   const what = `--vault (or ${VAULT_VARIABLE})`;
   checkNoKey(path, what);
   if (/^postgres(?:ql)?:/i.test(path)) {

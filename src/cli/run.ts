@@ -65,20 +65,13 @@ export async function run(argv: readonly string[]): Promise<number> {
     exitCode = result.exitCode ?? 0;
   };
   try {
-    await Promise.race([parseAndExecute(argv, execute), interrupted]);
-    return exitCode;
+    const shown = await Promise.race([parseAndExecute(argv, execute), interrupted]);
+    return shown ?? exitCode;
   } catch (error) {
-    if (error instanceof Interrupted && current?.onInterrupt !== undefined) {
-      const ended = await current.onInterrupt().catch((failure) => fail(failure, argv, current));
-      await Promise.race([current.close().catch(() => {}), sleep(CLOSE_MS)]);
-      return ended;
-    }
-    if (error instanceof Interrupted) {
-      await Promise.race([current?.close().catch(() => {}), sleep(CLOSE_MS)]);
-      return error.exitCode;
-    }
-    if (error instanceof HelpShown) return error.exitCode;
-    return fail(error, argv, current);
+    if (!(error instanceof Interrupted)) return fail(error, argv, current);
+    const ended = await current?.onInterrupt?.().catch((failure) => fail(failure, argv, current));
+    await Promise.race([current?.close().catch(() => {}), sleep(CLOSE_MS)]);
+    return ended ?? error.exitCode;
   }
 }
 
@@ -114,17 +107,8 @@ function onSignals(abort: AbortController, isIgnored: (signal: NodeJS.Signals) =
   return interrupted.promise;
 }
 
-/** Help or the version was asked for and has been written. */
-class HelpShown extends Error {
-  readonly exitCode: number;
-
-  constructor(exitCode: number) {
-    super("help was shown");
-    this.exitCode = exitCode;
-  }
-}
-
-async function parseAndExecute(argv: readonly string[], execute: Execute): Promise<void> {
+/** @returns the exit code where help or the version was asked for and has been written */
+async function parseAndExecute(argv: readonly string[], execute: Execute): Promise<number | undefined> {
   if (argv.some((argument) => argument.includes("\ufffd"))) {
     // Node puts it in the place of bytes that are not UTF-8: what was meant is lost.
     throw usageError(
@@ -144,6 +128,7 @@ async function parseAndExecute(argv: readonly string[], execute: Execute): Promi
   });
   try {
     await program.parseAsync(argv, { from: "user" });
+    return undefined;
   } catch (error) {
     // Not among the options, where -hunter2 would ask for help; but people type it.
     if (error instanceof UnknownOption && error.typed === "-h")
@@ -154,7 +139,7 @@ async function parseAndExecute(argv: readonly string[], execute: Execute): Promi
     if (!isHelp) throw usageError("the line cannot be read", MORE);
     await writeOut(text.out);
     await writeErr(text.err);
-    throw new HelpShown(error.exitCode === 0 ? 0 : EXIT_LOCAL);
+    return error.exitCode === 0 ? 0 : EXIT_LOCAL;
   }
 }
 

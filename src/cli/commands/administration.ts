@@ -8,7 +8,7 @@ import { Option } from "commander";
 import { fromUtf8, utf8 } from "../../base/bytes.ts";
 import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import { canonicalEntries, contextObject } from "../../crypto/keys/key-context.ts";
-import type { Anchor, ApiKeyInfo, Permission, VaultHost } from "../../vault/index.ts";
+import type { Anchor, Permission, VaultHost } from "../../vault/index.ts";
 import { VERSION } from "../../version.ts";
 import { type Group, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
@@ -17,7 +17,7 @@ import { OutFile } from "../files/out-file.ts";
 import { entryParser } from "../input/arguments.ts";
 import { readFile } from "../io.ts";
 import { environmentName, openTransport, SERVER_VARIABLE } from "../open.ts";
-import { type Result, record, table } from "../output/format.ts";
+import { entriesText, type Result, record, table } from "../output/format.ts";
 
 /** `coffer environments list`. */
 export const ENVIRONMENTS_LIST: Verb = {
@@ -42,11 +42,7 @@ export const ENVIRONMENTS_CREATE: Verb = {
   run: async (run: CommandRun, _options: unknown, name) => {
     const environment = await (await run.openHost({ create: true })).environment(name!);
     return {
-      view: record([
-        ["name", environment.name],
-        ["id", environment.id],
-        ["created", environment.createdAt],
-      ]),
+      view: record({ name: environment.name, id: environment.id, created: environment.createdAt }),
       data: () => environment,
     };
   },
@@ -116,7 +112,7 @@ export const API_KEYS_LIST: Verb = {
       key.id,
       key.name,
       key.permissions.join(" "),
-      constraintsText(key),
+      entriesText(key.constraints, " "),
       key.createdAt,
       key.revokedAt ?? "",
     ]);
@@ -135,7 +131,11 @@ export const API_KEYS_REVOKE: Verb = {
   arguments: [["<id>", "the key's id, key_…"]],
   needs: "host",
   run: async (run: CommandRun, _options: unknown, id) => {
-    return apiKeyResult(await (await run.openHost()).apiKeys.revoke(id!));
+    const key = await (await run.openHost()).apiKeys.revoke(id!);
+    return {
+      view: record({ id: key.id, name: key.name, revoked: key.revokedAt ?? undefined }),
+      data: () => key,
+    };
   },
 };
 
@@ -171,32 +171,13 @@ async function createApiKey(
   const host = await run.openHost({ create: true });
   const environment = await host.environment(environmentName(run.flags));
   const { key, info } = await host.apiKeys.create(environment.id, { name: name!, permissions, constraints });
-  return {
-    view: `${record([
-      ["API key", key],
-      ["id", info.id],
-      ["permissions", info.permissions.join(" ")],
-      ["constraints", constraintsText(info) || undefined],
-    ])}\n\nIt is not shown again.`,
-    data: () => ({ key, ...info }),
-  };
-}
-
-function apiKeyResult(key: ApiKeyInfo): Result {
-  return {
-    view: record([
-      ["id", key.id],
-      ["name", key.name],
-      ["revoked", key.revokedAt ?? undefined],
-    ]),
-    data: () => key,
-  };
-}
-
-function constraintsText(key: ApiKeyInfo): string {
-  return Object.entries(key.constraints)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(" ");
+  const made = record({
+    "API key": key,
+    id: info.id,
+    permissions: info.permissions.join(" "),
+    constraints: entriesText(info.constraints, " ") || undefined,
+  });
+  return { view: `${made}\n\nIt is not shown again.`, data: () => ({ key, ...info }) };
 }
 
 /** Said of a vault that an older coffer made. */
@@ -239,12 +220,12 @@ Examples:
         api_key: { id: string; name: string; permissions: string[] };
       };
       return {
-        view: record([
-          ["server", `coffer ${status.version}`],
-          ["environment", status.environment_id],
-          ["API key", `${status.api_key.name} (${status.api_key.id})`],
-          ["permissions", status.api_key.permissions.join(" ")],
-        ]),
+        view: record({
+          server: `coffer ${status.version}`,
+          environment: status.environment_id,
+          "API key": `${status.api_key.name} (${status.api_key.id})`,
+          permissions: status.api_key.permissions.join(" "),
+        }),
         data: () => status,
       };
     }
@@ -253,13 +234,13 @@ Examples:
     const environments = await host.listEnvironments();
     const anchored = options.anchor === undefined ? undefined : await moveAnchor(host, options.anchor);
     return {
-      view: record([
-        ["coffer", VERSION],
-        ["vault", host.vaultId],
-        ["environments", environments.map(({ name }) => name).join(" ")],
-        ["authenticated", host.isAuthenticated ? "yes" : `no: ${NOT_AUTHENTICATED}`],
-        ["anchor", anchored?.told],
-      ]),
+      view: record({
+        coffer: VERSION,
+        vault: host.vaultId,
+        environments: environments.map(({ name }) => name).join(" "),
+        authenticated: host.isAuthenticated ? "yes" : `no: ${NOT_AUTHENTICATED}`,
+        anchor: anchored?.told,
+      }),
       data: () => ({
         version: VERSION,
         vaultId: host.vaultId,

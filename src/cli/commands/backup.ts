@@ -11,7 +11,7 @@ import { usageError } from "../errors.ts";
 import { STANDARD } from "../files/file-streams.ts";
 import { checkNoKey } from "../input/paths.ts";
 import { isStdoutTerminal, writeOut } from "../io.ts";
-import { checkVaultPath, databaseUrl, rootKeyPath, VAULT_VARIABLE } from "../open.ts";
+import { databaseUrl, rootKeyPath, VAULT_VARIABLE, vaultPath } from "../open.ts";
 import { type Result, record } from "../output/format.ts";
 import { bytesText, Progress } from "../output/progress.ts";
 
@@ -42,6 +42,9 @@ Examples:
   $ coffer restore vault-friday.db --check --root-key-file vault.db.root-key
   $ coffer restore vault-friday.db --vault vault.db --force
 `;
+
+/** Told where no vault was named. */
+const NO_VAULT = `name its file with --vault PATH (or ${VAULT_VARIABLE})`;
 
 interface BackupFlags {
   readonly force?: boolean;
@@ -81,7 +84,7 @@ export const RESTORE: Verb = {
 async function backUp(run: CommandRun, { force }: BackupFlags, out: string | undefined): Promise<Result> {
   const url = databaseUrl(run.flags);
   if (url !== undefined) return postgresBackup(run, url);
-  const path = vaultPath(run);
+  const path = vaultPath(run.flags, NO_VAULT);
   if (out === undefined) throw usageError("nobody knows where to", "name the backup's file, or - for a pipe");
   checkNoKey(out, "the backup");
   if (out === STANDARD && isStdoutTerminal()) {
@@ -115,12 +118,12 @@ async function postgresBackup(run: CommandRun, url: string): Promise<Result> {
   const dump = `pg_dump --format=custom --file=FILE '${shown.href}'`;
   const restore = `pg_restore --clean --if-exists --dbname='${shown.href}' FILE`;
   return {
-    view: record([
-      ["vault", host.vaultId],
-      ["opens", "yes, under the root key given"],
-      ["back it up with", dump],
-      ["put it back with", restore],
-    ]),
+    view: record({
+      vault: host.vaultId,
+      opens: "yes, under the root key given",
+      "back it up with": dump,
+      "put it back with": restore,
+    }),
     data: () => ({ vaultId: host.vaultId, dump, restore }),
   };
 }
@@ -150,7 +153,7 @@ async function restoreBackup(
     const beside = vault ? rootKeyBeside(vault).path : undefined;
     return reportOf(run, await checkBackup(given, { rootKeyPath: keyPath ?? beside, signal }), []);
   }
-  const path = vaultPath(run);
+  const path = vaultPath(run.flags, NO_VAULT);
   const { kept, ...report } = await restoreVault(given, path, {
     rootKeyPath: keyPath,
     force: force === true,
@@ -166,24 +169,17 @@ async function reportOf(run: CommandRun, report: BackupReport, kept: readonly st
     await run.note("no root key was given: nothing was decrypted, and which root key it needs is not known");
   }
   return {
-    view: record([
-      ["size", bytesText(bytes)],
-      ["schema", String(report.schemaVersion)],
-      ["environments", String(report.environments)],
-      ["KEKs", String(report.keks)],
-      ["objects", String(report.objects)],
-      ["versions", String(report.versions)],
-      ["API keys", String(report.apiKeys)],
-      ["decrypted", sample === undefined ? undefined : `${sample.decrypted} of a sample`],
-      ["keys out of use", sample === undefined ? undefined : `${sample.outOfUse} of a sample`],
-    ]),
+    view: record({
+      size: bytesText(bytes),
+      schema: report.schemaVersion,
+      environments: report.environments,
+      KEKs: report.keks,
+      objects: report.objects,
+      versions: report.versions,
+      "API keys": report.apiKeys,
+      decrypted: sample === undefined ? undefined : `${sample.decrypted} of a sample`,
+      "keys out of use": sample === undefined ? undefined : `${sample.outOfUse} of a sample`,
+    }),
     data: () => ({ ...report, kept }),
   };
-}
-
-function vaultPath(run: CommandRun): string {
-  const path = run.flags.vault || process.env[VAULT_VARIABLE];
-  if (!path) throw usageError("no vault was given", `name its file with --vault PATH (or ${VAULT_VARIABLE})`);
-  checkVaultPath(path);
-  return path;
 }

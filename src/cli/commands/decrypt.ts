@@ -6,11 +6,17 @@
 
 import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
-import type { ContextEntry } from "../../crypto/keys/key-context.ts";
-import { AAD_OPTION, option, type Verb } from "../command.ts";
+import {
+  AAD_GIVEN_HELP,
+  AAD_OPTION,
+  type ExpectOptions,
+  expectedContext,
+  expectOptions,
+  option,
+  type Verb,
+} from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { checkOutFile, writeOutFile } from "../files/out-file.ts";
-import { contextOf, entryParser } from "../input/arguments.ts";
 import {
   CIPHERTEXT_ARGUMENT,
   CIPHERTEXT_OPTIONS,
@@ -21,10 +27,8 @@ import {
 import { readAssociatedData } from "../input/values.ts";
 import type { Result } from "../output/format.ts";
 
-interface Options extends ReadOptions {
+interface Options extends ReadOptions, ExpectOptions {
   readonly aad?: string;
-  readonly expectContext?: readonly ContextEntry[];
-  readonly expectContextJson?: string;
   readonly out?: string;
   readonly force?: boolean;
 }
@@ -48,13 +52,8 @@ export const DECRYPT: Verb = {
   arguments: [CIPHERTEXT_ARGUMENT],
   options: [
     ...CIPHERTEXT_OPTIONS,
-    option(AAD_OPTION, "associated data, as text or @FILE: exactly what was given to encrypt"),
-    option(
-      "--expect-context <name=value>",
-      "fail unless the ciphertext's context is exactly this; repeat it for more entries",
-      entryParser("expect-context"),
-    ),
-    option("--expect-context-json <text>", "the same as a JSON object or @FILE"),
+    option(AAD_OPTION, AAD_GIVEN_HELP),
+    ...expectOptions("ciphertext"),
     option("--out <file>", "write to a new file that only you can read, instead of standard output"),
     option("--force", "let --out replace a file"),
   ],
@@ -66,22 +65,14 @@ async function decrypt(run: CommandRun, options: Options, given: string | undefi
   const { out } = options;
   const force = options.force === true;
   if (out !== undefined) checkOutFile(out, force);
-  const context = await contextOf({
-    entries: options.expectContext,
-    json: options.expectContextJson,
-    option: "expect-context",
-  });
+  const context = await expectedContext(options);
   const associatedData = await readAssociatedData(options.aad);
   const flags = readFlags(options);
   const ciphertext = await readAndParse(given, flags);
   const vault = await run.open();
   const { signal } = run;
-  const plaintext = await vault.decrypt(ciphertext, associatedData, {
-    as: "bytes",
-    context,
-    signal,
-    ...flags,
-  });
+  const reading = { as: "bytes", context, signal, ...flags } as const;
+  const plaintext = await vault.decrypt(ciphertext, associatedData, reading);
   if (out !== undefined) {
     await writeOutFile(out, plaintext, force);
     return { view: "", data: () => ({ file: out, bytes: plaintext.length }) };

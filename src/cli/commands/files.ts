@@ -7,15 +7,18 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Option } from "commander";
-import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import type { NativeReader } from "../../crypto/native/range.ts";
 import { isVaultError } from "../../errors.ts";
 import { fetchSource } from "../../http/fetch-source.ts";
 import {
+  AAD_GIVEN_HELP,
   AAD_HELP,
   AAD_OPTION,
   CONTEXT_OPTIONS,
   type ContextOptions,
+  type ExpectOptions,
+  expectedContext,
+  expectOptions,
   option,
   requiredContext,
   type Verb,
@@ -24,7 +27,6 @@ import type { CommandRun } from "../command-run.ts";
 import { CliError, usageError } from "../errors.ts";
 import { openInput, openOutput, openToRead, pump, STANDARD } from "../files/file-streams.ts";
 import { checkHeaderWhole } from "../files/rekey-in-place.ts";
-import { contextOf, entryParser } from "../input/arguments.ts";
 import { checkNoKey } from "../input/paths.ts";
 import { ALLOW_EMPTY_OPTION, emptyValue, readAssociatedData } from "../input/values.ts";
 import { isStdinTerminal, isStdoutTerminal } from "../io.ts";
@@ -48,10 +50,8 @@ interface EncryptOptions extends ContextOptions, OutOptions {
   readonly aad?: string;
 }
 
-interface ReadOptions {
+interface ReadOptions extends ExpectOptions {
   readonly aad?: string;
-  readonly expectContext?: readonly ContextEntry[];
-  readonly expectContextJson?: string;
 }
 
 interface DecryptOptions extends ReadOptions, OutOptions {}
@@ -102,15 +102,7 @@ Examples:
 `;
 
 /** How an encrypted file is read. */
-const READ_OPTIONS: readonly Option[] = [
-  option(AAD_OPTION, "associated data, as text or @FILE: exactly what was given to encrypt"),
-  option(
-    "--expect-context <name=value>",
-    "fail unless the file's context is exactly this; repeat it for more entries",
-    entryParser("expect-context"),
-  ),
-  option("--expect-context-json <text>", "the same as a JSON object or @FILE"),
-];
+const READ_OPTIONS: readonly Option[] = [option(AAD_OPTION, AAD_GIVEN_HELP), ...expectOptions("file")];
 
 /** Where a result goes. */
 const outOptions = (help: string): readonly Option[] => [
@@ -281,11 +273,7 @@ async function fetchFile(address: string, signal: AbortSignal) {
 }
 
 async function readingOptions(options: ReadOptions) {
-  const context = await contextOf({
-    entries: options.expectContext,
-    json: options.expectContextJson,
-    option: "expect-context",
-  });
+  const context = await expectedContext(options);
   return { context, associatedData: await readAssociatedData(options.aad) };
 }
 
@@ -358,12 +346,9 @@ function parseRange(text: string): ByteRange {
     start: start === "" ? undefined : Number(start),
     end: end === "" ? undefined : Number(end),
   };
-  const isEmpty = range.start === undefined && range.end === undefined;
-  if (
-    isEmpty ||
-    text === "-0" ||
-    (range.start !== undefined && range.end !== undefined && range.end < range.start)
-  ) {
+  const isEmpty = start === "" && end === "";
+  const isBackwards = range.start !== undefined && range.end !== undefined && range.end < range.start;
+  if (isEmpty || isBackwards || text === "-0") {
     throw usageError("--range takes A-B, A- or -B: whole numbers, A at most B");
   }
   return range;

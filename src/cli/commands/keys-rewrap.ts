@@ -86,11 +86,7 @@ async function rewrap(run: CommandRun): Promise<Result> {
     await run.note(`${report.skipped} keys were left as they are: their KEK is disabled or destroyed`);
   }
   return {
-    view: record([
-      ["checked", String(report.checked)],
-      ["rewrapped", String(report.rewrapped)],
-      ["skipped", String(report.skipped)],
-    ]),
+    view: record({ checked: report.checked, rewrapped: report.rewrapped, skipped: report.skipped }),
     data: () => report,
   };
 }

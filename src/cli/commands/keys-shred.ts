@@ -9,7 +9,7 @@ import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { durationParser, kekOf } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
-import { type Result, record } from "../output/format.ts";
+import { entriesText, type Result, record } from "../output/format.ts";
 import { KEK_ARGUMENT, KEK_HELP, kekVersion, VERSION_OPTION } from "./keys-states.ts";
 
 interface Options {
@@ -89,12 +89,7 @@ function shredView(report: ShredReport, what: string): string {
     ["at", report.destroyAt ?? undefined],
     ["erasure", ERASURE[report.erasure]],
     ["contexts", String(contexts.count)],
-    ...contexts.sample.map((context): [string, string] => [
-      "",
-      Object.entries(context)
-        .map(([name, value]) => `${name}=${value}`)
-        .join(", "),
-    ]),
+    ...contexts.sample.map((context): [string, string] => ["", entriesText(context, ", ")]),
     ...more(contexts.count, contexts.sample.length),
     ["objects", `${kvObjects.count} with a current value that is lost`],
     ...kvObjects.sample.map((name): [string, string] => ["", name]),

@@ -5,14 +5,10 @@
  */
 
 import { KEKS_PAGE_MAX, type KekInfo } from "../../keks/index.ts";
-import { option, type Verb } from "../command.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { countParser, kekOf } from "../input/arguments.ts";
 import { type Result, record, table } from "../output/format.ts";
-
-interface VersionOptions {
-  readonly version?: number;
-}
 
 /** The argument that names a KEK. */
 export const KEK_ARGUMENT = "<kek>";
@@ -105,10 +101,7 @@ coffer keys enable takes it back.
 Examples:
   $ coffer keys disable organization_id=org_1 --vault vault.db
 `,
-  run: async (run: CommandRun, { version }: VersionOptions, given) => {
-    const selector = { ...kekOf(given!), version };
-    return kekResult(await (await run.open()).keks.disable(selector));
-  },
+  run: putInto("disable"),
 };
 
 /** `coffer keys enable`. */
@@ -124,22 +117,22 @@ Also takes back a shred that was put off with --after, as long as it is not due.
 Examples:
   $ coffer keys enable organization_id=org_1 --vault vault.db
 `,
-  run: async (run: CommandRun, { version }: VersionOptions, given) => {
-    const selector = { ...kekOf(given!), version };
-    return kekResult(await (await run.open()).keks.enable(selector));
-  },
+  run: putInto("enable"),
 };
+
+function putInto(change: "disable" | "enable"): Action<{ readonly version?: number }> {
+  return async (run, { version }, given) => {
+    const selector = { ...kekOf(given!), version };
+    return kekResult(await (await run.open()).keks[change](selector));
+  };
+}
 
 function kekResult(kek: KekInfo): Result {
   return { view: kekView(kek), data: () => kek };
 }
 
 function kekView(kek: KekInfo): string {
-  const head = record([
-    ["KEK", `${kek.name}=${kek.value}`],
-    ["id", kek.id],
-    ["state", kek.state],
-  ]);
+  const head = record({ KEK: `${kek.name}=${kek.value}`, id: kek.id, state: kek.state });
   const rows = kek.versions.map(({ version, state, createdAt, destroyAt, kvVersions }) => [
     String(version),
     state,

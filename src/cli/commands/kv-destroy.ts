@@ -4,13 +4,11 @@
  * @module
  */
 
-import { VaultError } from "../../errors.ts";
 import type { Vault } from "../../facade/vault.ts";
-import { checkName } from "../../kv/rules.ts";
 import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
-import { ambiguous, checkNamed, type ObjectOptions, withName } from "../input/find-object.ts";
+import { checkNamed, ID_OPTION, type ObjectOptions, onlyId, withName } from "../input/find-object.ts";
 import { type Result, record, visible } from "../output/format.ts";
 
 interface Options extends ObjectOptions {
@@ -34,18 +32,13 @@ export const KV_DESTROY: Verb = {
   summary: "erase an object's values for good",
   description: "Erases the values of an object, live or deleted, for good.",
   arguments: [["[name]", "the object's name, if only one object, live or deleted, has it"]],
-  options: [
-    option("--id <id>", "the object's id, in place of its name"),
-    option("--version <id>", "only this version"),
-    option("--yes", "do not ask"),
-  ],
+  options: [ID_OPTION, option("--version <id>", "only this version"), option("--yes", "do not ask")],
   help: HELP,
   run: destroy,
 };
 
 async function destroy(run: CommandRun, options: Options, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
-  if (name !== undefined) checkName(name);
   checkConfirmable(options.yes === true);
   const vault = await run.open();
   const { signal } = run;
@@ -57,11 +50,7 @@ async function destroy(run: CommandRun, options: Options, name: string | undefin
   }
   const { destroyedVersions } = await vault.destroyKv({ id, versionId: options.version }, { signal });
   return {
-    view: record([
-      ["destroyed", name ?? id],
-      ["id", id],
-      ["versions", String(destroyedVersions)],
-    ]),
+    view: record({ destroyed: name ?? id, id, versions: destroyedVersions }),
     data: () => ({ id, destroyedVersions }),
   };
 }
@@ -70,8 +59,5 @@ async function destroy(run: CommandRun, options: Options, name: string | undefin
 async function anyId(vault: Vault, name: string, signal: AbortSignal): Promise<string> {
   const live = await withName(vault, name, false, signal);
   const deleted = await withName(vault, name, true, signal);
-  const found = [...live, ...deleted];
-  if (found.length > 1) throw ambiguous(found, "objects, live or deleted,");
-  if (found.length === 0) throw new VaultError("ERR_KV_NOT_FOUND", "there is no such object");
-  return found[0]!.id;
+  return onlyId([...live, ...deleted], "objects, live or deleted,", "there is no such object");
 }

@@ -5,11 +5,18 @@
  */
 import { Option } from "commander";
 import type { KvPage, KvSummary } from "../../kv/kv-service.ts";
-import { checkName, KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
+import { KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
 import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { choiceParser, countParser } from "../input/arguments.ts";
-import { checkNamed, findLive, liveId, type ObjectOptions } from "../input/find-object.ts";
+import {
+  checkNamed,
+  findLive,
+  ID_OPTION,
+  liveId,
+  NAME_ARGUMENT,
+  type ObjectOptions,
+} from "../input/find-object.ts";
 import { type Result, record, table, valueView } from "../output/format.ts";
 
 interface GetOptions extends ObjectOptions {
@@ -30,11 +37,8 @@ export const KV_GET: Verb = {
   name: "get",
   summary: "print a value",
   description: "Prints a stored value, exactly as it was given; on a terminal a line break follows.",
-  arguments: [["[name]", "the object's name"]],
-  options: [
-    option("--id <id>", "the object's id, in place of its name"),
-    option("--version <id>", "an old version (see coffer kv versions)"),
-  ],
+  arguments: [NAME_ARGUMENT],
+  options: [ID_OPTION, option("--version <id>", "an old version (see coffer kv versions)")],
   help: `
 Examples:
   $ coffer kv get db-password --vault vault.db
@@ -46,7 +50,6 @@ Examples:
 
 async function get(run: CommandRun, options: GetOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
-  if (name !== undefined) checkName(name);
   const vault = await run.open();
   const { signal } = run;
   const object =
@@ -121,15 +124,14 @@ export const KV_VERSIONS: Verb = {
   name: "versions",
   summary: "list the versions of an object",
   description: "Lists the versions of an object, the newest first. Sizes are of what is stored, encrypted.",
-  arguments: [["[name]", "the object's name"]],
-  options: [option("--id <id>", "the object's id, in place of its name")],
+  arguments: [NAME_ARGUMENT],
+  options: [ID_OPTION],
   help: "\nExamples:\n  $ coffer kv versions db-password --vault vault.db\n",
   run: versions,
 };
 
 async function versions(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
-  if (name !== undefined) checkName(name);
   const vault = await run.open();
   const { signal } = run;
   const id = await liveId(vault, name, options, signal);
@@ -155,8 +157,8 @@ export const KV_METADATA: Verb = {
   name: "metadata",
   summary: "show an object without its value",
   description: "Shows an object without its value, which is not printed.",
-  arguments: [["[name]", "the object's name"]],
-  options: [option("--id <id>", "the object's id, in place of its name")],
+  arguments: [NAME_ARGUMENT],
+  options: [ID_OPTION],
   help: `
 Examples:
   $ coffer kv metadata db-password --vault vault.db
@@ -167,7 +169,6 @@ Examples:
 
 async function metadata(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
-  if (name !== undefined) checkName(name);
   const vault = await run.open();
   const { signal } = run;
   const object =

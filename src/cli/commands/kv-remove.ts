@@ -4,12 +4,17 @@
  * @module
  */
 
-import { VaultError } from "../../errors.ts";
-import type { Vault } from "../../facade/vault.ts";
-import { checkName } from "../../kv/rules.ts";
 import { option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
-import { ambiguous, checkNamed, liveId, type ObjectOptions, withName } from "../input/find-object.ts";
+import {
+  checkNamed,
+  ID_OPTION,
+  liveId,
+  NAME_ARGUMENT,
+  type ObjectOptions,
+  onlyId,
+  withName,
+} from "../input/find-object.ts";
 import { type Result, record } from "../output/format.ts";
 
 interface DeleteOptions extends ObjectOptions {
@@ -21,11 +26,8 @@ export const KV_DELETE: Verb = {
   name: "delete",
   summary: "hide an object and free its name",
   description: "Hides an object and frees its name. Its versions stay in the vault until they are destroyed.",
-  arguments: [["[name]", "the object's name"]],
-  options: [
-    option("--id <id>", "the object's id, in place of its name"),
-    option("--version-check <id>", "delete only if this version is the current one"),
-  ],
+  arguments: [NAME_ARGUMENT],
+  options: [ID_OPTION, option("--version-check <id>", "delete only if this version is the current one")],
   help: `
 See also: coffer kv undelete, which brings the object back; coffer kv destroy,
 which erases its values.
@@ -42,16 +44,12 @@ async function deleteObject(
   name: string | undefined,
 ): Promise<Result> {
   checkNamed(name, options);
-  if (name !== undefined) checkName(name);
   const vault = await run.open();
   const { signal } = run;
   const id = await liveId(vault, name, options, signal);
   const deleted = await vault.deleteKv({ id, versionCheck: options.versionCheck }, { signal });
   return {
-    view: record([
-      ["deleted", deleted.name],
-      ["id", id],
-    ]),
+    view: record({ deleted: deleted.name, id }),
     data: () => ({ id, ...deleted }),
   };
 }
@@ -62,7 +60,7 @@ export const KV_UNDELETE: Verb = {
   summary: "bring a deleted object back",
   description: "Brings a deleted object back, with all its versions.",
   arguments: [["[name]", "the object's name, if only one object of this name has been deleted"]],
-  options: [option("--id <id>", "the object's id, in place of its name")],
+  options: [ID_OPTION],
   help: `
 Examples:
   $ coffer kv undelete db-password --vault vault.db
@@ -71,26 +69,17 @@ Examples:
   run: undelete,
 };
 
+const NONE_DELETED = "there is no deleted object of this name";
+
 async function undelete(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
   checkNamed(name, options);
-  if (name !== undefined) checkName(name);
   const vault = await run.open();
   const { signal } = run;
-  const id = options.id ?? (await deletedId(vault, name!, signal));
+  const id =
+    options.id ?? onlyId(await withName(vault, name!, true, signal), "deleted objects", NONE_DELETED);
   const object = await vault.undeleteKv({ id }, { signal });
   return {
-    view: record([
-      ["undeleted", object.name],
-      ["id", object.id],
-      ["version", object.metadata.versionId],
-    ]),
+    view: record({ undeleted: object.name, id: object.id, version: object.metadata.versionId }),
     data: () => object,
   };
-}
-
-async function deletedId(vault: Vault, name: string, signal: AbortSignal): Promise<string> {
-  const found = await withName(vault, name, true, signal);
-  if (found.length > 1) throw ambiguous(found, "deleted objects");
-  if (found.length === 0) throw new VaultError("ERR_KV_NOT_FOUND", "there is no deleted object of this name");
-  return found[0]!.id;
 }

@@ -63,14 +63,8 @@ async function migrate(run: CommandRun, options: Options): Promise<Result> {
   }
   if (options.yes !== true) await confirm(findingsView(findings), ANSWER);
   const report = await host.authenticate();
-  const { damaged } = report;
-  return {
-    view: `${findingsView(report)}\n\n${record([
-      ["authenticated", "yes"],
-      ["damaged", damaged.length === 0 ? undefined : damaged.join(" ")],
-    ])}`,
-    data: () => report,
-  };
+  const done = record({ authenticated: "yes", damaged: report.damaged.join(" ") || undefined });
+  return { view: `${findingsView(report)}\n\n${done}`, data: () => report };
 }
 
 async function migrateTables(url: string): Promise<Result> {

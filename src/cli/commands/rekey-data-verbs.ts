@@ -172,17 +172,14 @@ async function plan(run: CommandRun, flags: JobFlags, target?: string): Promise<
     const { openJob, sample, ...rest } = found;
     return {
       view: parts(
-        record([
-          ["source", found.source],
-          ["mode", found.mode],
-          ["rows", String(found.rows)],
-          ["sample", countsText(sample.counts)],
-          ["growth", `${found.growth} characters at most in the sample`],
-          [
-            "job",
-            openJob === undefined ? "none is open: run begins one" : "one is open: run goes on with it",
-          ],
-        ]),
+        record({
+          source: found.source,
+          mode: found.mode,
+          rows: found.rows,
+          sample: countsText(sample.counts),
+          growth: `${found.growth} characters at most in the sample`,
+          job: openJob === undefined ? "none is open: run begins one" : "one is open: run goes on with it",
+        }),
         found.warnings.map((warning) => `- ${warning}.`).join("\n"),
         findingsText(sample.findings),
       ),
@@ -326,15 +323,15 @@ function findingsText(findings: readonly Finding[]): string {
 function verifyText(report: VerifyReport): string {
   const { ciphertexts, layouts, keks, findings } = report;
   return parts(
-    record([
-      ["rows", String(report.rows)],
-      ["ciphertexts", `${ciphertexts} (${Object.keys(layouts).sort().join(", ") || "none"})`],
-      ["opened", String(report.opened)],
-      ["empty", String(report.empty)],
-      ["plaintext", String(report.plaintext)],
-      ["unreadable", String(report.unreadable)],
-      ["unbound", String(report.unbound)],
-    ]),
+    record({
+      rows: report.rows,
+      ciphertexts: `${ciphertexts} (${Object.keys(layouts).sort().join(", ") || "none"})`,
+      opened: report.opened,
+      empty: report.empty,
+      plaintext: report.plaintext,
+      unreadable: report.unreadable,
+      unbound: report.unbound,
+    }),
     keks.length === 0
       ? ""
       : table(

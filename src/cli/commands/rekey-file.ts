@@ -78,20 +78,13 @@ async function rekeyFile(run: CommandRun, options: Options, given: string | unde
     if (!isCopy) await endInterrupted(run, path, file);
     const old = await hintingAtTexts(async () => readHeader(file));
     const vault = await run.open();
-    using key = await vault.createRekey(
-      { context, encryptedKeys: encodeBase64(old.keyBlob) },
-      { signal: run.signal },
-    );
+    const request = { context, encryptedKeys: encodeBase64(old.keyBlob) };
+    using key = await vault.createRekey(request, { signal: run.signal });
     const header = encodeNativeHeader(decodeBase64(key.encryptedKeys)!);
     const isInPlace = !isCopy && header.length === old.header.length;
+    const to = { header, bodyAt: old.header.length, out: options.out ?? path, options };
     if (isInPlace) replaceHeader(path, file.fd, old.header, header);
-    else
-      await copyWithHeader(run, file, {
-        header,
-        bodyAt: old.header.length,
-        out: options.out ?? path,
-        options,
-      });
+    else await copyWithHeader(run, file, to);
     return { view: "", data: () => ({ file: options.out ?? given, isInPlace, dataKeyId: key.id }) };
   } finally {
     await file.close();
@@ -99,8 +92,7 @@ async function rekeyFile(run: CommandRun, options: Options, given: string | unde
 }
 
 async function endInterrupted(run: CommandRun, path: string, file: OpenFile): Promise<void> {
-  const found = finishRekey(path, file.fd);
-  const note = INTERRUPTED[found];
+  const note = INTERRUPTED[finishRekey(path, file.fd)];
   if (note !== undefined) await run.note(note);
 }
 

@@ -92,12 +92,12 @@ async function check(run: CommandRun): Promise<Result> {
   const { vaultId, isAuthenticated } = host;
   const isRotating = await host.isRootRotating();
   return {
-    view: record([
-      ["vault", vaultId],
-      ["root key", "is the one of this vault"],
-      ["authenticated", isAuthenticated ? "yes" : "no: coffer migrate --authenticate"],
-      ["rotation", isRotating ? "has begun: coffer root rotate goes on" : undefined],
-    ]),
+    view: record({
+      vault: vaultId,
+      "root key": "is the one of this vault",
+      authenticated: isAuthenticated ? "yes" : "no: coffer migrate --authenticate",
+      rotation: isRotating ? "has begun: coffer root rotate goes on" : undefined,
+    }),
     data: () => ({ vaultId, isAuthenticated, isRotating }),
   };
 }
@@ -118,16 +118,15 @@ async function rotate(run: CommandRun, options: RotateOptions): Promise<Result> 
   await run.progress();
   const { keks, rows, damaged } = report;
   const findings = hasLeaked ? await host.authorityFindings() : undefined;
-  const done = record([
-    ["KEKs", `${keks} wrapped anew`],
-    ["MACs", hasLeaked ? `${rows} made anew` : undefined],
-    ["damaged", damaged.length === 0 ? undefined : damaged.join(" ")],
-    ["old root key", keptIn === undefined ? undefined : `is kept in ${keptIn}`],
-    [
-      "from now on",
-      process.env.COFFER_ROOT_KEY_NEXT ? "COFFER_ROOT_KEY is what COFFER_ROOT_KEY_NEXT was" : undefined,
-    ],
-  ]);
+  const done = record({
+    KEKs: `${keks} wrapped anew`,
+    MACs: hasLeaked ? `${rows} made anew` : undefined,
+    damaged: damaged.length === 0 ? undefined : damaged.join(" "),
+    "old root key": keptIn === undefined ? undefined : `is kept in ${keptIn}`,
+    "from now on": process.env.COFFER_ROOT_KEY_NEXT
+      ? "COFFER_ROOT_KEY is what COFFER_ROOT_KEY_NEXT was"
+      : undefined,
+  });
   return {
     view: findings === undefined ? done : `${findingsView(findings)}\n\n${done}`,
     data: () => ({ ...report, keptIn: keptIn ?? null, ...(findings === undefined ? {} : { findings }) }),

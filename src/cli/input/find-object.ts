@@ -6,10 +6,12 @@
  * @module
  */
 
+import { Option } from "commander";
+import { VaultError } from "../../errors.ts";
 import type { Vault } from "../../facade/vault.ts";
 import { liveByName } from "../../kv/by-name.ts";
 import type { KvObjectWithoutValue, KvSummary } from "../../kv/kv-service.ts";
-import { KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
+import { checkName, KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
 import { CliError, usageError } from "../errors.ts";
 import { visible } from "../output/format.ts";
 
@@ -18,9 +20,15 @@ export interface ObjectOptions {
   readonly id?: string | undefined;
 }
 
-/** Exactly one of name and id. @throws CliError ERR_USAGE */
+/** The argument that names an object. */
+export const NAME_ARGUMENT = ["[name]", "the object's name"] as const;
+/** The option in its place. */
+export const ID_OPTION = new Option("--id <id>", "the object's id, in place of its name");
+
+/** Exactly one of name and id. @throws CliError ERR_USAGE; VaultError ERR_KV_NAME_INVALID */
 export function checkNamed(name: string | undefined, { id }: ObjectOptions): void {
   if ((name === undefined) === (id === undefined)) throw usageError("give either a name or --id");
+  if (name !== undefined) checkName(name);
 }
 
 /**
@@ -57,9 +65,19 @@ export async function withName(
   return found;
 }
 
-/** The store does not tell when objects were deleted, so among several it is not known which is meant. */
-export function ambiguous(found: readonly KvSummary[], what: string): CliError {
-  return new CliError(
+/**
+ * The id of the only object that was found.
+ *
+ * @param what - names them where there are several: the store does not tell when objects were deleted, so it is not known which
+ *   one is meant
+ * @param missing - told where there is none
+ * @throws CliError ERR_KV_AMBIGUOUS; VaultError ERR_KV_NOT_FOUND
+ */
+export function onlyId(found: readonly KvSummary[], what: string, missing: string): string {
+  const [first, ...others] = found;
+  if (first === undefined) throw new VaultError("ERR_KV_NOT_FOUND", missing);
+  if (others.length === 0) return first.id;
+  throw new CliError(
     "ERR_KV_AMBIGUOUS",
     `there are ${found.length} ${what} of this name: name one by --id`,
     ...found.map(({ id, updatedAt }) => `--id ${visible(id)} (written ${updatedAt})`),

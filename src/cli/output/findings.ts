@@ -6,7 +6,7 @@
  * @module
  */
 import type { AuthorityFindings } from "../../vault/index.ts";
-import { record } from "./format.ts";
+import { entriesText, record } from "./format.ts";
 
 /** The list: environments, KEKs, API keys with permissions and constraints, webhooks, the number of objects. */
 export function findingsView(findings: AuthorityFindings): string {
@@ -15,27 +15,19 @@ export function findingsView(findings: AuthorityFindings): string {
     [title, String(texts.length)],
     ...texts.map((text): [string, string] => ["", text]),
   ];
-  const entries = (context: Readonly<Record<string, string>>): string =>
-    Object.entries(context)
-      .map(([name, value]) => `${name}=${value}`)
-      .join(",");
+  const states = Object.entries(kekVersions).map(([state, count]) => `${count} ${state}`);
   return record([
     ...lines(
       "environments",
       environments.map(({ id, name }) => `${name} (${id})`),
     ),
-    [
-      "KEK versions",
-      Object.entries(kekVersions)
-        .map(([state, count]) => `${count} ${state}`)
-        .join(", ") || "none",
-    ],
+    ["KEK versions", states.join(", ") || "none"],
     ...lines(
       "API keys",
       apiKeys.map((key) =>
         [
           `${key.id} ${key.name}: ${key.permissions.join(" ")}`,
-          entries(key.constraints),
+          entriesText(key.constraints, ","),
           key.revokedAt === null ? "" : `revoked ${key.revokedAt}`,
           rekeyLimited.includes(key.id) ? "(can rekey to narrower contexts only from now on)" : "",
         ]

@@ -84,11 +84,27 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
     .join("\n");
 }
 
-/** One line for each property of one thing; properties without a value are left out. */
-export function record(rows: readonly (readonly [label: string, value: string | undefined])[]): string {
-  const shown = rows.filter((row): row is readonly [string, string] => row[1] !== undefined);
+/** Labels with their values; as rows where a label stands more than once. A label without a value is left out. */
+export type Fields =
+  | Readonly<Record<string, string | number | undefined>>
+  | readonly (readonly [label: string, value: string | number | undefined])[];
+
+/** One line for each property of one thing. */
+export function record(fields: Fields): string {
+  const rows = isRows(fields) ? fields : Object.entries(fields);
+  const shown = rows.filter(([, value]) => value !== undefined);
   const labels = Math.max(0, ...shown.map(([label]) => width(label)));
-  return shown.map(([label, value]) => `${pad(label, labels)}  ${visible(value)}`).join("\n");
+  return shown.map(([label, value]) => `${pad(label, labels)}  ${visible(String(value))}`).join("\n");
+}
+
+const isRows = (fields: Fields): fields is Exclude<Fields, Readonly<Record<string, unknown>>> =>
+  Array.isArray(fields);
+
+/** Entries of a context, as they are given on the command line. */
+export function entriesText(context: Readonly<Record<string, string>>, separator: string): string {
+  return Object.entries(context)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(separator);
 }
 
 function pad(text: string, columns: number): string {
