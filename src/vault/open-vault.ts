@@ -26,13 +26,14 @@ import type { HostSession, VaultHost } from "./host.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 import { openHost } from "./open-host.ts";
 import { checkRootKeys, NEXT_ROOT_KEY_VARIABLE, ROOT_KEY_VARIABLE, rootKeyFile } from "./root/root-key.ts";
+import type { Database } from "./storage/database.ts";
 import { preparePostgres } from "./storage/postgres/migrate.ts";
 import { openPostgres } from "./storage/postgres/open.ts";
 import { POSTGRES_OPTIONS, type PostgresOptions } from "./storage/postgres/options.ts";
 import { IN_MEMORY } from "./storage/sqlite/open.ts";
 
-/** How to open a vault, wherever it is. */
-interface OpenOptions {
+/** How to open a vault or its host, wherever it is. */
+interface HostOpenOptions {
   /**
    * The root key: 32 bytes or their base64. Default: the environment variable COFFER_ROOT_KEY, else the file at
    * `rootKeyPath`, which is made (mode 0600) for a new vault.
@@ -45,13 +46,21 @@ interface OpenOptions {
   readonly nextRootKey?: Uint8Array | string | undefined;
   /** File of the root key; default, for a vault in a file, its path with `.root-key` added. */
   readonly rootKeyPath?: string | undefined;
-  /** Environment to work in, made on first use: 1 to 64 of a-z, 0-9, `-`, `_`; default `default`. */
-  readonly environment?: string | undefined;
   /**
    * Make the vault if there is none; default true. One that is missing or empty although its root key's file lies beside
    * it was lost and not yet to be made: it is refused with ERR_VAULT_LOST, whatever this says.
    */
   readonly create?: boolean | undefined;
+  /** Told what the user should know (a root key was made, or others may read it); default a process warning. */
+  readonly onNotice?: ((notice: string) => void) | undefined;
+  /** The clock of stored times, in milliseconds; default `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** How to open a vault, wherever it is. */
+interface OpenOptions extends HostOpenOptions {
+  /** Environment to work in, made on first use: 1 to 64 of a-z, 0-9, `-`, `_`; default `default`. */
+  readonly environment?: string | undefined;
   /** Layout that `encrypt` writes; default `iv12`, or `native` with `requireCommitment`. */
   readonly layout?: WritableLayout | undefined;
   /** Refuse to write and to read layouts that do not commit to their key; default false. */
@@ -62,10 +71,6 @@ interface OpenOptions {
   readonly actor?: KvActor | undefined;
   /** Which events are recorded in the vault: those of changes (default), or reads too. */
   readonly events?: EventMode | undefined;
-  /** Told what the user should know (a root key was made, or others may read it); default a process warning. */
-  readonly onNotice?: ((notice: string) => void) | undefined;
-  /** The clock of stored times, in milliseconds; default `Date.now`. */
-  readonly now?: (() => number) | undefined;
 }
 
 /** How to open a vault in a file. */
@@ -87,24 +92,31 @@ export interface OpenDatabaseOptions extends OpenOptions, Omit<PostgresOptions, 
 /** How to open a vault: in a file by `path`, or in a PostgreSQL database by `database`. */
 export type OpenVaultOptions = OpenFileOptions | OpenDatabaseOptions;
 
-/** Names of {@link OpenFileOptions}. */
-const OPEN_OPTIONS = optionNames<OpenFileOptions>({
+/** Names of {@link FileHostOptions}. */
+const FILE_HOST_OPTIONS = optionNames<FileHostOptions>({
   path: true,
-  database: true,
   rootKey: true,
   nextRootKey: true,
   rootKeyPath: true,
-  environment: true,
   create: true,
   lockWaitMs: true,
-  layout: true,
-  requireCommitment: true,
-  cache: true,
-  actor: true,
-  events: true,
   onNotice: true,
   now: true,
 });
+
+/** Names of {@link OpenFileOptions}. */
+const OPEN_OPTIONS = optionNames<Omit<OpenFileOptions, keyof FileHostOptions>>(
+  {
+    database: true,
+    environment: true,
+    layout: true,
+    requireCommitment: true,
+    cache: true,
+    actor: true,
+    events: true,
+  },
+  FILE_HOST_OPTIONS,
+);
 
 /** Names the writer of KV versions where the caller does not. */
 const ACTOR_DEFAULT: KvActor = { id: "embedded", name: "embedded vault" };
@@ -190,20 +202,7 @@ async function openDatabase(options: OpenDatabaseOptions): Promise<VaultHost> {
 }
 
 /** How to open the host of a vault in PostgreSQL. */
-export interface PostgresHostOptions extends PostgresOptions {
-  /** The root key: 32 bytes or their base64. Default: COFFER_ROOT_KEY, else the file at `rootKeyPath`. */
-  readonly rootKey?: Uint8Array | string | undefined;
-  /** The next root key, while the root is being rotated; default COFFER_ROOT_KEY_NEXT, else a file beside `rootKeyPath`. */
-  readonly nextRootKey?: Uint8Array | string | undefined;
-  /** File of the root key; made (mode 0600) for a database that has no vault yet. */
-  readonly rootKeyPath?: string | undefined;
-  /** Make the vault if the database has none; default true. */
-  readonly create?: boolean | undefined;
-  /** Told what the user should know; default a process warning. */
-  readonly onNotice?: ((notice: string) => void) | undefined;
-  /** The clock of stored times, in milliseconds; default `Date.now`. */
-  readonly now?: (() => number) | undefined;
-}
+export interface PostgresHostOptions extends PostgresOptions, HostOpenOptions {}
 
 /** Names of {@link PostgresHostOptions}. */
 const POSTGRES_HOST_OPTIONS = optionNames<Omit<PostgresHostOptions, keyof PostgresOptions>>(
@@ -232,36 +231,32 @@ export async function openPostgresHost(options: PostgresHostOptions): Promise<Va
 async function postgresHost(own: PostgresHostOptions): Promise<VaultHost> {
   if (own.rootKeyPath !== undefined) checkFilePath(own.rootKeyPath, "rootKeyPath");
   const onNotice = own.onNotice ?? warn;
-  return openHost(await openPostgres({ ...own, onNotice }), {
-    argument: own.rootKey,
-    nextArgument: own.nextRootKey,
+  return hostOver(await openPostgres({ ...own, onNotice }), own, undefined);
+}
+
+/** Opens the host of a vault's database. @param path - of the vault's file; undefined where it is in none */
+function hostOver(
+  database: Database,
+  options: HostOpenOptions,
+  path: string | undefined,
+): Promise<VaultHost> {
+  const { rootKey, nextRootKey, rootKeyPath, create, onNotice, now } = options;
+  const isInMemory = path === IN_MEMORY;
+  return openHost(database, {
+    argument: rootKey,
+    nextArgument: nextRootKey,
     variable: process.env[ROOT_KEY_VARIABLE],
     nextVariable: process.env[NEXT_ROOT_KEY_VARIABLE],
-    file: rootKeyFile(own.rootKeyPath, undefined),
-    isEphemeral: false,
-    create: own.create !== false,
-    onNotice,
-    now: own.now ?? Date.now,
+    file: rootKeyFile(rootKeyPath, isInMemory ? undefined : path),
+    isEphemeral: isInMemory && rootKeyPath === undefined,
+    create: create !== false,
+    onNotice: onNotice ?? warn,
+    now: now ?? Date.now,
   });
 }
 
 /** How to open the host of a vault in a file. */
-export type FileHostOptions = Pick<
-  OpenFileOptions,
-  "path" | "rootKey" | "nextRootKey" | "rootKeyPath" | "create" | "lockWaitMs" | "onNotice" | "now"
->;
-
-/** Names of {@link FileHostOptions}. */
-const FILE_HOST_OPTIONS = optionNames<FileHostOptions>({
-  path: true,
-  rootKey: true,
-  nextRootKey: true,
-  rootKeyPath: true,
-  create: true,
-  lockWaitMs: true,
-  onNotice: true,
-  now: true,
-});
+export type FileHostOptions = HostOpenOptions & Pick<OpenFileOptions, "path" | "lockWaitMs">;
 
 /** Opens the host of a vault in a file, from which sessions of any environment are opened. @throws as `openVault` */
 export async function openFileHost(options: FileHostOptions): Promise<VaultHost> {
@@ -281,30 +276,13 @@ async function fileHost(options: FileHostOptions): Promise<VaultHost> {
     "lockWaitMs",
   );
   checkRootKeys(options);
-  const isInMemory = path === IN_MEMORY;
   const create = options.create !== false;
-  const database = await openVaultFile(path, {
-    create,
-    lockWaitMs,
-    rootKeyPath: options.rootKeyPath,
-  });
-  return openHost(database, {
-    argument: options.rootKey,
-    nextArgument: options.nextRootKey,
-    variable: process.env[ROOT_KEY_VARIABLE],
-    nextVariable: process.env[NEXT_ROOT_KEY_VARIABLE],
-    file: rootKeyFile(options.rootKeyPath, isInMemory ? undefined : path),
-    isEphemeral: isInMemory && options.rootKeyPath === undefined,
-    create,
-    onNotice: options.onNotice ?? warn,
-    now: options.now ?? Date.now,
-  });
+  const { rootKeyPath } = options;
+  return hostOver(await openVaultFile(path, { create, lockWaitMs, rootKeyPath }), options, path);
 }
 
 /** Options as they are now: opening waits, and a caller wipes its root key or uses its object again. */
-function ownOptions<
-  T extends Pick<OpenVaultOptions, "rootKey" | "nextRootKey"> & { readonly actor?: KvActor | undefined },
->(options: T): T {
+function ownOptions<T extends HostOpenOptions & Pick<OpenOptions, "actor">>(options: T): T {
   const { rootKey, nextRootKey, actor } = options;
   return {
     ...options,

@@ -257,16 +257,7 @@ function ofVaultApi(id: string, differences: Partial<Operation>): Operation {
 }
 
 /** A list's query as the port's request. Some SDKs spell `updatedAfter` otherwise. */
-function listRequest(query: {
-  readonly limit?: number | undefined;
-  readonly before?: string | undefined;
-  readonly after?: string | undefined;
-  readonly order?: "asc" | "desc" | "normal" | undefined;
-  readonly search?: string | undefined;
-  readonly updatedAfter?: string | undefined;
-  readonly updated_after?: string | undefined;
-  readonly deleted?: "true" | "false" | undefined;
-}): KvListRequest {
+function listRequest(query: Partial<z.output<typeof cofferListQuery>>): KvListRequest {
   return {
     limit: query.limit,
     // SDKs send empty parameters for what is not set.

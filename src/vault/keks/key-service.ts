@@ -80,8 +80,7 @@ export class EmbeddedKeyService implements KeyService {
   }
 
   createDataKey(request: CreateDataKeyRequest, options: CallOptions = {}): Promise<DataKey> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
+    return this.#run(options, async (call) => {
       const context = inScope(this.#parts.access, canonicalContext(request.context));
       const made = await this.#parts.keyring.createDataKey(context, this.#parts.access.events, call);
       this.#noteRead(made);
@@ -90,8 +89,7 @@ export class EmbeddedKeyService implements KeyService {
   }
 
   createDecrypt(request: DecryptRequest, options: CallOptions = {}): Promise<DataKey> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
+    return this.#run(options, async (call) => {
       const made = await this.#unwrap(request.keys, call);
       this.#noteDecrypted(made);
       return toDataKey(made, request.keys);
@@ -99,8 +97,7 @@ export class EmbeddedKeyService implements KeyService {
   }
 
   createRekey(request: RekeyRequest, options: CallOptions = {}): Promise<DataKey> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
+    return this.#run(options, async (call) => {
       const context = inScope(this.#parts.access, canonicalContext(request.context));
       const old = await this.#unwrap(request.encryptedKeys, call);
       try {
@@ -117,8 +114,7 @@ export class EmbeddedKeyService implements KeyService {
   }
 
   createRewrap(request: RewrapRequest, options: CallOptions = {}): Promise<DataKey> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
+    return this.#run(options, async (call) => {
       const old = await this.#unwrap(request.encryptedKeys, call);
       const made = await this.#parts.keyring.rewrap(old, "application", this.#parts.access.events, call);
       this.#noteDecrypted(old);
@@ -178,8 +174,7 @@ export class EmbeddedKeyService implements KeyService {
   }
 
   createDataKeys(request: CreateDataKeysRequest, options: CallOptions = {}): Promise<DataKey[]> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
+    return this.#run(options, async (call) => {
       const { access, keyring } = this.#parts;
       const context = inScope(access, canonicalContext(request.context));
       const made: RingDataKey[] = [];
@@ -214,8 +209,7 @@ export class EmbeddedKeyService implements KeyService {
     now: (kept: KeptRings, item: T, reads: Reads) => R | undefined,
     later: (item: T, call: CallOptions) => Promise<R>,
   ): Promise<ItemResult<R>[]> {
-    return runCall(options, this, async (call) => {
-      call.signal?.throwIfAborted();
+    return this.#run(options, async (call) => {
       const reads: Reads = new Map();
       try {
         let kept: KeptRings | undefined;
@@ -325,6 +319,14 @@ export class EmbeddedKeyService implements KeyService {
     if (made === undefined || this.#isStored(made.id, {}) === false) return made;
     made.key.fill(0);
     return undefined;
+  }
+
+  /** Runs a call, unless it was given up before. */
+  #run<T>(options: CallOptions, work: (call: CallOptions) => Promise<T>): Promise<T> {
+    return runCall(options, this, async (call) => {
+      call.signal?.throwIfAborted();
+      return work(call);
+    });
   }
 
   #noteDecrypted(old: RingDataKey): void {

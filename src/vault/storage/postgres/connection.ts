@@ -11,6 +11,7 @@ import { connect as connectSocket, Socket } from "node:net";
 // The module's own: tests that fake the global timers do not mean a turn of the event loop.
 import { setImmediate } from "node:timers";
 import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from "pg";
+import { untilAborted } from "../../../base/concurrency.ts";
 import { isVaultError } from "../../../errors.ts";
 import { isFatal, noAnswer, sqlState, translate } from "./errors.ts";
 
@@ -243,27 +244,18 @@ export class Connections {
   async #acquire(signal: AbortSignal | undefined): Promise<PoolClient> {
     signal?.throwIfAborted();
     const connecting = this.#pool.connect();
-    const aborted = Promise.withResolvers<never>();
-    let isGivenUp = false;
-    const onAbort = (): void => {
-      isGivenUp = true;
-      aborted.reject(signal!.reason);
+    try {
+      const client = await untilAborted(connecting, signal);
+      signal?.throwIfAborted(); // Both came at once.
+      return client;
+    } catch (error) {
+      if (signal?.aborted !== true) throw isVaultError(error) ? error : translate(error);
       // It comes when it is not wanted any more.
       connecting.then(
         (client) => client.release(),
         () => {},
       );
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    try {
-      const client = await Promise.race([connecting, aborted.promise]);
-      if (isGivenUp) throw signal!.reason; // Both came at once.
-      return client;
-    } catch (error) {
-      if (isGivenUp) throw signal!.reason;
-      throw isVaultError(error) ? error : translate(error);
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
+      throw signal.reason;
     }
   }
 }

@@ -7,36 +7,24 @@
  *
  * @module
  */
-import { isVaultError, VaultError, type VaultErrorCode } from "../../../errors.ts";
+import { isVaultError, VaultError } from "../../../errors.ts";
+import { failureOf, type Meaning, meaning } from "../meaning.ts";
 
-/** What a failure means to a caller. */
-interface Meaning {
-  readonly code: VaultErrorCode;
-  /** What is wrong, and what to do. */
-  readonly words: string;
-  /** The same call may succeed later without any change by the caller. */
-  readonly retryable: boolean;
-}
-
-const unavailable = (words: string, retryable: boolean): Meaning => ({
-  code: "ERR_STORAGE_UNAVAILABLE",
-  words,
-  retryable,
-});
-const later = (words: string): Meaning => ({ code: "ERR_STORAGE_BUSY", words, retryable: true });
-const readOnly = (words: string): Meaning => ({ code: "ERR_STORAGE_READ_ONLY", words, retryable: false });
-const corrupt = (words: string): Meaning => ({ code: "ERR_STORAGE_CORRUPT", words, retryable: false });
+const unavailable = (words: string, retryable: boolean): Meaning =>
+  meaning("ERR_STORAGE_UNAVAILABLE", words, retryable);
+const later = (words: string): Meaning => meaning("ERR_STORAGE_BUSY", words, true);
+const readOnly = (words: string): Meaning => meaning("ERR_STORAGE_READ_ONLY", words);
+const corrupt = (words: string): Meaning => meaning("ERR_STORAGE_CORRUPT", words);
 
 const BROKEN = unavailable("the connection to the database broke", true);
 const REFUSED_LOGIN = unavailable(
   "the database refused the user or its password: check both in the URL, and the server's pg_hba.conf",
   false,
 );
-const NO_TABLES: Meaning = {
-  code: "ERR_STORAGE_SCHEMA",
-  words: "the database lacks a table or column of coffer: run coffer migrate",
-  retryable: false,
-};
+const NO_TABLES = meaning(
+  "ERR_STORAGE_SCHEMA",
+  "the database lacks a table or column of coffer: run coffer migrate",
+);
 
 /** SQLSTATEs (PostgreSQL's manual, appendix A): five characters, or the two of a whole class. */
 const STATES: Readonly<Record<string, Meaning>> = {
@@ -58,7 +46,7 @@ const STATES: Readonly<Record<string, Meaning>> = {
   "42703": NO_TABLES,
   "42P01": NO_TABLES,
   "53": unavailable("the database is short of a resource", true),
-  "53100": { code: "ERR_STORAGE_FULL", words: "the database's disk is full", retryable: false },
+  "53100": meaning("ERR_STORAGE_FULL", "the database's disk is full"),
   "53200": unavailable("the database is out of memory", true),
   "53300": later("the database has no connection left: raise its max_connections, or use fewer here"),
   "54000": unavailable("the database has reached a limit of its own: see its log", false),
@@ -175,15 +163,15 @@ export function translate(error: unknown): unknown {
   if (isVaultError(error) || error instanceof RangeError) return error;
   const found = find(error);
   if (found === undefined) return error;
-  const [reason, { code, words, retryable }] = found;
-  return new VaultError(code, `${words} (${reason})`, { retryable, cause: new PostgresError(reason) });
+  const [reason, known] = found;
+  return failureOf(known, reason, new PostgresError(reason));
 }
 
 function find(error: unknown): readonly [reason: string, meaning: Meaning] | undefined {
   const state = sqlState(error);
   if (state !== undefined) {
-    const meaning = STATES[state] ?? STATES[state.slice(0, 3)] ?? STATES[state.slice(0, 2)];
-    return [state, meaning ?? STATE_UNKNOWN];
+    const known = STATES[state] ?? STATES[state.slice(0, 3)] ?? STATES[state.slice(0, 2)];
+    return [state, known ?? STATE_UNKNOWN];
   }
   const { code, errors } = error as { code?: unknown; errors?: unknown };
   if (typeof code === "string") {
@@ -201,8 +189,8 @@ function find(error: unknown): readonly [reason: string, meaning: Meaning] | und
 
 /** The database said nothing for longer than it may take: whatever was sent has no answer. */
 export function noAnswer(): VaultError {
-  const [, reason, { code, words, retryable }] = WORDS[3]!;
-  return new VaultError(code, `${words} (${reason})`, { retryable, cause: new PostgresError(reason) });
+  const [, reason, known] = WORDS[3]!;
+  return failureOf(known, reason, new PostgresError(reason));
 }
 
 /** What a lost COMMIT of a write means. */

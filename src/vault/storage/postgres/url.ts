@@ -83,6 +83,8 @@ export function readTls(url: string, tls?: TlsTexts): TlsChoice {
   const mark = url.indexOf("?");
   const parameters = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
   const given = (name: string): string | undefined => parameters.get(name) || undefined;
+  const file = (name: string): string | undefined => readGiven(name, given(name));
+  const version = (name: string): SecureVersion | undefined => versionOf(name, given(name));
   for (const [name, harmless] of Object.entries(CANNOT)) {
     const value = given(name);
     if (value !== undefined && !harmless.includes(value)) {
@@ -100,17 +102,15 @@ export function readTls(url: string, tls?: TlsTexts): TlsChoice {
   if (mode === "disable") return { url: stripped, ssl: false, isOptional: false, isUnverified: true };
   const authorities = tls === undefined ? authoritiesOf(given("sslrootcert"), mode) : tls.ca;
   const isVerified = mode.startsWith("verify-") || (mode === "require" && authorities !== undefined);
-  const key = tls?.key ?? readGiven("sslkey", given("sslkey"));
   const ssl: ConnectionOptions = {
     rejectUnauthorized: isVerified,
-    ...(authorities === undefined ? {} : { ca: authorities }),
-    ...some("cert", tls?.cert ?? readGiven("sslcert", given("sslcert"))),
-    ...some("key", key),
+    ...some("ca", authorities),
+    ...some("cert", tls?.cert ?? file("sslcert")),
+    ...some("key", tls?.key ?? file("sslkey")),
     ...some("passphrase", given("sslpassword")),
-    ...some("crl", readGiven("sslcrl", given("sslcrl"))),
-    minVersion:
-      versionOf("ssl_min_protocol_version", given("ssl_min_protocol_version")) ?? VERSION_MIN_DEFAULT,
-    ...some("maxVersion", versionOf("ssl_max_protocol_version", given("ssl_max_protocol_version"))),
+    ...some("crl", file("sslcrl")),
+    minVersion: version("ssl_min_protocol_version") ?? VERSION_MIN_DEFAULT,
+    ...some("maxVersion", version("ssl_max_protocol_version")),
   };
   // The certificate's CA is checked, its name is not.
   if (isVerified && mode !== "verify-full") ssl.checkServerIdentity = () => undefined;

@@ -8,21 +8,8 @@
  * @module
  */
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
-import { VaultError, type VaultErrorCode } from "../../../errors.ts";
-
-interface Meaning {
-  readonly code: VaultErrorCode;
-  /** What is wrong, and what to do. */
-  readonly words: string;
-  /** The same call may succeed later without any change by the caller. */
-  readonly retryable: boolean;
-}
-
-const meaning = (code: VaultErrorCode, words: string, retryable = false): Meaning => ({
-  code,
-  words,
-  retryable,
-});
+import { VaultError } from "../../../errors.ts";
+import { failureOf, type Meaning, meaning } from "../meaning.ts";
 
 const DISK_FULL = meaning("ERR_STORAGE_FULL", "the disk is full: make room");
 const READ_ONLY = meaning(
@@ -153,10 +140,7 @@ export function sqliteError(error: unknown, path: string | undefined): VaultErro
     name,
     reason === undefined ? undefined : new StorageCause("SystemError", reason),
   );
-  return new VaultError(found.code, `${found.words} (${name}${reason === undefined ? "" : `, ${reason}`})`, {
-    retryable: found.retryable,
-    cause,
-  });
+  return failureOf(found, reason === undefined ? name : `${name}, ${reason}`, cause);
 }
 
 /** What a failed call of the file system means. */
@@ -165,7 +149,7 @@ export function fileError(error: unknown): VaultError {
   const found =
     SYSTEM[code] ??
     meaning("ERR_STORAGE_UNAVAILABLE", "the vault's files cannot be used: check path and rights");
-  return new VaultError(found.code, `${found.words} (${code})`, { retryable: found.retryable, cause: error });
+  return failureOf(found, code, error);
 }
 
 /** Does what SQLite could not, to hear the system's own word: opens the file, and writes beside it. */
