@@ -10,14 +10,14 @@ import type { ContextEntry } from "../../crypto/keys/key-context.ts";
 import { canonicalEntries, contextObject } from "../../crypto/keys/key-context.ts";
 import type { Anchor, Permission, VaultHost } from "../../vault/index.ts";
 import { VERSION } from "../../version.ts";
-import { type Group, option, type Verb } from "../command.ts";
+import { type Action, type Group, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { OutFile } from "../files/out-file.ts";
 import { entryParser } from "../input/arguments.ts";
 import { readFile } from "../io.ts";
 import { environmentName, openTransport, SERVER_VARIABLE } from "../open.ts";
-import { entriesText, type Result, record, table } from "../output/format.ts";
+import { entriesText, record, table } from "../output/format.ts";
 
 /** `coffer environments list`. */
 export const ENVIRONMENTS_LIST: Verb = {
@@ -76,6 +76,29 @@ Examples:
   $ coffer api-keys list --vault vault.db
   $ coffer api-keys revoke key_0123456789ABCDEF0123456789ABCDEF --vault vault.db
 `;
+
+const createApiKey: Action<CreateOptions> = async (run, options, name) => {
+  const { PERMISSIONS } = await import("../../vault/index.ts");
+  const permissions = options.permission ?? [];
+  if (permissions.length === 0 || permissions.some((permission) => !PERMISSIONS.includes(permission))) {
+    throw usageError(
+      "an API key needs permissions",
+      `give --permission with one of: ${PERMISSIONS.join(", ")}`,
+    );
+  }
+  const constraints =
+    options.constraint === undefined ? undefined : contextObject(canonicalEntries(options.constraint));
+  const host = await run.openHost({ create: true });
+  const environment = await host.environment(environmentName(run.flags));
+  const { key, info } = await host.apiKeys.create(environment.id, { name: name!, permissions, constraints });
+  const made = record({
+    "API key": key,
+    id: info.id,
+    permissions: info.permissions.join(" "),
+    constraints: entriesText(info.constraints, " ") || undefined,
+  });
+  return { view: `${made}\n\nIt is not shown again.`, data: () => ({ key, ...info }) };
+};
 
 /** `coffer api-keys create`. */
 export const API_KEYS_CREATE: Verb = {
@@ -151,33 +174,6 @@ export const API_KEYS: Group = {
 interface CreateOptions {
   readonly permission?: readonly Permission[];
   readonly constraint?: readonly ContextEntry[];
-}
-
-async function createApiKey(
-  run: CommandRun,
-  options: CreateOptions,
-  name: string | undefined,
-): Promise<Result> {
-  const { PERMISSIONS } = await import("../../vault/index.ts");
-  const permissions = options.permission ?? [];
-  if (permissions.length === 0 || permissions.some((permission) => !PERMISSIONS.includes(permission))) {
-    throw usageError(
-      "an API key needs permissions",
-      `give --permission with one of: ${PERMISSIONS.join(", ")}`,
-    );
-  }
-  const constraints =
-    options.constraint === undefined ? undefined : contextObject(canonicalEntries(options.constraint));
-  const host = await run.openHost({ create: true });
-  const environment = await host.environment(environmentName(run.flags));
-  const { key, info } = await host.apiKeys.create(environment.id, { name: name!, permissions, constraints });
-  const made = record({
-    "API key": key,
-    id: info.id,
-    permissions: info.permissions.join(" "),
-    constraints: entriesText(info.constraints, " ") || undefined,
-  });
-  return { view: `${made}\n\nIt is not shown again.`, data: () => ({ key, ...info }) };
 }
 
 /** Said of a vault that an older coffer made. */

@@ -5,7 +5,7 @@
  */
 
 import type { BackupReport } from "../../vault/restore.ts";
-import { option, type Verb } from "../command.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { STANDARD } from "../files/file-streams.ts";
@@ -14,34 +14,6 @@ import { isStdoutTerminal, writeOut } from "../io.ts";
 import { databaseUrl, rootKeyPath, VAULT_VARIABLE, vaultPath } from "../open.ts";
 import { type Result, record } from "../output/format.ts";
 import { bytesText, Progress } from "../output/progress.ts";
-
-const BACKUP_HELP = `
-The vault may be in use: what was answered before the backup began is in it. It is
-one file, readable by its owner only, and gets its name when it is whole. - writes
-it to standard output. It needs no root key and holds none: keep a copy of the root
-key in another place, for without it the backup cannot be read.
-
-With --database it tells how PostgreSQL's own pg_dump makes the backup, and looks
-whether the vault can be opened.
-
-Examples:
-  $ coffer backup vault-friday.db --vault vault.db
-  $ coffer backup - --vault vault.db | gzip > vault-friday.db.gz
-`;
-
-const RESTORE_HELP = `
-Before anything is changed the backup is proved: it is whole, it opens under the root
-key that is there (beside the vault, or by --root-key-file or COFFER_ROOT_KEY), and a
-sample of its values decrypts. --check stops there. No process may have the vault open.
-With --force it takes the place of a vault, which is kept under another name.
-
-Keys that were destroyed after the backup was made come back with it: destroy them
-again.
-
-Examples:
-  $ coffer restore vault-friday.db --check --root-key-file vault.db.root-key
-  $ coffer restore vault-friday.db --vault vault.db --force
-`;
 
 /** Told where no vault was named. */
 const NO_VAULT = `name its file with --vault PATH (or ${VAULT_VARIABLE})`;
@@ -54,34 +26,7 @@ interface RestoreFlags extends BackupFlags {
   readonly check?: boolean;
 }
 
-/** `coffer backup`. */
-export const BACKUP: Verb = {
-  name: "backup",
-  summary: "copy a vault while it is in use",
-  description: "Copies a vault's file while it is in use.",
-  arguments: [["[out]", "the backup's file, or - for standard output"]],
-  options: [option("--force", "let the backup replace a file")],
-  help: BACKUP_HELP,
-  needs: "host",
-  run: backUp,
-};
-
-/** `coffer restore`. */
-export const RESTORE: Verb = {
-  name: "restore",
-  summary: "check a backup, or put it in place",
-  description: "Proves a backup, and puts it in the place of a vault's file.",
-  arguments: [["<backup>", "the backup's file"]],
-  options: [
-    option("--check", "prove it only: change nothing"),
-    option("--force", "put it in the place of a vault that is there; that one is kept under another name"),
-  ],
-  help: RESTORE_HELP,
-  needs: "host",
-  run: restoreBackup,
-};
-
-async function backUp(run: CommandRun, { force }: BackupFlags, out: string | undefined): Promise<Result> {
+const backUp: Action<BackupFlags> = async (run, { force }, out) => {
   const url = databaseUrl(run.flags);
   if (url !== undefined) return postgresBackup(run, url);
   const path = vaultPath(run.flags, NO_VAULT);
@@ -107,32 +52,33 @@ async function backUp(run: CommandRun, { force }: BackupFlags, out: string | und
   } finally {
     await run.progress();
   }
-}
+};
 
-/** PostgreSQL has its own tools, which know its roles, its versions and its servers. */
-async function postgresBackup(run: CommandRun, url: string): Promise<Result> {
-  const host = await run.openHost();
-  await host.check();
-  const shown = new URL(url);
-  shown.password = "";
-  const dump = `pg_dump --format=custom --file=FILE '${shown.href}'`;
-  const restore = `pg_restore --clean --if-exists --dbname='${shown.href}' FILE`;
-  return {
-    view: record({
-      vault: host.vaultId,
-      opens: "yes, under the root key given",
-      "back it up with": dump,
-      "put it back with": restore,
-    }),
-    data: () => ({ vaultId: host.vaultId, dump, restore }),
-  };
-}
+/** `coffer backup`. */
+export const BACKUP: Verb = {
+  name: "backup",
+  summary: "copy a vault while it is in use",
+  description: "Copies a vault's file while it is in use.",
+  arguments: [["[out]", "the backup's file, or - for standard output"]],
+  options: [option("--force", "let the backup replace a file")],
+  help: `
+The vault may be in use: what was answered before the backup began is in it. It is
+one file, readable by its owner only, and gets its name when it is whole. - writes
+it to standard output. It needs no root key and holds none: keep a copy of the root
+key in another place, for without it the backup cannot be read.
 
-async function restoreBackup(
-  run: CommandRun,
-  { check, force }: RestoreFlags,
-  given: string | undefined,
-): Promise<Result> {
+With --database it tells how PostgreSQL's own pg_dump makes the backup, and looks
+whether the vault can be opened.
+
+Examples:
+  $ coffer backup vault-friday.db --vault vault.db
+  $ coffer backup - --vault vault.db | gzip > vault-friday.db.gz
+`,
+  needs: "host",
+  run: backUp,
+};
+
+const restoreBackup: Action<RestoreFlags> = async (run, { check, force }, given) => {
   if (databaseUrl(run.flags) !== undefined) {
     throw usageError(
       "a PostgreSQL database is restored by pg_restore",
@@ -161,6 +107,52 @@ async function restoreBackup(
   });
   if (kept.length > 0) await run.note(`what stood there is kept: ${kept.join(", ")}`);
   return reportOf(run, report, kept);
+};
+
+/** `coffer restore`. */
+export const RESTORE: Verb = {
+  name: "restore",
+  summary: "check a backup, or put it in place",
+  description: "Proves a backup, and puts it in the place of a vault's file.",
+  arguments: [["<backup>", "the backup's file"]],
+  options: [
+    option("--check", "prove it only: change nothing"),
+    option("--force", "put it in the place of a vault that is there; that one is kept under another name"),
+  ],
+  help: `
+Before anything is changed the backup is proved: it is whole, it opens under the root
+key that is there (beside the vault, or by --root-key-file or COFFER_ROOT_KEY), and a
+sample of its values decrypts. --check stops there. No process may have the vault open.
+With --force it takes the place of a vault, which is kept under another name.
+
+Keys that were destroyed after the backup was made come back with it: destroy them
+again.
+
+Examples:
+  $ coffer restore vault-friday.db --check --root-key-file vault.db.root-key
+  $ coffer restore vault-friday.db --vault vault.db --force
+`,
+  needs: "host",
+  run: restoreBackup,
+};
+
+/** PostgreSQL has its own tools, which know its roles, its versions and its servers. */
+async function postgresBackup(run: CommandRun, url: string): Promise<Result> {
+  const host = await run.openHost();
+  await host.check();
+  const shown = new URL(url);
+  shown.password = "";
+  const dump = `pg_dump --format=custom --file=FILE '${shown.href}'`;
+  const restore = `pg_restore --clean --if-exists --dbname='${shown.href}' FILE`;
+  return {
+    view: record({
+      vault: host.vaultId,
+      opens: "yes, under the root key given",
+      "back it up with": dump,
+      "put it back with": restore,
+    }),
+    data: () => ({ vaultId: host.vaultId, dump, restore }),
+  };
 }
 
 async function reportOf(run: CommandRun, report: BackupReport, kept: readonly string[]): Promise<Result> {

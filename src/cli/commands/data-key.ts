@@ -8,6 +8,7 @@
 
 import type { DataKey } from "../../crypto/keys/data-key.ts";
 import {
+  type Action,
   CONTEXT_OPTIONS,
   type ContextOptions,
   type Group,
@@ -15,7 +16,6 @@ import {
   requiredContext,
   type Verb,
 } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
 import { readWrappedKey, VALUE_SYNTAX } from "../input/values.ts";
 import { jsonText, type Result } from "../output/format.ts";
 
@@ -30,20 +30,11 @@ const WRAPPED_ARGUMENT = [
   `a wrapped data key in base64, as encryptedKeys of another answer: ${VALUE_SYNTAX}`,
 ] as const;
 
-const HELP = `
-A data key encrypts data in some other program. The vault makes it and gives it
-out in two forms: the key itself, and wrapped, to be kept with what it encrypts.
-Only who may use the vault gets the key back from the wrapped form.
-
-The answer is JSON: id, context, encryptedKeys (the wrapped form). The key itself
-is printed only with --show-key, as dataKey in base64: keep it out of logs and
-histories.
-
-Examples:
-  $ coffer data-key create --context organization_id=org_1 --vault vault.db > key.json
-  $ coffer data-key decrypt @wrapped.txt --vault vault.db --show-key --field dataKey
-  $ coffer data-key rekey @wrapped.txt --vault vault.db --context organization_id=org_2
-`;
+const create: Action<Options> = async (run, options) => {
+  const context = await requiredContext(options);
+  const vault = await run.open({ create: true });
+  return result(await vault.createDataKey({ context }, { signal: run.signal }), options);
+};
 
 const CREATE: Verb = {
   name: "create",
@@ -53,6 +44,12 @@ const CREATE: Verb = {
   run: create,
 };
 
+const decrypt: Action<Options> = async (run, options, given) => {
+  const keys = await readWrappedKey(given);
+  const vault = await run.open();
+  return result(await vault.createDecrypt({ keys }, { signal: run.signal }), options);
+};
+
 const DECRYPT: Verb = {
   name: "decrypt",
   summary: "unwrap a data key",
@@ -60,6 +57,13 @@ const DECRYPT: Verb = {
   arguments: [WRAPPED_ARGUMENT],
   options: [SHOW_KEY],
   run: decrypt,
+};
+
+const rekey: Action<Options> = async (run, options, given) => {
+  const context = await requiredContext(options);
+  const encryptedKeys = await readWrappedKey(given);
+  const vault = await run.open();
+  return result(await vault.createRekey({ context, encryptedKeys }, { signal: run.signal }), options);
 };
 
 const REKEY: Verb = {
@@ -77,28 +81,22 @@ export const DATA_KEY: Group = {
   name: "data-key",
   summary: "make, unwrap and rekey data keys for other programs",
   description: "Makes, unwraps and rekeys data keys for other programs.",
-  help: HELP,
+  help: `
+A data key encrypts data in some other program. The vault makes it and gives it
+out in two forms: the key itself, and wrapped, to be kept with what it encrypts.
+Only who may use the vault gets the key back from the wrapped form.
+
+The answer is JSON: id, context, encryptedKeys (the wrapped form). The key itself
+is printed only with --show-key, as dataKey in base64: keep it out of logs and
+histories.
+
+Examples:
+  $ coffer data-key create --context organization_id=org_1 --vault vault.db > key.json
+  $ coffer data-key decrypt @wrapped.txt --vault vault.db --show-key --field dataKey
+  $ coffer data-key rekey @wrapped.txt --vault vault.db --context organization_id=org_2
+`,
   verbs: [CREATE, DECRYPT, REKEY],
 };
-
-async function create(run: CommandRun, options: Options): Promise<Result> {
-  const context = await requiredContext(options);
-  const vault = await run.open({ create: true });
-  return result(await vault.createDataKey({ context }, { signal: run.signal }), options);
-}
-
-async function decrypt(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
-  const keys = await readWrappedKey(given);
-  const vault = await run.open();
-  return result(await vault.createDecrypt({ keys }, { signal: run.signal }), options);
-}
-
-async function rekey(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
-  const context = await requiredContext(options);
-  const encryptedKeys = await readWrappedKey(given);
-  const vault = await run.open();
-  return result(await vault.createRekey({ context, encryptedKeys }, { signal: run.signal }), options);
-}
 
 /** Takes the key over, and disposes of it. */
 function result(key: DataKey, { showKey }: Options): Result {

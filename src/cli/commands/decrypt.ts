@@ -9,13 +9,13 @@ import { fromUtf8 } from "../../base/bytes.ts";
 import {
   AAD_GIVEN_HELP,
   AAD_OPTION,
+  type Action,
   type ExpectOptions,
   expectedContext,
   expectOptions,
   option,
   type Verb,
 } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
 import { checkOutFile, writeOutFile } from "../files/out-file.ts";
 import {
   CIPHERTEXT_ARGUMENT,
@@ -25,7 +25,6 @@ import {
   readFlags,
 } from "../input/ciphertexts.ts";
 import { readAssociatedData } from "../input/values.ts";
-import type { Result } from "../output/format.ts";
 
 interface Options extends ReadOptions, ExpectOptions {
   readonly aad?: string;
@@ -33,35 +32,7 @@ interface Options extends ReadOptions, ExpectOptions {
   readonly force?: boolean;
 }
 
-const HELP = `
-Exactly the bytes that were encrypted are written; on a terminal a line break
-follows, and bytes that are not plain text are refused. With --format json,
-"plaintext" is text where "encoding" is utf-8, else base64.
-
-Examples:
-  $ coffer decrypt @secret.txt --vault vault.db
-  $ coffer decrypt @photo.txt --vault vault.db --aad user:42 --out photo.jpg
-  $ coffer decrypt @secret.txt --vault vault.db --expect-context organization_id=org_1
-`;
-
-/** `coffer decrypt`. */
-export const DECRYPT: Verb = {
-  name: "decrypt",
-  summary: "decrypt a ciphertext",
-  description: "Decrypts a ciphertext of any layout.",
-  arguments: [CIPHERTEXT_ARGUMENT],
-  options: [
-    ...CIPHERTEXT_OPTIONS,
-    option(AAD_OPTION, AAD_GIVEN_HELP),
-    ...expectOptions("ciphertext"),
-    option("--out <file>", "write to a new file that only you can read, instead of standard output"),
-    option("--force", "let --out replace a file"),
-  ],
-  help: HELP,
-  run: decrypt,
-};
-
-async function decrypt(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
+const decrypt: Action<Options> = async (run, options, given) => {
   const { out } = options;
   const force = options.force === true;
   if (out !== undefined) checkOutFile(out, force);
@@ -86,4 +57,30 @@ async function decrypt(run: CommandRun, options: Options, given: string | undefi
         : { plaintext: text, encoding: "utf-8" };
     },
   };
-}
+};
+
+/** `coffer decrypt`. */
+export const DECRYPT: Verb = {
+  name: "decrypt",
+  summary: "decrypt a ciphertext",
+  description: "Decrypts a ciphertext of any layout.",
+  arguments: [CIPHERTEXT_ARGUMENT],
+  options: [
+    ...CIPHERTEXT_OPTIONS,
+    option(AAD_OPTION, AAD_GIVEN_HELP),
+    ...expectOptions("ciphertext"),
+    option("--out <file>", "write to a new file that only you can read, instead of standard output"),
+    option("--force", "let --out replace a file"),
+  ],
+  help: `
+Exactly the bytes that were encrypted are written; on a terminal a line break
+follows, and bytes that are not plain text are refused. With --format json,
+"plaintext" is text where "encoding" is utf-8, else base64.
+
+Examples:
+  $ coffer decrypt @secret.txt --vault vault.db
+  $ coffer decrypt @photo.txt --vault vault.db --aad user:42 --out photo.jpg
+  $ coffer decrypt @secret.txt --vault vault.db --expect-context organization_id=org_1
+`,
+  run: decrypt,
+};

@@ -8,13 +8,13 @@ import { LAYOUTS, layoutRow, type WritableLayout } from "../../crypto/envelope/l
 import {
   AAD_HELP,
   AAD_OPTION,
+  type Action,
   CONTEXT_OPTIONS,
   type ContextOptions,
   option,
   requiredContext,
   type Verb,
 } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
 import { choiceParser } from "../input/arguments.ts";
 import { ciphertextResult } from "../input/ciphertexts.ts";
 import {
@@ -25,7 +25,6 @@ import {
   type SecretOptions,
   VALUE_SYNTAX,
 } from "../input/values.ts";
-import type { Result } from "../output/format.ts";
 
 interface Options extends ContextOptions, SecretOptions {
   readonly aad?: string;
@@ -35,15 +34,17 @@ interface Options extends ContextOptions, SecretOptions {
 /** `iv32` is only read. */
 const WRITABLE = LAYOUTS.filter((layout): layout is WritableLayout => layoutRow(layout).isWritable);
 
-const HELP = `
-The result is base64 text on one line. The vault is made if there is none; so
-are KEKs, one for each entry of the context. Whoever is to decrypt needs all of
-them.
-
-Examples:
-  $ echo -n s3cret | coffer encrypt --vault vault.db --context organization_id=org_1
-  $ coffer encrypt @photo.jpg --vault vault.db --context user=42 --aad user:42 > photo.txt
-`;
+const encrypt: Action<Options> = async (run, options, given) => {
+  const context = await requiredContext(options);
+  const associatedData = await readAssociatedData(options.aad);
+  const plaintext = await readPlaintext(given, options);
+  const vault = await run.open({ create: true });
+  const ciphertext = await vault.encrypt(plaintext, context, associatedData, {
+    layout: options.layout,
+    signal: run.signal,
+  });
+  return ciphertextResult(ciphertext);
+};
 
 /** `coffer encrypt`. */
 export const ENCRYPT: Verb = {
@@ -61,18 +62,14 @@ export const ENCRYPT: Verb = {
       choiceParser("layout", WRITABLE),
     ),
   ],
-  help: HELP,
+  help: `
+The result is base64 text on one line. The vault is made if there is none; so
+are KEKs, one for each entry of the context. Whoever is to decrypt needs all of
+them.
+
+Examples:
+  $ echo -n s3cret | coffer encrypt --vault vault.db --context organization_id=org_1
+  $ coffer encrypt @photo.jpg --vault vault.db --context user=42 --aad user:42 > photo.txt
+`,
   run: encrypt,
 };
-
-async function encrypt(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
-  const context = await requiredContext(options);
-  const associatedData = await readAssociatedData(options.aad);
-  const plaintext = await readPlaintext(given, options);
-  const vault = await run.open({ create: true });
-  const ciphertext = await vault.encrypt(plaintext, context, associatedData, {
-    layout: options.layout,
-    signal: run.signal,
-  });
-  return ciphertextResult(ciphertext);
-}

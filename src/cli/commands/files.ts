@@ -14,6 +14,7 @@ import {
   AAD_GIVEN_HELP,
   AAD_HELP,
   AAD_OPTION,
+  type Action,
   CONTEXT_OPTIONS,
   type ContextOptions,
   type ExpectOptions,
@@ -68,39 +69,6 @@ interface ByteRange {
   readonly end: number | undefined;
 }
 
-const ENCRYPT_HELP = `
-The file is read once and written in pieces, so its size does not matter. It is
-written beside its place and gets its name when it is whole: what is interrupted
-leaves nothing behind. - stands for standard input or output.
-
-Examples:
-  $ coffer encrypt-file backup.tar --context organization_id=org_1
-  $ tar c docs | coffer encrypt-file - --out docs.tar.coffer --context user=42
-`;
-
-const DECRYPT_HELP = `
-Nothing is written but what has been authenticated, and the file gets its name
-when all of it has been: a file that was cut off or altered leaves nothing behind.
-On standard output (--out -) what came before the damage has been written by then:
-look at the exit code.
-
-Examples:
-  $ coffer decrypt-file backup.tar.coffer
-  $ coffer decrypt-file docs.tar.coffer --out - | tar x
-`;
-
-const CAT_HELP = `
-Only the parts of the file that hold the range are read and decrypted, and the
-end, which proves the file's size. A range is given as HTTP and curl have it: 0-99
-are the first 100 bytes, 100- all but these, -100 the last 100, and of a shorter
-file what there is. The file may be
-a https:// address of a server that answers ranges.
-
-Examples:
-  $ coffer cat log.txt.coffer --range 0-999
-  $ coffer cat video.mp4.coffer --range 1048576- > rest.mp4
-`;
-
 /** How an encrypted file is read. */
 const READ_OPTIONS: readonly Option[] = [option(AAD_OPTION, AAD_GIVEN_HELP), ...expectOptions("file")];
 
@@ -109,6 +77,18 @@ const outOptions = (help: string): readonly Option[] => [
   option("--out <file>", help),
   option("--force", "let the result replace a file"),
 ];
+
+const encryptFile: Action<EncryptOptions> = async (run, options, given) => {
+  const path = checkInput(given);
+  const out = checkOutput(run, options.out ?? (hasOwnName(path) ? `${path}${SUFFIX}` : undefined));
+  const context = await requiredContext(options);
+  const associatedData = await readAssociatedData(options.aad);
+  const files = { path, out, force: options.force === true, create: true };
+  const allowEmpty = options.allowEmpty === true;
+  return transformFile(run, { ...files, allowEmpty }, (vault) =>
+    vault.encryptStream(context, associatedData, { signal: run.signal }),
+  );
+};
 
 /** `coffer encrypt-file`. */
 export const ENCRYPT_FILE: Verb = {
@@ -122,8 +102,30 @@ export const ENCRYPT_FILE: Verb = {
     option(ALLOW_EMPTY_OPTION, "take an empty pipe, which is refused as a mistake otherwise"),
     ...outOptions(`where to; default the file's name with ${SUFFIX} added`),
   ],
-  help: ENCRYPT_HELP,
+  help: `
+The file is read once and written in pieces, so its size does not matter. It is
+written beside its place and gets its name when it is whole: what is interrupted
+leaves nothing behind. - stands for standard input or output.
+
+Examples:
+  $ coffer encrypt-file backup.tar --context organization_id=org_1
+  $ tar c docs | coffer encrypt-file - --out docs.tar.coffer --context user=42
+`,
   run: encryptFile,
+};
+
+const decryptFile: Action<DecryptOptions> = async (run, options, given) => {
+  const path = checkInput(given);
+  const bare = path.endsWith(SUFFIX) && path !== SUFFIX ? path.slice(0, -SUFFIX.length) : undefined;
+  const out = checkOutput(run, options.out ?? bare);
+  const reading = await readingOptions(options);
+  checkHeaderWhole(path);
+  const files = { path, out, force: options.force === true, create: false, allowEmpty: true };
+  return hintingAtTexts(() =>
+    transformFile(run, files, (vault) =>
+      vault.decryptStream(reading.associatedData, { context: reading.context, signal: run.signal }),
+    ),
+  );
 };
 
 /** `coffer decrypt-file`. */
@@ -133,8 +135,51 @@ export const DECRYPT_FILE: Verb = {
   description: "Decrypts a file that encrypt-file has written.",
   arguments: [["<in>", "the file, or - for standard input"]],
   options: [...READ_OPTIONS, ...outOptions(`where to; default the file's name without ${SUFFIX}`)],
-  help: DECRYPT_HELP,
+  help: `
+Nothing is written but what has been authenticated, and the file gets its name
+when all of it has been: a file that was cut off or altered leaves nothing behind.
+On standard output (--out -) what came before the damage has been written by then:
+look at the exit code.
+
+Examples:
+  $ coffer decrypt-file backup.tar.coffer
+  $ coffer decrypt-file docs.tar.coffer --out - | tar x
+`,
   run: decryptFile,
+};
+
+const catFile: Action<CatOptions> = async (run, options, given) => {
+  if (given === undefined || given === STANDARD) {
+    throw usageError("cat needs a file: standard input cannot be read at any place");
+  }
+  checkNotAt(given);
+  const { associatedData, context } = await readingOptions(options);
+  const { signal } = run;
+  const isAddress = /^https?:\/\//.test(given);
+  if (!isAddress) checkHeaderWhole(given);
+  const file = isAddress ? undefined : await openToRead(given);
+  try {
+    const source = file ?? (await fetchFile(given, signal));
+    const vault = await run.open();
+    using reader = await hintingAtTexts(() =>
+      vault.openNativeSource(source, associatedData, { context, signal }),
+    );
+    const { start, end } = resolveRange(options.range, reader);
+    if (isStdoutTerminal()) {
+      if (end - start > SHOWN_BYTES_MAX) throw binary();
+      const view = await reader.read(start, end, { signal });
+      await file?.checkUnchanged();
+      return { view, data: () => ({ size: reader.size }) };
+    }
+    const output = openOutput(STANDARD, { replace: false });
+    for await (const piece of reader.stream(start, end, { signal }) as AsyncIterable<Uint8Array>) {
+      await output.write(piece);
+    }
+    await file?.checkUnchanged();
+    return { view: "", data: () => ({}) };
+  } finally {
+    await file?.close();
+  }
 };
 
 /** `coffer cat`. */
@@ -147,43 +192,19 @@ export const CAT: Verb = {
     option("--range <a-b>", "bytes of the plaintext, both ends included; default all", parseRange),
     ...READ_OPTIONS,
   ],
-  help: CAT_HELP,
+  help: `
+Only the parts of the file that hold the range are read and decrypted, and the
+end, which proves the file's size. A range is given as HTTP and curl have it: 0-99
+are the first 100 bytes, 100- all but these, -100 the last 100, and of a shorter
+file what there is. The file may be
+a https:// address of a server that answers ranges.
+
+Examples:
+  $ coffer cat log.txt.coffer --range 0-999
+  $ coffer cat video.mp4.coffer --range 1048576- > rest.mp4
+`,
   run: catFile,
 };
-
-async function encryptFile(
-  run: CommandRun,
-  options: EncryptOptions,
-  given: string | undefined,
-): Promise<Result> {
-  const path = checkInput(given);
-  const out = checkOutput(run, options.out ?? (hasOwnName(path) ? `${path}${SUFFIX}` : undefined));
-  const context = await requiredContext(options);
-  const associatedData = await readAssociatedData(options.aad);
-  const files = { path, out, force: options.force === true, create: true };
-  const allowEmpty = options.allowEmpty === true;
-  return transformFile(run, { ...files, allowEmpty }, (vault) =>
-    vault.encryptStream(context, associatedData, { signal: run.signal }),
-  );
-}
-
-async function decryptFile(
-  run: CommandRun,
-  options: DecryptOptions,
-  given: string | undefined,
-): Promise<Result> {
-  const path = checkInput(given);
-  const bare = path.endsWith(SUFFIX) && path !== SUFFIX ? path.slice(0, -SUFFIX.length) : undefined;
-  const out = checkOutput(run, options.out ?? bare);
-  const reading = await readingOptions(options);
-  checkHeaderWhole(path);
-  const files = { path, out, force: options.force === true, create: false, allowEmpty: true };
-  return hintingAtTexts(() =>
-    transformFile(run, files, (vault) =>
-      vault.decryptStream(reading.associatedData, { context: reading.context, signal: run.signal }),
-    ),
-  );
-}
 
 interface Files {
   readonly path: string;
@@ -224,40 +245,6 @@ async function transformFile(
     }
   } finally {
     await input.close();
-  }
-}
-
-async function catFile(run: CommandRun, options: CatOptions, given: string | undefined): Promise<Result> {
-  if (given === undefined || given === STANDARD) {
-    throw usageError("cat needs a file: standard input cannot be read at any place");
-  }
-  checkNotAt(given);
-  const { associatedData, context } = await readingOptions(options);
-  const { signal } = run;
-  const isAddress = /^https?:\/\//.test(given);
-  if (!isAddress) checkHeaderWhole(given);
-  const file = isAddress ? undefined : await openToRead(given);
-  try {
-    const source = file ?? (await fetchFile(given, signal));
-    const vault = await run.open();
-    using reader = await hintingAtTexts(() =>
-      vault.openNativeSource(source, associatedData, { context, signal }),
-    );
-    const { start, end } = resolveRange(options.range, reader);
-    if (isStdoutTerminal()) {
-      if (end - start > SHOWN_BYTES_MAX) throw binary();
-      const view = await reader.read(start, end, { signal });
-      await file?.checkUnchanged();
-      return { view, data: () => ({ size: reader.size }) };
-    }
-    const output = openOutput(STANDARD, { replace: false });
-    for await (const piece of reader.stream(start, end, { signal }) as AsyncIterable<Uint8Array>) {
-      await output.write(piece);
-    }
-    await file?.checkUnchanged();
-    return { view: "", data: () => ({}) };
-  } finally {
-    await file?.close();
   }
 }
 

@@ -6,8 +6,7 @@
 
 import { type CiphertextInfo, inspect, inspectNative } from "../../crypto/envelope/inspect.ts";
 import { claimsNative, NATIVE_HEADER_BYTES_MAX } from "../../crypto/native/format.ts";
-import type { Verb } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
+import type { Action, Verb } from "../command.ts";
 import { openToRead } from "../files/file-streams.ts";
 import {
   CIPHERTEXT_ARGUMENT,
@@ -17,36 +16,9 @@ import {
   readFlags,
 } from "../input/ciphertexts.ts";
 import { isPipe } from "../io.ts";
-import { type Result, record } from "../output/format.ts";
+import { record } from "../output/format.ts";
 
-const HELP = `
-Needs no vault and no key. The ids are those of the data key and of the KEKs
-that wrap it, as the vault knows them (coffer keys list). Nothing of this is
-authenticated: only decrypting tells whether it is true.
-
-Examples:
-  $ coffer inspect @secret.txt
-  $ coffer inspect @secret.txt --field keyBlob.dataKeyId
-  $ coffer inspect @backup.tar.coffer
-`;
-
-/** `coffer inspect`. */
-export const INSPECT: Verb = {
-  name: "inspect",
-  summary: "tell layout, key ids and sizes of a ciphertext",
-  description: "Tells layout, key ids and sizes of a ciphertext, without any key.",
-  arguments: [CIPHERTEXT_ARGUMENT],
-  options: [...CIPHERTEXT_OPTIONS],
-  help: HELP,
-  needs: "nothing",
-  run: inspectCiphertext,
-};
-
-async function inspectCiphertext(
-  _run: CommandRun,
-  options: ReadOptions,
-  given: string | undefined,
-): Promise<Result> {
+const inspectCiphertext: Action<ReadOptions> = async (_run, options, given) => {
   const flags = readFlags(options);
   const info = (await inspectFile(given)) ?? inspect(await readAndParse(given, flags), flags);
   const { format, dataKeyId, keks, recipient, bytes } = info.keyBlob;
@@ -66,7 +38,28 @@ async function inspectCiphertext(
     ]),
     data: () => info,
   };
-}
+};
+
+/** `coffer inspect`. */
+export const INSPECT: Verb = {
+  name: "inspect",
+  summary: "tell layout, key ids and sizes of a ciphertext",
+  description: "Tells layout, key ids and sizes of a ciphertext, without any key.",
+  arguments: [CIPHERTEXT_ARGUMENT],
+  options: [...CIPHERTEXT_OPTIONS],
+  help: `
+Needs no vault and no key. The ids are those of the data key and of the KEKs
+that wrap it, as the vault knows them (coffer keys list). Nothing of this is
+authenticated: only decrypting tells whether it is true.
+
+Examples:
+  $ coffer inspect @secret.txt
+  $ coffer inspect @secret.txt --field keyBlob.dataKeyId
+  $ coffer inspect @backup.tar.coffer
+`,
+  needs: "nothing",
+  run: inspectCiphertext,
+};
 
 /** A file that encrypt-file has written: of whatever size, its beginning is enough. Undefined for anything else. */
 async function inspectFile(given: string | undefined): Promise<CiphertextInfo | undefined> {

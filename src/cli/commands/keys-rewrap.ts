@@ -12,7 +12,14 @@ interface RewrapOptions {
   readonly verify?: boolean;
 }
 
-const HELP = `
+/** `coffer keys rewrap`. */
+export const KEYS_REWRAP: Verb = {
+  name: "rewrap",
+  summary: "wrap the keys of all that the vault stores under the newest KEK versions",
+  description:
+    "Wraps the data keys of all stored values, and the private keys of recipients, under the newest KEK versions.",
+  options: [option("--verify", "only count what is under which KEK version")],
+  help: `
 rewrap: the same data keys and the same contexts, wrapped under the newest
 version of each KEK. The encrypted values are not read and stay. It looks at all
 stored values of the environment that are under a KEK version which new data is
@@ -32,16 +39,7 @@ Examples:
   $ coffer keys rotate organization_id=org_1 --vault vault.db
   $ coffer keys rewrap --vault vault.db
   $ coffer keys rewrap --verify --vault vault.db
-`;
-
-/** `coffer keys rewrap`. */
-export const KEYS_REWRAP: Verb = {
-  name: "rewrap",
-  summary: "wrap the keys of all that the vault stores under the newest KEK versions",
-  description:
-    "Wraps the data keys of all stored values, and the private keys of recipients, under the newest KEK versions.",
-  options: [option("--verify", "only count what is under which KEK version")],
-  help: HELP,
+`,
   run: (run: CommandRun, { verify = false }: RewrapOptions) => (verify ? verifyRewrap(run) : rewrap(run)),
 };
 
@@ -55,11 +53,7 @@ async function verifyRewrap(run: CommandRun): Promise<Result> {
 }
 
 function verifyView({ checked, old, unreadable, keks }: WrappedKeysReport): string {
-  const head = record([
-    ["checked", String(checked)],
-    ["old", String(old)],
-    ["unreadable", String(unreadable)],
-  ]);
+  const head = record({ checked, old, unreadable });
   if (keks.length === 0) return head;
   const rows = keks.map((count) => [
     count.kekId,

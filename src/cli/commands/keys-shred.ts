@@ -5,11 +5,10 @@
  */
 
 import type { Erasure, ShredReport } from "../../keks/index.ts";
-import { option, type Verb } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import { durationParser, kekOf } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
-import { entriesText, type Result, record } from "../output/format.ts";
+import { entriesText, record } from "../output/format.ts";
 import { KEK_ARGUMENT, KEK_HELP, kekVersion, VERSION_OPTION } from "./keys-states.ts";
 
 interface Options {
@@ -19,7 +18,34 @@ interface Options {
   readonly yes?: boolean;
 }
 
-const HELP = `
+const shred: Action<Options> = async (run, options, given) => {
+  const selector = { ...kekOf(given!), version: options.version };
+  const dryRun = options.dryRun === true;
+  const mustAsk = !dryRun && options.yes !== true;
+  if (mustAsk) checkConfirmable(false);
+  const vault = await run.open();
+  if (mustAsk) {
+    const foreseen = await vault.keks.shred(selector, { dryRun: true });
+    await confirm(shredView(foreseen, "destroys"), `${foreseen.name}=${foreseen.value}`);
+  }
+  const report = await vault.keks.shred(selector, { dryRun, delayMs: options.after });
+  const what = dryRun ? "would destroy" : options.after === undefined ? "destroyed" : "will destroy";
+  return { view: shredView(report, what), data: () => report };
+};
+
+/** `coffer keys shred`. */
+export const KEYS_SHRED: Verb = {
+  name: "shred",
+  summary: "destroy a KEK and with it everything under it",
+  description: "Destroys a KEK, or one version of it, and makes everything under it unreadable for good.",
+  arguments: [[KEK_ARGUMENT, KEK_HELP]],
+  options: [
+    option(VERSION_OPTION, "only this version", kekVersion),
+    option("--after <duration>", "destroy it after 90s, 15m, 36h, 7d, ...", durationParser("after")),
+    option("--dry-run", "only tell what would be lost; change nothing"),
+    option("--yes", "do not ask"),
+  ],
+  help: `
 shred: destroys a KEK, so that everything under it is unreadable for good: every
 ciphertext and every stored value whose context has this entry, also if it has
 others. Nobody can bring it back; only a backup of the vault's file together
@@ -39,38 +65,9 @@ Examples:
   $ coffer keys shred organization_id=org_1 --vault vault.db --dry-run
   $ coffer keys shred organization_id=org_1 --vault vault.db --after 7d
   $ coffer keys shred organization_id=org_1 --vault vault.db --version 1 --yes
-`;
-
-/** `coffer keys shred`. */
-export const KEYS_SHRED: Verb = {
-  name: "shred",
-  summary: "destroy a KEK and with it everything under it",
-  description: "Destroys a KEK, or one version of it, and makes everything under it unreadable for good.",
-  arguments: [[KEK_ARGUMENT, KEK_HELP]],
-  options: [
-    option(VERSION_OPTION, "only this version", kekVersion),
-    option("--after <duration>", "destroy it after 90s, 15m, 36h, 7d, ...", durationParser("after")),
-    option("--dry-run", "only tell what would be lost; change nothing"),
-    option("--yes", "do not ask"),
-  ],
-  help: HELP,
+`,
   run: shred,
 };
-
-async function shred(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
-  const selector = { ...kekOf(given!), version: options.version };
-  const dryRun = options.dryRun === true;
-  const mustAsk = !dryRun && options.yes !== true;
-  if (mustAsk) checkConfirmable(false);
-  const vault = await run.open();
-  if (mustAsk) {
-    const foreseen = await vault.keks.shred(selector, { dryRun: true });
-    await confirm(shredView(foreseen, "destroys"), `${foreseen.name}=${foreseen.value}`);
-  }
-  const report = await vault.keks.shred(selector, { dryRun, delayMs: options.after });
-  const what = dryRun ? "would destroy" : options.after === undefined ? "destroyed" : "will destroy";
-  return { view: shredView(report, what), data: () => report };
-}
 
 /** What the two words mean, in the command's output. */
 const ERASURE: Readonly<Record<Erasure, string>> = {

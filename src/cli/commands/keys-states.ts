@@ -22,24 +22,7 @@ const VERSION_MAX = 2 ** 32 - 1;
 /** Reads a version. */
 export const kekVersion = countParser("version", VERSION_MAX);
 
-/** `coffer keys list`. */
-export const KEYS_LIST: Verb = {
-  name: "list",
-  summary: "list KEKs, or the versions of one",
-  description: "Lists the KEKs of the environment, or the versions of one KEK.",
-  arguments: [["[kek]", KEK_HELP]],
-  help: `
-VALUES counts the stored versions of KV values that need the KEK, or the KEK
-version; ciphertexts that are kept elsewhere are not known to the vault.
-
-Examples:
-  $ coffer keys list --vault vault.db
-  $ coffer keys list organization_id=org_1 --vault vault.db
-`,
-  run: list,
-};
-
-async function list(run: CommandRun, _options: unknown, given: string | undefined): Promise<Result> {
+const list: Action<unknown> = async (run, _options, given) => {
   const selector = given === undefined ? undefined : kekOf(given);
   const vault = await run.open();
   if (selector !== undefined) {
@@ -58,7 +41,24 @@ async function list(run: CommandRun, _options: unknown, given: string | undefine
     kek.id,
   ]);
   return { view: table(["NAME", "VALUE", "STATE", "VERSION", "VALUES", "ID"], rows), data };
-}
+};
+
+/** `coffer keys list`. */
+export const KEYS_LIST: Verb = {
+  name: "list",
+  summary: "list KEKs, or the versions of one",
+  description: "Lists the KEKs of the environment, or the versions of one KEK.",
+  arguments: [["[kek]", KEK_HELP]],
+  help: `
+VALUES counts the stored versions of KV values that need the KEK, or the KEK
+version; ciphertexts that are kept elsewhere are not known to the vault.
+
+Examples:
+  $ coffer keys list --vault vault.db
+  $ coffer keys list organization_id=org_1 --vault vault.db
+`,
+  run: list,
+};
 
 /** `coffer keys rotate`. */
 export const KEYS_ROTATE: Verb = {

@@ -8,7 +8,12 @@ import { KEYS_REWRAP } from "./keys-rewrap.ts";
 import { KEYS_SHRED } from "./keys-shred.ts";
 import { KEYS_DISABLE, KEYS_ENABLE, KEYS_LIST, KEYS_ROTATE } from "./keys-states.ts";
 
-const HELP = `
+/** The group. */
+export const KEYS: Group = {
+  name: "keys",
+  summary: "look after the vault's KEKs",
+  description: "Lists, rotates, disables and shreds the KEKs of the vault.",
+  help: `
 A KEK (key-encrypting key) stands for one entry of a key context, such as
 organization_id=org_1, and wraps the data keys of every context that has this
 entry. It is made when the entry is first used. All KEKs of a context are needed
@@ -25,13 +30,6 @@ Examples:
   $ coffer keys list --vault vault.db
   $ coffer keys rotate organization_id=org_1 --vault vault.db
   $ coffer keys shred organization_id=org_1 --vault vault.db --dry-run
-`;
-
-/** The group. */
-export const KEYS: Group = {
-  name: "keys",
-  summary: "look after the vault's KEKs",
-  description: "Lists, rotates, disables and shreds the KEKs of the vault.",
-  help: HELP,
+`,
   verbs: [KEYS_LIST, KEYS_ROTATE, KEYS_REWRAP, KEYS_DISABLE, KEYS_ENABLE, KEYS_SHRED],
 };

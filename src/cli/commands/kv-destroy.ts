@@ -5,39 +5,17 @@
  */
 
 import type { Vault } from "../../facade/vault.ts";
-import { option, type Verb } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { checkNamed, ID_OPTION, type ObjectOptions, onlyId, withName } from "../input/find-object.ts";
-import { type Result, record, visible } from "../output/format.ts";
+import { record, visible } from "../output/format.ts";
 
 interface Options extends ObjectOptions {
   readonly version?: string;
   readonly yes?: boolean;
 }
 
-const HELP = `
-Without --version, all versions of the object are erased and it is deleted, if
-it was not yet; with --version, that one only. Backups of the vault's file keep
-what they have. Asks for confirmation, or needs --yes.
-
-Examples:
-  $ coffer kv destroy db-password --vault vault.db
-  $ coffer kv destroy db-password --vault vault.db --version VERSION-ID --yes
-`;
-
-/** `coffer kv destroy`. */
-export const KV_DESTROY: Verb = {
-  name: "destroy",
-  summary: "erase an object's values for good",
-  description: "Erases the values of an object, live or deleted, for good.",
-  arguments: [["[name]", "the object's name, if only one object, live or deleted, has it"]],
-  options: [ID_OPTION, option("--version <id>", "only this version"), option("--yes", "do not ask")],
-  help: HELP,
-  run: destroy,
-};
-
-async function destroy(run: CommandRun, options: Options, name: string | undefined): Promise<Result> {
+const destroy: Action<Options> = async (run, options, name) => {
   checkNamed(name, options);
   checkConfirmable(options.yes === true);
   const vault = await run.open();
@@ -53,7 +31,26 @@ async function destroy(run: CommandRun, options: Options, name: string | undefin
     view: record({ destroyed: name ?? id, id, versions: destroyedVersions }),
     data: () => ({ id, destroyedVersions }),
   };
-}
+};
+
+/** `coffer kv destroy`. */
+export const KV_DESTROY: Verb = {
+  name: "destroy",
+  summary: "erase an object's values for good",
+  description: "Erases the values of an object, live or deleted, for good.",
+  arguments: [["[name]", "the object's name, if only one object, live or deleted, has it"]],
+  options: [ID_OPTION, option("--version <id>", "only this version"), option("--yes", "do not ask")],
+  help: `
+Without --version, all versions of the object are erased and it is deleted, if
+it was not yet; with --version, that one only. Backups of the vault's file keep
+what they have. Asks for confirmation, or needs --yes.
+
+Examples:
+  $ coffer kv destroy db-password --vault vault.db
+  $ coffer kv destroy db-password --vault vault.db --version VERSION-ID --yes
+`,
+  run: destroy,
+};
 
 /** The one object of a name, live or deleted. What cannot be undone is not done to one of several. */
 async function anyId(vault: Vault, name: string, signal: AbortSignal): Promise<string> {

@@ -8,8 +8,14 @@ import { Option } from "commander";
 import { isVaultError } from "../../errors.ts";
 import type { PutKvResult } from "../../kv/by-name.ts";
 import { checkName } from "../../kv/rules.ts";
-import { CONTEXT_OPTIONS, type ContextOptions, contextFrom, option, type Verb } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
+import {
+  type Action,
+  CONTEXT_OPTIONS,
+  type ContextOptions,
+  contextFrom,
+  option,
+  type Verb,
+} from "../command.ts";
 import { type CliError, usageError } from "../errors.ts";
 import {
   ALLOW_EMPTY_HELP,
@@ -26,42 +32,7 @@ interface Options extends ContextOptions, SecretOptions {
   readonly versionCheck?: string;
 }
 
-const HELP = `
-Makes an object of this name, which needs a key context, or writes a new version
-of the live one. Its context cannot change: giving another one is an error, and
-nothing is written.
-
-Examples:
-  $ echo -n s3cret | coffer kv put db-password --vault vault.db --context app=billing
-  $ coffer kv put tls-key @key.pem --vault vault.db --context app=billing --create-only
-  $ echo -n new | coffer kv put db-password --vault vault.db --version-check VERSION-ID
-`;
-
-/** `coffer kv put`. */
-export const KV_PUT: Verb = {
-  name: "put",
-  summary: "store a value",
-  description: "Stores a value: makes an object, or writes a new version of it.",
-  arguments: [
-    ["<name>", "the object's name"],
-    ["[value]", `UTF-8 text of at most 64 KiB: ${VALUE_SYNTAX}`],
-  ],
-  options: [
-    ...CONTEXT_OPTIONS,
-    option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP),
-    option("--version-check <id>", "write only if this version is the current one"),
-    new Option("--create-only", "fail if there is an object of this name already").conflicts("versionCheck"),
-  ],
-  help: HELP,
-  run: put,
-};
-
-async function put(
-  run: CommandRun,
-  options: Options,
-  name: string | undefined,
-  given: string | undefined,
-): Promise<Result> {
+const put: Action<Options> = async (run, options, name, given) => {
   const { createOnly, versionCheck } = options;
   checkName(name!);
   const context = await contextFrom(options);
@@ -84,7 +55,35 @@ async function put(
     if (!isVaultError(error, "ERR_KV_CONTEXT_DIFFERS")) throw error;
     throw new Hinted(error, ["leave --context out to write a new version, or delete the object first"]);
   }
-}
+};
+
+/** `coffer kv put`. */
+export const KV_PUT: Verb = {
+  name: "put",
+  summary: "store a value",
+  description: "Stores a value: makes an object, or writes a new version of it.",
+  arguments: [
+    ["<name>", "the object's name"],
+    ["[value]", `UTF-8 text of at most 64 KiB: ${VALUE_SYNTAX}`],
+  ],
+  options: [
+    ...CONTEXT_OPTIONS,
+    option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP),
+    option("--version-check <id>", "write only if this version is the current one"),
+    new Option("--create-only", "fail if there is an object of this name already").conflicts("versionCheck"),
+  ],
+  help: `
+Makes an object of this name, which needs a key context, or writes a new version
+of the live one. Its context cannot change: giving another one is an error, and
+nothing is written.
+
+Examples:
+  $ echo -n s3cret | coffer kv put db-password --vault vault.db --context app=billing
+  $ coffer kv put tls-key @key.pem --vault vault.db --context app=billing --create-only
+  $ echo -n new | coffer kv put db-password --vault vault.db --version-check VERSION-ID
+`,
+  run: put,
+};
 
 function result(put: PutKvResult): Result {
   return {

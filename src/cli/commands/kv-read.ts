@@ -6,8 +6,7 @@
 import { Option } from "commander";
 import type { KvPage, KvSummary } from "../../kv/kv-service.ts";
 import { KV_LIST_LIMIT_DEFAULT, KV_LIST_LIMIT_MAX } from "../../kv/rules.ts";
-import { option, type Verb } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import { choiceParser, countParser } from "../input/arguments.ts";
 import {
   checkNamed,
@@ -17,7 +16,7 @@ import {
   NAME_ARGUMENT,
   type ObjectOptions,
 } from "../input/find-object.ts";
-import { type Result, record, table, valueView } from "../output/format.ts";
+import { record, table, valueView } from "../output/format.ts";
 
 interface GetOptions extends ObjectOptions {
   readonly version?: string;
@@ -31,6 +30,20 @@ interface ListOptions {
   readonly all?: boolean;
   readonly order?: "asc" | "desc";
 }
+
+const get: Action<GetOptions> = async (run, options, name) => {
+  checkNamed(name, options);
+  const vault = await run.open();
+  const { signal } = run;
+  const object =
+    name !== undefined && options.version === undefined
+      ? await vault.getName({ name }, { signal })
+      : await vault.getKv(
+          { id: await liveId(vault, name, options, signal), versionId: options.version },
+          { signal },
+        );
+  return { view: valueView(object.value), data: () => object };
+};
 
 /** `coffer kv get`. */
 export const KV_GET: Verb = {
@@ -48,19 +61,32 @@ Examples:
   run: get,
 };
 
-async function get(run: CommandRun, options: GetOptions, name: string | undefined): Promise<Result> {
-  checkNamed(name, options);
+const list: Action<ListOptions> = async (run, options) => {
+  const { after, search, deleted, order } = options;
   const vault = await run.open();
-  const { signal } = run;
-  const object =
-    name !== undefined && options.version === undefined
-      ? await vault.getName({ name }, { signal })
-      : await vault.getKv(
-          { id: await liveId(vault, name, options, signal), versionId: options.version },
-          { signal },
-        );
-  return { view: valueView(object.value), data: () => object };
-}
+  const limit = options.all === true ? KV_LIST_LIMIT_MAX : options.limit;
+  const listing = vault.listKv({ after, search, deleted, order, limit }, { signal: run.signal });
+  let page: KvPage<KvSummary>;
+  if (options.all === true) {
+    const data: KvSummary[] = [];
+    for await (const summary of listing) data.push(summary);
+    page = { data, listMetadata: { before: null, after: null } };
+  } else {
+    page = await listing;
+  }
+  const next = page.listMetadata.after;
+  // A script that takes a page for the whole list would miss objects silently.
+  if (next !== null && run.format === "table" && run.flags.field === undefined) {
+    await run.note(`there are more: go on with --after ${next}, or use --all`);
+  }
+  return {
+    view: table(
+      ["NAME", "ID", "UPDATED"],
+      page.data.map(({ name, id, updatedAt }) => [name, id, updatedAt]),
+    ),
+    data: () => page,
+  };
+};
 
 /** `coffer kv list`. */
 export const KV_LIST: Verb = {
@@ -92,45 +118,7 @@ Examples:
   run: list,
 };
 
-async function list(run: CommandRun, options: ListOptions): Promise<Result> {
-  const { after, search, deleted, order } = options;
-  const vault = await run.open();
-  const limit = options.all === true ? KV_LIST_LIMIT_MAX : options.limit;
-  const listing = vault.listKv({ after, search, deleted, order, limit }, { signal: run.signal });
-  let page: KvPage<KvSummary>;
-  if (options.all === true) {
-    const data: KvSummary[] = [];
-    for await (const summary of listing) data.push(summary);
-    page = { data, listMetadata: { before: null, after: null } };
-  } else {
-    page = await listing;
-  }
-  const next = page.listMetadata.after;
-  // A script that takes a page for the whole list would miss objects silently.
-  if (next !== null && run.format === "table" && run.flags.field === undefined) {
-    await run.note(`there are more: go on with --after ${next}, or use --all`);
-  }
-  return {
-    view: table(
-      ["NAME", "ID", "UPDATED"],
-      page.data.map(({ name, id, updatedAt }) => [name, id, updatedAt]),
-    ),
-    data: () => page,
-  };
-}
-
-/** `coffer kv versions`. */
-export const KV_VERSIONS: Verb = {
-  name: "versions",
-  summary: "list the versions of an object",
-  description: "Lists the versions of an object, the newest first. Sizes are of what is stored, encrypted.",
-  arguments: [NAME_ARGUMENT],
-  options: [ID_OPTION],
-  help: "\nExamples:\n  $ coffer kv versions db-password --vault vault.db\n",
-  run: versions,
-};
-
-async function versions(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
+const versions: Action<ObjectOptions> = async (run, options, name) => {
   checkNamed(name, options);
   const vault = await run.open();
   const { signal } = run;
@@ -150,24 +138,20 @@ async function versions(run: CommandRun, options: ObjectOptions, name: string | 
     ),
     data: () => page,
   };
-}
-
-/** `coffer kv metadata`. */
-export const KV_METADATA: Verb = {
-  name: "metadata",
-  summary: "show an object without its value",
-  description: "Shows an object without its value, which is not printed.",
-  arguments: [NAME_ARGUMENT],
-  options: [ID_OPTION],
-  help: `
-Examples:
-  $ coffer kv metadata db-password --vault vault.db
-  $ coffer kv metadata db-password --vault vault.db --field metadata.versionId
-`,
-  run: metadata,
 };
 
-async function metadata(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
+/** `coffer kv versions`. */
+export const KV_VERSIONS: Verb = {
+  name: "versions",
+  summary: "list the versions of an object",
+  description: "Lists the versions of an object, the newest first. Sizes are of what is stored, encrypted.",
+  arguments: [NAME_ARGUMENT],
+  options: [ID_OPTION],
+  help: "\nExamples:\n  $ coffer kv versions db-password --vault vault.db\n",
+  run: versions,
+};
+
+const metadata: Action<ObjectOptions> = async (run, options, name) => {
   checkNamed(name, options);
   const vault = await run.open();
   const { signal } = run;
@@ -191,4 +175,19 @@ async function metadata(run: CommandRun, options: ObjectOptions, name: string | 
     ]),
     data: () => object,
   };
-}
+};
+
+/** `coffer kv metadata`. */
+export const KV_METADATA: Verb = {
+  name: "metadata",
+  summary: "show an object without its value",
+  description: "Shows an object without its value, which is not printed.",
+  arguments: [NAME_ARGUMENT],
+  options: [ID_OPTION],
+  help: `
+Examples:
+  $ coffer kv metadata db-password --vault vault.db
+  $ coffer kv metadata db-password --vault vault.db --field metadata.versionId
+`,
+  run: metadata,
+};

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { option, type Verb } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import {
   checkNamed,
   ID_OPTION,
@@ -15,11 +14,23 @@ import {
   onlyId,
   withName,
 } from "../input/find-object.ts";
-import { type Result, record } from "../output/format.ts";
+import { record } from "../output/format.ts";
 
 interface DeleteOptions extends ObjectOptions {
   readonly versionCheck?: string;
 }
+
+const deleteObject: Action<DeleteOptions> = async (run, options, name) => {
+  checkNamed(name, options);
+  const vault = await run.open();
+  const { signal } = run;
+  const id = await liveId(vault, name, options, signal);
+  const deleted = await vault.deleteKv({ id, versionCheck: options.versionCheck }, { signal });
+  return {
+    view: record({ deleted: deleted.name, id }),
+    data: () => ({ id, ...deleted }),
+  };
+};
 
 /** `coffer kv delete`. */
 export const KV_DELETE: Verb = {
@@ -38,21 +49,18 @@ Examples:
   run: deleteObject,
 };
 
-async function deleteObject(
-  run: CommandRun,
-  options: DeleteOptions,
-  name: string | undefined,
-): Promise<Result> {
+const undelete: Action<ObjectOptions> = async (run, options, name) => {
   checkNamed(name, options);
   const vault = await run.open();
   const { signal } = run;
-  const id = await liveId(vault, name, options, signal);
-  const deleted = await vault.deleteKv({ id, versionCheck: options.versionCheck }, { signal });
+  const id =
+    options.id ?? onlyId(await withName(vault, name!, true, signal), "deleted objects", NONE_DELETED);
+  const object = await vault.undeleteKv({ id }, { signal });
   return {
-    view: record({ deleted: deleted.name, id }),
-    data: () => ({ id, ...deleted }),
+    view: record({ undeleted: object.name, id: object.id, version: object.metadata.versionId }),
+    data: () => object,
   };
-}
+};
 
 /** `coffer kv undelete`. */
 export const KV_UNDELETE: Verb = {
@@ -70,16 +78,3 @@ Examples:
 };
 
 const NONE_DELETED = "there is no deleted object of this name";
-
-async function undelete(run: CommandRun, options: ObjectOptions, name: string | undefined): Promise<Result> {
-  checkNamed(name, options);
-  const vault = await run.open();
-  const { signal } = run;
-  const id =
-    options.id ?? onlyId(await withName(vault, name!, true, signal), "deleted objects", NONE_DELETED);
-  const object = await vault.undeleteKv({ id }, { signal });
-  return {
-    view: record({ undeleted: object.name, id: object.id, version: object.metadata.versionId }),
-    data: () => object,
-  };
-}

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { option, type Verb } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import { usageError } from "../errors.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { databaseUrl } from "../open.ts";
@@ -18,6 +17,26 @@ interface Options {
 
 /** What a person types to confirm. */
 const ANSWER = "authenticate";
+
+const migrate: Action<Options> = async (run, options) => {
+  const url = databaseUrl(run.flags);
+  if (options.authenticate !== true) {
+    if (url === undefined)
+      throw usageError("no database was given", "name it with --database URL or COFFER_DATABASE");
+    return migrateTables(url);
+  }
+  if (options.yes !== true) checkConfirmable(false);
+  if (url !== undefined) await migrateTables(url);
+  const host = await run.openHost();
+  const findings = await host.authorityFindings();
+  if (findings.isAuthenticated) {
+    return { view: "this vault is authenticated already", data: () => findings };
+  }
+  if (options.yes !== true) await confirm(findingsView(findings), ANSWER);
+  const report = await host.authenticate();
+  const done = record({ authenticated: "yes", damaged: report.damaged.join(" ") || undefined });
+  return { view: `${findingsView(report)}\n\n${done}`, data: () => report };
+};
 
 /** `coffer migrate`. */
 export const MIGRATE: Verb = {
@@ -46,26 +65,6 @@ Examples:
   needs: "host",
   run: migrate,
 };
-
-async function migrate(run: CommandRun, options: Options): Promise<Result> {
-  const url = databaseUrl(run.flags);
-  if (options.authenticate !== true) {
-    if (url === undefined)
-      throw usageError("no database was given", "name it with --database URL or COFFER_DATABASE");
-    return migrateTables(url);
-  }
-  if (options.yes !== true) checkConfirmable(false);
-  if (url !== undefined) await migrateTables(url);
-  const host = await run.openHost();
-  const findings = await host.authorityFindings();
-  if (findings.isAuthenticated) {
-    return { view: "this vault is authenticated already", data: () => findings };
-  }
-  if (options.yes !== true) await confirm(findingsView(findings), ANSWER);
-  const report = await host.authenticate();
-  const done = record({ authenticated: "yes", damaged: report.damaged.join(" ") || undefined });
-  return { view: `${findingsView(report)}\n\n${done}`, data: () => report };
-}
 
 async function migrateTables(url: string): Promise<Result> {
   const { migratePostgres } = await import("../../vault/index.ts");

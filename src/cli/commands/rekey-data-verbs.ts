@@ -14,7 +14,7 @@ import type { CheckShare } from "../../rekey/job/page.ts";
 import type { JobProgress } from "../../rekey/job/progress.ts";
 import type { CiphertextSource } from "../../rekey/job/source.ts";
 import type { VerifyReport } from "../../rekey/job/verify.ts";
-import { option, type Verb } from "../command.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { choiceParser, countParser, entryParser } from "../input/arguments.ts";
@@ -85,6 +85,28 @@ const JOB_FLAGS = [
   ),
 ];
 
+const plan: Action<JobFlags> = async (run, flags, target) => {
+  return withJob(run, target, flags, 1, async (job) => {
+    const found = await job.plan({ signal: run.signal });
+    const { openJob, sample, ...rest } = found;
+    return {
+      view: parts(
+        record({
+          source: found.source,
+          mode: found.mode,
+          rows: found.rows,
+          sample: countsText(sample.counts),
+          growth: `${found.growth} characters at most in the sample`,
+          job: openJob === undefined ? "none is open: run begins one" : "one is open: run goes on with it",
+        }),
+        found.warnings.map((warning) => `- ${warning}.`).join("\n"),
+        findingsText(sample.findings),
+      ),
+      data: () => ({ ...rest, openJob: openJob ?? null, sample }),
+    };
+  });
+};
+
 /** `coffer rekey-data plan`. */
 export const REKEY_DATA_PLAN: Verb = {
   name: "plan",
@@ -93,6 +115,43 @@ export const REKEY_DATA_PLAN: Verb = {
   arguments: SOURCE,
   options: JOB_FLAGS,
   run: plan,
+};
+
+const runJob: Action<RunFlags> = async (run, flags, target) => {
+  const { workers = WORKERS_DEFAULT, rate, pageRows, pauseFile } = flags;
+  const stop = new AbortController();
+  const ended = Promise.withResolvers<void>();
+  run.onInterrupt = async () => {
+    stop.abort();
+    await ended.promise;
+    return EXIT_SIGNAL + SIGINT;
+  };
+  try {
+    // A connection for each worker, and one for what is common to them.
+    return await withJob(run, target, flags, workers + 1, async (job) => {
+      let shownAt = 0;
+      const report = await job
+        .run({
+          workers,
+          rate,
+          pageRows,
+          stop: stop.signal,
+          isPaused: pauseFile === undefined ? undefined : () => existsSync(pauseFile),
+          onProgress: (progress) => {
+            if (performance.now() - shownAt < PROGRESS_MS) return;
+            shownAt = performance.now();
+            void run.progress(progressText(progress));
+          },
+        })
+        .finally(() => run.progress());
+      if (stop.signal.aborted && !report.isComplete) {
+        await run.note(`${report.counts.rows} of ${report.record.rows} rows are done: run it again to go on`);
+      }
+      return reportResult(report);
+    });
+  } finally {
+    ended.resolve();
+  }
 };
 
 /** `coffer rekey-data run`. */
@@ -136,6 +195,19 @@ export const REKEY_DATA_STATUS: Verb = {
     }),
 };
 
+const verify: Action<VerifyFlags> = async (run, flags, target) => {
+  return withJob(run, target, flags, 1, async (job) => {
+    const report = await job
+      .verify({
+        open: flags.open,
+        signal: run.signal,
+        onProgress: (rows) => void run.progress(`${rows} rows`),
+      })
+      .finally(() => run.progress());
+    return { view: verifyText(report), data: () => report, exitCode: exitCodeOf(report.unreadable) };
+  });
+};
+
 /** `coffer rekey-data verify`. */
 export const REKEY_DATA_VERIFY: Verb = {
   name: "verify",
@@ -165,78 +237,6 @@ export const REKEY_DATA_ABORT: Verb = {
   run: (run: CommandRun, flags: SourceFlags, target?: string) =>
     withSource(run, target, flags, [], 1, async (source) => reportResult(await abortJob(source))),
 };
-
-async function plan(run: CommandRun, flags: JobFlags, target?: string): Promise<Result> {
-  return withJob(run, target, flags, 1, async (job) => {
-    const found = await job.plan({ signal: run.signal });
-    const { openJob, sample, ...rest } = found;
-    return {
-      view: parts(
-        record({
-          source: found.source,
-          mode: found.mode,
-          rows: found.rows,
-          sample: countsText(sample.counts),
-          growth: `${found.growth} characters at most in the sample`,
-          job: openJob === undefined ? "none is open: run begins one" : "one is open: run goes on with it",
-        }),
-        found.warnings.map((warning) => `- ${warning}.`).join("\n"),
-        findingsText(sample.findings),
-      ),
-      data: () => ({ ...rest, openJob: openJob ?? null, sample }),
-    };
-  });
-}
-
-async function runJob(run: CommandRun, flags: RunFlags, target?: string): Promise<Result> {
-  const { workers = WORKERS_DEFAULT, rate, pageRows, pauseFile } = flags;
-  const stop = new AbortController();
-  const ended = Promise.withResolvers<void>();
-  run.onInterrupt = async () => {
-    stop.abort();
-    await ended.promise;
-    return EXIT_SIGNAL + SIGINT;
-  };
-  try {
-    // A connection for each worker, and one for what is common to them.
-    return await withJob(run, target, flags, workers + 1, async (job) => {
-      let shownAt = 0;
-      const report = await job
-        .run({
-          workers,
-          rate,
-          pageRows,
-          stop: stop.signal,
-          isPaused: pauseFile === undefined ? undefined : () => existsSync(pauseFile),
-          onProgress: (progress) => {
-            if (performance.now() - shownAt < PROGRESS_MS) return;
-            shownAt = performance.now();
-            void run.progress(progressText(progress));
-          },
-        })
-        .finally(() => run.progress());
-      if (stop.signal.aborted && !report.isComplete) {
-        await run.note(`${report.counts.rows} of ${report.record.rows} rows are done: run it again to go on`);
-      }
-      return reportResult(report);
-    });
-  } finally {
-    ended.resolve();
-  }
-}
-
-async function verify(run: CommandRun, flags: VerifyFlags, target?: string): Promise<Result> {
-  return withJob(run, target, flags, 1, async (job) => {
-    const report = await job
-      .verify({
-        open: flags.open,
-        signal: run.signal,
-        onProgress: (rows) => void run.progress(`${rows} rows`),
-      })
-      .finally(() => run.progress());
-    return { view: verifyText(report), data: () => report, exitCode: exitCodeOf(report.unreadable) };
-  });
-}
 
 async function withJob(
   run: CommandRun,

@@ -14,7 +14,12 @@ import {
   REKEY_DATA_VERIFY,
 } from "./rekey-data-verbs.ts";
 
-const HELP = `
+/** The group. */
+export const REKEY_DATA: Group = {
+  name: "rekey-data",
+  summary: "move the ciphertexts of a database to new keys, while it is in use",
+  description: "Moves the ciphertexts of a database to new keys, while applications read and write it.",
+  help: `
 A job goes through a table and moves each ciphertext to new keys, while the
 application reads and writes it. It can be stopped at any time, by Ctrl-C, by
 kill -9 or by a power cut: run the same command again and it goes on. The same
@@ -35,13 +40,6 @@ Examples:
   $ coffer rekey-data run app.db --table users --column ssn --vault vault.db
   $ coffer rekey-data verify app.db --table users --column ssn --vault vault.db
   $ coffer keys shred organization_id=org_1 --version 1 --vault vault.db
-`;
-
-/** The group. */
-export const REKEY_DATA: Group = {
-  name: "rekey-data",
-  summary: "move the ciphertexts of a database to new keys, while it is in use",
-  description: "Moves the ciphertexts of a database to new keys, while applications read and write it.",
-  help: HELP,
+`,
   verbs: [REKEY_DATA_PLAN, REKEY_DATA_RUN, REKEY_DATA_STATUS, REKEY_DATA_VERIFY, REKEY_DATA_ABORT],
 };

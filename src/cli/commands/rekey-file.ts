@@ -11,13 +11,19 @@ import {
   NATIVE_HEADER_BYTES_MAX,
   parseNativeHeader,
 } from "../../crypto/native/format.ts";
-import { CONTEXT_OPTIONS, type ContextOptions, option, requiredContext, type Verb } from "../command.ts";
+import {
+  type Action,
+  CONTEXT_OPTIONS,
+  type ContextOptions,
+  option,
+  requiredContext,
+  type Verb,
+} from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { type OpenFile, openOutput, openToRead, STANDARD } from "../files/file-streams.ts";
 import { checkHeaderWhole, finishRekey, replaceHeader } from "../files/rekey-in-place.ts";
 import { readAt } from "../files/rekey-journal.ts";
-import type { Result } from "../output/format.ts";
 import { Progress } from "../output/progress.ts";
 import { checkNotAt, hintingAtTexts } from "./files.ts";
 
@@ -29,38 +35,7 @@ interface Options extends ContextOptions {
 /** Bytes that are copied at once. */
 const COPY_BYTES = 1024 * 1024;
 
-const HELP = `
-The same data key is wrapped for another key context and written into the file's
-header; the encrypted data is neither read nor changed. It takes no longer for a
-large file than for a small one, unless the new context has another number of
-entries: the header then has another length, and the file is copied beside
-itself and replaced. Either way an interruption leaves the old file or the new
-one; after a crash, the same command finishes what was begun.
-
-Whoever has the KEKs of the old context can still decrypt copies of the old file,
-and whoever has had the data key can decrypt both.
-
-Examples:
-  $ coffer rekey-file backup.tar.coffer --context organization_id=org_2
-  $ coffer rekey-file backup.tar.coffer --out moved.coffer --context organization_id=org_2
-`;
-
-/** `coffer rekey-file`. */
-export const REKEY_FILE: Verb = {
-  name: "rekey-file",
-  summary: "move an encrypted file to another key context",
-  description: "Moves an encrypted file to another key context without touching its data.",
-  arguments: [["<file>", "the file, which is changed where it is"]],
-  options: [
-    ...CONTEXT_OPTIONS,
-    option("--out <file>", "leave the file as it is and write a new one"),
-    option("--force", "let --out replace a file"),
-  ],
-  help: HELP,
-  run: rekeyFile,
-};
-
-async function rekeyFile(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
+const rekeyFile: Action<Options> = async (run, options, given) => {
   if (given === undefined || given === "" || given === STANDARD || options.out === STANDARD) {
     throw usageError("rekey-file needs a file: standard input and output cannot be changed in place");
   }
@@ -89,7 +64,36 @@ async function rekeyFile(run: CommandRun, options: Options, given: string | unde
   } finally {
     await file.close();
   }
-}
+};
+
+/** `coffer rekey-file`. */
+export const REKEY_FILE: Verb = {
+  name: "rekey-file",
+  summary: "move an encrypted file to another key context",
+  description: "Moves an encrypted file to another key context without touching its data.",
+  arguments: [["<file>", "the file, which is changed where it is"]],
+  options: [
+    ...CONTEXT_OPTIONS,
+    option("--out <file>", "leave the file as it is and write a new one"),
+    option("--force", "let --out replace a file"),
+  ],
+  help: `
+The same data key is wrapped for another key context and written into the file's
+header; the encrypted data is neither read nor changed. It takes no longer for a
+large file than for a small one, unless the new context has another number of
+entries: the header then has another length, and the file is copied beside
+itself and replaced. Either way an interruption leaves the old file or the new
+one; after a crash, the same command finishes what was begun.
+
+Whoever has the KEKs of the old context can still decrypt copies of the old file,
+and whoever has had the data key can decrypt both.
+
+Examples:
+  $ coffer rekey-file backup.tar.coffer --context organization_id=org_2
+  $ coffer rekey-file backup.tar.coffer --out moved.coffer --context organization_id=org_2
+`,
+  run: rekeyFile,
+};
 
 async function endInterrupted(run: CommandRun, path: string, file: OpenFile): Promise<void> {
   const note = INTERRUPTED[finishRekey(path, file.fd)];

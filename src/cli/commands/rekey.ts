@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { CONTEXT_OPTIONS, type ContextOptions, requiredContext, type Verb } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
+import { type Action, CONTEXT_OPTIONS, type ContextOptions, requiredContext, type Verb } from "../command.ts";
 import {
   CIPHERTEXT_ARGUMENT,
   CIPHERTEXT_OPTIONS,
@@ -13,11 +12,25 @@ import {
   readAndParse,
   readFlags,
 } from "../input/ciphertexts.ts";
-import type { Result } from "../output/format.ts";
 
 interface RekeyOptions extends ContextOptions, ReadOptions {}
 
-const REKEY_HELP = `
+const rekey: Action<RekeyOptions> = async (run, options, given) => {
+  const flags = readFlags(options);
+  const context = await requiredContext(options);
+  const ciphertext = await readAndParse(given, flags);
+  const vault = await run.open();
+  return ciphertextResult(await vault.rekey(ciphertext, context, { ...flags, signal: run.signal }));
+};
+
+/** `coffer rekey`. */
+export const REKEY: Verb = {
+  name: "rekey",
+  summary: "move a ciphertext to another key context",
+  description: "Moves a ciphertext to another key context without touching its data.",
+  arguments: [CIPHERTEXT_ARGUMENT],
+  options: [...CIPHERTEXT_OPTIONS, ...CONTEXT_OPTIONS],
+  help: `
 rekey: the same data key, wrapped for another key context. The encrypted data is
 not read and stays, byte for byte. The old ciphertext can still be decrypted by
 whoever has the KEKs of the old context: delete it, or shred those. It does not
@@ -29,9 +42,25 @@ See also: coffer rewrap (same context, newest KEK versions), coffer keys rotate
 
 Examples:
   $ coffer rekey @secret.txt --vault vault.db --context organization_id=org_2 > moved.txt
-`;
+`,
+  run: rekey,
+};
 
-const REWRAP_HELP = `
+const rewrap: Action<ReadOptions> = async (run, options, given) => {
+  const flags = readFlags(options);
+  const ciphertext = await readAndParse(given, flags);
+  const vault = await run.open();
+  return ciphertextResult(await vault.rewrap(ciphertext, { ...flags, signal: run.signal }));
+};
+
+/** `coffer rewrap`. */
+export const REWRAP: Verb = {
+  name: "rewrap",
+  summary: "wrap a ciphertext's data key under the newest KEK versions",
+  description: "Wraps a ciphertext's data key under the newest KEK versions without touching its data.",
+  arguments: [CIPHERTEXT_ARGUMENT],
+  options: [...CIPHERTEXT_OPTIONS],
+  help: `
 rewrap: the same data key and the same key context, wrapped under the newest
 version of each KEK. The encrypted data is not read and stays, byte for byte.
 Where there is no newer version, the same text is printed. After a rotation,
@@ -43,41 +72,6 @@ rotate, coffer rekey.
 Examples:
   $ coffer keys rotate organization_id=org_1 --vault vault.db
   $ coffer rewrap @secret.txt --vault vault.db > newer.txt
-`;
-
-/** `coffer rekey`. */
-export const REKEY: Verb = {
-  name: "rekey",
-  summary: "move a ciphertext to another key context",
-  description: "Moves a ciphertext to another key context without touching its data.",
-  arguments: [CIPHERTEXT_ARGUMENT],
-  options: [...CIPHERTEXT_OPTIONS, ...CONTEXT_OPTIONS],
-  help: REKEY_HELP,
-  run: rekey,
-};
-
-/** `coffer rewrap`. */
-export const REWRAP: Verb = {
-  name: "rewrap",
-  summary: "wrap a ciphertext's data key under the newest KEK versions",
-  description: "Wraps a ciphertext's data key under the newest KEK versions without touching its data.",
-  arguments: [CIPHERTEXT_ARGUMENT],
-  options: [...CIPHERTEXT_OPTIONS],
-  help: REWRAP_HELP,
+`,
   run: rewrap,
 };
-
-async function rekey(run: CommandRun, options: RekeyOptions, given: string | undefined): Promise<Result> {
-  const flags = readFlags(options);
-  const context = await requiredContext(options);
-  const ciphertext = await readAndParse(given, flags);
-  const vault = await run.open();
-  return ciphertextResult(await vault.rekey(ciphertext, context, { ...flags, signal: run.signal }));
-}
-
-async function rewrap(run: CommandRun, options: ReadOptions, given: string | undefined): Promise<Result> {
-  const flags = readFlags(options);
-  const ciphertext = await readAndParse(given, flags);
-  const vault = await run.open();
-  return ciphertextResult(await vault.rewrap(ciphertext, { ...flags, signal: run.signal }));
-}

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { type Group, option, type Verb } from "../command.ts";
-import type { CommandRun } from "../command-run.ts";
+import { type Action, type Group, option, type Verb } from "../command.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { EXIT_INTEGRITY } from "../output/exit-codes.ts";
 import { findingsView } from "../output/findings.ts";
-import { type Result, record } from "../output/format.ts";
+import { record } from "../output/format.ts";
 
 interface RotateOptions {
   readonly leaked?: boolean;
@@ -32,6 +31,21 @@ export const ROOT_GENERATE: Verb = {
   },
 };
 
+const check: Action<unknown> = async (run) => {
+  const host = await run.openHost();
+  const { vaultId, isAuthenticated } = host;
+  const isRotating = await host.isRootRotating();
+  return {
+    view: record({
+      vault: vaultId,
+      "root key": "is the one of this vault",
+      authenticated: isAuthenticated ? "yes" : "no: coffer migrate --authenticate",
+      rotation: isRotating ? "has begun: coffer root rotate goes on" : undefined,
+    }),
+    data: () => ({ vaultId, isAuthenticated, isRotating }),
+  };
+};
+
 /** `coffer root check`. */
 export const ROOT_CHECK: Verb = {
   name: "check",
@@ -40,6 +54,38 @@ export const ROOT_CHECK: Verb = {
     "Opens the vault under the root key that is there, and tells whether the root is being rotated.",
   needs: "host",
   run: check,
+};
+
+const rotate: Action<RotateOptions> = async (run, options) => {
+  const hasLeaked = options.leaked === true;
+  if (options.yes !== true) checkConfirmable(false);
+  const host = await run.openHost();
+  if (options.yes !== true && host.isAuthenticated) {
+    const also = hasLeaked ? " Vault keys and MACs are made anew." : "";
+    await confirm(`All keys of this vault will be wrapped under another root key.${also}`, ANSWER);
+  }
+  const { keptIn, ...report } = await host.rotateRoot({
+    hasLeaked,
+    signal: run.signal,
+    onProgress: (done, total) => void run.progress(`${done} of ${total} rows`),
+  });
+  await run.progress();
+  const { keks, rows, damaged } = report;
+  const findings = hasLeaked ? await host.authorityFindings() : undefined;
+  const done = record({
+    KEKs: `${keks} wrapped anew`,
+    MACs: hasLeaked ? `${rows} made anew` : undefined,
+    damaged: damaged.length === 0 ? undefined : damaged.join(" "),
+    "old root key": keptIn === undefined ? undefined : `is kept in ${keptIn}`,
+    "from now on": process.env.COFFER_ROOT_KEY_NEXT
+      ? "COFFER_ROOT_KEY is what COFFER_ROOT_KEY_NEXT was"
+      : undefined,
+  });
+  return {
+    view: findings === undefined ? done : `${findingsView(findings)}\n\n${done}`,
+    data: () => ({ ...report, keptIn: keptIn ?? null, ...(findings === undefined ? {} : { findings }) }),
+    exitCode: damaged.length > 0 ? EXIT_INTEGRITY : 0,
+  };
 };
 
 /** `coffer root rotate`. */
@@ -86,53 +132,6 @@ Examples:
   needs: "host",
   run: rotate,
 };
-
-async function check(run: CommandRun): Promise<Result> {
-  const host = await run.openHost();
-  const { vaultId, isAuthenticated } = host;
-  const isRotating = await host.isRootRotating();
-  return {
-    view: record({
-      vault: vaultId,
-      "root key": "is the one of this vault",
-      authenticated: isAuthenticated ? "yes" : "no: coffer migrate --authenticate",
-      rotation: isRotating ? "has begun: coffer root rotate goes on" : undefined,
-    }),
-    data: () => ({ vaultId, isAuthenticated, isRotating }),
-  };
-}
-
-async function rotate(run: CommandRun, options: RotateOptions): Promise<Result> {
-  const hasLeaked = options.leaked === true;
-  if (options.yes !== true) checkConfirmable(false);
-  const host = await run.openHost();
-  if (options.yes !== true && host.isAuthenticated) {
-    const also = hasLeaked ? " Vault keys and MACs are made anew." : "";
-    await confirm(`All keys of this vault will be wrapped under another root key.${also}`, ANSWER);
-  }
-  const { keptIn, ...report } = await host.rotateRoot({
-    hasLeaked,
-    signal: run.signal,
-    onProgress: (done, total) => void run.progress(`${done} of ${total} rows`),
-  });
-  await run.progress();
-  const { keks, rows, damaged } = report;
-  const findings = hasLeaked ? await host.authorityFindings() : undefined;
-  const done = record({
-    KEKs: `${keks} wrapped anew`,
-    MACs: hasLeaked ? `${rows} made anew` : undefined,
-    damaged: damaged.length === 0 ? undefined : damaged.join(" "),
-    "old root key": keptIn === undefined ? undefined : `is kept in ${keptIn}`,
-    "from now on": process.env.COFFER_ROOT_KEY_NEXT
-      ? "COFFER_ROOT_KEY is what COFFER_ROOT_KEY_NEXT was"
-      : undefined,
-  });
-  return {
-    view: findings === undefined ? done : `${findingsView(findings)}\n\n${done}`,
-    data: () => ({ ...report, keptIn: keptIn ?? null, ...(findings === undefined ? {} : { findings }) }),
-    exitCode: damaged.length > 0 ? EXIT_INTEGRITY : 0,
-  };
-}
 
 /** The group of these verbs. */
 export const ROOT: Group = {

@@ -19,37 +19,34 @@ import {
   scan,
   sqliteScanSource,
 } from "../../sources/scan/index.ts";
-import { option, type Verb } from "../command.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { CliError, systemReason, usageError } from "../errors.ts";
 import { countParser } from "../input/arguments.ts";
-import { type Result, table } from "../output/format.ts";
-
-const HELP = `
-Reads a database, a file of JSON lines or a folder, and never writes: which
-columns hold ciphertexts, of which layouts and keys, what stands beside them as
-plaintext, and what looks like another program's format. It needs no vault and no
-key, opens no ciphertext and prints no value. What it says is a guess from how
-values begin; only ciphertexts of coffer and WorkOS are taken apart.
-
-  postgres://USER@HOST/DB   all tables that the user may read (needs the package pg)
-  FILE                      an SQLite database, or a file with JSON on each line
-  FOLDER                    all files in it, each as one value
-
-A sample of ${SCAN_SAMPLE_DEFAULT.toLocaleString("en")} rows of each table is looked at, from all over it; of a file of
-JSON lines the first ones.
-
-Examples:
-  $ coffer scan app.db
-  $ coffer scan postgres://reader@db.example/app --all --format json
-  $ coffer scan exports/users.jsonl
-`;
+import { table } from "../output/format.ts";
 
 interface ScanFlags {
   readonly all?: boolean;
   readonly sample?: number;
   readonly everyColumn?: boolean;
 }
+
+const scanTarget: Action<ScanFlags> = async (run, flags, target) => {
+  if (flags.all === true && flags.sample !== undefined)
+    throw usageError("--all and --sample exclude each other: give one");
+  const options: ScanOptions = {
+    sample: flags.all === true ? "all" : flags.sample,
+    signal: run.signal,
+    onProgress: (place, rows, of) => {
+      void run.progress(`${place}: ${rows}${of === undefined ? "" : ` of about ${Math.round(of)}`} rows`);
+    },
+  };
+  const report = await scanAny(run, target!, options).finally(() => run.progress());
+  for (const { name, unreadable } of report.places) {
+    if (unreadable !== undefined) await run.note(`${name} could not be read to its end (${unreadable})`);
+  }
+  return { view: viewOf(report, flags.everyColumn === true), data: () => withAdvice(report) };
+};
 
 /** `coffer scan`. */
 export const SCAN: Verb = {
@@ -67,27 +64,28 @@ export const SCAN: Verb = {
     option("--all", "look at every row"),
     option("--every-column", "list columns that hold nothing but plaintext too"),
   ],
-  help: HELP,
+  help: `
+Reads a database, a file of JSON lines or a folder, and never writes: which
+columns hold ciphertexts, of which layouts and keys, what stands beside them as
+plaintext, and what looks like another program's format. It needs no vault and no
+key, opens no ciphertext and prints no value. What it says is a guess from how
+values begin; only ciphertexts of coffer and WorkOS are taken apart.
+
+  postgres://USER@HOST/DB   all tables that the user may read (needs the package pg)
+  FILE                      an SQLite database, or a file with JSON on each line
+  FOLDER                    all files in it, each as one value
+
+A sample of ${SCAN_SAMPLE_DEFAULT.toLocaleString("en")} rows of each table is looked at, from all over it; of a file of
+JSON lines the first ones.
+
+Examples:
+  $ coffer scan app.db
+  $ coffer scan postgres://reader@db.example/app --all --format json
+  $ coffer scan exports/users.jsonl
+`,
   needs: "nothing",
   run: scanTarget,
 };
-
-async function scanTarget(run: CommandRun, flags: ScanFlags, target: string | undefined): Promise<Result> {
-  if (flags.all === true && flags.sample !== undefined)
-    throw usageError("--all and --sample exclude each other: give one");
-  const options: ScanOptions = {
-    sample: flags.all === true ? "all" : flags.sample,
-    signal: run.signal,
-    onProgress: (place, rows, of) => {
-      void run.progress(`${place}: ${rows}${of === undefined ? "" : ` of about ${Math.round(of)}`} rows`);
-    },
-  };
-  const report = await scanAny(run, target!, options).finally(() => run.progress());
-  for (const { name, unreadable } of report.places) {
-    if (unreadable !== undefined) await run.note(`${name} could not be read to its end (${unreadable})`);
-  }
-  return { view: viewOf(report, flags.everyColumn === true), data: () => withAdvice(report) };
-}
 
 async function scanAny(run: CommandRun, target: string, options: ScanOptions): Promise<ScanReport> {
   if (/^postgres(?:ql)?:\/\//i.test(target)) {

@@ -7,7 +7,7 @@
 import { Option } from "commander";
 import type { App, ProcessGroup, ServingGroup } from "../../server/index.ts";
 import type { VaultHost } from "../../vault/index.ts";
-import { option, type Verb } from "../command.ts";
+import { type Action, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { choiceParser, countParser } from "../input/arguments.ts";
@@ -30,31 +30,6 @@ interface ServerOptions {
   readonly create?: boolean;
 }
 
-const HELP = `
-Speaks the WorkOS Vault API (/vault/v1) and what it lacks (/coffer/v1); see
-/openapi.json. Give it a vault's file, or a PostgreSQL database that coffer
-migrate has prepared: then several servers may share it, all with the same root
-key. Callers need an API key: coffer api-keys create, which makes the vault as well.
-It refuses to start without a vault, for a disk may not be mounted; --create makes
-one, but never beside a root key whose vault is gone.
-
-With --workers, so many processes serve the port, all on the same vault, and one
-more starts them, counts rate limits and metrics for all, and sends webhooks. One
-that ends is started again. With PostgreSQL each has connections of its own.
-
-It listens on this machine only unless --host says otherwise. It speaks plain
-HTTP: let a proxy in front of it do TLS before it is reached from elsewhere.
-SIGTERM and SIGINT end it after the requests under way, within 15 s whatever
-these do; a second one ends it at once. SIGUSR1 does nothing. One JSON line per
-request goes to standard error, without ids, names or values.
-
-Examples:
-  $ coffer server --dev
-  $ coffer server --vault vault.db --port 8200
-  $ coffer server --vault vault.db --workers 4
-  $ coffer server --database postgres://coffer@db/coffer --root-key-file /run/secrets/root-key
-`;
-
 /** Milliseconds between two looks at whether a delayed shred is due. Ours. */
 const HOUSEKEEPING_MS = 60_000;
 const PORT_MAX = 65_535;
@@ -62,42 +37,7 @@ const RATE_MAX = 10_000_000;
 /** As `WORKERS_MAX` of the server, which is not loaded to parse a line. */
 const PROCESSES_MAX = 64;
 
-/** `coffer server`. */
-export const SERVER: Verb = {
-  name: "server",
-  summary: "serve the Vault API over HTTP",
-  description: "Serves the Vault API over HTTP, until it is interrupted.",
-  options: [
-    new Option("--port <n>", "port, 0 for any (default 8200)").argParser(portParser),
-    option("--host <address>", "address to listen on (default 127.0.0.1)"),
-    option("--create", "make the vault if there is none, instead of refusing to start"),
-    option("--dev", "a throw-away vault in memory, with an API key that is printed"),
-    new Option("--log <how>", "json or none (default json; none with --dev)").argParser(
-      choiceParser("log", ["json", "none"] as const),
-    ),
-    new Option("--events <which>", "record all events, or those of changes only")
-      .default("all")
-      .argParser(choiceParser("events", ["all", "changes"] as const)),
-    new Option("--rate-limit <n>", "requests per minute and API key that this server takes").argParser(
-      countParser("rate-limit", RATE_MAX),
-    ),
-    new Option(
-      "--workers <n>",
-      "processes that serve, for machines with several cores (default 1)",
-    ).argParser(countParser("workers", PROCESSES_MAX)),
-    option("--webhook-allow <network...>", "networks that webhooks may reach although they are not public"),
-    option("--no-listen", "do not use LISTEN: for a connection pooler in transaction mode"),
-  ],
-  help: HELP,
-  needs: "host",
-  run: serve,
-};
-
-function portParser(text: string): number {
-  return text === "0" ? 0 : countParser("port", PORT_MAX)(text);
-}
-
-async function serve(run: CommandRun, options: ServerOptions): Promise<Result> {
+const serve: Action<ServerOptions> = async (run, options) => {
   const server = await import("../../server/index.ts");
   const isDev = options.dev === true;
   if (isDev && (run.flags.vault !== undefined || run.flags.database !== undefined)) {
@@ -134,6 +74,64 @@ async function serve(run: CommandRun, options: ServerOptions): Promise<Result> {
   await writeOut(isDev ? await devText(host, serving.url) : `listening on ${serving.url}\n`);
   await ended.promise;
   return { view: "", data: () => ({ url: serving.url }) };
+};
+
+/** `coffer server`. */
+export const SERVER: Verb = {
+  name: "server",
+  summary: "serve the Vault API over HTTP",
+  description: "Serves the Vault API over HTTP, until it is interrupted.",
+  options: [
+    new Option("--port <n>", "port, 0 for any (default 8200)").argParser(portParser),
+    option("--host <address>", "address to listen on (default 127.0.0.1)"),
+    option("--create", "make the vault if there is none, instead of refusing to start"),
+    option("--dev", "a throw-away vault in memory, with an API key that is printed"),
+    new Option("--log <how>", "json or none (default json; none with --dev)").argParser(
+      choiceParser("log", ["json", "none"] as const),
+    ),
+    new Option("--events <which>", "record all events, or those of changes only")
+      .default("all")
+      .argParser(choiceParser("events", ["all", "changes"] as const)),
+    new Option("--rate-limit <n>", "requests per minute and API key that this server takes").argParser(
+      countParser("rate-limit", RATE_MAX),
+    ),
+    new Option(
+      "--workers <n>",
+      "processes that serve, for machines with several cores (default 1)",
+    ).argParser(countParser("workers", PROCESSES_MAX)),
+    option("--webhook-allow <network...>", "networks that webhooks may reach although they are not public"),
+    option("--no-listen", "do not use LISTEN: for a connection pooler in transaction mode"),
+  ],
+  help: `
+Speaks the WorkOS Vault API (/vault/v1) and what it lacks (/coffer/v1); see
+/openapi.json. Give it a vault's file, or a PostgreSQL database that coffer
+migrate has prepared: then several servers may share it, all with the same root
+key. Callers need an API key: coffer api-keys create, which makes the vault as well.
+It refuses to start without a vault, for a disk may not be mounted; --create makes
+one, but never beside a root key whose vault is gone.
+
+With --workers, so many processes serve the port, all on the same vault, and one
+more starts them, counts rate limits and metrics for all, and sends webhooks. One
+that ends is started again. With PostgreSQL each has connections of its own.
+
+It listens on this machine only unless --host says otherwise. It speaks plain
+HTTP: let a proxy in front of it do TLS before it is reached from elsewhere.
+SIGTERM and SIGINT end it after the requests under way, within 15 s whatever
+these do; a second one ends it at once. SIGUSR1 does nothing. One JSON line per
+request goes to standard error, without ids, names or values.
+
+Examples:
+  $ coffer server --dev
+  $ coffer server --vault vault.db --port 8200
+  $ coffer server --vault vault.db --workers 4
+  $ coffer server --database postgres://coffer@db/coffer --root-key-file /run/secrets/root-key
+`,
+  needs: "host",
+  run: serve,
+};
+
+function portParser(text: string): number {
+  return text === "0" ? 0 : countParser("port", PORT_MAX)(text);
 }
 
 type ServerModule = typeof import("../../server/index.ts");

@@ -43,31 +43,31 @@ export async function insertVaultKey(
 
 /** Makes a version of each vault key: the first in a vault that has none, else a newer one. @returns these versions only */
 export async function createVaultKeys(sql: Sql, root: RootKeys, now: number): Promise<VaultKeys> {
-  const make = async (purpose: Purpose) => {
+  const keys = noKeys();
+  // One after the other: they share one connection.
+  for (const purpose of PURPOSES) {
     const row = await sql.get("SELECT max(version) AS newest FROM vault_keys WHERE purpose = ?", purpose);
     const version = ((row?.newest ?? 0) as number) + 1;
-    return new Map([[version, await insertVaultKey(sql, root, purpose, version, now)]]);
-  };
-  // One after the other: they share one connection.
-  const rowMac = await make("row-mac");
-  const eventMac = await make("event-mac");
-  const webhookSecret = await make("webhook-secret");
-  const fingerprint = await make("fingerprint");
-  return { "row-mac": rowMac, "event-mac": eventMac, "webhook-secret": webhookSecret, fingerprint };
+    keys[purpose].set(version, await insertVaultKey(sql, root, purpose, version, now));
+  }
+  return keys;
 }
 
-/** The vault keys as they are stored. @throws VaultError ERR_STORAGE_CORRUPT if one is missing or altered */
-export async function loadVaultKeys(sql: Sql, roots: Roots): Promise<VaultKeys> {
-  const keys = {
+/** No version of any. */
+function noKeys(): Record<Purpose, Map<number, SecretBytes>> {
+  return {
     "row-mac": new Map(),
     "event-mac": new Map(),
     "webhook-secret": new Map(),
     fingerprint: new Map(),
-  } satisfies Record<Purpose, Map<number, SecretBytes>>;
-  for (const row of await sql.all(
-    "SELECT purpose, version, wrapped FROM vault_keys WHERE purpose <> ?",
-    SIGNING_PURPOSE,
-  )) {
+  };
+}
+
+/** The vault keys as they are stored. @throws VaultError ERR_STORAGE_CORRUPT if one is missing or altered */
+export async function loadVaultKeys(sql: Sql, roots: Roots): Promise<VaultKeys> {
+  const keys = noKeys();
+  const select = "SELECT purpose, version, wrapped FROM vault_keys WHERE purpose <> ?";
+  for (const row of await sql.all(select, SIGNING_PURPOSE)) {
     const purpose = row.purpose as string;
     const version = row.version as number;
     const key = roots.unwrapVaultKey(row.wrapped as Uint8Array, purpose, version);

@@ -138,9 +138,7 @@ export class EventLog {
       const page = rows.slice(0, limit);
       for (const row of page) await checkEvent(sql, this.#vault.authority, row);
       return {
-        data: page.map((row) =>
-          toEvent(row.id as string, row.kind as EventKind, row.data as string, row.created_at as number),
-        ),
+        data: page.map(toEvent),
         after: rows.length > limit ? (page[page.length - 1]!.id as string) : null,
       };
     });
@@ -216,13 +214,13 @@ export class EventLog {
 }
 
 /** A stored row as the event that is handed out. */
-export function toEvent(id: string, kind: EventKind, data: string, createdAt: number): VaultEvent {
+export function toEvent(row: Row): VaultEvent {
   return {
     object: "event",
-    id,
-    event: kind,
-    data: JSON.parse(data) as EventData,
-    created_at: new Date(createdAt).toISOString(),
+    id: row.id as string,
+    event: row.kind as EventKind,
+    data: JSON.parse(row.data as string) as EventData,
+    created_at: new Date(row.created_at as number).toISOString(),
   };
 }
 

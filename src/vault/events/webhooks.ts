@@ -295,7 +295,7 @@ export class Webhooks {
       environmentId: webhook.environment_id as string,
       url: webhook.url as string,
       secret: fromUtf8(secret) as string,
-      event: toEvent(row.id as string, row.kind as EventKind, row.data as string, row.created_at as number),
+      event: toEvent(row),
       attempt: (row.attempts as number) + 1,
     };
   }

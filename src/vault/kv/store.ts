@@ -117,7 +117,6 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-      call.signal?.throwIfAborted();
       const row = await this.#parts.database.read((sql) => this.#rows.live(sql, id, versionId), call);
       return this.#read(row, call);
     });
@@ -126,7 +125,6 @@ export class EmbeddedKvStore implements KvService {
   getName(request: KvNameRequest, options: CallOptions = {}): Promise<KvObject> {
     return runCall(options, this, async (call) => {
       const name = checkName(request.name);
-      call.signal?.throwIfAborted();
       const row = await this.#parts.database.read((sql) => this.#rows.named(sql, name), call);
       return this.#read(row, call);
     });
@@ -137,11 +135,9 @@ export class EmbeddedKvStore implements KvService {
       const id = checkId(request.id, "id");
       const value = checkValue(request.value);
       const check = checkVersionCheck(request.versionCheck);
-      const { idempotency } = call;
-      call.signal?.throwIfAborted();
       // On one state of the database: between two, the same request may have been answered elsewhere.
       const { answered, row } = await this.#parts.database.read(async (sql) => {
-        const before = await this.#parts.writes.answered<KvObjectWithoutValue>(sql, idempotency);
+        const before = await this.#parts.writes.answered<KvObjectWithoutValue>(sql, call.idempotency);
         return before === undefined
           ? { answered: undefined, row: await this.#rows.record(sql, id, check) }
           : { answered: before.value, row: undefined };
@@ -188,7 +184,6 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       const check = checkVersionCheck(request.versionCheck);
-      call.signal?.throwIfAborted();
       return this.#parts.writes.write(async (sql) => {
         const row = await this.#rows.lockedRecord(sql, id, check);
         await this.#rows.change(sql, row, { deleted_at: this.#parts.now() });
@@ -249,7 +244,6 @@ export class EmbeddedKvStore implements KvService {
   listKvVersions(request: KvIdRequest, options: CallOptions = {}): Promise<KvPage<KvVersion>> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
-      call.signal?.throwIfAborted();
       return this.#parts.database.read(async (sql) => {
         const object = await this.#rows.live(sql, id);
         const rows = await sql.all(
@@ -275,7 +269,6 @@ export class EmbeddedKvStore implements KvService {
   listKvMetadata(request: KvIdRequest, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
-      call.signal?.throwIfAborted();
       const object = toObject(await this.#parts.database.read((sql) => this.#rows.live(sql, id), call));
       this.#parts.access.events.note("vault.metadata.read", { kv_name: object.name });
       return object;
@@ -285,7 +278,6 @@ export class EmbeddedKvStore implements KvService {
   undeleteKv(request: KvIdRequest, options: WriteOptions = {}): Promise<KvObjectWithoutValue> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
-      call.signal?.throwIfAborted();
       return this.#parts.writes.write(async (sql) => {
         const row = await this.#rows.locked(sql, id);
         if (row.deleted_at === null)
@@ -309,7 +301,6 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-      call.signal?.throwIfAborted();
       const destroyedVersions = await this.#parts.writes.write(async (sql) => {
         const row = await this.#rows.locked(sql, id, versionId);
         const only = versionId === undefined ? "" : " AND id = ?";

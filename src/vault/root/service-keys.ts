@@ -52,12 +52,7 @@ export class ServiceKeys {
 
   /** @throws VaultError ERR_STORAGE_CORRUPT if the row was altered */
   openSecret(sealed: Uint8Array, owner: Uint8Array): Uint8Array {
-    try {
-      return openUnderNonce(this.#provider, this.#secretKey, sealed, owner);
-    } catch (error) {
-      if (!isVaultError(error, "ERR_DECRYPT_FAILED")) throw error;
-      throw new VaultError("ERR_STORAGE_CORRUPT", "a webhook's secret is damaged in the vault's file");
-    }
+    return this.#open(this.#secretKey, sealed, owner, "a webhook's secret");
   }
 
   /**
@@ -87,19 +82,8 @@ export class ServiceKeys {
 
   /** @throws VaultError ERR_STORAGE_CORRUPT if the row was altered */
   openAnswer(sealed: string, owner: readonly Uint8Array[]): Uint8Array {
-    const damaged = () => new VaultError("ERR_STORAGE_CORRUPT", "an answer is damaged in the vault's file");
-    const bytes = decodeBase64(sealed);
-    if (bytes === undefined) throw damaged();
-    try {
-      return openUnderNonce(
-        this.#provider,
-        this.#answerKey,
-        bytes,
-        concatBytes(...owner.map(lengthPrefixed)),
-      );
-    } catch (error) {
-      throw isVaultError(error, "ERR_DECRYPT_FAILED") ? damaged() : error;
-    }
+    const whose = concatBytes(...owner.map(lengthPrefixed));
+    return this.#open(this.#answerKey, decodeBase64(sealed), whose, "an answer");
   }
 
   dispose(): void {
@@ -107,5 +91,14 @@ export class ServiceKeys {
     this.#idempotencyKeyKey.dispose();
     this.#answerKey.dispose();
     this.#secretKey.dispose();
+  }
+  /** @param what - names it where it was altered */
+  #open(key: SecretBytes, sealed: Uint8Array | undefined, owner: Uint8Array, what: string): Uint8Array {
+    try {
+      if (sealed !== undefined) return openUnderNonce(this.#provider, key, sealed, owner);
+    } catch (error) {
+      if (!isVaultError(error, "ERR_DECRYPT_FAILED")) throw error;
+    }
+    throw new VaultError("ERR_STORAGE_CORRUPT", `${what} is damaged in the vault's file`);
   }
 }

@@ -16,7 +16,7 @@ import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
 import { CHANNEL, ChangesWatch } from "./changes-watch.ts";
 import type { Connection, Connections } from "./connection.ts";
 import { closed, isUnanswered, outcomeUnknown, sqlState, translate } from "./errors.ts";
-import { checkVersion } from "./migrate.ts";
+import { checkVersion, storedVersion } from "./migrate.ts";
 import { limitsOf, type PostgresOptions } from "./options.ts";
 
 /** Milliseconds that a transaction has to end by itself after an abort: half of what an abort may take. Ours. */
@@ -78,15 +78,7 @@ export class PostgresDatabase implements Database {
   }
 
   async initialize(): Promise<void> {
-    const version = await this.#connections.use(async (client) => {
-      const { rows } = await client.query("SELECT to_regclass('coffer_schema') AS found");
-      if (rows[0].found === null) return 0;
-      return (
-        ((await client.query("SELECT version FROM coffer_schema")).rows[0]?.version as number | undefined) ??
-        0
-      );
-    });
-    checkVersion(version, false);
+    checkVersion((await this.#connections.use(storedVersion)) ?? 0, false);
     await this.#connections.use((client) => client.query(SETTLE_RESTORED));
     await this.#watch.start();
   }

@@ -9,7 +9,7 @@
 import { checkOptions } from "../../../base/options.ts";
 import { VaultError } from "../../../errors.ts";
 import { migrations, SCHEMA_VERSION, type SchemaTypes } from "../schema.ts";
-import { Connections } from "./connection.ts";
+import { type Connection, Connections } from "./connection.ts";
 import { isUnanswered, outcomeUnknown, translate } from "./errors.ts";
 import { limitsOf, loadPg, POSTGRES_OPTIONS, type PostgresOptions, settledConfig } from "./options.ts";
 
@@ -53,14 +53,13 @@ async function migrate(options: PostgresOptions, isForNew: boolean): Promise<{ f
   try {
     return await connections.use(async (connection) => {
       if (isForNew) {
-        const { rows } = await connection.query("SELECT to_regclass('coffer_schema') AS found");
-        if (rows[0].found !== null) return { from: SCHEMA_VERSION, to: SCHEMA_VERSION };
+        const hasTables = (await storedVersion(connection)) !== undefined;
+        if (hasTables) return { from: SCHEMA_VERSION, to: SCHEMA_VERSION };
       }
       await connection.query("BEGIN", [], limits.connectTimeoutMs);
       await connection.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
       await connection.query("CREATE TABLE IF NOT EXISTS coffer_schema (version BIGINT NOT NULL)");
-      const { rows } = await connection.query("SELECT version FROM coffer_schema");
-      const from = (rows[0]?.version as number | undefined) ?? 0;
+      const from = (await storedVersion(connection))!;
       checkVersion(from, true);
       if (isForNew && from > 0) {
         // Another process has made them in the same moment.
@@ -79,6 +78,14 @@ async function migrate(options: PostgresOptions, isForNew: boolean): Promise<{ f
   } finally {
     await connections.close();
   }
+}
+
+/** The version of the tables; undefined where there are none. */
+export async function storedVersion(connection: Connection): Promise<number | undefined> {
+  const { rows: tables } = await connection.query("SELECT to_regclass('coffer_schema') AS found");
+  if (tables[0].found === null) return undefined;
+  const { rows } = await connection.query("SELECT version FROM coffer_schema");
+  return (rows[0]?.version as number | undefined) ?? 0;
 }
 
 /** @throws VaultError ERR_STORAGE_SCHEMA unless the version is one that this program works with */
