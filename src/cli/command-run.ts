@@ -43,11 +43,8 @@ export class CommandRun {
 
   /** Opens the vault; only after all input has been read, for another command of a pipeline may be making it. */
   open(options: { readonly create: boolean } = { create: false }): Promise<Vault> {
-    const notes: Promise<void>[] = [];
-    this.#vault ??= openCliVault(this.flags, {
-      create: options.create,
-      onNotice: (notice) => notes.push(this.note(notice)),
-    }).finally(() => Promise.all(notes));
+    const { create } = options;
+    this.#vault ??= this.noting((onNotice) => openCliVault(this.flags, { create, onNotice }));
     return this.#vault;
   }
 
@@ -55,12 +52,19 @@ export class CommandRun {
   openHost(
     options: { readonly create: boolean; readonly listen?: boolean } = { create: false },
   ): Promise<VaultHost> {
-    const notes: Promise<void>[] = [];
-    this.#host ??= openCliHost(
-      { ...this.flags, listen: options.listen ?? false },
-      { create: options.create, onNotice: (notice) => notes.push(this.note(notice)) },
-    ).finally(() => Promise.all(notes));
+    const { create, listen = false } = options;
+    this.#host ??= this.noting((onNotice) => openCliHost({ ...this.flags, listen }, { create, onNotice }));
     return this.#host;
+  }
+
+  /** Runs `work`, and tells the user what it notices before anything else is told. */
+  async noting<T>(work: (onNotice: (notice: string) => void) => Promise<T>): Promise<T> {
+    const notes: Promise<void>[] = [];
+    try {
+      return await work((notice) => void notes.push(this.note(notice)));
+    } finally {
+      await Promise.all(notes);
+    }
   }
 
   /** Tells the user something beside the result. */

@@ -50,7 +50,7 @@ test("disable and enable take a KEK out of use and back", async () => {
   await out(["keys", "disable", "app=a", "--version", "1"]);
   const skipped = await run(["keys", "rewrap", "--field", "skipped"]);
   expect(skipped).toMatchObject({ code: 0, out: "1" });
-  expect(skipped.err).toMatch(/^coffer: note: 1 values were left/);
+  expect(skipped.err).toMatch(/^coffer: note: 1 keys were left/);
   expect(await out(["keys", "enable", "organization_id=org_1", "--field", "state"])).toBe("active");
   expect(await out(["decrypt"], { stdin: ciphertext })).toBe(SECRET);
 });

@@ -18,7 +18,7 @@ import type { CommandRun } from "../command-run.ts";
 import { choiceParser, durationParser } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { environmentName, serverUrl } from "../open.ts";
-import { jsonText, type Result, record, table } from "../output/format.ts";
+import { entriesText, jsonText, type Result, record, table } from "../output/format.ts";
 import { kekVersion, VERSION_OPTION } from "./keys-states.ts";
 
 const SUITES: readonly SealedSuite[] = ["x25519", "x-wing"];
@@ -89,7 +89,7 @@ const LIST: Verb = {
       suite,
       state,
       String(versions[0]!.version),
-      contextText(context),
+      entriesText(context, ", "),
     ]);
     return {
       view: table(["ID", "SUITE", "STATE", "VERSION", "CONTEXT"], rows),
@@ -183,18 +183,7 @@ function recipientResult(recipient: RecipientInfo): Result {
 }
 
 function recipientView({ id, context, suite, state, versions }: RecipientInfo): string {
-  const head = record([
-    ["id", id],
-    ["context", contextText(context)],
-    ["suite", suite],
-    ["state", state],
-  ]);
+  const head = record({ id, context: entriesText(context, ", "), suite, state });
   const rows = versions.map((row) => [String(row.version), row.state, row.createdAt]);
   return `${head}\n\n${table(["VERSION", "STATE", "CREATED"], rows)}`;
-}
-
-function contextText(context: RecipientInfo["context"]): string {
-  return Object.entries(context)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(", ");
 }

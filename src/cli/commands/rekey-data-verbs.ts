@@ -262,20 +262,14 @@ async function withSource(
   work: (source: CiphertextSource) => Promise<Result>,
 ): Promise<Result> {
   if (target === undefined || target === "") throw usageError("no source was given");
-  const notes: Promise<void>[] = [];
-  const source = await openSource(
-    target,
-    flags,
-    fields,
-    (notice) => void notes.push(run.note(notice)),
-    connections,
-  );
-  try {
-    return await work(source);
-  } finally {
-    await source.close();
-    await Promise.all(notes);
-  }
+  return run.noting(async (onNotice) => {
+    const source = await openSource(target, flags, fields, onNotice, connections);
+    try {
+      return await work(source);
+    } finally {
+      await source.close();
+    }
+  });
 }
 
 function reportResult(report: JobReport): Result {

@@ -89,13 +89,13 @@ Examples:
 
 async function scanAny(run: CommandRun, target: string, options: ScanOptions): Promise<ScanReport> {
   if (/^postgres(?:ql)?:\/\//i.test(target)) {
-    const notes: Promise<void>[] = [];
-    const onNotice = (notice: string): void => void notes.push(run.note(notice));
     // Loads TLS and the database: not at the start of every command.
     const { withPostgres } = await import("../connect.ts");
-    return withPostgres(target, onNotice, run.signal, (connection) =>
-      scan(postgresScanSource(connection), options),
-    ).finally(() => Promise.all(notes));
+    return run.noting((onNotice) =>
+      withPostgres(target, onNotice, run.signal, (connection) =>
+        scan(postgresScanSource(connection), options),
+      ),
+    );
   }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(target))
     throw usageError("the target is no postgres:// URL, file or folder");

@@ -184,16 +184,10 @@ export const VAULT_KV_OPERATIONS: readonly Operation[] = [
 
 /** `/coffer/v1/kv`: old versions, deleted objects, undelete and destroy. */
 export const COFFER_KV_OPERATIONS: readonly Operation[] = [
-  operation({
+  ofVaultApi("listKv", {
     id: "cofferListKv",
-    route: "GET /coffer/v1/kv",
     summary: "List names, of deleted objects too",
-    permissions: ["kv:read"],
     querySchema: cofferListQuery,
-    isList: true,
-    answerSchema: objectList,
-    run: async ({ session, query, signal }) =>
-      summaryPageToWire(await session.kv.listKv(listRequest(query), { signal })),
   }),
   ofVaultApi("createKv", {
     id: "cofferCreateKv",

@@ -106,26 +106,22 @@ export class KekLifecycle implements KekService {
   }
 
   rotate(selector: KekSelector, options: WriteOptions = {}): Promise<KekInfo> {
-    return runCall(options, this, async (call) => {
-      const own = ownSelector(selector);
-      return this.#parts.writes.write(async (sql) => {
-        const begun = await this.#begin(sql, own);
-        const { kek, versions } = begun;
-        const newest = versions[0]!;
-        if (newest.state === "disabled" || newest.state === "pending-destroy") {
-          throw new VaultError(
-            "ERR_KEY_STATE",
-            `the KEK ${kek.id} is ${newest.state}: enable it before rotating it`,
-          );
-        }
-        const before = await setStates(sql, kek.id, versions, ({ state }) =>
-          state === "active" ? "decrypt-only" : undefined,
+    return this.#change(selector, options, async (sql, begun) => {
+      const { kek, versions } = begun;
+      const newest = versions[0]!;
+      if (newest.state === "disabled" || newest.state === "pending-destroy") {
+        throw new VaultError(
+          "ERR_KEY_STATE",
+          `the KEK ${kek.id} is ${newest.state}: enable it before rotating it`,
         );
-        const root = await this.#parts.authority.prepare(sql);
-        const made = newKekVersion(root, kekIdentity(kek, newest.version + 1), this.#parts.now());
-        await insertKekVersion(sql, kek.id, made);
-        return this.#end(sql, begun, "rotate", [...before, versionRow(made)]);
-      }, call);
+      }
+      const before = await setStates(sql, kek.id, versions, ({ state }) =>
+        state === "active" ? "decrypt-only" : undefined,
+      );
+      const root = await this.#parts.authority.prepare(sql);
+      const made = newKekVersion(root, kekIdentity(kek, newest.version + 1), this.#parts.now());
+      await insertKekVersion(sql, kek.id, made);
+      return this.#end(sql, begun, "rotate", [...before, versionRow(made)]);
     });
   }
 
@@ -190,17 +186,28 @@ export class KekLifecycle implements KekService {
     kind: ChangeKind,
     stateOf: (version: VersionRow, begun: Begun) => KekState,
   ): Promise<KekInfo> {
+    return this.#change(selector, options, async (sql, begun, version) => {
+      const { kek, versions } = begun;
+      const meant = versionsMeant(kek, versions, version);
+      const after = await setStates(sql, kek.id, versions, (row) =>
+        meant.includes(row) ? stateOf(row, begun) : undefined,
+      );
+      return this.#end(sql, begun, kind, after);
+    });
+  }
+
+  /** Runs a change of a KEK as one write. */
+  #change(
+    selector: KekVersionSelector,
+    options: WriteOptions,
+    work: (sql: Sql, begun: Begun, version: number | undefined) => Promise<KekInfo>,
+  ): Promise<KekInfo> {
     return runCall(options, this, async (call) => {
       const own = ownSelector(selector);
-      return this.#parts.writes.write(async (sql) => {
-        const begun = await this.#begin(sql, own);
-        const { kek, versions } = begun;
-        const meant = versionsMeant(kek, versions, own.version);
-        const after = await setStates(sql, kek.id, versions, (row) =>
-          meant.includes(row) ? stateOf(row, begun) : undefined,
-        );
-        return this.#end(sql, begun, kind, after);
-      }, call);
+      return this.#parts.writes.write(
+        async (sql) => work(sql, await this.#begin(sql, own), own.version),
+        call,
+      );
     });
   }
 
