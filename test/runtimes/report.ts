@@ -95,10 +95,32 @@ export interface KitFile {
   readonly payload: string;
 }
 
+/** A file of the testkit on sealed data keys; bytes as base64. */
+export type SealedKitFile = {
+  readonly name: string;
+  readonly expect: string;
+  readonly payload: string;
+} & (
+  | {
+      readonly kind: "key-blob";
+      readonly recipientId: string;
+      readonly privateKeys: readonly string[];
+      readonly context: string;
+      readonly dataKey: string;
+    }
+  | {
+      readonly kind: "document";
+      readonly now: number;
+      readonly signer: string;
+      readonly minVersion: number;
+    }
+);
+
 export interface Input {
   readonly expected: Expected;
   readonly vectors: Vectors;
   readonly testkit: readonly KitFile[];
+  readonly sealedTestkit: readonly SealedKitFile[];
   /** A coffer server that runs, as this runtime reaches it. */
   readonly server: { readonly url: string; readonly apiKey: string };
   /** Told apart by the names of what is stored: all runtimes share one server. */

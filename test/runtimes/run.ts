@@ -23,7 +23,7 @@ import { installRuntimes } from "./install.ts";
 import { packedSteps } from "./packed.ts";
 import type { Input, Report } from "./report.ts";
 import { openSite, type Page, type Site } from "./site.ts";
-import { readTestkit, readVectors } from "./vectors.ts";
+import { readSealedTestkit, readTestkit, readVectors } from "./vectors.ts";
 
 const MS_PER_SECOND = 1_000;
 /** For one runtime; ours. The slowest takes about a tenth of it. */
@@ -72,9 +72,10 @@ const inputs = new Map<string, Input>();
 const pages = new Map<string, Page>();
 const site = await openSite(inputs, pages, server.url);
 const testkit = readTestkit();
+const sealedTestkit = readSealedTestkit();
 for (const { name, expected, page } of chosen) {
   const url = page === undefined ? server.url : site.url;
-  inputs.set(name, { name, expected, vectors, testkit, server: { url, apiKey } });
+  inputs.set(name, { name, expected, vectors, testkit, sealedTestkit, server: { url, apiKey } });
   if (page !== undefined) pages.set(name, page);
 }
 

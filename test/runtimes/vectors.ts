@@ -10,7 +10,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ROOT } from "../../tools/root.ts";
 import { readAll } from "../testkit/format.ts";
-import type { AeadVector, ContextVector, KitFile, Vectors, XaesVector } from "./report.ts";
+import { readSealed } from "../testkit/sealed-format.ts";
+import type { AeadVector, ContextVector, KitFile, SealedKitFile, Vectors, XaesVector } from "./report.ts";
 
 const DIRECTORY = process.env.COFFER_VECTORS ?? resolve(ROOT, "../shared/vectors");
 
@@ -41,9 +42,29 @@ export function readVectors(): { vectors: Vectors; absent: string[] } {
   return { vectors, absent };
 }
 
-/** The testkit, which lies in the repository. */
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+
+/** The testkit on sealed data keys. */
+export function readSealedTestkit(): SealedKitFile[] {
+  return readSealed().map((file) => {
+    const common = { name: file.name, expect: file.expect, payload: base64(file.payload) };
+    if (file.kind === "document") {
+      const { kind, now, signer, minVersion } = file;
+      return { ...common, kind, now, signer, minVersion };
+    }
+    return {
+      ...common,
+      kind: file.kind,
+      recipientId: base64(file.recipientId),
+      privateKeys: file.privateKeys.map(base64),
+      context: base64(file.context),
+      dataKey: base64(file.dataKey),
+    };
+  });
+}
+
+/** The testkit on envelopes, which lies in the repository. */
 export function readTestkit(): KitFile[] {
-  const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
   return readAll().map(({ name, layout, expect, key, aad, releasedBytes, releasedSha256, payload }) => ({
     name,
     layout,

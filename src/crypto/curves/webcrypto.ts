@@ -7,7 +7,7 @@
  */
 import type { Bytes } from "../../base/bytes.ts";
 import type { WebCryptoSubtle } from "../../base/runtime.ts";
-import { type CurveProvider, type CurveRow, unlessZero, X25519_BYTES } from "./curve.ts";
+import { type CurveProvider, type CurveRow, isReducedSignature, unlessZero, X25519_BYTES } from "./curve.ts";
 import { privateKeyDer } from "./der.ts";
 
 const X25519 = "X25519";
@@ -21,6 +21,9 @@ export function webCurves(subtle: WebCryptoSubtle): CurveProvider {
     isSync: false,
     async multiply(scalar, point) {
       const der = privateKeyDer("x25519", scalar);
+      // WebKit refuses one key of 256: those that begin with a byte of 0. X25519 clears this bit (RFC 7748 section 5), so that it
+      // changes nothing.
+      der[der.length - X25519_BYTES]! |= 1;
       const [privateKey, publicKey] = await Promise.all([
         subtle.importKey("pkcs8", der, X25519, false, ["deriveBits"]).finally(() => der.fill(0)),
         subtle.importKey("raw", point as Bytes, X25519, true, []),
@@ -39,6 +42,8 @@ export function webCurves(subtle: WebCryptoSubtle): CurveProvider {
       return unlessZero(new Uint8Array(result));
     },
     async verify(key, message, signature) {
+      // WebKit takes signatures that are not reduced.
+      if (!isReducedSignature(signature)) return false;
       const publicKey = await subtle.importKey("raw", key as Bytes, ED25519, true, ["verify"]);
       return subtle.verify(ED25519, publicKey, signature as Bytes, message as Bytes);
     },

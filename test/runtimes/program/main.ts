@@ -16,7 +16,7 @@ import { checkEnvelopes } from "./envelopes.ts";
 import { checkBase64, checkContexts, checkHashes, checkLeb128, checkXaes } from "./formats.ts";
 import { checkLeases } from "./leases.ts";
 import { checkNative, checkTestkit } from "./native.ts";
-import { checkSealed } from "./sealed.ts";
+import { checkSealed, checkSealedTestkit } from "./sealed.ts";
 import { checkSync } from "./sync.ts";
 import { checkVault } from "./vault.ts";
 
@@ -37,6 +37,7 @@ const PARTS: Readonly<Record<string, (context: Context) => void | Promise<void>>
   "the native format, streams and ranges": checkNative,
   "Vault over HTTP": checkVault,
   "sealed encryption": checkSealed,
+  "testkit of sealed data keys": checkSealedTestkit,
 };
 
 /**

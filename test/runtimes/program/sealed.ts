@@ -1,11 +1,23 @@
 /**
- * Sealed encryption, with a document that a coffer server gives out, and what its vault makes of the result.
+ * Sealed encryption, with a document that a coffer server gives out, and what its vault makes of the result; the testkit's sealed key
+ * blobs and documents.
  *
  * Portable; must not know where the server is.
  *
  * @module
  */
-import { inspect, Vault } from "../../../src/index.ts";
+import { decodeBase64 } from "../../../src/base/base64.ts";
+import { equalBytes, fromUtf8, toHex } from "../../../src/base/bytes.ts";
+import { runtime } from "../../../src/base/runtime.ts";
+import { Curves } from "../../../src/crypto/curves/choose.ts";
+import { X25519_BASE } from "../../../src/crypto/curves/curve.ts";
+import { naclCurves } from "../../../src/crypto/curves/tweetnacl.ts";
+import { WEB_CURVES_ROW } from "../../../src/crypto/curves/webcrypto.ts";
+import { decodeSealedKeyBlob } from "../../../src/crypto/keys/sealed-key-blob.ts";
+import { randomBytes } from "../../../src/crypto/primitives/random.ts";
+import { openSealedDataKey } from "../../../src/crypto/sealed/sealed-data-key.ts";
+import { sealedTools } from "../../../src/crypto/sealed/tools.ts";
+import { inspect, Vault, VaultError } from "../../../src/index.ts";
 import {
   encryptSealedFields,
   type SealedCurves,
@@ -13,9 +25,12 @@ import {
   sealedLease,
   tweetnacl,
 } from "../../../src/sealed/index.ts";
+import type { SealedKitFile } from "../report.ts";
 import { sync } from "./coffer.ts";
 import type { Context } from "./context.ts";
 
+/** Pairs of scalars and points; ours. */
+const SCALARS = 10;
 const CONTEXT = { organization_id: "org_sealed" };
 
 export async function checkSealed({ checks, input }: Context): Promise<void> {
@@ -56,4 +71,74 @@ export async function checkSealed({ checks, input }: Context): Promise<void> {
   const other = { ...JSON.parse(recipient), version: 2 };
   const wrong = (): unknown => new SealedEncryptor({ recipient: other, curves: tweetnacl }).encrypt("x");
   await checks.refuses("ERR_RECIPIENT_INVALID", wrong, "a document that was changed");
+}
+
+/** X25519 of the runtime's Web Crypto against tweetnacl, with scalars and points of whose bytes some are 0. */
+async function checkWebCurves(checks: Context["checks"]): Promise<void> {
+  const subtle = runtime.webcrypto?.subtle;
+  const web = subtle && new Curves([WEB_CURVES_ROW], runtime);
+  const provider = await web?.async().catch(() => undefined);
+  if (provider === undefined) return;
+  for (let n = 0; n < SCALARS; n++) {
+    const scalar = randomBytes(32);
+    const point = naclCurves.multiply(randomBytes(32), X25519_BASE)!;
+    // WebKit refuses private keys whose first byte is 0.
+    for (const at of [undefined, 0, 31]) {
+      if (at !== undefined) scalar[at] = 0;
+      if (at !== undefined) point[at] = 0;
+      const got = await provider.multiply(scalar, point);
+      checks.same(got && toHex(got), toHex(naclCurves.multiply(scalar, point)!), `X25519, 0 at ${at}`);
+    }
+  }
+}
+
+/** The testkit's files: documents by whatever has the curves, blobs by what answers at once. */
+export async function checkSealedTestkit({ checks, input }: Context): Promise<void> {
+  await checkWebCurves(checks);
+  const isBuiltIn = input.expected.isBuiltIn;
+  const hasCurves = isBuiltIn || input.expected.providers.includes("webcrypto");
+  for (const file of input.sealedTestkit) {
+    for (const curves of hasCurves ? [tweetnacl, undefined] : [tweetnacl]) {
+      const what = (): string => `${file.name} ${curves === undefined ? "without" : "with"} tweetnacl`;
+      if (file.kind === "document") {
+        const make = (): Promise<unknown> => sealedKeyOf(file, curves);
+        if (file.expect === "ok") checks.same(await make(), "sealed", what);
+        else await checks.refuses(file.expect, make, what);
+      } else if (curves !== undefined || isBuiltIn) {
+        const open = (): Uint8Array => openBlob(file, curves);
+        if (file.expect === "ok") checks.bytes(open(), decodeBase64(file.dataKey)!, what);
+        else await checks.refuses(file.expect, open, what);
+      }
+    }
+  }
+}
+
+async function sealedKeyOf(
+  { payload, signer, minVersion, now }: SealedKitFile & { kind: "document" },
+  curves: SealedCurves | undefined,
+): Promise<string> {
+  const encryptor = new SealedEncryptor({
+    recipient: fromUtf8(decodeBase64(payload)!)!,
+    signer: signer === "" ? undefined : signer,
+    minVersion: minVersion === 0 ? undefined : minVersion,
+    now: () => now,
+    curves,
+    sync: sync(),
+  });
+  const key = await encryptor.createDataKey();
+  key.dispose();
+  return "sealed";
+}
+
+/** Opens a blob as a vault does that has the file's recipient. */
+function openBlob(file: SealedKitFile & { kind: "key-blob" }, curves: SealedCurves | undefined): Uint8Array {
+  const blob = decodeSealedKeyBlob(decodeBase64(file.payload)!);
+  const privateKey = file.privateKeys[blob.version - 1];
+  if (privateKey === undefined || !equalBytes(blob.recipientId, decodeBase64(file.recipientId)!)) {
+    throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such recipient");
+  }
+  if (blob.suite !== "x25519" || !equalBytes(blob.context.bytes, decodeBase64(file.context)!)) {
+    throw new VaultError("ERR_DECRYPT_FAILED", "it is for another context or suite");
+  }
+  return openSealedDataKey(sealedTools(sync(), curves), blob, decodeBase64(privateKey)!);
 }
