@@ -17,11 +17,13 @@ import { quantile } from "../lib/statistics.ts";
 import { load, type MakeRequest, requestBytes } from "./client.ts";
 import { type LoadCell, type LoadReport, loadMarkdown, type Measure } from "./report.ts";
 import { processorNs, rssMiB, type Server, start, stopAll } from "./servers.ts";
+import { soak } from "./soak.ts";
 
 const USAGE = `npm run bench:load -- [options]
 
   --quick        short rounds: does it run? Its numbers mean nothing
-  --soak N       N data keys at 16 connections instead, watching the server's memory
+  --soak N       N mixed requests at 16 connections instead, watching memory and descriptors of the server's processes
+  --workers N    processes that serve; default 1
   --name NAME    name of the result; default load, or quick-load
   --out DIR      where the result goes; default bench/results
 `;
@@ -45,7 +47,13 @@ interface Operation {
 async function main(): Promise<void> {
   const text = { type: "string" } as const;
   const { values } = parseArgs({
-    options: { quick: { type: "boolean", default: false }, soak: text, name: text, out: text },
+    options: {
+      quick: { type: "boolean", default: false },
+      soak: text,
+      workers: text,
+      name: text,
+      out: text,
+    },
   });
   const settings = values.quick ? SETTINGS.quick : SETTINGS.default;
   const directory = mkdtempSync(join(tmpdir(), "coffer-load-"));
@@ -72,11 +80,16 @@ async function main(): Promise<void> {
   const blob = (await session.keys.createDataKey({ context: CONTEXT })).encryptedKeys;
   await host.close();
 
-  const coffer = await start(["src/cli/main.ts", "server", "--vault", vault, "--port", "0", "--log", "none"]);
+  const serve = ["src/cli/main.ts", "server", "--vault", vault, "--port", "0", "--log", "none"];
+  const coffer = await start([...serve, "--workers", values.workers ?? "1"]);
   const echo = await start(["bench/load/echo.ts"]);
   const operations = describeOperations(ids, blob);
 
-  if (values.soak !== undefined) return soak(coffer, key, Number(values.soak), operations[0]!);
+  if (values.soak !== undefined) {
+    const makes = operations.map(({ isWrite, make }) => ({ isWrite, make: make("coffer", key) }));
+    await soak(coffer, makes, Number(values.soak));
+    return stopAll();
+  }
 
   const engine = new Engine(join(directory, "engine.db"));
   const cells: LoadCell[] = [];
@@ -242,21 +255,6 @@ class Engine {
   close(): void {
     this.#database.close();
   }
-}
-
-/** Many requests, watching the server's memory: it must level off. */
-async function soak(server: Server, key: string, total: number, operation: Operation): Promise<void> {
-  const samples: { requests: number; rssMiB: number }[] = [];
-  let requests = 0;
-  while (requests < total) {
-    const result = await load(server.port, 16, { ms: 5_000 }, operation.make("coffer", key));
-    if (result.failures > 0) throw new Error(`${result.failures} requests failed`);
-    requests += result.requests;
-    samples.push({ requests, rssMiB: rssMiB(server) });
-    console.error(`${requests} requests, RSS ${samples[samples.length - 1]!.rssMiB} MiB`);
-  }
-  console.log(JSON.stringify({ requests, samples }));
-  stopAll();
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));

@@ -58,8 +58,17 @@ export function processorNs({ child }: Server): number {
   return ns;
 }
 
-/** MiB of memory that a process has now. */
-export function rssMiB({ child }: Server): number {
-  const pages = Number(readFileSync(`/proc/${child.pid}/statm`, "utf8").split(" ")[1]);
+/** MiB of memory that a server's process has now. */
+export const rssMiB = ({ child }: Server): number => rssOf(child.pid!);
+
+/** What the processes of a server have now: its own, and those that it has started. */
+export function processesOf({ child }: Server): { rssMiB: number; descriptors: number }[] {
+  const started = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
+  const ids = [child.pid!, ...started.split(" ").filter(Boolean).map(Number)];
+  return ids.map((id) => ({ rssMiB: rssOf(id), descriptors: readdirSync(`/proc/${id}/fd`).length }));
+}
+
+function rssOf(pid: number): number {
+  const pages = Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]);
   return Math.round((pages * PAGE_BYTES) / 2 ** 20);
 }
