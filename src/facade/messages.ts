@@ -24,6 +24,7 @@ import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import { checkPlaintext, plaintextBytes, roomFor } from "../crypto/envelope/plaintext.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import {
+  CheckedContexts,
   canonicalContext,
   checkedContext,
   contextObject,
@@ -80,6 +81,8 @@ export class VaultMessages {
   readonly #requireCommitment: boolean;
   readonly #ciphers: Ciphers;
   readonly #cache: DataKeyCache;
+  /** Of messages that have a data key of their own. */
+  readonly #contexts = new CheckedContexts();
   readonly #leases: LeasePool;
 
   /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT for a wrong behaviour */
@@ -132,7 +135,7 @@ export class VaultMessages {
           if (typeof plaintext !== "string") plaintext.fill(0);
         }
       }
-      const context = checkedContext(keyContext);
+      const context = this.#contexts.of(keyContext);
       const bytes = plaintextBytes(data);
       // The bytes of a text are this call's own.
       const plaintext = typeof data === "string" ? bytes : copyBytes(bytes);

@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import type { AeadKey, AeadProvider } from "../../src/crypto/aead/aead.ts";
-import { DataKey, keyBlobFromText, withAeadKey } from "../../src/crypto/keys/data-key.ts";
+import { DataKey, keptOn, keyBlobFromText, withAeadKey } from "../../src/crypto/keys/data-key.ts";
 import { localDecrypt, localDecryptSync, localEncrypt, localEncryptSync } from "../../src/crypto/local.ts";
 import { SecretBytes } from "../../src/crypto/primitives/secret-bytes.ts";
 import { base64, utf8Bytes } from "../support/bytes.ts";
@@ -268,4 +268,15 @@ describe("keyBlobFromText", () => {
       expect(error.code).toBe("ERR_INVALID_ARGUMENT");
     },
   );
+});
+
+test("what is made of a key is made once, and gone with the key", () => {
+  const key = new DataKey({ id: "x", key: new Uint8Array(32), encryptedKeys: "" });
+  const [one, other] = [{}, {}];
+  let made = 0;
+  const make = () => ({ n: ++made });
+  expect(keptOn(key, one, make)).toBe(keptOn(key, one, make));
+  expect(keptOn(key, other, make)).toEqual({ n: 2 });
+  key.dispose();
+  expect(keptOn(key, other, make)).toEqual({ n: 3 });
 });

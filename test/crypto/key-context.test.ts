@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type CanonicalContext,
+  CheckedContexts,
   canonicalContext,
   canonicalEntries,
   checkedContext,
@@ -601,4 +602,46 @@ test("a context that was checked is frozen, and neither checked nor copied again
   expect(canonicalContext(checked).bytes).toEqual(canonicalContext({ ...checked }).bytes);
   expect(identifyContext(checked)).toEqual(identifyContext({ ...checked }));
   expect(identifyContext(checked).context).toBe(checked);
+});
+
+describe("contexts that were checked lately", () => {
+  test("an equal one is the same frozen object, whatever the order; what the caller changes later is another", () => {
+    const contexts = new CheckedContexts();
+    const given: Record<string, string> = { a: "1", b: "2" };
+    const checked = contexts.of(given);
+    expect(checked).toEqual({ a: "1", b: "2" });
+    expect(Object.isFrozen(checked)).toBe(true);
+    expect(contexts.of({ b: "2", a: "1" })).toBe(checked);
+    given.a = "3";
+    expect(checked).toEqual({ a: "1", b: "2" });
+    expect(contexts.of(given)).toEqual({ a: "3", b: "2" });
+    // Where names and values meet, nothing runs into each other.
+    expect(contexts.of({ ab: "c" })).not.toBe(contexts.of({ a: "bc" }));
+  });
+
+  test.each([
+    ["an empty name", { "": "x" }],
+    ["a value that is none", { a: 1 }],
+    ["a symbol", { a: "1", [Symbol("s")]: "x" }],
+    ["a reserved name", { "coffer:a": "1" }],
+    ["no entry", {}],
+    ["nothing", null],
+  ])("refuses %s with the words of the check, again and again", (_, wrong) => {
+    const contexts = new CheckedContexts();
+    const expected = errorOf(() => checkedContext(wrong as unknown as KeyContext)).message;
+    for (let i = 0; i < 2; i++) {
+      expect(errorOf(() => contexts.of(wrong as unknown as KeyContext)).message).toBe(expected);
+    }
+  });
+
+  test("keeps a bounded number", () => {
+    const contexts = new CheckedContexts();
+    const first = contexts.of({ a: "first" });
+    for (let i = 0; i < 999; i++) contexts.of({ a: String(i) });
+    expect(contexts.of({ a: "first" })).toBe(first);
+    contexts.of({ a: "one more" });
+    const again = contexts.of({ a: "first" });
+    expect(again).not.toBe(first);
+    expect(again).toEqual(first);
+  });
 });

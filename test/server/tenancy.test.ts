@@ -87,6 +87,7 @@ const NAMELESS = [
   "listRecipients",
   "createRecipient",
   "rewrapKv",
+  "verifyRewrap",
   "listWebhooks",
   "createWebhook",
   "listDeadDeliveries",

@@ -39,6 +39,8 @@ export interface DataKeyParts {
   context?: KeyContext | undefined;
 }
 
+let keepOn: (key: DataKey, by: object, make: () => unknown) => unknown;
+
 /** A data key: 32 bytes to encrypt with, and the wrapped form to store beside what they encrypted. */
 export class DataKey {
   readonly id: string;
@@ -48,6 +50,7 @@ export class DataKey {
   readonly #context: KeyContext | undefined;
   readonly #secret: SecretBytes;
   readonly #imported = new Map<AeadProvider, AeadKey>();
+  #kept: { readonly by: object; readonly made: unknown } | undefined;
 
   /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes */
   constructor(parts: DataKeyParts) {
@@ -114,6 +117,13 @@ export class DataKey {
     return key;
   }
 
+  static {
+    keepOn = (key, by, make) => {
+      if (key.#kept?.by !== by) key.#kept = { by, made: make() };
+      return key.#kept.made;
+    };
+  }
+
   /**
    * Lends the key's bytes, which must have been read when `use` returns, and must not be kept.
    *
@@ -127,6 +137,7 @@ export class DataKey {
   dispose(): void {
     for (const key of this.#imported.values()) key.dispose();
     this.#imported.clear();
+    this.#kept = undefined;
     this.#secret.dispose();
   }
 
@@ -141,6 +152,16 @@ export class DataKey {
   [INSPECT](): string {
     return `DataKey { id: '${this.id}', dataKey: [secret] }`;
   }
+}
+
+/**
+ * What somebody makes of a key, once: kept on it, at less cost than in a weak map, and until it is disposed of.
+ *
+ * @param by - who keeps it; one of these at a time
+ * @param make - must keep no key bytes that `dispose` does not reach
+ */
+export function keptOn<T>(key: DataKey, by: object, make: () => T): T {
+  return keepOn(key, by, make) as T;
 }
 
 /** Any way to hand over a data key: as the API answers it, or as an object of this package. */

@@ -53,6 +53,9 @@ export const RESERVED_NAME_PREFIX = "coffer:";
 /** Would be lost by `copy[name] = value`, the way most code copies objects, and so merge two contexts. */
 const FORBIDDEN_NAME = "__proto__";
 
+/** Contexts that {@link CheckedContexts} keeps at most. Ours: 12 MB of the longest there can be, 100 kB of usual ones. */
+const CHECKED_CONTEXTS_MAX = 1_000;
+
 /** The canonical forms of contexts that {@link contextObject} made: frozen, they stay what they are. */
 const knownForms = new WeakMap<KeyContext, CanonicalContext>();
 
@@ -190,6 +193,29 @@ export function contextObject(canonical: CanonicalContext): KeyContext {
  */
 export function checkedContext(context: KeyContext): KeyContext {
   return contextObject(canonicalContext(context));
+}
+
+/** Contexts that were checked lately: an equal one is found, and neither checked nor copied again. */
+export class CheckedContexts {
+  readonly #known = new Map<string, KeyContext>();
+
+  /** As {@link checkedContext}. @throws VaultError ERR_KEY_CONTEXT_INVALID */
+  of(context: KeyContext): KeyContext {
+    let read: IdentifiedContext;
+    try {
+      read = identifyContext(context);
+    } catch {
+      return checkedContext(context); // Which says what is wrong.
+    }
+    let checked = this.#known.get(read.id);
+    if (checked === undefined) {
+      checked = checkedContext(read.context);
+      // A plain limit: starting afresh costs one check for each.
+      if (this.#known.size >= CHECKED_CONTEXTS_MAX) this.#known.clear();
+      this.#known.set(read.id, checked);
+    }
+    return checked;
+  }
 }
 
 /**

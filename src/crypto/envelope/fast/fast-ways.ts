@@ -10,7 +10,7 @@ import type { ItemResult } from "../../../base/item-result.ts";
 import type { Runtime } from "../../../base/runtime.ts";
 import type { AeadProviderName } from "../../aead/aead.ts";
 import type { AeadProviders } from "../../aead/choose.ts";
-import type { DataKey } from "../../keys/data-key.ts";
+import { type DataKey, keptOn } from "../../keys/data-key.ts";
 import type { Prepared } from "../batch-items.ts";
 import type { FrameLayout } from "../layouts.ts";
 import type { Budget } from "../plaintext.ts";
@@ -21,7 +21,6 @@ import { EnvelopeKey, Platform } from "./envelope-key.ts";
 /** The short ways. Their keys live as long as the data keys. */
 export class FastWays implements ShortWays {
   readonly #platform: Platform;
-  readonly #ready = new WeakMap<DataKey, EnvelopeKey>();
 
   constructor(platform: Platform) {
     this.#platform = platform;
@@ -29,12 +28,7 @@ export class FastWays implements ShortWays {
 
   /** The data key made ready, once. */
   of(key: DataKey): EnvelopeKey {
-    let made = this.#ready.get(key);
-    if (made === undefined) {
-      made = new EnvelopeKey(key, this.#platform);
-      this.#ready.set(key, made);
-    }
-    return made;
+    return keptOn(key, this, () => new EnvelopeKey(key, this.#platform));
   }
 
   /** As the port says. */
