@@ -281,6 +281,28 @@ describe("an SQLite database", () => {
     expect(column(await scan(source), "t", "v")).toMatchObject({ ciphertexts: 2, plaintext: 1 });
   });
 
+  test.each([
+    ["has gaps and both ends", "id INTEGER PRIMARY KEY, v"],
+    ["has a column of its name", "rowid INTEGER, v"],
+    ["has columns of all its names", "rowid INTEGER, _rowid_ TEXT, oid TEXT, v"],
+    ["is missing", "id INTEGER PRIMARY KEY, v) WITHOUT ROWID; CREATE TABLE z (a"],
+  ])("every row is read once, over many pages, where the rowid %s", async (_, columns) => {
+    const { path, database } = make();
+    database.exec(`CREATE TABLE t (${columns})`);
+    const [first] = columns.split(" ");
+    const insert = database.prepare(`INSERT INTO t (${first}, v) VALUES (?, ?)`);
+    const ends = [-(2n ** 63n), -5n, 2n ** 63n - 1n];
+    database.exec("BEGIN");
+    for (let i = 0; i < 2_497; i++) insert.run(i * 3, i % 2 === 0 ? newer[0]! : "plain");
+    for (const end of ends) insert.run(end, newer[0]!);
+    database.exec("COMMIT");
+    database.close();
+    using source = await sqliteScanSource(path);
+    const report = await scan(source, { sample: "all" });
+    expect(report.places.find(({ name }) => name === "t")).toMatchObject({ rows: 2_500, looked: 2_500 });
+    expect(column(report, "t", "v")).toMatchObject({ ciphertexts: 1_249 + 3, plaintext: 1_248 });
+  });
+
   test("whole numbers beyond 2^53 do not keep a table from being read", async () => {
     const { path, database } = make();
     database.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, v)");

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { isUint8Array } from "../../base/bytes.ts";
 import { VaultError } from "../../errors.ts";
 import { SCAN_HEAD_MAX, type ScanPlace, type ScanSource } from "./scan.ts";
 import type { Cell } from "./tally.ts";
@@ -15,6 +16,10 @@ const PAGE_ROWS = 1_000;
 
 /** Stretches of a table from which a sample is taken: neighbours are often of one age. Ours. */
 const STRETCHES = 100;
+
+/** Rowids have 64 bits (sqlite.org/autoinc.html). */
+const ROWID_MIN = -(2n ** 63n);
+const ROWID_MAX = 2n ** 63n - 1n;
 
 type Database = import("node:sqlite").DatabaseSync;
 
@@ -59,22 +64,19 @@ function tablePlace(database: Database, table: string, hasRowid: boolean): ScanP
   const { rows } = database.prepare(`SELECT count(*) AS rows FROM ${quoted(table)}`).get() as {
     rows: number;
   };
-  const isLong = (name: string): string =>
-    `typeof(${name}) IN ('text', 'blob') AND octet_length(${name}) > ${SCAN_HEAD_MAX}`;
-  // Long values are cut by the database: only their beginning is looked at.
-  const cut = columns.map(quoted).flatMap((name) => {
-    const head = `CASE WHEN ${isLong(name)} THEN substr(${name}, 1, ${SCAN_HEAD_MAX}) ELSE ${name} END`;
-    return [head, `CASE WHEN ${isLong(name)} THEN octet_length(${name}) END`];
-  });
+  // Of long values only the beginning is read, and one more: that tells in the row itself that it is not the whole. SQLite tells
+  // lengths from the headers of rows, without their values.
+  const cut = columns
+    .map(quoted)
+    .map(
+      (name) =>
+        `CASE WHEN octet_length(${name}) > ${SCAN_HEAD_MAX} THEN substr(${name}, 1, ${SCAN_HEAD_MAX + 1}) ELSE ${name} END`,
+    );
+  // A column may have one of its names, but hardly all three (sqlite.org/lang_createtable.html#rowid).
+  const rowid = hasRowid
+    ? ["rowid", "_rowid_", "oid"].find((name) => !columns.some((column) => column.toLowerCase() === name))
+    : undefined;
   const from = `SELECT ${cut.join(", ")} FROM ${quoted(table)}`;
-  const plain = `SELECT ${columns.map(quoted).join(", ")} FROM ${quoted(table)}`;
-  /** Whether any value is to be cut. SQLite tells lengths from the headers of rows, without their values. */
-  const hasLong = (): boolean =>
-    database
-      .prepare(
-        `SELECT 1 FROM ${quoted(table)} WHERE ${columns.map((name) => `octet_length(${quoted(name)}) > ${SCAN_HEAD_MAX}`).join(" OR ")} LIMIT 1`,
-      )
-      .get() !== undefined;
   return {
     name: table,
     rows,
@@ -82,22 +84,24 @@ function tablePlace(database: Database, table: string, hasRowid: boolean): ScanP
     columns,
     async *read(sample) {
       if (columns.length === 0) return;
-      if (sample === undefined || rows <= sample || !hasRowid) {
-        const limit = sample === undefined ? "" : ` LIMIT ${sample}`;
-        yield* hasLong()
-          ? cutPages(database, `${from}${limit}`, [])
-          : pages(database, `${plain}${limit}`, []);
+      if (rowid === undefined) {
+        yield* pages(database, sample === undefined ? from : `${from} LIMIT ${sample}`, []);
         return;
       }
-      // Rowids have 64 bits.
-      const ends = database.prepare(`SELECT min(rowid) AS least, max(rowid) AS most FROM ${quoted(table)}`);
+      if (sample === undefined || rows <= sample) {
+        yield* pagesByRowid(database, cut.join(", "), quoted(table), rowid);
+        return;
+      }
+      const ends = database.prepare(
+        `SELECT min(${rowid}) AS least, max(${rowid}) AS most FROM ${quoted(table)}`,
+      );
       ends.setReadBigInts(true);
       const { least, most } = ends.get() as { least: bigint; most: bigint };
       const each = Math.max(1, Math.ceil(sample / STRETCHES));
       for (let i = 0; i < STRETCHES && i * each < sample; i += 1) {
         const start = least + ((most - least) * BigInt(i)) / BigInt(STRETCHES);
         const end = least + ((most - least) * BigInt(i + 1)) / BigInt(STRETCHES);
-        yield* cutPages(database, `${from} WHERE rowid >= ? AND rowid <= ? LIMIT ?`, [
+        yield* pages(database, `${from} WHERE ${rowid} >= ? AND ${rowid} <= ? LIMIT ?`, [
           start,
           i === STRETCHES - 1 ? most : end - 1n,
           Math.min(each, sample - i * each),
@@ -105,6 +109,30 @@ function tablePlace(database: Database, table: string, hasRowid: boolean): ScanP
       }
     },
   };
+}
+
+/** All rows of a table, a page by a statement of its own: cheaper than row by row, and no reader of the file for long. */
+async function* pagesByRowid(
+  database: Database,
+  selected: string,
+  table: string,
+  rowid: string,
+): AsyncGenerator<Cell[][]> {
+  const prepared = database.prepare(
+    `SELECT ${selected}, ${rowid} FROM ${table} WHERE ${rowid} >= ? ORDER BY ${rowid} LIMIT ${PAGE_ROWS}`,
+  );
+  prepared.setReturnArrays(true);
+  prepared.setReadBigInts(true);
+  for (let last = ROWID_MIN - 1n; last < ROWID_MAX; ) {
+    const page = prepared.all(last + 1n) as unknown as Cell[][];
+    for (const row of page) {
+      last = row.pop() as bigint;
+      cutLong(row);
+    }
+    if (page.length > 0) yield page;
+    if (page.length < PAGE_ROWS) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** Rows in pages, as the statement gives them. */
@@ -119,6 +147,7 @@ async function* pages(
   prepared.setReadBigInts(true);
   let page: Cell[][] = [];
   for (const row of prepared.iterate(...values) as unknown as Iterable<Cell[]>) {
+    cutLong(row);
     page.push(row);
     if (page.length === PAGE_ROWS) {
       yield page;
@@ -129,20 +158,11 @@ async function* pages(
   if (page.length > 0) yield page;
 }
 
-/** The same for a statement with two columns for each cell: the beginning, and the size where it is not the whole. */
-async function* cutPages(
-  database: Database,
-  statement: string,
-  values: (number | bigint)[],
-): AsyncGenerator<Cell[][]> {
-  for await (const page of pages(database, statement, values)) {
-    yield page.map((row) => {
-      const cells: Cell[] = [];
-      for (let i = 0; i < row.length; i += 2) {
-        const [value, size] = [row[i] ?? null, row[i + 1]];
-        cells.push(size === null ? value : { head: value as string | Uint8Array, size: Number(size) });
-      }
-      return cells;
-    });
+/** The beginning of a long value in the place of what was read of it. */
+function cutLong(row: Cell[]): void {
+  for (let i = 0; i < row.length; i += 1) {
+    const cell = row[i];
+    if ((typeof cell === "string" || isUint8Array(cell)) && cell.length > SCAN_HEAD_MAX)
+      row[i] = { head: cell.slice(0, SCAN_HEAD_MAX), size: cell.length };
   }
 }
