@@ -258,7 +258,9 @@ async function runAll(): Promise<void> {
         const isDone = results[path]?.hash === hashOf(code);
         return values.left ? isDone && results[path]!.survivors.length > 0 : values.again || !isDone;
       })
-      .filter(({ parsed }) => parsed.mutants.length > 0);
+      .filter(({ parsed }) => parsed.mutants.length > 0)
+      // What is done is kept by file.
+      .sort((a, b) => a.parsed.mutants.length - b.parsed.mutants.length);
     if (open.length === 0 || Date.now() > until) continue;
     const tests = await measure(target, open);
     runner = new Runner(folder);
