@@ -20,10 +20,11 @@ import { batchGroup } from "./batches.ts";
 import { envelopeGroup } from "./envelope.ts";
 import { serviceGroup } from "./service.ts";
 import type { Group, Side } from "./side.ts";
+import { vaultGroup } from "./vault.ts";
 
 const USAGE = `npm run bench:regress -- BEFORE [AFTER] [options]
 
-  --only TEXT   one group (envelope, batches, service), or the works whose names have this in them
+  --only TEXT   one group (envelope, batches, vault, service), or the works whose names have this in them
   --quick       one short round: does it run? Its numbers mean nothing
 `;
 
@@ -35,6 +36,8 @@ interface GroupRow {
 const GROUPS: Readonly<Record<string, GroupRow>> = {
   envelope: { make: envelopeGroup, settings: { rounds: 15, sampleMs: 20, warmUpMs: 200 } },
   batches: { make: batchGroup, settings: { rounds: 11, sampleMs: 60, warmUpMs: 400 } },
+  // Many short samples: some of them run undisturbed.
+  vault: { make: vaultGroup, settings: { rounds: 60, sampleMs: 4, warmUpMs: 300 } },
   service: { make: serviceGroup, settings: { rounds: 9, sampleMs: 150, warmUpMs: 1_000 } },
 };
 const QUICK: Settings = { rounds: 1, sampleMs: 1, warmUpMs: 1 };
