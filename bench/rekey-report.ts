@@ -23,13 +23,32 @@ export interface RekeyCell {
   readonly rssMiB: number;
 }
 
+/** A process that ran the job by itself. */
+export interface RekeyProcess {
+  readonly database: string;
+  /** Of the job. */
+  readonly rows: number;
+  /** Of this process, from its start. */
+  readonly rowsPerSecond: number;
+  /** Its largest memory, MiB. */
+  readonly memoryMiB: number;
+  /** Rows that a process before it had done when it was killed; undefined where there was none. */
+  readonly resumedAt?: number | undefined;
+  /** Milliseconds from its start to its first page, after that. */
+  readonly resumeMs?: number | undefined;
+}
+
 /** The result of `npm run bench:rekey`. */
 export interface RekeyReport extends Pick<Header, "name" | "machine" | "versions"> {
   /** The load average at the end: other processes that wanted the cores. */
   readonly load: number;
   readonly secretBytes: number;
   readonly cells: readonly RekeyCell[];
+  /** Rewraps of two workers, embedded, each in a process of its own. */
+  readonly processes: readonly RekeyProcess[];
 }
+
+const PROCESS_HEAD = ["database", "rows", "rows/s", "peak MiB", "after a kill at", "first page after ms"];
 
 const HEAD = [
   "database",
@@ -51,6 +70,7 @@ export function rekeyMarkdown({
   load,
   secretBytes,
   cells,
+  processes,
 }: RekeyReport): string {
   const rows = cells.map((cell) => [
     cell.database,
@@ -63,6 +83,14 @@ export function rekeyMarkdown({
     cell.callsPerMillion === undefined ? "" : String(cell.callsPerMillion),
     String(cell.rssMiB),
   ]);
+  const alone = processes.map((row) => [
+    row.database,
+    String(row.rows),
+    String(row.rowsPerSecond),
+    String(row.memoryMiB),
+    String(row.resumedAt ?? ""),
+    String(row.resumeMs ?? ""),
+  ]);
   return [
     `# Benchmark ${name}`,
     "",
@@ -70,5 +98,9 @@ export function rekeyMarkdown({
     `${on.cpu}, ${on.cores} cores, ${on.memoryGiB} GiB, ${on.system}. Load average ${load}. Secrets of ${secretBytes} bytes.`,
     "",
     ...table([HEAD, ...rows]),
+    "",
+    "Processes of their own, `rewrap` with two workers:",
+    "",
+    ...table([PROCESS_HEAD, ...alone]),
   ].join("\n");
 }

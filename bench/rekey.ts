@@ -1,10 +1,12 @@
 /**
  * `npm run bench:rekey`: a rekey job beside the loop that users write and a bare UPDATE of the same bytes.
  *
- *     npm run bench:rekey [-- --rows 20000] [-- --database postgres://…] [-- --loop-rows 2000] [-- --out DIR]
+ *     npm run bench:rekey [-- --rows 20000] [-- --database postgres://…] [-- --loop-rows 2000] [-- --process-rows 200000]
+ *       [-- --out DIR]
  *
  * On SQLite, and on PostgreSQL where a URL is given; each with the vault in this process and behind a coffer server in another
- * one. Owns the processes, the tables and the rounds. A timing is never a reason to fail: only counts that are wrong are.
+ * one. Then processes run the job alone, over a tenth of `--process-rows` and over all of them, and one that is killed is followed by
+ * another. Owns the processes, the tables and the rounds. A timing is never a reason to fail: only counts that are wrong are.
  *
  * @module
  */
@@ -13,6 +15,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { Vault } from "../src/index.ts";
@@ -22,10 +25,16 @@ import { postgresTable, sqliteTable } from "../src/sources/index.ts";
 import { openVault } from "../src/vault/index.ts";
 import { load, machine, versions } from "./lib/machine.ts";
 import { REPORT_SCHEMA, writeResult } from "./lib/result-file.ts";
-import type { RekeyCell } from "./rekey-report.ts";
+import type { RekeyCell, RekeyProcess } from "./rekey-report.ts";
 
 const ROWS_DEFAULT = 20_000;
 const LOOP_ROWS_DEFAULT = 2_000;
+const PROCESS_ROWS_DEFAULT = 200_000;
+/** Milliseconds of a lease in the processes: what a killed one holds is free after that. */
+const LEASE_MS = 1_000;
+/** Rows that a process has done when it is killed, as a part of all. */
+const KILL_AT = 0.3;
+const WORKER = join(import.meta.dirname, "rekey-worker.ts");
 /** Bytes of a secret. */
 const SECRET = "x".repeat(200);
 const CONTEXT = { app: "bench" };
@@ -38,18 +47,23 @@ const { values } = parseArgs({
     rows: { type: "string" },
     "loop-rows": { type: "string" },
     database: { type: "string" },
+    "process-rows": { type: "string" },
     out: { type: "string" },
     name: { type: "string" },
   },
 });
 const rows = Number(values.rows ?? ROWS_DEFAULT);
 const loopRows = Math.min(rows, Number(values["loop-rows"] ?? LOOP_ROWS_DEFAULT));
+const processRows = Number(values["process-rows"] ?? PROCESS_ROWS_DEFAULT);
 const directory = mkdtempSync(join(tmpdir(), "coffer-bench-rekey-"));
 const vaultPath = join(directory, "vault.db");
 
 /** A table of ciphertexts. */
 interface Store {
   readonly name: string;
+  /** Path or URL. */
+  readonly target: string;
+  /** Puts these rows in the place of all. */
   fill(texts: readonly string[]): Promise<void>;
   get(id: number): Promise<string>;
   set(id: number, text: string): Promise<void>;
@@ -60,6 +74,7 @@ interface Store {
 }
 
 const cells: RekeyCell[] = [];
+const processes: RekeyProcess[] = [];
 let server: ChildProcess | undefined;
 try {
   await bench();
@@ -71,11 +86,12 @@ try {
 async function bench(): Promise<void> {
   const vault = await openVault({ path: vaultPath, onNotice: () => {}, cache: { maxAgeMs: 0 } });
   const remote = await startServer();
-  const texts: string[] = [];
-  while (texts.length < rows) {
-    const part = Math.min(ROWS_AT_ONCE, rows - texts.length);
-    texts.push(...(await Promise.all(Array.from({ length: part }, () => vault.encrypt(SECRET, CONTEXT)))));
+  const all: string[] = [];
+  while (all.length < Math.max(rows, processRows)) {
+    const part = Math.min(ROWS_AT_ONCE, Math.max(rows, processRows) - all.length);
+    all.push(...(await Promise.all(Array.from({ length: part }, () => vault.encrypt(SECRET, CONTEXT)))));
   }
+  const texts = all.slice(0, rows);
   const shared: string[] = [];
   for (const result of await vault.encryptMany(Array<string>(rows).fill(SECRET), CONTEXT))
     if (result.ok && typeof result.value === "string") shared.push(result.value);
@@ -113,6 +129,14 @@ async function bench(): Promise<void> {
       await store.fill(texts);
       await job(store, where, through.keys, { mode: "re-encrypt" }, "re-encrypt", 2);
     }
+    for (const count of [processRows / 10, processRows]) {
+      await store.fill(all.slice(0, count));
+      await vault.keks.rotate(KEK);
+      processes.push(await alone(store, count));
+    }
+    await store.fill(all.slice(0, processRows));
+    await vault.keks.rotate(KEK);
+    processes.push(await killed(store));
     await store.close();
   }
   await remote.close();
@@ -125,6 +149,7 @@ async function bench(): Promise<void> {
     versions: versions(),
     secretBytes: SECRET.length,
     cells,
+    processes,
   };
   const path = writeResult(result, values.out ?? join(import.meta.dirname, "results"));
   console.log(`written to ${path}`);
@@ -154,6 +179,89 @@ async function job(
     calls,
   );
   await source.close();
+}
+
+/** A process over the whole job. */
+async function alone({ name, target }: Store, count: number): Promise<RekeyProcess> {
+  const { ended } = worker(target);
+  const { rows: done, ms, memoryKib } = await ended;
+  if (done !== count) throw new Error(`only ${done} of ${count} rows were done`);
+  return told({
+    database: name,
+    rows: count,
+    rowsPerSecond: Math.round((count * 1_000) / ms),
+    memoryMiB: Math.round(memoryKib! / 1_024),
+  });
+}
+
+/** A process that is killed in the middle, and one that goes on. */
+async function killed({ name, target, source }: Store): Promise<RekeyProcess> {
+  const first = worker(target, (done) => done >= processRows * KILL_AT);
+  const { rows: before } = await first.ended;
+  const second = worker(target);
+  const { rows: done, ms, firstPageMs, memoryKib } = await second.ended;
+  const looking = source();
+  const record = (await looking.findJob())!;
+  const { counts } = await looking.status(record.id);
+  await looking.close();
+  if (counts.rows !== processRows || counts.moved !== processRows)
+    throw new Error(`after a kill ${counts.moved} of ${processRows} rows were moved`);
+  return told({
+    database: name,
+    rows: processRows,
+    rowsPerSecond: Math.round(((done - before) * 1_000) / ms),
+    memoryMiB: Math.round(memoryKib! / 1_024),
+    resumedAt: before,
+    resumeMs: Math.round(firstPageMs!),
+  });
+}
+
+function told(row: RekeyProcess): RekeyProcess {
+  console.log(
+    `${row.database.padEnd(10)} a process over ${row.rows} rows: ${row.rowsPerSecond} rows/s, ${row.memoryMiB} MiB at most${row.resumeMs === undefined ? "" : `; begun ${row.resumeMs} ms before its first page, after another was killed at ${row.resumedAt}`}`,
+  );
+  return row;
+}
+
+/** What a process has said: rows of the whole job, and how long it took from its start. */
+interface Said {
+  readonly rows: number;
+  readonly ms: number;
+  readonly firstPageMs: number | undefined;
+  readonly memoryKib: number | undefined;
+}
+
+/** Starts a process on the job. @param isToDie - asked after each page whether it is killed */
+function worker(
+  target: string,
+  isToDie: (rows: number) => boolean = () => false,
+): { readonly ended: Promise<Said> } {
+  const begun = performance.now();
+  const child = spawn(process.execPath, [WORKER, vaultPath, target, String(LEASE_MS)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let [done, firstPageMs, memoryKib]: [number, number | undefined, number | undefined] = [
+    0,
+    undefined,
+    undefined,
+  ];
+  const lines = createInterface(child.stdout);
+  lines.on("line", (line) => {
+    const [word, number] = line.split(" ") as [string, string];
+    if (word === "memory") memoryKib = Number(number);
+    else {
+      firstPageMs ??= performance.now() - begun;
+      done = Number(number);
+      if (isToDie(done)) child.kill("SIGKILL");
+    }
+  });
+  const ended = once(child, "close").then(() => ({
+    rows: done,
+    ms: performance.now() - begun,
+    firstPageMs,
+    memoryKib,
+  }));
+  return { ended };
 }
 
 async function measure(
@@ -240,7 +348,7 @@ function sqliteStore(): Store {
   const path = join(directory, "app.db");
   const database = new DatabaseSync(path, { timeout: 5_000 });
   database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT NOT NULL)");
-  const insert = database.prepare("INSERT OR REPLACE INTO t VALUES (?, ?)");
+  const insert = database.prepare("INSERT INTO t VALUES (?, ?)");
   const update = database.prepare("UPDATE t SET body = ? WHERE id = ?");
   const get = database.prepare("SELECT body FROM t WHERE id = ?");
   const inPages = (texts: readonly string[], write: (id: number, text: string) => void): void => {
@@ -252,7 +360,11 @@ function sqliteStore(): Store {
   };
   return {
     name: "SQLite",
-    fill: async (texts) => inPages(texts, (id, text) => insert.run(id, text)),
+    target: path,
+    fill: async (texts) => {
+      database.exec("DELETE FROM t");
+      inPages(texts, (id, text) => insert.run(id, text));
+    },
     get: async (id) => get.get(id)!.body as string,
     set: async (id, text) => void update.run(text, id),
     bareUpdate: async (texts) => inPages(texts, (id, text) => update.run(text, id)),
@@ -274,6 +386,7 @@ async function postgresStore(url: string): Promise<Store> {
   };
   return {
     name: "PostgreSQL",
+    target: url,
     fill: async (texts) => {
       await pool.query("TRUNCATE coffer_bench");
       await inPages(texts, "INSERT INTO coffer_bench SELECT * FROM unnest($1::int[], $2::text[])");
