@@ -19,7 +19,13 @@ async function leaseOf(env) {
   const isOld = leasing === undefined || Date.now() - leasedAt >= LEASE_MS;
   // The one before may be in use by another request: it ends by itself.
   if (isOld || (await leasing).messagesLeft === 0) leasing = newLease(env);
-  return leasing;
+  try {
+    return await leasing;
+  } catch (error) {
+    // A document that has expired, for example: the next request tries again.
+    leasing = undefined;
+    throw error;
+  }
 }
 
 function newLease({ RECIPIENT, SIGNER }) {
