@@ -1,10 +1,11 @@
 /** The hash port: both providers against each other and against published vectors. */
-import { createHash, createHmac } from "node:crypto";
+import nodeCrypto, { createHash, createHmac } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { runtime } from "../../src/base/runtime.ts";
 import { hash, selectHash } from "../../src/crypto/primitives/hash.ts";
 import { nobleHash } from "../../src/crypto/primitives/hash-noble.ts";
+import { nodeHash } from "../../src/crypto/primitives/hash-node.ts";
 import type { HashName } from "../../src/crypto/primitives/hash-port.ts";
 import { hmacSha256 } from "../../src/crypto/primitives/hmac-sha256.ts";
 import { hex, toHexText, utf8Bytes } from "../support/bytes.ts";
@@ -135,4 +136,20 @@ test("HMAC-SHA-256 leaves no copy of its key", async () => {
   expect(wiped).toContain(padded(0));
   for (const pad of [0x36, 0x5c]) expect(wiped.some((range) => range.startsWith(padded(pad)))).toBe(true);
   expect(key[31]).toBe(32);
+});
+
+test("node:crypto gives the same with and without its hash of one call, which not every runtime has", () => {
+  const whole = nodeHash(nodeCrypto);
+  const without = nodeHash({ ...nodeCrypto, hash: undefined } as unknown as typeof nodeCrypto);
+  for (const size of [0, 1, 32, 64, 65, 128, 129, 300]) {
+    const key = new Uint8Array(size).fill(7);
+    const bytes = Uint8Array.from({ length: size }, (_, i) => i);
+    expect(whole.sha1(bytes)).toEqual(without.sha1(bytes));
+    expect(whole.sha256(bytes)).toEqual(without.sha256(bytes));
+    for (const hash of ["sha256", "sha512"] as const) {
+      expect(whole.hmac(hash, key, bytes)).toEqual(without.hmac(hash, key, bytes));
+    }
+    // The key stays the caller's.
+    expect(key).toEqual(new Uint8Array(size).fill(7));
+  }
 });

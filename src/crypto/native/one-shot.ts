@@ -9,7 +9,7 @@
 
 import { type Bytes, copyBytes, isUint8Array, ownBytes, toBytes, typeName } from "../../base/bytes.ts";
 import { invalidType } from "../../errors.ts";
-import type { AeadProviderName, SyncAeadProvider } from "../aead/aead.ts";
+import type { AeadProviderName } from "../aead/aead.ts";
 import { type AssociatedData, associatedDataBytes } from "../associated-data.ts";
 import type { Ciphers } from "../ciphers/ciphers.ts";
 import { ciphersOf } from "../ciphers/of-call.ts";
@@ -97,8 +97,8 @@ export async function sealNative(
   providerName?: AeadProviderName,
 ): Promise<Bytes> {
   const message = prepare(given, key, associatedData);
-  const now = ciphers.providers.atOnce(providerName);
-  if (now !== undefined) return sealSync(ciphers, now, key, message);
+  if (ciphers.providers.atOnce(providerName) !== undefined)
+    return sealSync(ciphers, key, message, providerName);
   const held = holdDataKey(key);
   const plaintext = copyBytes(message.plaintext);
   const own = { ...message, plaintext, associatedData: copyBytes(message.associatedData) };
@@ -129,7 +129,7 @@ export function sealNativeSync(
   providerName?: AeadProviderName,
 ): Bytes {
   const message = prepare(plaintext, key, associatedData);
-  return sealSync(ciphers, ciphers.providers.sync(providerName), key, message);
+  return sealSync(ciphers, key, message, providerName);
 }
 
 /**
@@ -191,7 +191,7 @@ export function sealDetachedSync(
     shape: shapeOfPlaintext(plaintext.length),
     associatedData,
   };
-  return sealSync(ciphers, ciphers.providers.sync(), key, message);
+  return sealSync(ciphers, key, message);
 }
 
 /**
@@ -258,7 +258,7 @@ export function openNativeSync(
   providerName?: AeadProviderName,
 ): Bytes {
   const { plaintextBytes } = shapeOfChunks(body.chunks.length);
-  const provider = ciphers.providers.sync(providerName);
+  const provider = ciphers.providers.sync(providerName, plaintextBytes);
   const context = nativeContext(associatedData);
   const message = committed(deriveMessageKey(ciphers, provider, key, body.salt, context), body);
   try {
@@ -313,7 +313,13 @@ function begin(message: Message, salt: Uint8Array, commitment: Uint8Array): { ou
   return { out, chunksAt };
 }
 
-function sealSync(ciphers: Ciphers, provider: SyncAeadProvider, key: DataKeyInput, message: Message): Bytes {
+function sealSync(
+  ciphers: Ciphers,
+  key: DataKeyInput,
+  message: Message,
+  providerName?: AeadProviderName,
+): Bytes {
+  const provider = ciphers.providers.sync(providerName, message.plaintext.length);
   const salt = randomBytes(NATIVE_SALT_BYTES);
   const context = nativeContext(message.associatedData);
   const { key: made, commitment } = deriveMessageKey(ciphers, provider, key, salt, context);
