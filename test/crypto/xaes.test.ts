@@ -66,6 +66,15 @@ describe("KC-XAES-256-GCM", () => {
       }
     });
 
+    test("the commitment alone, or with a part of the tag, opens nothing", () => {
+      const sealed = kcXaesSeal(provider, KEY, NONCE, NONE, NONE);
+      for (let left = 0; left < sealed.length; left++) {
+        const rest = sealed.subarray(sealed.length - left);
+        const error = errorOf(() => kcXaesOpen(provider, KEY, NONCE, rest, NONE));
+        expect([error.name, error.code], `${left} bytes`).toEqual(["VaultError", "ERR_DECRYPT_FAILED"]);
+      }
+    });
+
     test("a message whose tag is right but whose commitment is another key's is refused", () => {
       const sealed = kcXaesSeal(provider, KEY, NONCE, Uint8Array.of(1), NONE);
       const other = kcXaesSeal(provider, flipBit(KEY, 0), NONCE, Uint8Array.of(1), NONE);
