@@ -247,6 +247,8 @@ describe("[ENV-2] the kernel's bytes with a generator's", () => {
       [40, 7, 20],
       [5_000, 100, 4_070],
       [9_000, 1, 8_193],
+      [54_000, 0, 53_240],
+      [30, 10, 6],
     ] as const) {
       const target = new Uint8Array(size);
       source.fill(target, offset, length);
@@ -254,13 +256,15 @@ describe("[ENV-2] the kernel's bytes with a generator's", () => {
       for (let i = offset; i < offset + length; i++) wanted[i] = 0xff ^ (expected++ % 251);
       expect(Buffer.compare(target, wanted)).toBe(0);
     }
-    // The third goes over the end of the first pool, the fourth over those of two more.
-    expect([pools, proofs()]).toEqual([[4096, 4096, 4096, 4096], 4]);
+    // 65,539 bytes: the last call goes over the end of the pool. The device is proved every 4,096.
+    expect([pools, proofs()]).toEqual([[65_536, 65_536], 17]);
     expect(asked).toEqual([
       [0, 10],
       [7, 20],
       [100, 4_070],
       [1, 8_193],
+      [0, 53_240],
+      [10, 6],
     ]);
   });
 
