@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { ListPage } from "../base/listing.ts";
 import { VaultError } from "../errors.ts";
 import type {
   KvMetadata,
@@ -186,4 +187,21 @@ export function listOf(value: unknown, what: string): readonly unknown[] {
 export function numberOf(value: unknown, what: string): number {
   if (typeof value !== "number") throw badResponse(`${what} is not a number`);
   return value;
+}
+
+/** @throws VaultError ERR_SERVICE_BAD_RESPONSE unless it is one of these texts */
+export function oneOf<T extends string>(value: unknown, known: readonly T[], what: string): T {
+  const found = known.find((text) => text === value);
+  if (found === undefined) throw badResponse(`${what} is none that is known`);
+  return found;
+}
+
+/** A page of a list that goes one way. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
+export function listPageOf<T>(body: unknown, what: string, read: (item: unknown) => T): ListPage<T> {
+  const wire = objectOf(body, what);
+  const { after } = objectOf(wire.list_metadata, "list_metadata");
+  return {
+    data: listOf(wire.data, "data").map(read),
+    listMetadata: { after: after === null ? null : textOf(after, "after") },
+  };
 }

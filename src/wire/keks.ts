@@ -16,15 +16,19 @@ import type {
   ShredReport,
 } from "../keks/kek-service.ts";
 import type { WrappedKeysReport } from "../kv/wrapped-keys.ts";
-import { badResponse, contextOf, listOf, numberOf, objectOf, textOf, type Wire } from "./bodies.ts";
+import {
+  badResponse,
+  contextOf,
+  listOf,
+  listPageOf,
+  numberOf,
+  objectOf,
+  oneOf,
+  textOf,
+  type Wire,
+} from "./bodies.ts";
 
-const STATES: ReadonlySet<string> = new Set<KekState>([
-  "active",
-  "decrypt-only",
-  "disabled",
-  "pending-destroy",
-  "destroyed",
-]);
+const STATES: readonly KekState[] = ["active", "decrypt-only", "disabled", "pending-destroy", "destroyed"];
 
 /** What names a KEK, in a body or a query. */
 export function selectorToWire(
@@ -96,12 +100,7 @@ export function kekPageToWire(page: KekPage): Wire {
 
 /** A page of an answer. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
 export function kekPageFromWire(body: unknown): KekPage {
-  const wire = objectOf(body, "list");
-  const metadata = objectOf(wire.list_metadata, "list_metadata");
-  return {
-    data: listOf(wire.data, "data").map(kekFromWire),
-    listMetadata: { after: metadata.after === null ? null : textOf(metadata.after, "after") },
-  };
+  return listPageOf(body, "list", kekFromWire);
 }
 
 /** A report as it is answered. */
@@ -150,8 +149,7 @@ export function shredFromWire(body: unknown): ShredReport {
 
 /** [REV-20]: older servers do not say so. */
 function erasureOf(value: unknown = "logical"): Erasure {
-  if (value !== "physical" && value !== "logical") throw badResponse("erasure is none that is known");
-  return value;
+  return oneOf(value, ["physical", "logical"], "erasure");
 }
 
 /** A report on wrapped keys, or a part of one, as it is answered. */
@@ -190,7 +188,5 @@ export function wrappedKeysFromWire(body: Wire): WrappedKeysReport {
 }
 
 function stateOf(value: unknown): KekState {
-  const state = textOf(value, "state");
-  if (!STATES.has(state)) throw badResponse("state is none that is known");
-  return state as KekState;
+  return oneOf(textOf(value, "state"), STATES, "state");
 }

@@ -9,14 +9,11 @@
 import { SEALED_SUITES, type SealedSuite } from "../crypto/keys/sealed-key-blob.ts";
 import type { RecipientDocument } from "../crypto/sealed/recipient-document.ts";
 import type { RecipientInfo, RecipientPage, RecipientState } from "../keks/recipient-service.ts";
-import { badResponse, contextOf, listOf, numberOf, objectOf, textOf, type Wire } from "./bodies.ts";
+import { contextOf, listOf, listPageOf, numberOf, objectOf, oneOf, textOf, type Wire } from "./bodies.ts";
 
-const STATES: ReadonlySet<string> = new Set<RecipientState>([
-  "active",
-  "decrypt-only",
-  "disabled",
-  "destroyed",
-]);
+const STATES: readonly RecipientState[] = ["active", "decrypt-only", "disabled", "destroyed"];
+
+const SUITES = /* @__PURE__ */ SEALED_SUITES.map(({ name }) => name);
 
 /** A recipient as it is answered. */
 export function recipientToWire(recipient: RecipientInfo): Wire {
@@ -61,12 +58,7 @@ export function recipientFromWire(wire: unknown): RecipientInfo {
 
 /** A page that was answered. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
 export function recipientPageFromWire(wire: unknown): RecipientPage {
-  const body = objectOf(wire, "recipients");
-  const { after } = objectOf(body.list_metadata, "list_metadata");
-  return {
-    data: listOf(body.data, "data").map(recipientFromWire),
-    listMetadata: { after: after === null ? null : textOf(after, "after") },
-  };
+  return listPageOf(wire, "recipients", recipientFromWire);
 }
 
 /**
@@ -77,9 +69,8 @@ export function recipientPageFromWire(wire: unknown): RecipientPage {
 export function recipientDocumentFromWire(wire: unknown): RecipientDocument {
   const body = objectOf(wire, "document");
   const text = (name: keyof RecipientDocument): string => textOf(body[name], name);
-  if (body.type !== "coffer-recipient-v1") throw badResponse("type is none that is known");
   return {
-    type: body.type,
+    type: oneOf(body.type, ["coffer-recipient-v1"], "type"),
     id: text("id"),
     version: numberOf(body.version, "version"),
     suite: suiteOf(body.suite),
@@ -93,13 +84,9 @@ export function recipientDocumentFromWire(wire: unknown): RecipientDocument {
 }
 
 function suiteOf(value: unknown): SealedSuite {
-  const suite = SEALED_SUITES.find(({ name }) => name === value);
-  if (suite === undefined) throw badResponse("suite is none that is known");
-  return suite.name;
+  return oneOf(value, SUITES, "suite");
 }
 
 function stateOf(value: unknown): RecipientState {
-  const state = textOf(value, "state");
-  if (!STATES.has(state)) throw badResponse("state is none that is known");
-  return state as RecipientState;
+  return oneOf(textOf(value, "state"), STATES, "state");
 }
