@@ -156,8 +156,8 @@ export const VAULT_ERROR_CODES = [
 /** A stable error code: compare this, never the message. */
 export type VaultErrorCode = (typeof VAULT_ERROR_CODES)[number];
 
-/** The codes for which the same call may succeed later without any change by the caller. */
-const RETRYABLE: ReadonlySet<VaultErrorCode> = new Set(["ERR_STORAGE_BUSY"]);
+/** The code for which the same call may always succeed later without any change by the caller. */
+const RETRYABLE: VaultErrorCode = "ERR_STORAGE_BUSY";
 
 const BRAND: unique symbol = Symbol.for("coffer.VaultError") as never;
 
@@ -198,7 +198,7 @@ export class VaultError extends Error {
   constructor(code: VaultErrorCode, message: string, options: VaultErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.retryable = options.retryable ?? RETRYABLE.has(code);
+    this.retryable = options.retryable ?? code === RETRYABLE;
     if (options.requestId !== undefined) this.requestId = options.requestId;
     if (options.status !== undefined) this.status = options.status;
     if (options.serviceMessage !== undefined) this.serviceMessage = options.serviceMessage;

@@ -8,7 +8,7 @@
  */
 
 import { encodeBase64 } from "../../base/base64.ts";
-import { type Bytes, concatBytes, isUint8Array, ownBytes, typeName } from "../../base/bytes.ts";
+import { type Bytes, concatBytes, EMPTY, isUint8Array, ownBytes, typeName } from "../../base/bytes.ts";
 import { optionNames } from "../../base/options.ts";
 import { invalidType } from "../../errors.ts";
 import type { AeadProviderName } from "../aead/aead.ts";
@@ -76,9 +76,6 @@ const RUN_CHUNKS = 64;
 
 /** Bytes of the longest header with salt and commitment. */
 const HEAD_BYTES_MAX = NATIVE_HEADER_BYTES_MAX + NATIVE_PREFIX_BYTES;
-
-/** Bytes that a reader of heads first makes room for: most headers are shorter. */
-const HEAD_BYTES_AT_FIRST = 512;
 
 /**
  * Encrypts a stream into a native envelope.
@@ -339,18 +336,17 @@ function chunkReader(key: MessageKey, controller: Controller): Cutter {
 
 /** Gathers header, salt and commitment, and refuses a bad header at its first bad byte. */
 class HeadReader {
-  #bytes = new Uint8Array(HEAD_BYTES_AT_FIRST);
-  #held = 0;
+  #bytes: Bytes = EMPTY;
   #header: NativeHeader | undefined;
 
   /** @returns what is left of `bytes` behind the head; undefined as long as the head goes on */
   take(bytes: Bytes): Bytes | undefined {
-    const before = this.#held;
-    this.#append(bytes.subarray(0, HEAD_BYTES_MAX - before));
-    this.#header ??= readNativeHeader(this.#bytes.subarray(0, this.#held));
+    const before = this.#bytes.length;
+    this.#bytes = concatBytes(this.#bytes, bytes.subarray(0, HEAD_BYTES_MAX - before));
+    this.#header ??= readNativeHeader(this.#bytes);
     if (this.#header === undefined) return undefined;
     const end = this.#header.bytes + NATIVE_PREFIX_BYTES;
-    return this.#held < end ? undefined : bytes.subarray(end - before);
+    return this.#bytes.length < end ? undefined : bytes.subarray(end - before);
   }
 
   /** The parts of a head that is complete. */
@@ -361,19 +357,8 @@ class HeadReader {
 
   /** Says what is wrong with a head that the stream ended in. */
   end(): never {
-    parseNativeHeader(this.#bytes.subarray(0, this.#held));
+    parseNativeHeader(this.#bytes);
     throw cutOff();
-  }
-
-  #append(bytes: Uint8Array): void {
-    const length = this.#held + bytes.length;
-    if (length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(length, 2 * this.#bytes.length));
-      grown.set(this.#bytes.subarray(0, this.#held));
-      this.#bytes = grown;
-    }
-    this.#bytes.set(bytes, this.#held);
-    this.#held = length;
   }
 }
 
