@@ -92,14 +92,16 @@ export function contextFrom(options: ContextOptions): Promise<KeyContext | undef
   return contextOf({ entries: options.context, json: options.contextJson, option: "context" });
 }
 
-/** The options that say which context something must have. */
-export interface ExpectOptions {
+/** What is said of something that is decrypted. */
+export interface DecryptionOptions {
+  readonly aad?: string | undefined;
   readonly expectContext?: readonly ContextEntry[] | undefined;
   readonly expectContextJson?: string | undefined;
 }
 
-/** Those of {@link ExpectOptions}. @param whose - names what is decrypted */
-export const expectOptions = (whose: string): readonly Option[] => [
+/** Those of {@link DecryptionOptions}. @param whose - names what is decrypted */
+export const decryptionOptions = (whose: string): readonly Option[] => [
+  option("--aad <text>", "associated data, as text or @FILE: exactly what was given to encrypt"),
   option(
     "--expect-context <name=value>",
     `fail unless the ${whose}'s context is exactly this; repeat it for more entries`,
@@ -109,14 +111,16 @@ export const expectOptions = (whose: string): readonly Option[] => [
 ];
 
 /** The context that is expected, if one is. */
-export function expectedContext(options: ExpectOptions): Promise<KeyContext | undefined> {
+export function expectedContext(options: DecryptionOptions): Promise<KeyContext | undefined> {
   const { expectContext: entries, expectContextJson: json } = options;
   return contextOf({ entries, json, option: "expect-context" });
 }
 
 /** Associated data, where something is encrypted. */
-export const AAD_OPTION = "--aad <text>";
-/** Its help where something is decrypted. */
-export const AAD_GIVEN_HELP = "associated data, as text or @FILE: exactly what was given to encrypt";
-/** Its help where something is encrypted. */
-export const AAD_HELP = "associated data, as text or @FILE: not stored, and needed again to decrypt";
+export const AAD = option(
+  "--aad <text>",
+  "associated data, as text or @FILE: not stored, and needed again to decrypt",
+);
+
+/** No question before what cannot be undone. */
+export const YES = option("--yes", "do not ask");

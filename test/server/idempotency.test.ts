@@ -20,6 +20,7 @@ const NOT_LOOKED_AT = [
   "createDecrypts",
   "createRekeys",
   "createRewraps",
+  "makeRecipientDocument",
   "rewrapKv",
 ];
 

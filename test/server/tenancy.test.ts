@@ -62,6 +62,8 @@ const REQUESTS: readonly (readonly [id: string, method: string, path: string, bo
   ["rotateKek", "POST", "/coffer/v1/keks/rotate", { name: "organization_id", value: "{kekValue}" }],
   ["disableKek", "POST", "/coffer/v1/keks/disable", { kek_id: "{kekId}" }],
   ["enableKek", "POST", "/coffer/v1/keks/enable", { kek_id: "{kekId}", version: 1 }],
+  ["listRecipients", "GET", "/coffer/v1/recipients?id={recipientId}"],
+  ["makeRecipientDocument", "POST", "/coffer/v1/recipients/document", { id: "{recipientId}" }],
   ["rotateRecipient", "POST", "/coffer/v1/recipients/rotate", { id: "{recipientId}" }],
   ["disableRecipient", "POST", "/coffer/v1/recipients/disable", { id: "{recipientId}" }],
   ["enableRecipient", "POST", "/coffer/v1/recipients/enable", { id: "{recipientId}", version: 1 }],

@@ -29,7 +29,9 @@ test("[KEY-48] a look that fails leaves no wrapping key behind", async () => {
   const dispose = vi.spyOn(KcXaesKey.prototype, "dispose");
   const keyring = new Keyring(opened, environmentId);
   const events = { append: async () => {}, note: () => {} };
-  const error = await rejectionOf(() => keyring.createDataKey(canonicalContext(CONTEXT), events));
+  const error = await rejectionOf(() =>
+    keyring.createDataKey(canonicalContext(CONTEXT), "application", events),
+  );
   expect(error.code).toBe("ERR_STORAGE_CORRUPT");
   // The key under which the KEK was wrapped, and the one that is made of the KEK.
   expect(dispose).toHaveBeenCalledTimes(2);

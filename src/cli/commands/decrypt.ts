@@ -7,12 +7,10 @@
 import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
 import {
-  AAD_GIVEN_HELP,
-  AAD_OPTION,
   type Action,
-  type ExpectOptions,
+  type DecryptionOptions,
+  decryptionOptions,
   expectedContext,
-  expectOptions,
   option,
   type Verb,
 } from "../command.ts";
@@ -26,8 +24,7 @@ import {
 } from "../input/ciphertexts.ts";
 import { readAssociatedData } from "../input/values.ts";
 
-interface Options extends ReadOptions, ExpectOptions {
-  readonly aad?: string;
+interface Options extends ReadOptions, DecryptionOptions {
   readonly out?: string;
   readonly force?: boolean;
 }
@@ -67,8 +64,7 @@ export const DECRYPT: Verb = {
   arguments: [CIPHERTEXT_ARGUMENT],
   options: [
     ...CIPHERTEXT_OPTIONS,
-    option(AAD_OPTION, AAD_GIVEN_HELP),
-    ...expectOptions("ciphertext"),
+    ...decryptionOptions("ciphertext"),
     option("--out <file>", "write to a new file that only you can read, instead of standard output"),
     option("--force", "let --out replace a file"),
   ],

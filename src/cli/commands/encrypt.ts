@@ -6,8 +6,7 @@
 
 import { LAYOUTS, layoutRow, type WritableLayout } from "../../crypto/envelope/layouts.ts";
 import {
-  AAD_HELP,
-  AAD_OPTION,
+  AAD,
   type Action,
   CONTEXT_OPTIONS,
   type ContextOptions,
@@ -18,8 +17,7 @@ import {
 import { choiceParser } from "../input/arguments.ts";
 import { ciphertextResult } from "../input/ciphertexts.ts";
 import {
-  ALLOW_EMPTY_HELP,
-  ALLOW_EMPTY_OPTION,
+  ALLOW_EMPTY,
   readAssociatedData,
   readPlaintext,
   type SecretOptions,
@@ -54,8 +52,8 @@ export const ENCRYPT: Verb = {
   arguments: [["[value]", VALUE_SYNTAX]],
   options: [
     ...CONTEXT_OPTIONS,
-    option(AAD_OPTION, AAD_HELP),
-    option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP),
+    AAD,
+    ALLOW_EMPTY,
     option(
       "--layout <name>",
       `layout to write (${WRITABLE.join(", ")}; default iv12)`,

@@ -11,15 +11,13 @@ import type { NativeReader } from "../../crypto/native/range.ts";
 import { isVaultError } from "../../errors.ts";
 import { fetchSource } from "../../http/fetch-source.ts";
 import {
-  AAD_GIVEN_HELP,
-  AAD_HELP,
-  AAD_OPTION,
+  AAD,
   type Action,
   CONTEXT_OPTIONS,
   type ContextOptions,
-  type ExpectOptions,
+  type DecryptionOptions,
+  decryptionOptions,
   expectedContext,
-  expectOptions,
   option,
   requiredContext,
   type Verb,
@@ -51,13 +49,9 @@ interface EncryptOptions extends ContextOptions, OutOptions {
   readonly aad?: string;
 }
 
-interface ReadOptions extends ExpectOptions {
-  readonly aad?: string;
-}
+interface DecryptOptions extends DecryptionOptions, OutOptions {}
 
-interface DecryptOptions extends ReadOptions, OutOptions {}
-
-interface CatOptions extends ReadOptions {
+interface CatOptions extends DecryptionOptions {
   readonly range?: ByteRange;
 }
 
@@ -70,7 +64,7 @@ interface ByteRange {
 }
 
 /** How an encrypted file is read. */
-const READ_OPTIONS: readonly Option[] = [option(AAD_OPTION, AAD_GIVEN_HELP), ...expectOptions("file")];
+const READ_OPTIONS = decryptionOptions("file");
 
 /** Where a result goes. */
 const outOptions = (help: string): readonly Option[] => [
@@ -98,7 +92,7 @@ export const ENCRYPT_FILE: Verb = {
   arguments: [["<in>", "the file, or - for standard input"]],
   options: [
     ...CONTEXT_OPTIONS,
-    option(AAD_OPTION, AAD_HELP),
+    AAD,
     option(ALLOW_EMPTY_OPTION, "take an empty pipe, which is refused as a mistake otherwise"),
     ...outOptions(`where to; default the file's name with ${SUFFIX} added`),
   ],
@@ -259,7 +253,7 @@ async function fetchFile(address: string, signal: AbortSignal) {
   }
 }
 
-async function readingOptions(options: ReadOptions) {
+async function readingOptions(options: DecryptionOptions) {
   const context = await expectedContext(options);
   return { context, associatedData: await readAssociatedData(options.aad) };
 }

@@ -9,7 +9,7 @@ import { type Action, option, type Verb } from "../command.ts";
 import { durationParser, kekOf } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { entriesText, record } from "../output/format.ts";
-import { KEK_ARGUMENT, KEK_HELP, kekVersion, VERSION_OPTION } from "./keys-states.ts";
+import { KEK_ARGUMENT, VERSION } from "./keys-states.ts";
 
 interface Options {
   readonly version?: number;
@@ -38,9 +38,9 @@ export const KEYS_SHRED: Verb = {
   name: "shred",
   summary: "destroy a KEK and with it everything under it",
   description: "Destroys a KEK, or one version of it, and makes everything under it unreadable for good.",
-  arguments: [[KEK_ARGUMENT, KEK_HELP]],
+  arguments: [KEK_ARGUMENT],
   options: [
-    option(VERSION_OPTION, "only this version", kekVersion),
+    VERSION,
     option("--after <duration>", "destroy it after 90s, 15m, 36h, 7d, ...", durationParser("after")),
     option("--dry-run", "only tell what would be lost; change nothing"),
     option("--yes", "do not ask"),

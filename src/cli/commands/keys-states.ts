@@ -10,17 +10,14 @@ import type { CommandRun } from "../command-run.ts";
 import { countParser, kekOf } from "../input/arguments.ts";
 import { type Result, record, table } from "../output/format.ts";
 
+const KEK_HELP = "NAME=VALUE of a context entry, or the KEK's id";
 /** The argument that names a KEK. */
-export const KEK_ARGUMENT = "<kek>";
-/** Its help. */
-export const KEK_HELP = "NAME=VALUE of a context entry, or the KEK's id";
-/** The option that names one version. */
-export const VERSION_OPTION = "--version <n>";
+export const KEK_ARGUMENT = ["<kek>", KEK_HELP] as const;
 
 /** More than any vault can have, and still a whole number. */
 const VERSION_MAX = 2 ** 32 - 1;
-/** Reads a version. */
-export const kekVersion = countParser("version", VERSION_MAX);
+/** The option that names one version. */
+export const VERSION = option("--version <n>", "only this version", countParser("version", VERSION_MAX));
 
 const list: Action<unknown> = async (run, _options, given) => {
   const selector = given === undefined ? undefined : kekOf(given);
@@ -65,7 +62,7 @@ export const KEYS_ROTATE: Verb = {
   name: "rotate",
   summary: "make a new KEK version",
   description: "Makes a new version of a KEK, for data keys wrapped from now on.",
-  arguments: [[KEK_ARGUMENT, KEK_HELP]],
+  arguments: [KEK_ARGUMENT],
   help: `
 rotate: a new KEK version, for future wraps. Nothing that exists changes: what
 is under older versions stays there and can still be decrypted, until it is
@@ -91,8 +88,8 @@ export const KEYS_DISABLE: Verb = {
   name: "disable",
   summary: "put a KEK out of use",
   description: "Puts a KEK, or one version of it, out of use until it is enabled again.",
-  arguments: [[KEK_ARGUMENT, KEK_HELP]],
-  options: [option(VERSION_OPTION, "only this version", kekVersion)],
+  arguments: [KEK_ARGUMENT],
+  options: [VERSION],
   help: `
 Nothing under it can be decrypted, and nothing new can be encrypted under its
 context, by any process that holds the vault, from now on. Nothing is lost:
@@ -109,8 +106,8 @@ export const KEYS_ENABLE: Verb = {
   name: "enable",
   summary: "put a KEK back into use",
   description: "Puts a disabled KEK, or one version of it, back into use.",
-  arguments: [[KEK_ARGUMENT, KEK_HELP]],
-  options: [option(VERSION_OPTION, "only this version", kekVersion)],
+  arguments: [KEK_ARGUMENT],
+  options: [VERSION],
   help: `
 Also takes back a shred that was put off with --after, as long as it is not due.
 

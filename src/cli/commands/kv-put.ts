@@ -17,13 +17,7 @@ import {
   type Verb,
 } from "../command.ts";
 import { type CliError, usageError } from "../errors.ts";
-import {
-  ALLOW_EMPTY_HELP,
-  ALLOW_EMPTY_OPTION,
-  readKvValue,
-  type SecretOptions,
-  VALUE_SYNTAX,
-} from "../input/values.ts";
+import { ALLOW_EMPTY, readKvValue, type SecretOptions, VALUE_SYNTAX } from "../input/values.ts";
 import { type Result, record } from "../output/format.ts";
 import { Hinted } from "../output/hints.ts";
 
@@ -68,7 +62,7 @@ export const KV_PUT: Verb = {
   ],
   options: [
     ...CONTEXT_OPTIONS,
-    option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP),
+    ALLOW_EMPTY,
     option("--version-check <id>", "write only if this version is the current one"),
     new Option("--create-only", "fail if there is an object of this name already").conflicts("versionCheck"),
   ],

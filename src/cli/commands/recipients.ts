@@ -19,7 +19,7 @@ import { choiceParser, durationParser } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { environmentName, serverUrl } from "../open.ts";
 import { entriesText, jsonText, type Result, record, table } from "../output/format.ts";
-import { kekVersion, VERSION_OPTION } from "./keys-states.ts";
+import { VERSION } from "./keys-states.ts";
 
 const SUITES: readonly SealedSuite[] = ["x25519", "x-wing"];
 
@@ -119,7 +119,7 @@ const SHRED: Verb = {
   summary: "destroy a recipient's private keys for good",
   description: "Destroys the private keys of a recipient, or of one version: what was not absorbed is lost.",
   arguments: [ID_ARGUMENT],
-  options: [option(VERSION_OPTION, "only this version", kekVersion), option("--yes", "do not ask")],
+  options: [VERSION, option("--yes", "do not ask")],
   needs: "any",
   run: async (run: CommandRun, { version, yes }: StateOptions, id) => {
     if (yes !== true) checkConfirmable(false);
@@ -162,7 +162,7 @@ function change(
     summary,
     description,
     arguments: [ID_ARGUMENT],
-    options: hasVersion ? [option(VERSION_OPTION, "only this version", kekVersion)] : [],
+    options: hasVersion ? [VERSION] : [],
     needs: "any",
     run: async (run: CommandRun, { version }: StateOptions, id) =>
       recipientResult(await (await recipientsOf(run))[name]({ id: id!, version }, { signal: run.signal })),

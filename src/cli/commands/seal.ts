@@ -4,15 +4,14 @@
  * @module
  */
 import { SealedEncryptor, type SealedLayout } from "../../sealed/encryptor.ts";
-import { AAD_HELP, AAD_OPTION, option, type Verb } from "../command.ts";
+import { AAD, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { choiceParser } from "../input/arguments.ts";
 import { ciphertextResult } from "../input/ciphertexts.ts";
 import { readRecipientDocument } from "../input/recipient-documents.ts";
 import {
-  ALLOW_EMPTY_HELP,
-  ALLOW_EMPTY_OPTION,
+  ALLOW_EMPTY,
   readAssociatedData,
   readPlaintext,
   type SecretOptions,
@@ -52,8 +51,8 @@ export const SEAL: Verb = {
   options: [
     option("--recipient <place>", "the recipient's document: a path or an https URL"),
     option("--signer <key>", "the signer that the document must have, base64 as it stands there"),
-    option(AAD_OPTION, AAD_HELP),
-    option(ALLOW_EMPTY_OPTION, ALLOW_EMPTY_HELP),
+    AAD,
+    ALLOW_EMPTY,
     option(
       "--layout <name>",
       `layout to write (${LAYOUTS.join(", ")}; default native)`,

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { Option } from "commander";
 import { fromUtf8, utf8 } from "../../base/bytes.ts";
 import {
   ASSOCIATED_DATA_BYTES_MAX,
@@ -41,8 +42,11 @@ export interface SecretOptions {
 
 /** The option that lets an empty value in. */
 export const ALLOW_EMPTY_OPTION = "--allow-empty";
-/** Its help. */
-export const ALLOW_EMPTY_HELP = "take an empty value, which is refused as a mistake otherwise";
+/** The option, for values that are given whole. */
+export const ALLOW_EMPTY = new Option(
+  ALLOW_EMPTY_OPTION,
+  "take an empty value, which is refused as a mistake otherwise",
+);
 
 const PLAINTEXT: ValueKind = {
   what: "value",

@@ -81,8 +81,9 @@ export class EmbeddedKeyService implements KeyService {
 
   createDataKey(request: CreateDataKeyRequest, options: CallOptions = {}): Promise<DataKey> {
     return this.#run(options, async (call) => {
-      const context = inScope(this.#parts.access, canonicalContext(request.context));
-      const made = await this.#parts.keyring.createDataKey(context, this.#parts.access.events, call);
+      const { access, keyring } = this.#parts;
+      const context = inScope(access, canonicalContext(request.context));
+      const made = await keyring.createDataKey(context, "application", access.events, call);
       this.#noteRead(made);
       return toDataKey(made);
     });
@@ -182,7 +183,8 @@ export class EmbeddedKeyService implements KeyService {
         while (made.length < request.count) {
           // The first may make KEKs; the others find them kept.
           made.push(
-            keyring.kept().make(context) ?? (await keyring.createDataKey(context, access.events, call)),
+            keyring.kept().make(context) ??
+              (await keyring.createDataKey(context, "application", access.events, call)),
           );
         }
       } catch (error) {

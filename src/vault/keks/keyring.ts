@@ -66,14 +66,16 @@ export class Keyring {
   /**
    * Makes a random data key under the newest KEKs of a context; KEKs that do not exist yet are made first.
    *
+   * @param owner - whose it is to be
    * @throws VaultError ERR_KEY_DISABLED, ERR_KEY_DESTROYED, and the storage's codes
    */
   async createDataKey(
     context: CanonicalContext,
+    owner: DataKeyOwner,
     events: EventSink,
     options: WaitOptions = {},
   ): Promise<RingDataKey> {
-    return this.#withNewestRing(context, events, options, (ring) => makeDataKey(ring, "application"));
+    return this.#withNewestRing(context, events, options, (ring) => makeDataKey(ring, owner));
   }
 
   /** The same for something that is to be stored in this vault. */
@@ -87,15 +89,6 @@ export class Keyring {
       contextId: ring.contextId as string,
       keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
     }));
-  }
-
-  /** The same for the private key of a recipient. */
-  async createRecipientKey(
-    context: CanonicalContext,
-    events: EventSink,
-    options: WaitOptions = {},
-  ): Promise<RingDataKey> {
-    return this.#withNewestRing(context, events, options, (ring) => makeDataKey(ring, "recipient"));
   }
 
   /**

@@ -270,7 +270,7 @@ export class RecipientLifecycle implements RecipientService {
 
   /** A key pair whose private key is wrapped under the newest KEKs of the context. */
   async #makeVersion(context: ReturnType<typeof storedContext>, suite: SealedSuite, call: CallOptions) {
-    const made = await this.#keyring.createRecipientKey(context, this.#access.events, call);
+    const made = await this.#keyring.createDataKey(context, "recipient", this.#access.events, call);
     try {
       return { publicKey: KEMS[suite].publicKey(TOOLS, made.key), wrapped: made.blob };
     } finally {
