@@ -14,7 +14,7 @@ import { Macs } from "./authority/macs.ts";
 import type { OpenedVault } from "./authority/opened-vault.ts";
 import { kekRecord, type RowRecord, recordOf } from "./authority/record.ts";
 import { disposeVaultKeys, serviceKeysOf } from "./authority/vault-keys.ts";
-import { KEK_COLUMNS, kekIdentity, kekRow, storedVersions } from "./keks/rows.ts";
+import { KEK_COLUMNS, kekIdentity, kekRow, setWrapped, storedVersions } from "./keks/rows.ts";
 import { SEALED_ROWS } from "./kv/sealed-rows.ts";
 import { AUTHENTICATE_PAGE } from "./limits.ts";
 import { ROOT_CHECK, ROOT_LOCK, vaultChanged } from "./root/roots.ts";
@@ -123,12 +123,7 @@ async function authenticateAll(
           if (wrapped === null) continue;
           const identity = kekIdentity(kek, version as number);
           const bytes = authority.roots.unwrap(wrapped as Uint8Array, identity);
-          await sql.run(
-            "UPDATE kek_versions SET wrapped = ? WHERE kek_id = ? AND version = ?",
-            root.wrap(bytes, identity),
-            kek.id,
-            version!,
-          );
+          await setWrapped(sql, kek.id, version!, root.wrap(bytes, identity));
           bytes.fill(0);
         }
         await seal("keks", kekRecord(row, await storedVersions(sql, kek.id)), kek.id);

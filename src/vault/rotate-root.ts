@@ -14,17 +14,17 @@ import { putMeta } from "./authority/log.ts";
 import type { OpenedVault } from "./authority/opened-vault.ts";
 import { kekRecord, type RowRecord, recipientRecord, recordOf } from "./authority/record.ts";
 import { dropOldVaultKeys, isBeingReplaced, PURPOSES, rewrapVaultKeys } from "./authority/vault-keys.ts";
-import { KEK_COLUMNS, type KekRow, kekIdentity, kekRow } from "./keks/rows.ts";
+import { KEK_COLUMNS, type KekRow, kekIdentity, kekRow, setWrapped } from "./keks/rows.ts";
 import { SEALED_ROWS, SEALED_TABLES } from "./kv/sealed-rows.ts";
 import { ROOT_ROTATION_KEKS, ROOT_ROTATION_PAUSE_MS, ROOT_ROTATION_ROWS } from "./limits.ts";
 import { replaceVaultKeys } from "./replace-vault-keys.ts";
 import type { RootKeys } from "./root/root-keys.ts";
 import {
-  checksAmong,
   ROOT_CHECK,
   ROOT_CHECK_NEXT,
   ROOT_LOCK,
   type RootChecks,
+  storedChecks,
   WITH_ROOT,
 } from "./root/roots.ts";
 import type { Row, Sql, SqlValue } from "./storage/database.ts";
@@ -118,9 +118,7 @@ async function count(sql: Sql, hasLeaked: boolean): Promise<number> {
 /** The checks, which nothing else changes before the transaction's end. */
 async function lockedChecks(sql: Sql): Promise<RootChecks> {
   await sql.lock(ROOT_LOCK);
-  const checks = checksAmong(await sql.all("SELECT name, value FROM meta WHERE name LIKE 'root_check%'"));
-  if (checks === undefined) throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged");
-  return checks;
+  return storedChecks(sql);
 }
 
 /**
@@ -236,12 +234,7 @@ async function rewrapKek(sql: Sql, authority: Authority, next: RootKeys, found: 
     if (equalBytes(mac as Uint8Array, stored.mac as Uint8Array)) return false;
     if (await putMac(sql, "keks", stored, mac)) {
       for (const [version, wrapped] of wraps) {
-        await sql.run(
-          "UPDATE kek_versions SET wrapped = ? WHERE kek_id = ? AND version = ?",
-          wrapped,
-          id,
-          version,
-        );
+        await setWrapped(sql, id, version, wrapped);
       }
       return true;
     }

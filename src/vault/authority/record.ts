@@ -72,53 +72,30 @@ function writeText(out: Buffer, at: number, text: string): number {
   return at + 4 + length;
 }
 
+/** Names of columns, written as SQL does. */
+const columns = (names: string): readonly string[] => names.split(", ");
+
 /** Columns of each table that a record holds, in their order. */
 const COLUMNS = {
-  environments: ["id", "name", "created_at", "generation"],
-  api_keys: [
-    "id",
-    "environment_id",
-    "name",
-    "digest",
-    "permissions",
-    "constraints",
-    "created_at",
-    "revoked_at",
-    "generation",
-  ],
-  webhooks: [
-    "id",
-    "environment_id",
-    "url",
-    "kinds",
-    "sealed_secret",
-    "created_at",
-    "disabled_at",
-    "generation",
-  ],
-  keks: ["id", "environment_id", "context_name", "context_value", "created_at", "generation"],
-  recipients: ["id", "environment_id", "canonical", "suite", "created_at", "generation"],
-  kv_objects: [
-    "id",
-    "environment_id",
-    "name",
-    "canonical",
-    "current_version",
-    "current_number",
-    "current_generation",
-    "created_at",
-    "updated_at",
-    "deleted_at",
-  ],
-  kv_versions: ["id", "object_id", "number", "key_id", "key_blob", "sealed", "created_at"],
-  events: ["id", "environment_id", "kind", "data", "created_at", "generation"],
-} as const;
+  environments: columns("id, name, created_at, generation"),
+  api_keys: columns(
+    "id, environment_id, name, digest, permissions, constraints, created_at, revoked_at, generation",
+  ),
+  webhooks: columns("id, environment_id, url, kinds, sealed_secret, created_at, disabled_at, generation"),
+  keks: columns("id, environment_id, context_name, context_value, created_at, generation"),
+  recipients: columns("id, environment_id, canonical, suite, created_at, generation"),
+  kv_objects: columns(
+    "id, environment_id, name, canonical, current_version, current_number, current_generation, created_at, updated_at, deleted_at",
+  ),
+  kv_versions: columns("id, object_id, number, key_id, key_blob, sealed, created_at"),
+  events: columns("id, environment_id, kind, data, created_at, generation"),
+};
 
 /** Columns of a KEK version within its KEK's record. */
-const VERSION_COLUMNS = ["version", "state", "wrapped", "created_at", "destroy_at"] as const;
+const VERSION_COLUMNS = columns("version, state, wrapped, created_at, destroy_at");
 
 /** Columns of a recipient's version within its recipient's record. */
-const RECIPIENT_VERSION_COLUMNS = ["version", "state", "public_key", "wrapped", "created_at"] as const;
+const RECIPIENT_VERSION_COLUMNS = columns("version, state, public_key, wrapped, created_at");
 
 /** How errors name a row of a table. */
 const WORDS: Readonly<Record<keyof typeof COLUMNS, string>> = {

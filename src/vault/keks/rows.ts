@@ -162,6 +162,17 @@ export function storedVersions(sql: Sql, kekId: string): Promise<readonly Row[]>
   );
 }
 
+/** Puts another wrapped form of a KEK in the place of a version's. */
+export async function setWrapped(
+  sql: Sql,
+  kekId: string,
+  version: SqlValue,
+  wrapped: Uint8Array,
+): Promise<void> {
+  const statement = "UPDATE kek_versions SET wrapped = ? WHERE kek_id = ? AND version = ?";
+  await sql.run(statement, wrapped, kekId, version);
+}
+
 /** Puts a version into a state; of a destroyed one the wrapped KEK goes too. @returns the version as it is then */
 export async function setState(
   sql: Sql,

@@ -40,6 +40,14 @@ export function checksAmong(rows: readonly Row[]): RootChecks | undefined {
   return current === undefined ? undefined : { current, next: value(ROOT_CHECK_NEXT) };
 }
 
+const SELECT_CHECKS = `SELECT name, value FROM meta WHERE name IN ('${ROOT_CHECK}', '${ROOT_CHECK_NEXT}')`;
+
+/** The checks as they are stored. @throws VaultError ERR_STORAGE_CORRUPT */
+export async function storedChecks(sql: Sql): Promise<RootChecks> {
+  const checks = checksAmong(await sql.all(SELECT_CHECKS));
+  return checks ?? fail(new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged"));
+}
+
 /**
  * Answers the keys of the roots that are there, in all forms; they become the caller's. Of roots that cannot change while the
  * process runs it answers the first time only.
@@ -108,11 +116,7 @@ export class Roots {
    * @throws VaultError ERR_STORAGE_UNAVAILABLE if the vault has another root, or was authenticated, since it was opened
    */
   async current(sql: Sql): Promise<RootKeys> {
-    const rows = await sql.all(
-      `SELECT name, value FROM meta WHERE name IN ('${ROOT_CHECK}', '${ROOT_CHECK_NEXT}')`,
-    );
-    const checks = checksAmong(rows);
-    if (checks === undefined) throw new VaultError("ERR_STORAGE_CORRUPT", "the vault's identity is damaged");
+    const checks = await storedChecks(sql);
     if (!isSame(checks, this.#checks)) {
       let known: readonly RootKeys[];
       try {
