@@ -1,6 +1,6 @@
 /**
  * `npm run bench:regress -- BEFORE [AFTER] [--only TEXT] [--quick]`: two commits against each other, in turns (A B A B).
- * AFTER is the working tree unless given; TEXT is a group or a part of a work's name.
+ * AFTER is the working tree unless given; TEXT is a group, or one and a part of a work's name.
  *
  * Owns the comparison. Each commit is checked out beside the repository and loaded from there; the second pair of
  * runs shows how far the same code differs from itself, and a difference below that is none. For use by hand: it
@@ -98,10 +98,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => 
 try {
   const sides = [checkOut(before, "a"), checkOut(after, "b")];
   console.log(`A = ${before}, B = ${after ?? "the working tree"}; processor time, times A: median (best)`);
-  const { only = "" } = values;
+  const [wantedGroup, text = ""] = values.only?.split(":") ?? [];
   for (const [name, group] of Object.entries(GROUPS)) {
-    if (only in GROUPS && only !== name) continue;
-    await run(group, (work) => only in GROUPS || work.includes(only), sides);
+    if (wantedGroup !== undefined && wantedGroup !== name) continue;
+    await run(group, (work) => work.includes(text), sides);
   }
 } finally {
   rmSync(directory, { recursive: true, force: true });
