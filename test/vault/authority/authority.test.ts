@@ -1,12 +1,14 @@
 /** Vault keys, MACs and the log as docs/spec/authority.md writes them down, read from a vault by the page alone. */
 import { createHash, createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { SecretBytes } from "../../../src/crypto/primitives/secret-bytes.ts";
+import { Macs } from "../../../src/vault/authority/macs.ts";
 import { recordBytes } from "../../../src/vault/authority/record.ts";
 import { AUTHORITY_LOG_MAX } from "../../../src/vault/limits.ts";
 import { openSqlite } from "../../../src/vault/storage/sqlite/open.ts";
 import { openTestDatabase } from "../../support/authority.ts";
 import { fromBase64 } from "../../support/bytes.ts";
-import { rejectionOf } from "../../support/errors.ts";
+import { errorOf, rejectionOf } from "../../support/errors.ts";
 import { field, hkdf, joined, kcXaesOpened, u32Bytes } from "../../support/keyring-reference.ts";
 import { freshPath, openTestHost, openTestVault, ROOT_KEY, sessionOf, tamper } from "../../support/vaults.ts";
 
@@ -155,6 +157,27 @@ test("[AUT-5] every record has the MAC that the page says", async () => {
       );
     }
   });
+});
+
+test("[AUT-5] a MAC names the version of its key: of others nothing is known, and keys that were let go of make none", () => {
+  const keys = [1, 2].map((byte) => new Uint8Array(32).fill(byte));
+  const [row, event] = keys.map((key) => new Map([[1, new SecretBytes(key)]]));
+  const macs = new Macs({ "row-mac": row!, "event-mac": event! });
+  const mac = macs.of({ table: "t", values: [1] });
+  expect(macs.knows(mac)).toBe(true);
+  const unknown = Uint8Array.from(mac).fill(9, 0, 4);
+  for (const other of [
+    unknown,
+    mac.subarray(0, 35),
+    joined(mac, mac),
+    { ...mac, length: mac.length },
+    null,
+  ]) {
+    expect(macs.knows(other)).toBe(false);
+  }
+  macs.dispose();
+  expect(keys).toEqual([new Uint8Array(32), new Uint8Array(32)]);
+  expect(errorOf(() => macs.of({ table: "t", values: [1] })).code).toBe("ERR_DISPOSED");
 });
 
 test("[AUT-5] no two records have the same bytes", () => {
