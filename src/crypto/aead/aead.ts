@@ -13,6 +13,8 @@ import { KEY_BYTES, LEGACY_NONCE_BYTES, NONCE_BYTES, TAG_BYTES } from "../limits
 
 /** The providers by name. */
 export type AeadProviderName = "node" | "webcrypto" | "wasm" | "noble";
+/** All of them, the preferred ones first, whether they are there or not. */
+export const PROVIDER_NAMES: readonly AeadProviderName[] = ["node", "webcrypto", "wasm", "noble"];
 
 /** One AES-256 key, ready for use; the raw bytes are no longer needed. */
 export interface AeadKey {

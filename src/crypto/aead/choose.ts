@@ -20,7 +20,7 @@
 import { ascii, type Bytes, EMPTY, equalBytes, fromHex } from "../../base/bytes.ts";
 import type { RuntimeName } from "../../base/runtime.ts";
 import { invalidType, VaultError } from "../../errors.ts";
-import type { AeadProvider, AeadProviderName, SyncAeadProvider } from "./aead.ts";
+import { type AeadProvider, type AeadProviderName, PROVIDER_NAMES, type SyncAeadProvider } from "./aead.ts";
 import type { Available, ProviderRow } from "./row.ts";
 import type { WasmProvider } from "./wasm.ts";
 
@@ -29,9 +29,6 @@ const KNOWN_KEY = "c8612c9ed53fe43e8e005b828a1631a0bbcb6ab2f46514ec4f439fcfd0fa9
 const KNOWN_NONCE = "4d4e4f505152535455565758";
 const KNOWN_PLAINTEXT = "XAES-256-GCM";
 const KNOWN_SEALED = "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271";
-
-/** All providers by name, the preferred ones first, whether they are there or not. */
-export const PROVIDER_NAMES: readonly AeadProviderName[] = ["node", "webcrypto", "wasm", "noble"];
 
 /** The providers of one runtime, with those of an argument. */
 export class AeadProviders {

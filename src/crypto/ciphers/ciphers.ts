@@ -7,7 +7,8 @@
  */
 import type { Bytes } from "../../base/bytes.ts";
 import { type Runtime, type RuntimeGlobals, type RuntimeName, runtimeName } from "../../base/runtime.ts";
-import { AeadProviders, nothingAtOnce, PROVIDER_NAMES } from "../aead/choose.ts";
+import { PROVIDER_NAMES } from "../aead/aead.ts";
+import { AeadProviders, nothingAtOnce } from "../aead/choose.ts";
 import type { ProviderRow } from "../aead/row.ts";
 import type { ShortWays } from "../envelope/short-ways.ts";
 import { type DataKeyInput, withRawKey } from "../keys/data-key.ts";
