@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { WebCryptoSubtle } from "../../src/base/runtime.ts";
 import { nobleProvider } from "../../src/crypto/aead/noble.ts";
 import { nodeProvider } from "../../src/crypto/aead/node.ts";
+import { PIECE_BYTES } from "../../src/crypto/aead/wasm/engine.ts";
 import { webCryptoProvider } from "../../src/crypto/aead/webcrypto.ts";
 import { flipBit } from "../support/bytes.ts";
 import { errorOf, rejectionOf } from "../support/errors.ts";
@@ -307,6 +308,14 @@ describe.each(SYNC_AEAD_PROVIDERS.map((provider) => [provider.name, provider] as
       const twice = cipher.encrypt(Uint8Array.from([...block, ...block]));
       expect(Buffer.from(twice).toString("hex")).toBe(expected + expected);
       expect(cipher.encrypt(NONE)).toHaveLength(0);
+      cipher.dispose();
+    });
+
+    test("enciphers more blocks than go through the module's memory at once", () => {
+      const cipher = provider.blockCipher(fipsKey);
+      const count = PIECE_BYTES / block.length + 1;
+      const blocks = Buffer.concat(Array.from({ length: count }, () => block));
+      expect(Buffer.from(cipher.encrypt(blocks)).toString("hex")).toBe(expected.repeat(count));
       cipher.dispose();
     });
 
