@@ -8,37 +8,29 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
 import { gcm } from "@noble/ciphers/aes.js";
 import { DataKey } from "../../src/crypto/index.ts";
 import { Lease } from "../../src/keys/lease.ts";
 import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
 import type { Case, Competitor } from "../lib/harness.ts";
+import {
+  agePeer,
+  base64,
+  bytesOf,
+  installedPeers,
+  type MakePeer,
+  type Peer,
+  textOf,
+  type Untyped,
+  utf8,
+} from "../lib/peers.ts";
 import { SIZES } from "./envelope.ts";
 
 const SUITE = "peers";
 
-interface Peer {
-  readonly name: string;
-  readonly isAsync: boolean;
-  readonly seal: (text: string) => string | Promise<string>;
-  readonly open: (text: string) => string | Promise<string>;
-}
-
-type Make = (load: (name: string) => Promise<unknown>) => Promise<Peer>;
-
-/** Packages of `bench/peers`, without types: they need not be there when this is compiled. */
-// biome-ignore lint/suspicious/noExplicitAny: see above
-type Untyped = any;
-
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
-const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "base64"));
-const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
 const joined = (nonce: Uint8Array, body: Uint8Array): string => base64(Buffer.concat([nonce, body]));
 
-const PEERS: readonly Make[] = [
+const PEERS: readonly MakePeer[] = [
   async () => {
     const key = randomBytes(32);
     return {
@@ -50,7 +42,7 @@ const PEERS: readonly Make[] = [
       },
       open: (sealed) => {
         const bytes = bytesOf(sealed);
-        return text(gcm(key, bytes.subarray(0, 12)).decrypt(bytes.subarray(12)));
+        return textOf(gcm(key, bytes.subarray(0, 12)).decrypt(bytes.subarray(12)));
       },
     };
   },
@@ -65,7 +57,7 @@ const PEERS: readonly Make[] = [
       isAsync: true,
       seal: (data) =>
         new CompactEncrypt(utf8(data)).setProtectedHeader({ alg: "dir", enc: "A256GCM" }).encrypt(key),
-      open: async (sealed) => text((await compactDecrypt(sealed, key)).plaintext),
+      open: async (sealed) => textOf((await compactDecrypt(sealed, key)).plaintext),
     };
   },
   async (load) => {
@@ -78,22 +70,7 @@ const PEERS: readonly Make[] = [
       open: (sealed) => cloak.decryptStringSync(sealed, key),
     };
   },
-  async (load) => {
-    const { Encrypter, Decrypter, generateX25519Identity, identityToRecipient } = (await load(
-      "age-encryption",
-    )) as Untyped;
-    const identity = await generateX25519Identity();
-    const encrypter = new Encrypter();
-    encrypter.addRecipient(await identityToRecipient(identity));
-    const decrypter = new Decrypter();
-    decrypter.addIdentity(identity);
-    return {
-      name: "age",
-      isAsync: true,
-      seal: async (data) => base64(await encrypter.encrypt(data)),
-      open: (sealed) => decrypter.decrypt(bytesOf(sealed), "text"),
-    };
-  },
+  agePeer,
   async (load) => {
     const loaded = (await load("libsodium-wrappers")) as Untyped;
     const sodium = loaded.default ?? loaded;
@@ -109,7 +86,7 @@ const PEERS: readonly Make[] = [
       open: (sealed) => {
         const bytes = bytesOf(sealed);
         const [nonce, body] = [bytes.subarray(0, 24), bytes.subarray(24)];
-        return text(sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, body, null, nonce, key));
+        return textOf(sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(null, body, null, nonce, key));
       },
     };
   },
@@ -126,7 +103,7 @@ const PEERS: readonly Make[] = [
       },
       open: (sealed) => {
         const bytes = bytesOf(sealed);
-        return text(nacl.secretbox.open(bytes.subarray(24), bytes.subarray(0, 24), key));
+        return textOf(nacl.secretbox.open(bytes.subarray(24), bytes.subarray(0, 24), key));
       },
     };
   },
@@ -152,23 +129,14 @@ const PEERS: readonly Make[] = [
       // Without a length the ESDK caches nothing for plaintexts that it cannot measure.
       seal: async (data) =>
         base64((await encrypt(manager, data, { plaintextLength: Buffer.byteLength(data) })).result),
-      open: async (sealed) => text((await decrypt(manager, Buffer.from(sealed, "base64"))).plaintext),
+      open: async (sealed) => textOf((await decrypt(manager, Buffer.from(sealed, "base64"))).plaintext),
     };
   },
 ];
 
 /** Every case, each peer that is there in it. */
 export async function* peerCases(): AsyncGenerator<Case> {
-  const require = createRequire(new URL("../peers/package.json", import.meta.url));
-  const load = (name: string): Promise<unknown> => import(pathToFileURL(require.resolve(name)).href);
-  const peers: Peer[] = [];
-  for (const make of PEERS) {
-    try {
-      peers.push(await make(load));
-    } catch (error) {
-      console.error(`peers: left out (${(error as Error).message.split("\n")[0]})`);
-    }
-  }
+  const peers = await installedPeers(SUITE, PEERS);
   const blob = Buffer.concat([Buffer.from("WOS.EKM.v1\0", "latin1"), randomBytes(195)]);
   const key = new DataKey({
     id: "bench",

@@ -8,8 +8,6 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { Curves } from "../../src/crypto/curves/choose.ts";
@@ -29,6 +27,17 @@ import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
 import { SealedEncryptor, sealedLeaseSync } from "../../src/sealed/index.ts";
 import { openVault } from "../../src/vault/index.ts";
 import type { Case, Competitor } from "../lib/harness.ts";
+import {
+  agePeer,
+  base64,
+  bytesOf,
+  installedPeers,
+  type MakePeer,
+  type Peer,
+  textOf,
+  type Untyped,
+  utf8,
+} from "../lib/peers.ts";
 
 const SUITE = "sealed";
 const SIZE = "200 B";
@@ -38,42 +47,8 @@ const BATCH = 100;
 const CONTEXT = { organization_id: "org_1" };
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** One way to encrypt for a private key. */
-interface Peer {
-  readonly name: string;
-  readonly isAsync: boolean;
-  readonly seal: (text: string) => string | Promise<string>;
-  readonly open: (text: string) => string | Promise<string>;
-}
-
-/** Packages of `bench/peers`, without types: they need not be there when this is compiled. */
-// biome-ignore lint/suspicious/noExplicitAny: see above
-type Untyped = any;
-
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
-const bytesOf = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(text, "base64"));
-const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
-const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
-
-type Make = (load: (name: string) => Promise<unknown>) => Promise<Peer>;
-
-const PEERS: readonly Make[] = [
-  async (load) => {
-    const { Encrypter, Decrypter, generateX25519Identity, identityToRecipient } = (await load(
-      "age-encryption",
-    )) as Untyped;
-    const identity = await generateX25519Identity();
-    const encrypter = new Encrypter();
-    encrypter.addRecipient(await identityToRecipient(identity));
-    const decrypter = new Decrypter();
-    decrypter.addIdentity(identity);
-    return {
-      name: "age",
-      isAsync: true,
-      seal: async (data) => base64(await encrypter.encrypt(data)),
-      open: (sealed) => decrypter.decrypt(bytesOf(sealed), "text"),
-    };
-  },
+const PEERS: readonly MakePeer[] = [
+  agePeer,
   async (load) => {
     const { CompactEncrypt, compactDecrypt } = (await load("jose")) as Untyped;
     const pair = (await crypto.subtle.generateKey({ name: "X25519" }, true, ["deriveBits"])) as Untyped;
@@ -159,8 +134,6 @@ function recipientHere() {
 
 /** Every case, each peer that is there in it. */
 export async function* sealedCases(): AsyncGenerator<Case> {
-  const require = createRequire(new URL("../peers/package.json", import.meta.url));
-  const load = (name: string): Promise<unknown> => import(pathToFileURL(require.resolve(name)).href);
   const { document, open, tools } = recipientHere();
   // Without what Node has: as browsers are, where they are to answer at once.
   const curves = new Curves([NACL_CURVES_ROW], { crypto: undefined, webcrypto: undefined });
@@ -177,14 +150,8 @@ export async function* sealedCases(): AsyncGenerator<Case> {
       seal: (data) => nacl.encryptSync(data),
       open: open({ ...tools, curves }),
     },
+    ...(await installedPeers(SUITE, PEERS)),
   ];
-  for (const make of PEERS) {
-    try {
-      peers.push(await make(load));
-    } catch (error) {
-      console.error(`sealed: left out (${(error as Error).message.split("\n")[0]})`);
-    }
-  }
   const message = randomBytes(MESSAGE_BYTES).toString("base64").slice(0, MESSAGE_BYTES);
   yield* messageCases(peers, message);
   yield leaseCase(native, nacl, message);
