@@ -5,11 +5,11 @@ import { IdempotentWrites } from "../../src/vault/access/idempotency.ts";
 import type { EmbeddedVault } from "../../src/vault/index.ts";
 import { Keyring } from "../../src/vault/keks/keyring.ts";
 import { RecipientLifecycle } from "../../src/vault/recipients/lifecycle.ts";
-import type { Database } from "../../src/vault/storage/database.ts";
 import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { openTestDatabase } from "../support/authority.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
+import { racingDatabase } from "../support/racing-database.ts";
 import { freshPath, openTestVault, sessionOf, TEST_ACTOR, tamper } from "../support/vaults.ts";
 
 const CONTEXT = { organization_id: "org_1" };
@@ -139,24 +139,7 @@ describe("a key pair that is made while its KEK changes", () => {
   async function recipientsWith(beforeWrite: () => Promise<void>) {
     const database = await openSqlite(path, { create: false, lockWaitMs: 10_000 });
     closing.push(() => database.close());
-    let isDone = false;
-    const racing: Database = {
-      erases: database.erases,
-      settled: (alias) => database.settled(alias),
-      read: (work, options) => database.read(work, options),
-      write: async (work, options) => {
-        if (!isDone) {
-          isDone = true;
-          await beforeWrite();
-        }
-        return database.write(work, options);
-      },
-      changes: () => database.changes(),
-      lookAfresh: () => database.lookAfresh(),
-      scrub: () => database.scrub(),
-      writable: (options) => database.writable(options),
-      close: () => database.close(),
-    };
+    const racing = racingDatabase(database, beforeWrite);
     const opened = await openTestDatabase(racing);
     const keyring = new Keyring(opened, vault.environmentId);
     const events = { append: async () => {}, note: () => {} };

@@ -10,6 +10,7 @@ import { openSqlite } from "../../src/vault/storage/sqlite/open.ts";
 import { openTestDatabase } from "../support/authority.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { listKeks } from "../support/keks.ts";
+import { racingDatabase } from "../support/racing-database.ts";
 import { freshPath, openTestVault, TEST_ACTOR, tamper } from "../support/vaults.ts";
 
 const CONTEXT = { organization_id: "org_1" };
@@ -287,24 +288,7 @@ describe("races with a shred", () => {
     beforeWrite: () => Promise<void>,
   ): Promise<{ store: EmbeddedKvStore; database: Database }> {
     const database = await openSqlite(path, { create: false, lockWaitMs: 10_000 });
-    let isDone = false;
-    const racing: Database = {
-      erases: database.erases,
-      settled: (alias) => database.settled(alias),
-      read: (work, options) => database.read(work, options),
-      write: async (work, options) => {
-        if (!isDone) {
-          isDone = true;
-          await beforeWrite();
-        }
-        return database.write(work, options);
-      },
-      changes: () => database.changes(),
-      lookAfresh: () => database.lookAfresh(),
-      scrub: () => database.scrub(),
-      writable: (options) => database.writable(options),
-      close: () => database.close(),
-    };
+    const racing = racingDatabase(database, beforeWrite);
     return { store: await storeOver(racing), database };
   }
 
