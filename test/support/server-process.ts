@@ -26,17 +26,20 @@ export interface ServerProcess {
  * Starts a server on a vault's file or a PostgreSQL URL, with a root key in base64.
  *
  * @param options.filesMax - files that the process may have open at once; default as many as this one
+ * @param options.heapMib - MiB of objects that it may keep, garbage included: it ends where they are more; default Node's own
  */
 export async function startServerProcess(
   where: string,
   rootKey: string,
-  options: { readonly filesMax?: number } = {},
+  options: { readonly filesMax?: number; readonly heapMib?: number } = {},
 ): Promise<ServerProcess> {
+  const heap = options.heapMib === undefined ? [] : [`--max-old-space-size=${options.heapMib}`];
+  const command = [process.execPath, ...heap, SELF, where];
   const [file, ...args] =
     options.filesMax === undefined
-      ? [process.execPath, SELF, where]
-      : ["sh", "-c", `ulimit -n ${options.filesMax}; exec "$0" "$@"`, process.execPath, SELF, where];
-  const child: ChildProcess = spawn(file, args, {
+      ? command
+      : ["sh", "-c", `ulimit -n ${options.filesMax}; exec "$0" "$@"`, ...command];
+  const child: ChildProcess = spawn(file as string, args, {
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, COFFER_ROOT_KEY: rootKey },
   });
