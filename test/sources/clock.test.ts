@@ -1,9 +1,10 @@
-/** Jobs on a database whose clock stands still or goes back: which job is the newest does not depend on it. */
+/** Jobs on a database whose clock stands still or goes back: which job is the newest, and which lease is over. */
 import { DatabaseSync } from "node:sqlite";
 import pg from "pg";
 import { afterEach, describe, expect, test } from "vitest";
 import type { CiphertextSource } from "../../src/rekey/index.ts";
 import { postgresTable, sqliteTable } from "../../src/sources/index.ts";
+import { rejectionOf } from "../support/errors.ts";
 import { describePostgres, emptyDatabaseUrl } from "../support/postgres.ts";
 
 const closing: (() => Promise<void> | void)[] = [];
@@ -71,6 +72,47 @@ function suite(make: () => Promise<Clocked> | Clocked): void {
       await source.closeJob(made.id, n % 2 === 0 ? "aborted" : "done");
       expect((await source.findJob())?.id).toBe(made.id);
     }
+  });
+
+  const LEASE_MS = 15_000;
+  test.each([1, 1_000, LEASE_MS, 3_600_000, 86_400_000 - 1, 365 * 86_400_000])(
+    "[JOB-13] a lease is over when the clock has gone back by %d ms since it began",
+    async (step) => {
+      const { source, set } = await make();
+      await set(NOW);
+      const { id } = await create(source, "{}");
+      const dead = (await source.claim(id, LEASE_MS))!;
+      expect(await source.claim(id, LEASE_MS)).toBeUndefined();
+      await set(NOW - step);
+      expect((await source.status(id)).ranges).toEqual({ open: 1, leased: 0, done: 0 });
+      const next = (await source.claim(id, 2 * LEASE_MS))!;
+      expect(next.number).toBe(dead.number);
+      expect((await source.status(id)).ranges).toEqual({ open: 0, leased: 1, done: 0 });
+      const page = { rows: [], position: '["1"]', leaseMs: LEASE_MS };
+      expect((await rejectionOf(() => source.commitPage(dead, page))).code).toBe("ERR_LEASE_EXPIRED");
+      // Renewed for another length than it was claimed for.
+      const renewed = await source.commitPage(next, page);
+      expect(await source.claim(id, LEASE_MS)).toBeUndefined();
+      await set(NOW - step - 1);
+      expect((await source.claim(id, LEASE_MS))?.number).toBe(dead.number);
+      expect((await rejectionOf(() => source.endClaim(renewed, "done"))).code).toBe("ERR_LEASE_EXPIRED");
+    },
+  );
+
+  test("[JOB-13] a lease lasts for its length by a clock that goes on, however often it is renewed", async () => {
+    const { source, set } = await make();
+    await set(NOW);
+    const { id } = await create(source, "{}");
+    let claim = (await source.claim(id, LEASE_MS))!;
+    for (const [n, at] of [0, 1, LEASE_MS, 2 * LEASE_MS].entries()) {
+      await set(NOW + at);
+      expect(await source.claim(id, LEASE_MS)).toBeUndefined();
+      claim = await source.commitPage(claim, { rows: [], position: `["${n}"]`, leaseMs: LEASE_MS });
+    }
+    await set(NOW + 3 * LEASE_MS);
+    expect(await source.claim(id, LEASE_MS)).toBeUndefined();
+    await set(NOW + 3 * LEASE_MS + 1);
+    expect((await source.claim(id, LEASE_MS))?.position).toBe('["3"]');
   });
 }
 

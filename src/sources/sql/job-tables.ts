@@ -25,6 +25,18 @@ import type { SqlDatabase, SqlDialect, SqlRow, SqlSession } from "./dialect.ts";
 /** The form of the tables. A job of another form is not touched. */
 export const JOB_FORMAT = 1;
 
+/** Characters of a UUID as text (RFC 9562 section 4). */
+const UUID_CHARACTERS = 36;
+
+/**
+ * A lease's proof: what tells it from all others, and its length in milliseconds. With the length, a lease that begins in the
+ * future shows: the clock has gone back since.
+ */
+const leaseToken = (id: string, leaseMs: number): string => `${id}/${leaseMs}`;
+
+/** The length of a range's lease. A lease that an earlier coffer gave does not tell it. */
+const LEASE_LENGTH = `COALESCE(CAST(NULLIF(substr(token, ${UUID_CHARACTERS + 2}), '') AS double precision), ${LEASE_MS_MAX})`;
+
 const JOB_COLUMNS = "id, settings, state, planned_rows, created_at, format";
 
 /** Checkpoints of the jobs on one source. */
@@ -127,7 +139,7 @@ export class JobTables {
 
   /** Takes the lease of a range that is open and free. */
   async claim(jobId: string, leaseMs: number): Promise<Claim | undefined> {
-    const token = uuidToText(uuidV4());
+    const token = leaseToken(uuidToText(uuidV4()), leaseMs);
     return this.#database.transaction(async (sql) => {
       const [row] = await sql.all(
         `SELECT number, after_key, upto_key, position_key, counts FROM ${this.#table("ranges")}
@@ -163,14 +175,17 @@ export class JobTables {
     claim: Claim,
     to: { readonly position: string | null; readonly counts: Counts; readonly leaseMs: number },
   ): Promise<Claim> {
+    const token = leaseToken(claim.token.slice(0, UUID_CHARACTERS), to.leaseMs);
     const changed = await sql.run(
       `UPDATE ${this.#table("ranges")}
-       SET position_key = ${this.#p(1)}, counts = ${this.#p(2)}, leased_until = ${this.#dialect.now} + ${this.#p(3)}
-       WHERE job_id = ${this.#p(4)} AND number = ${this.#p(5)} AND token = ${this.#p(6)} AND counts = ${this.#p(7)}`,
+       SET position_key = ${this.#p(1)}, counts = ${this.#p(2)}, leased_until = ${this.#dialect.now} + ${this.#p(3)},
+         token = ${this.#p(4)}
+       WHERE job_id = ${this.#p(5)} AND number = ${this.#p(6)} AND token = ${this.#p(7)} AND counts = ${this.#p(8)}`,
       [
         to.position,
         JSON.stringify(to.counts),
         to.leaseMs,
+        token,
         claim.jobId,
         claim.number,
         claim.token,
@@ -178,7 +193,7 @@ export class JobTables {
       ],
     );
     if (changed !== 1) throw leaseLost();
-    return { ...claim, position: to.position, counts: to.counts };
+    return { ...claim, position: to.position, counts: to.counts, token };
   }
 
   /** Proves and locks a lease, before anything else of a page is written. @throws VaultError ERR_LEASE_EXPIRED */
@@ -239,10 +254,10 @@ export class JobTables {
     }
   }
 
-  /** Whether a range is leased. A lease further ahead than any may be is of a clock that has gone back since. */
+  /** Whether a range is leased. A lease that has more than its length before it is of a clock that has gone back since. */
   get #isLeased(): string {
     const { now } = this.#dialect;
-    return `(leased_until >= ${now} AND leased_until <= ${now} + ${LEASE_MS_MAX})`;
+    return `(leased_until >= ${now} AND leased_until <= ${now} + ${LEASE_LENGTH})`;
   }
 
   /** Ends a range, or its lease. */
