@@ -55,7 +55,7 @@ const MORE_SIZES: readonly Size[] = [
 ];
 /** Messages of a batch, and the largest size of which batches are measured. */
 const BATCH = 1000;
-const BATCH_BYTES_MAX = KIB;
+const BATCH_BYTES_MAX = 4 * KIB;
 const QUICK_SIZES: readonly Size[] = [SIZES[0]!, SIZES[3]!];
 
 export function* envelopeCases(mode: "quick" | "default" | "full"): Generator<Case> {

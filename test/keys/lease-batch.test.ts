@@ -8,6 +8,7 @@ import { Ciphers } from "../../src/crypto/ciphers/ciphers.ts";
 import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import type { EncryptItem } from "../../src/crypto/envelope/batch-items.ts";
 import { parseEnvelope } from "../../src/crypto/envelope/envelope.ts";
+import { BATCHED_BYTES_MAX } from "../../src/crypto/envelope/fast/envelope-key.ts";
 import type { WritableLayout } from "../../src/crypto/envelope/layouts.ts";
 import type { LocalDecryptOptions } from "../../src/crypto/index.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
@@ -180,6 +181,32 @@ test("a failed item is an error at its index, and the others are done", async ()
       "ERR_INVALID_ARGUMENT",
       "good",
       "ERR_PLAINTEXT_NOT_TEXT",
+    ]);
+  }
+});
+
+test("messages that go alone between those that share the memory: each result at its index, each failure by itself", () => {
+  const sizes = Array.from({ length: 60 }, (_, i) => (i % 3 === 1 ? BATCHED_BYTES_MAX + i : 100 + i));
+  const texts = sizes.map((size, i) => String.fromCharCode(97 + (i % 26)).repeat(size));
+  for (const layout of ["iv12", "leb-first"] as const) {
+    const lease = newLease({ layout, maxBytes: texts.join("").length });
+    const sealed = values(lease.encryptManySync(texts, "aad")) as string[];
+    expect(lease.bytesLeft).toBe(0);
+    for (const [i, text] of sealed.entries()) expect(openByHand(text, "aad")).toBe(texts[i]);
+    expect(new Set(sealed.map((text) => parseEnvelope(text).nonce.toString())).size).toBe(texts.length);
+    const altered = [0, 1, 30, 31];
+    const given = sealed.map((text, i) => {
+      const bytes = Buffer.from(text, "base64");
+      if (altered.includes(i)) bytes[bytes.length - 1]! ^= 1;
+      return bytes.toString("base64");
+    });
+    const expected = texts.map((text, i) => (altered.includes(i) ? "ERR_DECRYPT_FAILED" : text));
+    const opened = lease.decryptManySync(given, "aad");
+    expect(opened.map((result) => (result.ok ? result.value : codeOf(result.error)))).toEqual(expected);
+    const late = lease.encryptManySync([texts[1]!, texts[0]!]);
+    expect(late.map((result) => (result.ok ? "" : codeOf(result.error)))).toEqual([
+      "ERR_DATA_KEY_EXHAUSTED",
+      "ERR_DATA_KEY_EXHAUSTED",
     ]);
   }
 });

@@ -5,12 +5,13 @@
  * counter blocks of all, which one native AES call enciphers where there is `node:crypto` and enough of them. The
  * module then applies keystream and hash. Nonces come from one read of the kernel: a random one for the first
  * message, each further one that plus one (NIST SP 800-38D section 8.2.2 allows both for the random field), so
- * batches collide less than as many random nonces would. What does not fit goes one by one. Must not know budgets'
- * meaning.
+ * batches collide less than as many random nonces would. Messages for which a native call of their own costs less go
+ * to it one by one, beside the memory; so does what does not fit. Must not know budgets' meaning.
  *
  * @module
  */
 
+import { decodedLength } from "../../../base/base64-portable.ts";
 import type { Bytes } from "../../../base/bytes.ts";
 import { type ItemResult, resultOf } from "../../../base/item-result.ts";
 import type { AeadProviderName } from "../../aead/aead.ts";
@@ -64,7 +65,7 @@ export function sealMany(
   const batch = key.batch(layout, provider);
   if (batch === undefined) return failuresOf(items);
   const results = new Array<ItemResult<string> | undefined>(items.length).fill(undefined);
-  const { engine, frame, texts, slot } = batch;
+  const { engine, frame, texts, slot, largest } = batch;
   const isFirst = frame.nonceAt === 0;
   const nonce = new Uint8Array(NONCE_BYTES);
   drawNonce(nonce, 0, isFirst);
@@ -84,13 +85,17 @@ export function sealMany(
         continue;
       }
       const { data, associatedData } = item.value;
+      if (data.length > largest) {
+        results[next] = sealAlone(key, item.value, layout, provider, budget, nonce);
+        nextNonce(nonce, isFirst);
+        continue;
+      }
       const room = roomFor(data);
       const needed = align(frameBytes + room) + associatedData.length + 3 * BLOCK;
       if (needed > SHARED_BYTES_MAX || associatedData.length > ASSOCIATED_BYTES_FAST) {
         // Alone, and after what is in the memory already.
         if (placed.length > 0) break;
-        const alone = resultOf(() => key.seal(data, associatedData, layout, provider, budget, false, nonce));
-        results[next] = alone.ok && alone.value === undefined ? undefined : (alone as ItemResult<string>);
+        results[next] = sealAlone(key, item.value, layout, provider, budget, nonce);
         nextNonce(nonce, isFirst);
         placeFrame(engine, frame);
         continue;
@@ -158,7 +163,7 @@ export function openMany(
   const batch = key.batch(layout, provider);
   if (batch === undefined) return failuresOf(items);
   const results = new Array<ItemResult<string | Bytes> | undefined>(items.length).fill(undefined);
-  const { engine, frame, texts, slot } = batch;
+  const { engine, frame, texts, slot, largest } = batch;
   const { exports, memory } = engine;
   const frameBytes = frame.bytes.length;
   const cipher = blockCipher(batch, items.length);
@@ -177,6 +182,10 @@ export function openMany(
       const { data, associatedData } = item.value;
       if (typeof data !== "string" || data.length % 4 !== 0) continue;
       const room = (data.length / 4) * 3;
+      if (decodedLength(data) - frameBytes > largest) {
+        results[next] = openAlone(key, item.value, layout, as, provider);
+        continue;
+      }
       const needed = align(room) + associatedData.length + 3 * BLOCK;
       if (needed > SHARED_BYTES_MAX || associatedData.length > ASSOCIATED_BYTES_FAST) continue;
       if (at + needed > END || stream + align(room) + 2 * BLOCK > STREAM_END) break;
@@ -221,6 +230,35 @@ export function openMany(
     memory.fill(0, READ_AT, stream);
   }
   return results;
+}
+
+/** One message by a native call of its own; undefined for the slow way. */
+function sealAlone(
+  key: EnvelopeKey,
+  { data, associatedData }: Prepared<string | Uint8Array>,
+  layout: FrameLayout,
+  provider: AeadProviderName | undefined,
+  budget: Budget,
+  nonce: Uint8Array,
+): ItemResult<string> | undefined {
+  return unlessUndefined(
+    resultOf(() => key.seal(data, associatedData, layout, provider, budget, false, nonce)),
+  );
+}
+
+/** The same for an envelope. */
+function openAlone(
+  key: EnvelopeKey,
+  { data, associatedData }: Prepared<string>,
+  layout: FrameLayout,
+  as: "text" | "bytes",
+  provider: AeadProviderName | undefined,
+): ItemResult<string | Bytes> | undefined {
+  return unlessUndefined(resultOf(() => key.open(data, associatedData, layout, as, provider)));
+}
+
+function unlessUndefined<T>(result: ItemResult<T | undefined>): ItemResult<T> | undefined {
+  return result.ok && result.value === undefined ? undefined : (result as ItemResult<T>);
 }
 
 /** One native call for the counter blocks of all messages, where it is worth it. */
