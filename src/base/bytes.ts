@@ -101,10 +101,15 @@ export function lengthPrefixed(bytes: Uint8Array): Bytes {
   return concatBytes(u32(bytes.length), bytes);
 }
 
+/** Two digits for each byte: ids are made for every data key. */
+const HEX: readonly string[] = /* @__PURE__ */ Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, "0"),
+);
+
 /** Lowercase hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
   let out = "";
-  for (const byte of bytes) out += byte.toString(16).padStart(2, "0");
+  for (let i = 0; i < bytes.length; i++) out += HEX[bytes[i]!]!;
   return out;
 }
 

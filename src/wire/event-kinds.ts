@@ -77,7 +77,11 @@ export interface EventDetails {
     readonly key_ids: readonly string[];
     readonly key_context: Readonly<Record<string, string>>;
   };
-  readonly "vault.dek.decrypted": { readonly key_id: string };
+  readonly "vault.dek.decrypted": {
+    readonly key_id: string;
+    /** Of a batch: all that were unwrapped, of which `key_id` is the first. */
+    readonly key_ids?: readonly string[];
+  };
   readonly "vault.kek.created": KekData;
   readonly "vault.kek.deleted": KekData;
   readonly "vault.byok_key.verification_completed": Readonly<Record<string, unknown>>;

@@ -64,6 +64,8 @@ export interface VaultDekReadEventData extends VaultActor {
 /** Data of `vault.dek.decrypted`. */
 export interface VaultDekDecryptedEventData extends VaultActor {
   keyId: string;
+  /** Of a batch, which WorkOS does not have: all that were unwrapped, of which `keyId` is the first. */
+  keyIds?: string[];
 }
 
 /** Who manages a customer's own key. */

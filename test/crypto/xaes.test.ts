@@ -96,14 +96,12 @@ describe("KC-XAES-256-GCM", () => {
 
     test("the derived key is zeroed after use, also where the message is refused", () => {
       const derived: Uint8Array[] = [];
-      const watched: SyncAeadProvider = {
-        ...provider,
-        importKey: (raw) => {
-          derived.push(raw);
-          expect(isZero(raw)).toBe(false);
-          return provider.importKey(raw);
-        },
+      const importKey: SyncAeadProvider["importKey"] = (raw) => {
+        derived.push(raw);
+        expect(isZero(raw)).toBe(false);
+        return provider.importKey(raw);
       };
+      const watched: SyncAeadProvider = { ...provider, importKey, importBriefly: importKey };
       const sealed = kcXaesSeal(watched, KEY, NONCE, NONE, NONE);
       kcXaesOpen(watched, KEY, NONCE, sealed, NONE);
       expect(errorOf(() => kcXaesOpen(watched, KEY, NONCE, sealed, Uint8Array.of(1))).code).toBe(
@@ -114,18 +112,16 @@ describe("KC-XAES-256-GCM", () => {
 
     test("the message key is let go of", () => {
       let disposed = 0;
-      const watched: SyncAeadProvider = {
-        ...provider,
-        importKey: (raw) => {
-          const key = provider.importKey(raw);
-          const dispose = key.dispose.bind(key);
-          key.dispose = () => {
-            disposed++;
-            dispose();
-          };
-          return key;
-        },
+      const importKey: SyncAeadProvider["importKey"] = (raw) => {
+        const key = (provider.importBriefly ?? provider.importKey)(raw);
+        const dispose = key.dispose.bind(key);
+        key.dispose = () => {
+          disposed++;
+          dispose();
+        };
+        return key;
       };
+      const watched: SyncAeadProvider = { ...provider, importKey, importBriefly: importKey };
       kcXaesOpen(watched, KEY, NONCE, kcXaesSeal(watched, KEY, NONCE, NONE, NONE), NONE);
       expect(disposed).toBe(2);
     });

@@ -30,6 +30,41 @@ function eventTests(open: (options: { now: () => number }) => Promise<VaultHost>
     return () => host.close();
   });
 
+  test("[EVT-1] a batch records one event of what it has unwrapped, with all keys, and one for each context", async () => {
+    const session = await sessionIn(host, "batches");
+    const { keys } = session;
+    const other = { organization_id: "org_2" };
+    const made = await keys.createDataKeys({ context: CONTEXT, count: 3 });
+    const ids = made.map(({ id }) => id);
+    const wrapped = made.map(({ encryptedKeys }) => encryptedKeys);
+    const moved = await keys.createDataKey({ context: other });
+    await eventsOf(host, session);
+    const seen = (await eventsOf(host, session)).length;
+    const latest = async () => (await eventsOf(host, session)).slice(seen);
+
+    const [first, bad, ...rest] = await keys.unwrapMany({ keys: [wrapped[0]!, "AAAA", ...wrapped.slice(1)] });
+    expect([first?.ok, bad?.ok, rest.length]).toEqual([true, false, 2]);
+    expect(await latest()).toMatchObject([
+      { event: "vault.dek.decrypted", data: { ...ACTOR, key_id: ids[0], key_ids: ids } },
+    ]);
+    await keys.unwrapMany({ keys: [wrapped[1]!] });
+    const [, single] = await latest();
+    expect(single).toMatchObject({ event: "vault.dek.decrypted", data: { ...ACTOR, key_id: ids[1] } });
+    expect(single?.data).not.toHaveProperty("key_ids");
+    await keys.rewrapMany({ encryptedKeys: [...wrapped, moved.encryptedKeys] });
+    const all = [...ids, moved.id];
+    expect((await latest()).slice(2)).toMatchObject([
+      { event: "vault.dek.decrypted", data: { key_id: ids[0], key_ids: all } },
+      { event: "vault.dek.read", data: { key_ids: ids, key_context: CONTEXT } },
+      { event: "vault.dek.read", data: { key_ids: [moved.id], key_context: other } },
+    ]);
+    await keys.rekeyMany({ items: wrapped.map((encryptedKeys) => ({ context: other, encryptedKeys })) });
+    expect((await latest()).slice(5)).toMatchObject([
+      { event: "vault.dek.decrypted", data: { key_id: ids[0], key_ids: ids } },
+      { event: "vault.dek.read", data: { key_context: other } },
+    ]);
+  });
+
   test("[EVT-1] every call records its kinds with WorkOS's payloads", async () => {
     const session = await sessionIn(host, "kinds");
     const { keys, kv, keks } = session;

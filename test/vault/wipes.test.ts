@@ -142,9 +142,9 @@ test("of several data keys, those that were made before one failed are zeroed", 
   const { kept } = Keyring.prototype;
   const made: string[] = [];
   vi.spyOn(Keyring.prototype, "kept").mockImplementation(function (this: Keyring) {
-    if (made.length === 2) throw new Error("enough");
     const rings = kept.call(this);
     const make: KeptRings["make"] = (context) => {
+      if (made.length === 2) throw new Error("enough");
       const key = rings.make(context)!;
       made.push(hex(key.key));
       return key;

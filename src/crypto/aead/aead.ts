@@ -132,6 +132,11 @@ export interface AeadProvider {
 export interface SyncAeadProvider extends AeadProvider {
   readonly isSync: true;
   importKey(rawKey: Uint8Array): SyncAeadKey;
+  /**
+   * The same for a key that its maker disposes of before it returns to its caller, whatever happens: where that costs less,
+   * because the key need not be looked after if it is forgotten. Others leave it out.
+   */
+  importBriefly?(rawKey: Uint8Array): SyncAeadKey;
   /** The bare block cipher under a key. Copies `rawKey` (32 bytes), so that the caller may zero it. */
   blockCipher(rawKey: Uint8Array): BlockCipher;
 }

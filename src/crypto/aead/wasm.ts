@@ -41,9 +41,9 @@ export class WasmKey implements SyncAeadKey {
   readonly #engine: WasmEngine;
   readonly #held: HeldKey;
 
-  constructor(engine: WasmEngine, rawKey: Uint8Array) {
+  constructor(engine: WasmEngine, held: HeldKey) {
     this.#engine = engine;
-    this.#held = engine.hold(rawKey);
+    this.#held = held;
   }
 
   /**
@@ -87,7 +87,11 @@ export function wasmProvider(engine: WasmEngine): WasmProvider {
     engine,
     importKey(rawKey) {
       checkKey(rawKey);
-      return new WasmKey(engine, rawKey);
+      return new WasmKey(engine, engine.hold(rawKey));
+    },
+    importBriefly(rawKey) {
+      checkKey(rawKey);
+      return new WasmKey(engine, engine.holdBriefly(rawKey));
     },
     blockCipher(rawKey) {
       checkKey(rawKey);

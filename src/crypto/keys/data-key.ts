@@ -49,7 +49,8 @@ export class DataKey {
   #keyBlob: Bytes | undefined;
   readonly #context: KeyContext | undefined;
   readonly #secret: SecretBytes;
-  readonly #imported = new Map<AeadProvider, AeadKey>();
+  /** Made when a provider first asks: most keys of a batch are handed on only. */
+  #imported: Map<AeadProvider, AeadKey> | undefined;
   #kept: { readonly by: object; readonly made: unknown } | undefined;
 
   /** @throws TypeError or RangeError ERR_INVALID_ARGUMENT unless the key has 32 bytes */
@@ -109,9 +110,10 @@ export class DataKey {
   aead(provider: SyncAeadProvider): SyncAeadKey;
   aead(provider: AeadProvider): AeadKey;
   aead(provider: AeadProvider): AeadKey {
-    let key = this.#imported.get(provider);
+    let key = this.#imported?.get(provider);
     if (key === undefined) {
       key = provider.importKey(this.#secret.bytes);
+      this.#imported ??= new Map();
       this.#imported.set(provider, key);
     }
     return key;
@@ -135,8 +137,8 @@ export class DataKey {
 
   /** Zeroes the key (best effort) and lets go of it everywhere. May be called more than once. */
   dispose(): void {
-    for (const key of this.#imported.values()) key.dispose();
-    this.#imported.clear();
+    if (this.#imported !== undefined) for (const key of this.#imported.values()) key.dispose();
+    this.#imported = undefined;
     this.#kept = undefined;
     this.#secret.dispose();
   }

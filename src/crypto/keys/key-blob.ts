@@ -70,6 +70,29 @@ export function encodeKeyBlob(blob: CofferKeyBlob, format: "coffer" | "test" = "
   );
 }
 
+/**
+ * Puts a coffer blob together whose KEKs are in the form of {@link kekReferences}: for who has them so.
+ *
+ * @param dataKeyId - 16 bytes
+ * @param nonce - 24 bytes
+ * @param wrapped - 80 bytes
+ */
+export function joinKeyBlob(
+  dataKeyId: Uint8Array,
+  references: Uint8Array,
+  nonce: Uint8Array,
+  wrapped: Uint8Array,
+): Bytes {
+  const bytes = new Uint8Array(FIXED_BYTES - 1 + references.length);
+  const nonceAt = COUNT_AT + references.length;
+  bytes.set(COFFER_MAGIC);
+  bytes.set(dataKeyId, MAGIC_BYTES);
+  bytes.set(references, COUNT_AT);
+  bytes.set(nonce, nonceAt);
+  bytes.set(wrapped, nonceAt + WRAP_NONCE_BYTES);
+  return bytes;
+}
+
 /** The refusal of a test vault's blob, wherever it is not opened ([TST-2]). */
 export function testBlobRefused(): VaultError {
   return malformed("it is a test vault's, which only coffer/testing opens");
@@ -102,19 +125,26 @@ export function decodeKeyBlob(bytes: Uint8Array, format: "coffer" | "test" = "co
 /** The same of a blob whose magic has been seen to be one of these. */
 export function splitKeyBlob(bytes: Uint8Array): CofferKeyBlob {
   const count = references(bytes)[0]!;
-  let at = COUNT_AT + 1;
-  const keks = Array.from({ length: count }, () => {
-    const id = bytes.subarray(at, at + UUID_BYTES);
+  const keks = Array.from({ length: count }, (_, i) => {
+    const at = COUNT_AT + 1 + i * KEK_REFERENCE_BYTES;
     const version = readU32(bytes, at + UUID_BYTES);
-    at += KEK_REFERENCE_BYTES;
     if (version === 0) throw malformed("a KEK version is 0");
-    return { id, version };
+    return { id: bytes.subarray(at, at + UUID_BYTES), version };
   });
+  return { ...wrappedPartsOf(bytes), keks };
+}
+
+/**
+ * What a coffer blob holds besides its KEKs, for who knows these by {@link kekReferences}, which has checked the blob.
+ *
+ * @returns views into `bytes`
+ */
+export function wrappedPartsOf(bytes: Uint8Array): Omit<CofferKeyBlob, "keks"> {
+  const nonceAt = COUNT_AT + 1 + bytes[COUNT_AT]! * KEK_REFERENCE_BYTES;
   return {
     dataKeyId: bytes.subarray(MAGIC_BYTES, COUNT_AT),
-    keks,
-    nonce: bytes.subarray(at, at + WRAP_NONCE_BYTES),
-    wrapped: bytes.subarray(at + WRAP_NONCE_BYTES),
+    nonce: bytes.subarray(nonceAt, nonceAt + WRAP_NONCE_BYTES),
+    wrapped: bytes.subarray(nonceAt + WRAP_NONCE_BYTES),
   };
 }
 

@@ -48,7 +48,7 @@ export function uuidV5(namespace: Uint8Array, name: Uint8Array, provider: HashPr
   const input = concatBytes(namespace, name);
   const digest = provider.sha1(input);
   input.fill(0); // It held the name, which may be a key.
-  return stampUuid(Uint8Array.from(digest.subarray(0, UUID_BYTES)), 5);
+  return stampUuid(digest.subarray(0, UUID_BYTES), 5);
 }
 
 /** Sets version and variant of 16 bytes, in place (RFC 9562 sections 4.1 and 4.2). */

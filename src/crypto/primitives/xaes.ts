@@ -51,6 +51,8 @@ export interface XaesCiphers {
   blockCipher(rawKey: Uint8Array): BlockCipher;
   /** @param rawKey - 32 bytes */
   importKey(rawKey: Uint8Array): Gcm;
+  /** The same for a key that is disposed of before the call returns; where there is a cheaper way. */
+  importBriefly?(rawKey: Uint8Array): Gcm;
 }
 
 /**
@@ -64,6 +66,9 @@ export class KcXaesKey {
   readonly #k1: Uint8Array;
   /** The three first blocks of a nonce that is zero: what of them depends on the key alone. */
   readonly #blocks: Uint8Array;
+  /** Where the blocks of a message are put together. Each call is done with them before another can begin. */
+  readonly #first = new Uint8Array(PREFIXES.length * BLOCK_BYTES);
+  readonly #last = new Uint8Array(COMMITMENT_BYTES);
 
   /**
    * @param key - 32 bytes; copied, so that the caller may zero it
@@ -126,8 +131,7 @@ export class KcXaesKey {
   /** Lets go of the key and wipes what was derived from it. May be called more than once; no other call may follow. */
   dispose(): void {
     this.#cipher.dispose();
-    this.#k1.fill(0);
-    this.#blocks.fill(0);
+    for (const bytes of [this.#k1, this.#blocks, this.#first, this.#last]) bytes.fill(0);
   }
 
   #derive(nonce: Uint8Array): { readonly key: Bytes; readonly commitment: Bytes } {
@@ -135,7 +139,8 @@ export class KcXaesKey {
       throw invalidRange(`nonce must have ${XAES_NONCE_BYTES} bytes, got ${nonce.length}`);
     }
     const k1 = this.#k1;
-    const blocks = Uint8Array.from(this.#blocks);
+    const blocks = this.#first;
+    blocks.set(this.#blocks);
     for (let j = 0; j < HALF; j++) {
       const byte = nonce[j]!;
       const at = PREFIX_BYTES + j;
@@ -144,7 +149,7 @@ export class KcXaesKey {
       blocks[2 * BLOCK_BYTES + at]! ^= byte;
     }
     const out = this.#cipher.encrypt(blocks);
-    const last = new Uint8Array(COMMITMENT_BYTES);
+    const last = this.#last;
     for (let j = 0; j < BLOCK_BYTES; j++) {
       const end = j < HALF ? nonce[HALF + j]! : j < BLOCK_BYTES - 1 ? COMMITMENT_SUFFIX[j - HALF]! : 0;
       const both = end ^ out[2 * BLOCK_BYTES + j]! ^ k1[j]!;
@@ -197,7 +202,7 @@ function withXaes<T>(ciphers: XaesCiphers, key: Uint8Array, use: (held: KcXaesKe
 }
 
 function withGcm<T>(ciphers: XaesCiphers, key: Uint8Array, use: (gcm: Gcm) => T): T {
-  const gcm = ciphers.importKey(key);
+  const gcm = ciphers.importBriefly === undefined ? ciphers.importKey(key) : ciphers.importBriefly(key);
   try {
     return use(gcm);
   } finally {

@@ -70,8 +70,9 @@ function noteName(names: Set<string> | undefined, bytes: Uint8Array): void {
   if (names === undefined) throw notJson();
   let name: string;
   try {
+    name = decoder.decode(bytes);
     // Escapes are resolved first: "a" and "\u0061" are the same name.
-    name = JSON.parse(decoder.decode(bytes)) as string;
+    name = bytes.includes(BACKSLASH) ? (JSON.parse(name) as string) : name.slice(1, -1);
   } catch {
     throw notJson();
   }

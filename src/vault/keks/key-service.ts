@@ -11,7 +11,12 @@ import type { Bytes } from "../../base/bytes.ts";
 import type { ItemResult } from "../../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../../crypto/keys/data-key.ts";
 import { decodeKeyBlob, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
-import { type CanonicalContext, canonicalContext, type KeyContext } from "../../crypto/keys/key-context.ts";
+import {
+  type CanonicalContext,
+  CheckedContexts,
+  canonicalContext,
+  type KeyContext,
+} from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { decryptFailed } from "../../errors.ts";
 import { eachItemInTurn } from "../../keys/batch-calls.ts";
@@ -128,31 +133,37 @@ export class EmbeddedKeyService implements KeyService {
     return this.#together(
       options,
       request.keys,
-      (kept, keys) => {
+      (kept, keys, batch) => {
         const made = this.#unwrapKept(kept, keys);
         if (made === undefined) return undefined;
-        this.#noteDecrypted(made);
+        batch.decrypted.push(made.id);
         return toDataKey(made, keys);
       },
-      (keys, call) => this.createDecrypt({ keys }, call),
+      async (keys, call, batch) => {
+        const made = await this.#unwrap(keys, call);
+        batch.decrypted.push(made.id);
+        return toDataKey(made, keys);
+      },
     );
   }
 
   rekeyMany(request: RekeyManyRequest, options: CallOptions = {}): Promise<ItemResult<WrappedDataKey>[]> {
     const { access, keyring } = this.#parts;
+    // Items of a batch mostly have few contexts.
+    const contexts = new CheckedContexts();
     return this.#together(
       options,
       request.items,
-      (kept, { context, encryptedKeys }, reads) => {
-        const to = inScope(access, canonicalContext(context));
-        return this.#rewrappedKept(kept, encryptedKeys, reads, (old) => {
+      (kept, { context, encryptedKeys }, batch) => {
+        const to = inScope(access, canonicalContext(contexts.of(context)));
+        return this.#rewrappedKept(kept, encryptedKeys, batch, (old) => {
           checkMove(access, old.context, to);
           return kept.rekey(old, to);
         });
       },
-      ({ context, encryptedKeys }, call) => {
-        const to = inScope(access, canonicalContext(context));
-        return this.#rewrapped(encryptedKeys, call, async (old) => {
+      ({ context, encryptedKeys }, call, batch) => {
+        const to = inScope(access, canonicalContext(contexts.of(context)));
+        return this.#rewrapped(encryptedKeys, call, batch, async (old) => {
           checkMove(access, old.context, to);
           return keyring.rekey(old, to, access.events, call);
         });
@@ -165,10 +176,10 @@ export class EmbeddedKeyService implements KeyService {
     return this.#together(
       options,
       request.encryptedKeys,
-      (kept, encryptedKeys, reads) =>
-        this.#rewrappedKept(kept, encryptedKeys, reads, (old) => kept.rewrap(old, "application")),
-      (encryptedKeys, call) =>
-        this.#rewrapped(encryptedKeys, call, (old) =>
+      (kept, encryptedKeys, batch) =>
+        this.#rewrappedKept(kept, encryptedKeys, batch, (old) => kept.rewrap(old, "application")),
+      (encryptedKeys, call, batch) =>
+        this.#rewrapped(encryptedKeys, call, batch, (old) =>
           keyring.rewrap(old, "application", access.events, call),
         ),
     );
@@ -179,13 +190,16 @@ export class EmbeddedKeyService implements KeyService {
       const { access, keyring } = this.#parts;
       const context = inScope(access, canonicalContext(request.context));
       const made: RingDataKey[] = [];
+      let kept = keyring.kept();
       try {
         while (made.length < request.count) {
-          // The first may make KEKs; the others find them kept.
-          made.push(
-            keyring.kept().make(context) ??
-              (await keyring.createDataKey(context, "application", access.events, call)),
-          );
+          let one = kept.make(context);
+          if (one === undefined) {
+            // The first may make KEKs; the others find them kept.
+            one = await keyring.createDataKey(context, "application", access.events, call);
+            kept = keyring.kept();
+          }
+          made.push(one);
         }
       } catch (error) {
         for (const { key } of made) key.fill(0);
@@ -202,28 +216,29 @@ export class EmbeddedKeyService implements KeyService {
   /**
    * Handles the items of a batch: at once, under one look, those that need nothing but what is kept.
    *
-   * @param now - answers undefined for an item that needs more; adds what it wraps to `reads`
-   * @param later - handles such an item
+   * @param now - answers undefined for an item that needs more; adds to the batch what is to be noted of it
+   * @param later - handles such an item, and adds likewise
    */
   #together<T, R>(
     options: CallOptions,
     items: readonly T[],
-    now: (kept: KeptRings, item: T, reads: Reads) => R | undefined,
-    later: (item: T, call: CallOptions) => Promise<R>,
+    now: (kept: KeptRings, item: T, batch: Batch) => R | undefined,
+    later: (item: T, call: CallOptions, batch: Batch) => Promise<R>,
   ): Promise<ItemResult<R>[]> {
     return this.#run(options, async (call) => {
-      const reads: Reads = new Map();
+      const batch: Batch = { decrypted: [], reads: new Map() };
       try {
         let kept: KeptRings | undefined;
         return await eachItemInTurn(items, (item) => {
           kept ??= this.#parts.keyring.kept();
-          const done = now(kept, item, reads);
+          const done = now(kept, item, batch);
           if (done !== undefined) return done;
           kept = undefined;
-          return later(item, call);
+          return later(item, call, batch);
         });
       } finally {
-        this.#noteReads(reads);
+        this.#noteAllDecrypted(batch.decrypted);
+        this.#noteReads(batch.reads);
       }
     });
   }
@@ -232,14 +247,15 @@ export class EmbeddedKeyService implements KeyService {
   async #rewrapped(
     encryptedKeys: string,
     options: CallOptions,
+    batch: Batch,
     wrapAnew: (old: RingDataKey) => Promise<RingDataKey>,
   ): Promise<WrappedDataKey> {
     if (this.#parts.access.absorbsOnly) checkAbsorb(keyBlobFromText(encryptedKeys));
     const old = await this.#unwrap(encryptedKeys, options);
     try {
       const made = await wrapAnew(old);
-      this.#noteDecrypted(old);
-      this.#noteRead(made);
+      batch.decrypted.push(old.id);
+      addRead(batch.reads, made);
       return { id: made.id, keyBlob: made.blob as Bytes, context: made.keyContext };
     } finally {
       // Both forms are of the same bytes.
@@ -251,7 +267,7 @@ export class EmbeddedKeyService implements KeyService {
   #rewrappedKept(
     kept: KeptRings,
     encryptedKeys: string,
-    reads: Reads,
+    batch: Batch,
     wrapAnew: (old: RingDataKey) => RingDataKey | undefined,
   ): WrappedDataKey | undefined {
     if (this.#parts.access.absorbsOnly) checkAbsorb(keyBlobFromText(encryptedKeys));
@@ -260,8 +276,8 @@ export class EmbeddedKeyService implements KeyService {
     try {
       const made = wrapAnew(old);
       if (made === undefined) return undefined;
-      this.#noteDecrypted(old);
-      addRead(reads, made);
+      batch.decrypted.push(old.id);
+      addRead(batch.reads, made);
       return { id: made.id, keyBlob: made.blob as Bytes, context: made.keyContext };
     } finally {
       old.key.fill(0);
@@ -335,6 +351,14 @@ export class EmbeddedKeyService implements KeyService {
     this.#parts.access.events.note("vault.dek.decrypted", { key_id: old.id });
   }
 
+  /** One event for all keys that a batch has unwrapped. */
+  #noteAllDecrypted(key_ids: readonly string[]): void {
+    const [key_id] = key_ids;
+    if (key_id === undefined) return;
+    const data = key_ids.length === 1 ? { key_id } : { key_id, key_ids };
+    this.#parts.access.events.note("vault.dek.decrypted", data);
+  }
+
   #noteRead(made: RingDataKey): void {
     this.#noteReads(addRead(new Map(), made));
   }
@@ -345,6 +369,13 @@ export class EmbeddedKeyService implements KeyService {
       this.#parts.access.events.note("vault.dek.read", { key_ids, key_context });
     }
   }
+}
+
+/** What is to be noted of a batch. */
+interface Batch {
+  /** Ids of data keys that were unwrapped, in their order. */
+  readonly decrypted: string[];
+  readonly reads: Reads;
 }
 
 /** Ids of data keys by the object of their context, which is one for each ring. */

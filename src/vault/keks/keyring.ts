@@ -8,7 +8,7 @@
  * @module
  */
 import { equalBytes } from "../../base/bytes.ts";
-import { decodeKeyBlob, kekReferences, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
+import { decodeKeyBlob, kekReferences, keyBlobFormatAt, wrappedPartsOf } from "../../crypto/keys/key-blob.ts";
 import type { CanonicalContext, ContextEntry } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { isVaultError, VaultError } from "../../errors.ts";
@@ -122,9 +122,10 @@ export class Keyring {
         return ring === undefined ? undefined : makeDataKey(ring, "application");
       },
       unwrap(blob, owner) {
-        const parts = decodeKeyBlob(blob);
         const ring = rings.get(referencesKey(blob));
-        return ring === undefined ? undefined : unwrap(ring, owner, parts, blob);
+        if (ring !== undefined) return unwrap(ring, owner, wrappedPartsOf(blob), blob);
+        decodeKeyBlob(blob); // Its versions are looked at too.
+        return undefined;
       },
       rekey(old, context) {
         const ring = newest(context);

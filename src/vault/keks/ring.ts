@@ -8,7 +8,7 @@
  */
 import { ascii, concatBytes, EMPTY, equalBytes, lengthPrefixed, u32, utf8 } from "../../base/bytes.ts";
 import { HERE } from "../../crypto/ciphers/of-call.ts";
-import { type CofferKeyBlob, encodeKeyBlob, WRAP_NONCE_BYTES } from "../../crypto/keys/key-blob.ts";
+import { type CofferKeyBlob, joinKeyBlob, WRAP_NONCE_BYTES } from "../../crypto/keys/key-blob.ts";
 import {
   type CanonicalContext,
   type ContextEntry,
@@ -46,7 +46,7 @@ export interface Ring {
   readonly wrappingKey: KcXaesKey;
   /** Its KEK versions as a blob names them ({@link kekReferences}). */
   readonly references: Uint8Array;
-  /** What a wrap under it authenticates, by the data key's owner: whole but for the data key's id, which is its end. */
+  /** What a wrap under it authenticates, by the data key's owner. Its end is a data key's id, which each wrap writes there. */
   readonly associatedData: Readonly<Record<DataKeyOwner, Uint8Array>>;
   /** The context's row; known only to rings of newest versions. */
   readonly contextId: string | undefined;
@@ -137,20 +137,26 @@ export function wrap(
 ): RingDataKey {
   const dataKeyId = uuidV5(ring.keks[0]!.id, key);
   const wrapped = ring.wrappingKey.seal(nonce, key, associatedData(ring, owner, dataKeyId));
-  const blob = encodeKeyBlob({ dataKeyId, keks: ring.keks, nonce, wrapped });
+  const blob = joinKeyBlob(dataKeyId, ring.references, nonce, wrapped);
   return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext, owner };
 }
 
-/** Unwraps a data key. @throws VaultError ERR_DECRYPT_FAILED */
-export function unwrap(ring: Ring, owner: DataKeyOwner, parts: CofferKeyBlob, blob: Uint8Array): RingDataKey {
+/** Unwraps a data key. @param parts - of `blob`, whose KEK versions are the ring's @throws VaultError ERR_DECRYPT_FAILED */
+export function unwrap(
+  ring: Ring,
+  owner: DataKeyOwner,
+  parts: Omit<CofferKeyBlob, "keks">,
+  blob: Uint8Array,
+): RingDataKey {
   const { dataKeyId, nonce, wrapped } = parts;
   const key = ring.wrappingKey.open(nonce, wrapped, associatedData(ring, owner, dataKeyId));
   if (!equalBytes(uuidV5(ring.keks[0]!.id, key), dataKeyId)) throw decryptFailed();
   return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext, owner };
 }
 
+/** Good until the next call for the same ring. */
 function associatedData(ring: Ring, owner: DataKeyOwner, dataKeyId: Uint8Array): Uint8Array {
-  const bytes = Uint8Array.from(ring.associatedData[owner]);
+  const bytes = ring.associatedData[owner];
   bytes.set(dataKeyId, bytes.length - UUID_BYTES);
   return bytes;
 }
