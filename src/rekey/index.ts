@@ -25,6 +25,7 @@ export {
   type ValueOutcome,
 } from "./job/outcomes.ts";
 export type { CheckShare } from "./job/page.ts";
+export type { RunWait } from "./job/patience.ts";
 export type { JobProgress } from "./job/progress.ts";
 export type {
   CiphertextSource,

@@ -103,6 +103,25 @@ describe("on SQLite", () => {
     expect(rest).toMatchObject({ isComplete: true, counts: { rows: 300, moved: 300 } });
   });
 
+  test("a database that is away is waited for, and Ctrl-C ends the wait", async () => {
+    const { place } = await setting(async () => []);
+    // A port of this machine at which no program listens.
+    const url = "postgres://coffer:coffer@127.0.0.1:1/app";
+    const { child, ended } = place.start(["rekey-data", "run", url, ...TABLE]);
+    let told = "";
+    for await (const part of child.stderr!) {
+      told += String(part);
+      if (/trying again in 1 s/.test(told)) break;
+    }
+    child.kill("SIGINT");
+    expect((await ended).code).toBe(130);
+    expect(told).toMatch(/\(ERR_STORAGE_UNAVAILABLE\): trying again in 0\.5 s, 6 tries are left/);
+    // What only looks is told at once.
+    const status = await place.run(["rekey-data", "status", url, ...TABLE]);
+    expect([status.code, status.err]).toEqual([2, expect.stringContaining("ERR_STORAGE_UNAVAILABLE")]);
+    expect(status.err).not.toContain("trying again");
+  });
+
   test("a pause file holds it up, kill -9 costs nothing but time, and an abort ends the job", async () => {
     const { place, texts, vault } = await setting(secrets(40));
     await place.out(["keys", "rotate", "organization_id=org_1"]);

@@ -11,8 +11,11 @@ import {
   type Counts,
   RekeyJob,
   type RekeyJobOptions,
+  type RunOptions,
+  type RunWait,
   type SourceRow,
 } from "../../src/rekey/index.ts";
+import { patiently } from "../../src/rekey/job/patience.ts";
 import { sqliteTable } from "../../src/sources/index.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { OFFICIAL_IV32_ENVELOPE } from "../support/samples.ts";
@@ -495,6 +498,105 @@ describe("before the first write", () => {
     database.exec("UPDATE coffer_rekey_jobs SET format = 99");
     for (const call of [() => job().run(), () => job().status(), () => job().plan(), () => job().abort()])
       expect((await rejectionOf(call)).code).toBe("ERR_STORAGE_SCHEMA");
+  });
+});
+
+describe("a source that is away", () => {
+  const away = () => new VaultError("ERR_STORAGE_UNAVAILABLE", "away", { retryable: true });
+
+  /** The same source, some of whose calls fail at first. */
+  function failing(source: CiphertextSource, failures: Partial<Record<keyof CiphertextSource, number>>) {
+    return new Proxy(source, {
+      get: (target, name: keyof CiphertextSource) => {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== "function") return value;
+        return async (...args: unknown[]) => {
+          const left = failures[name] ?? 0;
+          failures[name] = left - 1;
+          if (left > 0) throw away();
+          return value.apply(target, args);
+        };
+      },
+    });
+  }
+
+  test("[JOB-7] is waited for when a run begins and when it ends, and its user is told", async () => {
+    const { vault, source, job, add, keks } = await setting();
+    add(await vault.encrypt("x", CONTEXT));
+    await keks.rotate({ name: "organization_id", value: "org_1" });
+    const waits: unknown[] = [];
+    const onWait = ({ error, waitMs, triesLeft }: RunWait): void => {
+      waits.push([error.code, waitMs, triesLeft]);
+    };
+    const begins = failing(source, { survey: 1, createJob: 1 });
+    const first = [
+      ["ERR_STORAGE_UNAVAILABLE", 500, 6],
+      ["ERR_STORAGE_UNAVAILABLE", 1_000, 5],
+    ];
+    const report = await job({ source: begins }).run({ onWait });
+    expect(report).toMatchObject({ isComplete: true, counts: { rows: 1, moved: 1 } });
+    expect(waits.splice(0)).toEqual(first);
+    expect(await job({ source: failing(source, { closeJob: 1 }) }).run({ onWait })).toMatchObject({
+      isComplete: true,
+      counts: { rows: 1, current: 1 },
+    });
+    expect(waits).toEqual(first.slice(0, 1));
+  });
+
+  test("[JOB-7] ends a run by its own error where it does not pass, at once or at last", async () => {
+    const { source, job } = await setting();
+    const gone = new VaultError("ERR_SOURCE_INVALID", "gone");
+    const told: RunWait[] = [];
+    const run = (error: Error, options: RunOptions = {}) =>
+      job({
+        source: new Proxy(source, {
+          get: (target, name) =>
+            name === "survey" ? () => Promise.reject(error) : Reflect.get(target, name),
+        }),
+      }).run({ ...options, onWait: (wait) => void told.push(wait) });
+    await expect(run(gone)).rejects.toBe(gone);
+    expect(told).toEqual([]);
+    const error = away();
+    await expect(run(error, { stop: AbortSignal.abort() })).rejects.toBe(error);
+    expect(told).toEqual([]);
+
+    const waited: number[] = [];
+    const patience = { isStopping: () => false, signal: undefined, onWait: undefined };
+    const waiting = patiently(
+      () => Promise.reject(error),
+      patience,
+      async (ms) => void waited.push(ms),
+    );
+    await expect(waiting).rejects.toBe(error);
+    expect(waited.reduce((sum, ms) => sum + ms)).toBe(31_500);
+  });
+
+  test("[KEY-49] a signal ends the wait, and a call that does not come back, with its reason; stop with the error", async () => {
+    const { source, job } = await setting();
+    const reason = new Error("enough");
+    const error = away();
+    const survey = (answer: () => Promise<never>) =>
+      new Proxy(source, {
+        get: (target, name) => (name === "survey" ? answer : Reflect.get(target, name)),
+      });
+    for (const [end, expected] of [
+      ["signal", reason],
+      ["stop", error],
+    ] as const) {
+      const ending = new AbortController();
+      const run = job({ source: survey(() => Promise.reject(error)) }).run({
+        [end]: ending.signal,
+        onWait: () => void setImmediate(() => ending.abort(reason)),
+      });
+      await expect(run).rejects.toBe(expected);
+    }
+    const ending = new AbortController();
+    const silent = survey(() => {
+      setImmediate(() => ending.abort(reason));
+      return new Promise<never>(() => {});
+    });
+    await expect(job({ source: silent }).run({ signal: ending.signal })).rejects.toBe(reason);
+    expect(await job().status()).toBeUndefined();
   });
 });
 

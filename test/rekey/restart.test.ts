@@ -50,6 +50,22 @@ test("[JOB-7] [JOB-14] a run goes on when its database has crashed and is back",
     const { rows } = await pool.query("SELECT body FROM secrets ORDER BY id");
     expect(new Set(rows.map(({ body }) => inspect(body).keyBlob.keks[0]!.version))).toEqual(new Set([2]));
     expect(await vault.decrypt(rows[ROWS - 1].body)).toBe(`${ROWS - 1}`);
+
+    // And a run that begins while the database is away.
+    await keks.rotate({ name: "organization_id", value: "org_1" });
+    await crash(cluster);
+    const waits: string[] = [];
+    const late = await new RekeyJob({ keys: vault.keys, source, mode: "rewrap" }).run({
+      onWait: ({ error }) => {
+        if (waits.push(error.code) === 1)
+          isBack = serve(join(directory, "data"), directory, ownerOf(directory), { port }).then((back) => {
+            cluster = back;
+          });
+      },
+    });
+    await isBack;
+    expect(waits[0]).toBe("ERR_STORAGE_UNAVAILABLE");
+    expect(late).toMatchObject({ isComplete: true, leftBehind: 0, counts: { rows: ROWS, moved: ROWS } });
   } finally {
     await pool.end();
     await stop(cluster.process);

@@ -11,6 +11,7 @@ import type { JobMode } from "../../rekey/job/mode.ts";
 import { JOB_MODES } from "../../rekey/job/modes.ts";
 import type { Counts, Finding } from "../../rekey/job/outcomes.ts";
 import type { CheckShare } from "../../rekey/job/page.ts";
+import { patiently, type RunWait } from "../../rekey/job/patience.ts";
 import type { JobProgress } from "../../rekey/job/progress.ts";
 import type { CiphertextSource } from "../../rekey/job/source.ts";
 import type { VerifyReport } from "../../rekey/job/verify.ts";
@@ -86,7 +87,7 @@ const JOB_FLAGS = [
 ];
 
 const plan: Action<JobFlags> = async (run, flags, target) => {
-  return withJob(run, target, flags, 1, async (job) => {
+  return withJob(run, target, flags, ONE, async (job) => {
     const found = await job.plan({ signal: run.signal });
     const { openJob, sample, ...rest } = found;
     return {
@@ -126,9 +127,19 @@ const runJob: Action<RunFlags> = async (run, flags, target) => {
     await ended.promise;
     return EXIT_SIGNAL + SIGINT;
   };
+  let toldUntil = 0;
+  const onWait = (wait: RunWait): void => {
+    // Workers wait for the same thing.
+    if (performance.now() < toldUntil) return;
+    toldUntil = performance.now() + wait.waitMs / 2;
+    void run.progress().then(() => run.note(waitText(wait)));
+  };
+  const isStopping = (): boolean => stop.signal.aborted;
+  const opening = <T>(work: () => Promise<T>): Promise<T> =>
+    patiently(work, { isStopping, signal: undefined, onWait });
   try {
     // A connection for each worker, and one for what is common to them.
-    return await withJob(run, target, flags, workers + 1, async (job) => {
+    return await withJob(run, target, flags, { connections: workers + 1, opening }, async (job) => {
       let shownAt = 0;
       const report = await job
         .run({
@@ -137,6 +148,7 @@ const runJob: Action<RunFlags> = async (run, flags, target) => {
           pageRows,
           stop: stop.signal,
           isPaused: pauseFile === undefined ? undefined : () => existsSync(pauseFile),
+          onWait,
           onProgress: (progress) => {
             if (performance.now() - shownAt < PROGRESS_MS) return;
             shownAt = performance.now();
@@ -174,6 +186,9 @@ export const REKEY_DATA_RUN: Verb = {
   help: `
 Ctrl-C ends it after the pages under way. It ends with 3 if there are values that
 it could not move; they are listed, stay as they are and do not stop it.
+
+A database that does not answer is waited for, half a minute at a time, also when
+the run begins.
 `,
   run: runJob,
 };
@@ -187,7 +202,7 @@ export const REKEY_DATA_STATUS: Verb = {
   options: TABLE_FLAGS,
   needs: "nothing",
   run: (run: CommandRun, flags: SourceFlags, target?: string) =>
-    withSource(run, target, flags, [], 1, async (source) => {
+    withSource(run, target, flags, [], ONE, async (source) => {
       const report = await jobStatus(source);
       return report === undefined
         ? { view: "no job has run on this table", data: () => null }
@@ -196,7 +211,7 @@ export const REKEY_DATA_STATUS: Verb = {
 };
 
 const verify: Action<VerifyFlags> = async (run, flags, target) => {
-  return withJob(run, target, flags, 1, async (job) => {
+  return withJob(run, target, flags, ONE, async (job) => {
     const report = await job
       .verify({
         open: flags.open,
@@ -235,19 +250,29 @@ export const REKEY_DATA_ABORT: Verb = {
   options: TABLE_FLAGS,
   needs: "nothing",
   run: (run: CommandRun, flags: SourceFlags, target?: string) =>
-    withSource(run, target, flags, [], 1, async (source) => reportResult(await abortJob(source))),
+    withSource(run, target, flags, [], ONE, async (source) => reportResult(await abortJob(source))),
 };
+
+/** How a source is opened. */
+interface Opening {
+  /** At most. */
+  readonly connections: number;
+  /** Tries it, or tries it more than once. */
+  readonly opening: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+const ONE: Opening = { connections: 1, opening: (work) => work() };
 
 async function withJob(
   run: CommandRun,
   target: string | undefined,
   flags: JobFlags,
-  connections: number,
+  opened: Opening,
   work: (job: RekeyJob) => Promise<Result>,
 ): Promise<Result> {
   const { mode = "rewrap", layout, check } = flags;
   const { context, associatedData, fields } = rowRules(flags);
-  return withSource(run, target, flags, fields, connections, async (source) => {
+  return withSource(run, target, flags, fields, opened, async (source) => {
     const vault = await run.open();
     return work(new RekeyJob({ keys: vault.keys, source, mode, layout, check, context, associatedData }));
   });
@@ -258,12 +283,12 @@ async function withSource(
   target: string | undefined,
   flags: SourceFlags,
   fields: readonly string[],
-  connections: number,
+  { connections, opening }: Opening,
   work: (source: CiphertextSource) => Promise<Result>,
 ): Promise<Result> {
   if (target === undefined || target === "") throw usageError("no source was given");
   return run.noting(async (onNotice) => {
-    const source = await openSource(target, flags, fields, onNotice, connections);
+    const source = await opening(() => openSource(target, flags, fields, onNotice, connections));
     try {
       return await work(source);
     } finally {
@@ -342,6 +367,12 @@ function progressText({ counts, rows, rate, remainingMs }: JobProgress): string 
   const left = remainingMs === undefined ? "" : `, ${Math.ceil(remainingMs / 1_000)} s left`;
   const unreadable = counts.unreadable + counts.foreign + counts.refused;
   return `${counts.rows} of ${rows} rows (${percent}%), ${Math.round(rate)} rows/s${left}, ${counts.conflicts} conflicts, ${unreadable} unreadable`;
+}
+
+/** Such as `the database is not available (ERR_STORAGE_UNAVAILABLE): trying again in 2 s, 4 tries are left`. */
+function waitText({ error, waitMs, triesLeft }: RunWait): string {
+  const tries = triesLeft === 1 ? "this is the last try" : `${triesLeft} tries are left`;
+  return `${error.message} (${error.code}): trying again in ${waitMs / 1_000} s, ${tries}`;
 }
 
 const parts = (...texts: readonly string[]): string => texts.filter((text) => text !== "").join("\n\n");

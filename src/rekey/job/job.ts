@@ -40,6 +40,7 @@ import {
 } from "./outcomes.ts";
 import { Pace } from "./pace.ts";
 import { type CheckShare, decidePage, type PageRules } from "./page.ts";
+import { patiently, type RunWait } from "./patience.ts";
 import { differences, type JobProgress, progressOf } from "./progress.ts";
 import type { CiphertextSource, JobRecord, JobStatus, KeyRange, SourceFacts, SourceRow } from "./source.ts";
 import { type VerifyOptions, type VerifyReport, verifySource } from "./verify.ts";
@@ -82,6 +83,11 @@ export interface RunOptions {
   readonly isPaused?: (() => boolean | Promise<boolean>) | undefined;
   /** Told after each page. */
   readonly onProgress?: ((progress: JobProgress) => void) | undefined;
+  /**
+   * Told before each wait for a source or a key service that does not answer, also while the run begins. A worker tries 6 times
+   * again, after 0.5 to 16 seconds, and 6 times anew after each page; each worker tells of its own waits.
+   */
+  readonly onWait?: ((wait: RunWait) => void) | undefined;
   /** Ends the run after the pages under way; it then answers with how far it has come. */
   readonly stop?: AbortSignal | undefined;
   /** Ends the run at once; it rejects with the signal's reason. A page is written whole or not at all. */
@@ -129,6 +135,7 @@ const RUN_OPTIONS = /* @__PURE__ */ optionNames<RunOptions>({
   leaseMs: true,
   isPaused: true,
   onProgress: true,
+  onWait: true,
   stop: true,
   signal: true,
 });
@@ -258,11 +265,12 @@ export class RekeyJob {
    * @returns how far the job has come: its end, unless `stop` ended this run before it
    * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_SOURCE_INVALID, ERR_SOURCE_CHANGED,
    *   ERR_JOB_CONFLICT (a job with other settings is open on the source), the key service's and the storage's codes; the
-   *   signal's reason. What has been written stays, and the next run goes on behind it
+   *   signal's reason. A failure that may pass is thrown when the tries are used up, or when `stop` comes while the source
+   *   is away. What has been written stays, and the next run goes on behind it
    */
   async run(options: RunOptions = {}): Promise<JobReport> {
     checkOptions(options, RUN_OPTIONS, "run");
-    const { stop, signal, onProgress } = options;
+    const { stop, signal, onProgress, onWait } = options;
     const workers = wholeNumber(options.workers ?? WORKERS_DEFAULT, 1, WORKERS_MAX, "workers");
     const pageRows = wholeNumber(options.pageRows ?? PAGE_ROWS_DEFAULT, 1, PAGE_ROWS_MAX, "pageRows");
     const leaseMs = wholeNumber(options.leaseMs ?? LEASE_MS_DEFAULT, LEASE_MS_MIN, LEASE_MS_MAX, "leaseMs");
@@ -270,23 +278,26 @@ export class RekeyJob {
     if (typeof rate !== "number" || !(rate > 0)) throw invalidRange("rate must be a number above 0");
     signal?.throwIfAborted();
 
-    const facts = await this.#survey(signal);
-    const record = await this.#begin(facts);
-    let { counts } = await this.#source.status(record.id);
-    const begun = { rows: counts.rows, at: performance.now() };
     // One worker's failure ends the others' work after their pages.
     const failed = new AbortController();
     const isStopping = (): boolean => stop?.aborted === true || failed.signal.aborted;
+    const patience = { isStopping, signal, onWait };
+    const { facts, record, before } = await patiently(async () => {
+      const found = await this.#survey(signal);
+      const open = await this.#begin(found);
+      return { facts: found, record: open, before: (await this.#source.status(open.id)).counts };
+    }, patience);
+    let counts = before;
+    const begun = { rows: counts.rows, at: performance.now() };
     const setting = {
+      ...patience,
       source: this.#source,
       rules: this.#rulesFor(facts, signal),
       pageRows,
       leaseMs,
       pace: new Pace(rate, options.isPaused ?? (() => false), isStopping, signal),
-      isStopping,
-      signal,
-      onPage: (before: Counts, after: Counts) => {
-        counts = addCounts(counts, differences(after, before));
+      onPage: (earlier: Counts, later: Counts) => {
+        counts = addCounts(counts, differences(later, earlier));
         onProgress?.(progressOf(counts, record.rows, begun));
       },
     };
@@ -302,9 +313,11 @@ export class RekeyJob {
     );
     const failure = ended.find((one) => one.status === "rejected");
     if (failure !== undefined) throw failure.reason;
-    const { ranges } = await this.#source.status(record.id);
-    if (ranges.open + ranges.leased === 0) await this.#source.closeJob(record.id, "done");
-    return reportOf(this.#source, record.id);
+    return patiently(async () => {
+      const { ranges } = await this.#source.status(record.id);
+      if (ranges.open + ranges.leased === 0) await this.#source.closeJob(record.id, "done");
+      return reportOf(this.#source, record.id);
+    }, patience);
   }
 
   /** The same as {@link jobStatus} of the job's source. */

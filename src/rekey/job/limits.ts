@@ -34,10 +34,13 @@ export const LOOK_EVERY_MS = 200;
 export const CHANGED_ROUNDS_MAX = 20;
 /** Milliseconds between two such rounds. Ours. */
 export const CHANGED_PAUSE_MS = 50;
-/** Times that a page is tried again when the key service fails in a way that may pass. Ours; the transport tries by itself too. */
-export const PAGE_RETRIES = 4;
+/**
+ * Times that a run tries again when its source or its key service fails in a way that may pass. Ours: with the waits between them
+ * 31.5 s, in which a database starts anew or a standby takes its place. Connections and the transport try by themselves too.
+ */
+export const RETRIES = 6;
 /** Milliseconds before the first of them; each further one waits twice as long. Ours. */
-export const PAGE_RETRY_MS = 500;
+export const RETRY_MS = 500;
 /** Rows of the sample that a plan moves without writing. Ours. */
 export const PLAN_SAMPLE_ROWS = 60;
 /** Findings of a report unless told otherwise. Ours. */

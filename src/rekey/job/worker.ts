@@ -12,24 +12,21 @@ import {
   CHANGED_ROUNDS_MAX,
   LOOK_EVERY_MS,
   PAGE_CHARACTERS,
-  PAGE_RETRIES,
-  PAGE_RETRY_MS,
   PAGE_ROWS_FIRST,
 } from "./limits.ts";
 import { type Counts, FINDING_REASONS } from "./outcomes.ts";
 import { type Pace, pauseFor } from "./pace.ts";
 import { decidePage, type PageRules } from "./page.ts";
+import { Patience, type PatienceSetting } from "./patience.ts";
 import type { CiphertextSource, Claim, DecidedRow, PageCommit, SourceRow } from "./source.ts";
 
 /** What the workers of one run share. */
-export interface WorkerSetting {
+export interface WorkerSetting extends PatienceSetting {
   readonly source: CiphertextSource;
   readonly rules: PageRules;
   readonly pageRows: number;
   readonly leaseMs: number;
   readonly pace: Pace;
-  readonly isStopping: () => boolean;
-  readonly signal: AbortSignal | undefined;
   /** Told after each page: what the counts of its range were before and are now. */
   readonly onPage: (before: Counts, after: Counts) => void;
 }
@@ -42,11 +39,11 @@ export interface WorkerSetting {
  */
 export async function work(jobId: string, setting: WorkerSetting): Promise<void> {
   const { source, leaseMs, signal } = setting;
-  let failures = 0;
+  const patience = new Patience(setting);
   const patient: WorkerSetting = {
     ...setting,
     onPage: (before, after) => {
-      failures = 0;
+      patience.reset();
       setting.onPage(before, after);
     },
   };
@@ -63,10 +60,7 @@ export async function work(jobId: string, setting: WorkerSetting): Promise<void>
       // Others hold what is left: one of them may have died.
       await pauseFor(LOOK_EVERY_MS, signal);
     } catch (error) {
-      signal?.throwIfAborted();
-      if (failures >= PAGE_RETRIES || !isVaultError(error) || !error.retryable) throw error;
-      await pauseFor(PAGE_RETRY_MS * 2 ** failures, signal);
-      failures += 1;
+      await patience.waitAfter(error);
     }
   }
 }
