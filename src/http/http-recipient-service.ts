@@ -39,7 +39,9 @@ export class HttpRecipientService implements RecipientService {
 
   async create(request: CreateRecipientRequest, options: ChangeOptions = {}): Promise<RecipientInfo> {
     const { context, suite } = ownCreateRequest(request);
-    return this.#post([], { context: contextObject(context), suite }, recipientFromWire, options);
+    const body =
+      context === undefined ? { environment_wide: true, suite } : { context: contextObject(context), suite };
+    return this.#post([], body, recipientFromWire, options);
   }
 
   async list(request: KekListRequest = {}, options: CallOptions = {}): Promise<RecipientPage> {

@@ -122,6 +122,11 @@ export interface ShredReport {
    * of the store does not reach them: rotate a recipient for a key under the newest KEKs.
    */
   readonly recipientVersions: number;
+  /**
+   * NOT covered by the shred: environment-wide recipients that keep a private key afterwards. The vault refuses to open what was sealed
+   * to them for a context of the KEK and not absorbed, but the private key is still there. `sample` has their ids.
+   */
+  readonly uncoveredRecipients: { readonly count: number; readonly sample: readonly string[] };
 }
 
 /** Lists KEKs and changes their states. Arguments are read before a call returns. */

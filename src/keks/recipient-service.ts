@@ -32,7 +32,8 @@ export interface RecipientVersionInfo {
 export interface RecipientInfo {
   /** UUID text. */
   readonly id: string;
-  readonly context: KeyContext;
+  /** Null for an environment-wide recipient: who seals to it states the context. */
+  readonly context: KeyContext | null;
   readonly suite: SealedSuite;
   /** The state of the newest version: whether documents are given out. */
   readonly state: RecipientState;
@@ -55,9 +56,16 @@ export interface RecipientSelector {
   readonly version?: number | undefined;
 }
 
-/** For which context a recipient is made. */
+/** For which context a recipient is made, or that it is for all of them. */
 export interface CreateRecipientRequest {
-  readonly context: KeyContext;
+  /** Needed, unless the recipient is to be environment-wide. */
+  readonly context?: KeyContext | undefined;
+  /**
+   * Whether to make a recipient for all contexts of the environment instead: who seals to it states the context. Default false. It gives
+   * up two things: who has its document can seal for every context, and a shred of a tenant's KEK does not reach its private key. The
+   * vault refuses to open what was sealed for such a tenant and not absorbed, by rule and not by mathematics.
+   */
+  readonly environmentWide?: boolean | undefined;
   /** Default `x25519`. */
   readonly suite?: SealedSuite | undefined;
 }
@@ -75,7 +83,7 @@ export interface RecipientService {
 
   /**
    * Makes a key pair for a context. Its private key is wrapped under the KEKs of that context: who shreds one of these shreds what
-   * was sealed and not yet absorbed.
+   * was sealed and not yet absorbed. That of an environment-wide recipient is under a KEK of its own.
    *
    * @throws VaultError ERR_KEY_CONTEXT_INVALID, ERR_CONTEXT_NOT_ALLOWED, ERR_KEY_DISABLED, ERR_KEY_DESTROYED; ERR_UNSUPPORTED for
    *   a vault that is not authenticated, and for x-wing where the runtime has no ML-KEM
@@ -116,7 +124,11 @@ export interface RecipientService {
   shred(selector: RecipientSelector, options?: ChangeOptions): Promise<RecipientInfo>;
 }
 
-const CREATE_NAMES = /* @__PURE__ */ optionNames<CreateRecipientRequest>({ context: true, suite: true });
+const CREATE_NAMES = /* @__PURE__ */ optionNames<CreateRecipientRequest>({
+  context: true,
+  environmentWide: true,
+  suite: true,
+});
 const SELECTOR_NAMES = /* @__PURE__ */ optionNames<RecipientSelector>({ id: true, version: true });
 /** Names of {@link RecipientDocumentOptions}. */
 export const DOCUMENT_OPTIONS = /* @__PURE__ */ optionNames<
@@ -125,14 +137,19 @@ export const DOCUMENT_OPTIONS = /* @__PURE__ */ optionNames<
 
 /** A request as it is now. @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID */
 export function ownCreateRequest(request: CreateRecipientRequest): {
-  readonly context: CanonicalContext;
+  /** Undefined for an environment-wide recipient. */
+  readonly context: CanonicalContext | undefined;
   readonly suite: SealedSuite;
 } {
   if (request === undefined) throw invalidType("create: a recipient needs a context");
   checkOptions(request, CREATE_NAMES, "create");
-  const { context, suite = "x25519" } = request;
+  const { context, environmentWide = false, suite = "x25519" } = request;
+  if (typeof environmentWide !== "boolean") throw invalidType("environmentWide must be true or false");
+  if (environmentWide === (context !== undefined)) {
+    throw invalidType("a recipient has a context, or is environmentWide: give one of both");
+  }
   if (!SEALED_SUITES.some(({ name }) => name === suite)) throw invalidType("suite must be x25519 or x-wing");
-  return { context: canonicalContext(context), suite };
+  return { context: context === undefined ? undefined : canonicalContext(context), suite };
 }
 
 /** A selector as it is now. @throws TypeError ERR_INVALID_ARGUMENT */

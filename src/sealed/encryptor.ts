@@ -18,7 +18,7 @@ import type { SyncCrypto } from "../crypto/ciphers/sync-crypto.ts";
 import type { SealedCurves } from "../crypto/curves/choose.ts";
 import { plaintextBytes } from "../crypto/envelope/plaintext.ts";
 import { DataKey } from "../crypto/keys/data-key.ts";
-import type { KeyContext } from "../crypto/keys/key-context.ts";
+import { contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { encryptEnvelope, encryptEnvelopeSync } from "../crypto/local.ts";
 import { uuidToText } from "../crypto/primitives/uuid.ts";
 import {
@@ -29,9 +29,15 @@ import {
   type ReadRecipient,
   type RecipientDocument,
   readRecipient,
+  sealTargetOf,
   wronglySigned,
 } from "../crypto/sealed/recipient-document.ts";
-import { type SealedDataKey, sealNewDataKey, sealNewDataKeySync } from "../crypto/sealed/sealed-data-key.ts";
+import {
+  type SealedDataKey,
+  type SealTarget,
+  sealNewDataKey,
+  sealNewDataKeySync,
+} from "../crypto/sealed/sealed-data-key.ts";
 import { type SealedTools, sealedTools } from "../crypto/sealed/tools.ts";
 import { invalidType, VaultError } from "../errors.ts";
 
@@ -47,6 +53,11 @@ export interface SealedEncryptorOptions {
    * came, so take it over a channel that nobody can change; `trust` says which it was.
    */
   readonly signer?: string | undefined;
+  /**
+   * The context to encrypt for, where the document is that of an environment-wide recipient: it has none of its own. Every other
+   * document has its context, and refuses another.
+   */
+  readonly context?: KeyContext | undefined;
   /** The lowest version of the recipient that is sealed to; default any. */
   readonly minVersion?: number | undefined;
   /** Layout to write; default `native`. */
@@ -68,6 +79,7 @@ export interface SealedEncryptOptions {
 const OPTIONS = /* @__PURE__ */ optionNames<SealedEncryptorOptions>({
   recipient: true,
   signer: true,
+  context: true,
   minVersion: true,
   layout: true,
   curves: true,
@@ -89,15 +101,18 @@ export class SealedEncryptor {
   readonly layout: SealedLayout;
   /** What it was given from `coffer/sync`; leases, fields and streams of it use the same unless told otherwise. */
   readonly sync: SyncCrypto | undefined;
+  /** The context that is encrypted for; frozen. */
+  readonly context: KeyContext;
   readonly #recipient: ReadRecipient;
+  readonly #target: SealTarget;
   readonly #tools: SealedTools;
   readonly #ciphers: Ciphers;
   readonly #now: () => number;
   #isSignedRight: boolean | undefined;
 
   /**
-   * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_RECIPIENT_INVALID (damaged, another signer, an old version),
-   *   ERR_RECIPIENT_EXPIRED, ERR_LAYOUT_NOT_ALLOWED. That the signature is right is checked before the first data key is made,
+   * @throws TypeError ERR_INVALID_ARGUMENT, also for a context that is missing or too many; VaultError ERR_KEY_CONTEXT_INVALID,
+   *   ERR_RECIPIENT_INVALID (damaged, another signer, an old version), ERR_RECIPIENT_EXPIRED, ERR_LAYOUT_NOT_ALLOWED. That the signature is right is checked before the first data key is made,
    *   since Web Crypto answers later.
    */
   constructor(options: SealedEncryptorOptions) {
@@ -112,15 +127,12 @@ export class SealedEncryptor {
     this.layout = checkSealedLayout(options.layout ?? "native");
     this.sync = options.sync;
     this.#recipient = recipient;
+    this.#target = sealTargetOf(recipient, options.context);
+    this.context = contextObject(this.#target.context);
     this.#ciphers = ciphersOf(options.sync);
     this.#tools = sealedTools(this.#ciphers, options.curves);
     this.#now = now;
     bindMethods(this);
-  }
-
-  /** The context that is encrypted for. */
-  get context(): KeyContext {
-    return this.#recipient.keyContext;
   }
 
   /**
@@ -194,7 +206,7 @@ export class SealedEncryptor {
     checkMoment(this.#recipient, this.#now());
     this.#isSignedRight ??= await isSignedRight(this.#recipient, this.#tools);
     if (!this.#isSignedRight) throw wronglySigned();
-    return this.#dataKey(await sealNewDataKey(this.#tools, this.#recipient));
+    return this.#dataKey(await sealNewDataKey(this.#tools, this.#target));
   }
 
   /** The same at once. @throws as {@link createDataKey} */
@@ -202,7 +214,7 @@ export class SealedEncryptor {
     checkMoment(this.#recipient, this.#now());
     this.#isSignedRight ??= isSignedRightSync(this.#recipient, this.#tools);
     if (!this.#isSignedRight) throw wronglySigned();
-    return this.#dataKey(sealNewDataKeySync(this.#tools, this.#recipient));
+    return this.#dataKey(sealNewDataKeySync(this.#tools, this.#target));
   }
 
   #dataKey({ key, id, keyBlob }: SealedDataKey): DataKey {
@@ -212,7 +224,7 @@ export class SealedEncryptor {
         key,
         encryptedKeys: encodeBase64(keyBlob),
         keyBlob,
-        context: this.#recipient.keyContext,
+        context: this.context,
       });
     } finally {
       key.fill(0);

@@ -188,6 +188,7 @@ export class TestKekService implements KekService {
       erasure: "logical",
       // A test vault has no recipients.
       recipientVersions: 0,
+      uncoveredRecipients: { count: 0, sample: [] },
     };
   }
 

@@ -83,7 +83,10 @@ export interface EventDetails {
     readonly key_ids?: readonly string[];
   };
   readonly "vault.kek.created": KekData;
-  readonly "vault.kek.deleted": KekData;
+  readonly "vault.kek.deleted": KekData & {
+    /** Environment-wide recipients, by id, which the shred does not cover; missing where there is none. */
+    readonly uncovered_recipients?: { readonly count: number; readonly sample: readonly string[] };
+  };
   readonly "vault.byok_key.verification_completed": Readonly<Record<string, unknown>>;
   readonly "vault.byok_key.deleted": Readonly<Record<string, unknown>>;
 }

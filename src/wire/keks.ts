@@ -117,6 +117,7 @@ export function shredToWire(report: ShredReport): Wire {
     kv_objects: report.kvObjects,
     kv_versions: report.kvVersions,
     recipient_versions: report.recipientVersions,
+    uncovered_recipients: report.uncoveredRecipients,
   };
 }
 
@@ -144,6 +145,16 @@ export function shredFromWire(body: unknown): ShredReport {
     kvVersions: numberOf(wire.kv_versions, "kv_versions"),
     // Servers without recipients do not say so.
     recipientVersions: numberOf(wire.recipient_versions ?? 0, "recipient_versions"),
+    uncoveredRecipients: uncoveredOf(wire.uncovered_recipients),
+  };
+}
+
+/** [SDK-45]: servers without environment-wide recipients do not say so. */
+function uncoveredOf(value: unknown = { count: 0, sample: [] }): ShredReport["uncoveredRecipients"] {
+  const wire = objectOf(value, "uncovered_recipients");
+  return {
+    count: numberOf(wire.count, "count"),
+    sample: listOf(wire.sample, "sample").map((id) => textOf(id, "id")),
   };
 }
 

@@ -6,12 +6,15 @@
  *
  * @module
  */
+import type { KeyContext } from "../crypto/keys/key-context.ts";
 import { SEALED_SUITES, type SealedSuite } from "../crypto/keys/sealed-key-blob.ts";
-import type { RecipientDocument } from "../crypto/sealed/recipient-document.ts";
+import type { RecipientDocument, RecipientDocumentType } from "../crypto/sealed/recipient-document.ts";
 import type { RecipientInfo, RecipientPage, RecipientState } from "../keks/recipient-service.ts";
 import { contextOf, listOf, listPageOf, numberOf, objectOf, oneOf, textOf, type Wire } from "./bodies.ts";
 
 const STATES: readonly RecipientState[] = ["active", "decrypt-only", "disabled", "destroyed"];
+
+const TYPES: readonly RecipientDocumentType[] = ["coffer-recipient-v1", "coffer-environment-recipient-v1"];
 
 const SUITES = /* @__PURE__ */ SEALED_SUITES.map(({ name }) => name);
 
@@ -41,7 +44,7 @@ export function recipientFromWire(wire: unknown): RecipientInfo {
   const body = objectOf(wire, "recipient");
   return {
     id: textOf(body.id, "id"),
-    context: contextOf(body.context),
+    context: contextOrNull(body.context),
     suite: suiteOf(body.suite),
     state: stateOf(body.state),
     createdAt: textOf(body.created_at, "created_at"),
@@ -70,17 +73,22 @@ export function recipientDocumentFromWire(wire: unknown): RecipientDocument {
   const body = objectOf(wire, "document");
   const text = (name: keyof RecipientDocument): string => textOf(body[name], name);
   return {
-    type: oneOf(body.type, ["coffer-recipient-v1"], "type"),
+    type: oneOf(body.type, TYPES, "type"),
     id: text("id"),
     version: numberOf(body.version, "version"),
     suite: suiteOf(body.suite),
-    context: contextOf(body.context),
+    context: contextOrNull(body.context),
     public_key: text("public_key"),
     issued_at: text("issued_at"),
     expires_at: text("expires_at"),
     signer: text("signer"),
     signature: text("signature"),
   };
+}
+
+/** Null where the recipient is environment-wide. */
+function contextOrNull(value: unknown): KeyContext | null {
+  return value === null ? null : contextOf(value);
 }
 
 function suiteOf(value: unknown): SealedSuite {

@@ -56,6 +56,33 @@ test("recipients of a server are looked after by the same commands", async () =>
   expect((await run(twice, there)).err).toContain("(ERR_USAGE)");
 });
 
+test("an environment-wide recipient is made by name, sealed to with a context, and named by a shred ([SDK-40], [SDK-42], [SDK-45])", async () => {
+  const { run, out, json, path } = workplace();
+  await out(["encrypt", SECRET, ...ORG_1]);
+  const made = await json(["recipients", "create", "--environment-wide"]);
+  expect(made).toMatchObject({ context: null, state: "active" });
+  expect((await run(["recipients", "create", "--environment-wide", ...ORG_1])).err).toContain("(ERR_USAGE)");
+  expect(await out(["recipients", "list"])).toMatch(
+    new RegExp(`^${made.id} +x25519 +active +1 +\\(environment-wide\\)$`, "m"),
+  );
+  writeFileSync(path("recipient.json"), await out(["recipients", "export", made.id]));
+  const seal = ["seal", SECRET, "--recipient", path("recipient.json")];
+  const nowhere = { env: { COFFER_VAULT: "" } };
+  const unstated = await run(seal, nowhere);
+  expect([unstated.code, unstated.out]).toEqual([1, ""]);
+  expect(unstated.err).toContain("environment-wide");
+  const sealed = await out([...seal, ...ORG_1], nowhere);
+  expect(await out(["decrypt", "--expect-context", "organization_id=org_1"], { stdin: sealed })).toBe(SECRET);
+  await out(["rewrap"], { stdin: sealed });
+  const shred = ["keys", "shred", "organization_id=org_1"];
+  const notCovered = new RegExp(`^not covered +1 environment-wide recipients: .*\n +${made.id}$`, "m");
+  expect(await out([...shred, "--dry-run"])).toMatch(notCovered);
+  expect(await out([...shred, "--yes"])).toMatch(notCovered);
+  expect((await run(["decrypt"], { stdin: sealed })).err).toContain("(ERR_KEY_DESTROYED)");
+  const report = await json(["keys", "shred", "coffer.environment-wide=recipients", "--dry-run"]);
+  expect(report).toMatchObject({ recipientVersions: 1, uncoveredRecipients: { count: 0 } });
+});
+
 test("a document comes from a server too; what is no document seals nothing", async () => {
   const { run, out, path } = workplace();
   const server = await startServer();

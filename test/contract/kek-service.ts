@@ -112,6 +112,7 @@ export function kekServiceContract(title: string, open: () => Promise<KekService
         kvObjects: { count: 1, sample: ["dry-1"] },
         kvVersions: 1,
         recipientVersions: 0,
+        uncoveredRecipients: { count: 0, sample: [] },
       });
       expect((await subject.keks.get(selector)).state).toBe("active");
     });

@@ -73,8 +73,8 @@ export function recipientServiceContract(title: string, open: () => Promise<Reci
     test("gives out a document, valid for as long as it was asked, that opens ([SDK-21], [SDK-22])", async () => {
       const { id } = await make("document");
       const document = await subject.recipients.document({ id }, { validMs: DAY_MS });
-      const { expiresAt, issuedAt, keyContext, version } = readRecipient(document);
-      expect([expiresAt - issuedAt, version, keyContext]).toEqual([DAY_MS, 1, { tenant: "document" }]);
+      const { expiresAt, issuedAt, version } = readRecipient(document);
+      expect([expiresAt - issuedAt, version, document.context]).toEqual([DAY_MS, 1, { tenant: "document" }]);
       const longer = readRecipient(await subject.recipients.document({ id }));
       expect(longer.expiresAt - longer.issuedAt).toBe(90 * DAY_MS);
       using key = await seal(id);
@@ -120,6 +120,66 @@ export function recipientServiceContract(title: string, open: () => Promise<Reci
         expect(await codeOf(() => subject.recipients[change]({ id })), change).toBe("ERR_KEY_DESTROYED");
       }
       expect(states(await subject.recipients.rotate({ id }))[0]).toBe("3 active");
+    });
+
+    describe("environment-wide", () => {
+      const makeWide = () => subject.recipients.create({ environmentWide: true });
+      const sealFor = async (id: string, tenant: string) => {
+        const recipient = await subject.recipients.document({ id });
+        return new SealedEncryptor({ recipient, context: { tenant } }).createDataKeySync();
+      };
+
+      test("is made by name only, has no context, and is listed and told ([SDK-40])", async () => {
+        const made = await makeWide();
+        expect(made).toMatchObject({ context: null, suite: "x25519", state: "active" });
+        expect(await subject.recipients.get({ id: made.id })).toEqual(made);
+        const listed: RecipientInfo[] = [];
+        for (let after: string | null | undefined; after !== null; ) {
+          const page = await subject.recipients.list({ limit: 100, after });
+          listed.push(...page.data);
+          after = page.listMetadata.after;
+        }
+        expect(listed).toContainEqual(made);
+        const { recipients } = subject;
+        for (const wrong of [
+          { environmentWide: true, context: { tenant: "x" } },
+          { environmentWide: false },
+          { environmentWide: "yes" },
+          {},
+        ]) {
+          expect(await codeOf(() => recipients.create(wrong as never))).toBe("ERR_INVALID_ARGUMENT");
+        }
+        const reserved = { "coffer.environment-wide": "recipients" };
+        expect(await codeOf(() => recipients.create({ context: reserved }))).toBe("ERR_KEY_CONTEXT_INVALID");
+      });
+
+      test("is given out in a document without a context, and opens for the one that is stated ([SDK-41] to [SDK-43])", async () => {
+        const { id } = await makeWide();
+        const document = await subject.recipients.document({ id }, { validMs: DAY_MS });
+        expect(document).toMatchObject({ type: "coffer-environment-recipient-v1", context: null });
+        for (const tenant of ["wide-a", "wide-b"]) {
+          using key = await sealFor(id, tenant);
+          using opened = await opens(key.encryptedKeys);
+          expect([opened.dataKey, opened.context]).toEqual([key.dataKey, { tenant }]);
+        }
+      });
+
+      test("is rotated, disabled, enabled and shredded like others ([SDK-23], [SDK-40])", async () => {
+        const { id } = await makeWide();
+        using old = await sealFor(id, "wide-states");
+        expect(states(await subject.recipients.rotate({ id }))).toEqual(["2 active", "1 decrypt-only"]);
+        (await opens(old.encryptedKeys)).dispose();
+        using key = await sealFor(id, "wide-states");
+        await subject.recipients.disable({ id, version: 1 });
+        expect(await codeOf(() => opens(old.encryptedKeys))).toBe("ERR_KEY_DISABLED");
+        await subject.recipients.enable({ id, version: 1 });
+        (await opens(old.encryptedKeys)).dispose();
+        await subject.recipients.shred({ id, version: 1 });
+        expect(await codeOf(() => opens(old.encryptedKeys))).toBe("ERR_KEY_DESTROYED");
+        (await opens(key.encryptedKeys)).dispose();
+        expect(await subject.recipients.shred({ id })).toMatchObject({ context: null, state: "destroyed" });
+        expect(await codeOf(() => opens(key.encryptedKeys))).toBe("ERR_KEY_DESTROYED");
+      });
     });
 
     test("knows nothing of another environment", async () => {

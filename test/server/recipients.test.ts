@@ -149,6 +149,70 @@ describe("a sealed ciphertext", () => {
   });
 });
 
+describe("an environment-wide recipient", () => {
+  const sealFor = async (recipientId: string, context: Record<string, string>): Promise<string> => {
+    const { text } = await server.call("GET", `/coffer/v1/recipients/${recipientId}`, undefined, {
+      key: null,
+    });
+    return new SealedEncryptor({ recipient: text, context }).encrypt("hello");
+  };
+
+  test("is made by name, published, and opened for the contexts that a caller may see ([SDK-40] to [SDK-43])", async () => {
+    const made = await post("recipients", { environment_wide: true });
+    expect([made.status, made.body.context]).toEqual([201, null]);
+    for (const wrong of [{ environment_wide: true, context: CONTEXT }, { environment_wide: false }, {}]) {
+      expect((await post("recipients", wrong)).body.code).toBe("ERR_REQUEST_INVALID");
+    }
+    expect(
+      (await post("recipients", { context: { "coffer.environment-wide": "recipients" } })).body.code,
+    ).toBe("ERR_KEY_CONTEXT_INVALID");
+    for (const permission of ["decrypt", "absorb", "rekey"] as const) {
+      const key = await server.apiKey([permission]);
+      expect((await post("recipients", { environment_wide: true }, key)).status).toBe(403);
+    }
+    const [mine, others] = [
+      await sealFor(made.body.id, CONTEXT),
+      await sealFor(made.body.id, { organization_id: "org_2" }),
+    ];
+    const bound = await server.apiKey(["decrypt"], { constraints: CONTEXT });
+    expect(await vaultFor(bound).decrypt(mine)).toBe("hello");
+    const refused = await server.call(
+      "POST",
+      "/vault/v1/keys/decrypt",
+      { keys: inspect(others).encryptedKeys },
+      { key: bound },
+    );
+    expect([refused.status, refused.body.error]).toEqual([400, "Invalid encrypted key."]);
+    const absorber = await server.apiKey(["absorb"], { constraints: CONTEXT });
+    const rewraps = await post(
+      "keys/rewraps",
+      { encrypted_keys: [mine, others].map((text) => inspect(text).encryptedKeys) },
+      absorber,
+    );
+    const [absorbed, not] = rewraps.body.results;
+    expect([absorbed.context, not.code]).toEqual([CONTEXT, "ERR_DECRYPT_FAILED"]);
+    expect(await vaultFor(bound).decrypt(splice(mine, absorbed.encrypted_keys))).toBe("hello");
+  });
+
+  test("is named as not covered by the answer to a shred, and by its event ([SDK-45])", async () => {
+    const { body } = await post("recipients", { environment_wide: true });
+    const context = { organization_id: "org_shredded" };
+    const sealed = await sealFor(body.id, context);
+    (await vaultFor(server.key).createDataKey({ context })).dispose();
+    const selector = { name: "organization_id", value: "org_shredded" };
+    const dry = await post("keks/shred", { ...selector, dry_run: true });
+    expect(dry.body.uncovered_recipients.sample).toContain(body.id);
+    const done = await vaultFor(server.key).keks.shred(selector);
+    expect(done.uncoveredRecipients.sample).toContain(body.id);
+    const { body: events } = await server.call("GET", "/coffer/v1/events?limit=100");
+    const deleted = events.data.findLast(({ event }: { event: string }) => event === "vault.kek.deleted");
+    expect(deleted.data.uncovered_recipients).toEqual(done.uncoveredRecipients);
+    expect(await rejectionOf(() => vaultFor(server.key).decrypt(sealed))).toMatchObject({
+      code: "ERR_KEY_DESTROYED",
+    });
+  });
+});
+
 test("a change is made once per idempotency key", async () => {
   const headers = { "idempotency-key": "one" };
   const make = () => server.call("POST", "/coffer/v1/recipients", { context: CONTEXT }, { headers });

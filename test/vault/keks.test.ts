@@ -402,6 +402,7 @@ describe("a shred", () => {
       kvObjects: { count: 3, sample: ["object 0", "object 1", "object 2"] },
       kvVersions: 5, // one each of objects 0 and 2, two of object 1, one that was deleted
       recipientVersions: 0,
+      uncoveredRecipients: { count: 0, sample: [] },
     });
     const one = await vault.keks.shred({ ...KEK, version: 1 }, { dryRun: true });
     expect(one).toMatchObject({

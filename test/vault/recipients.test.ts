@@ -5,7 +5,7 @@ import { gunzipSync } from "node:zlib";
 import { beforeEach, describe, expect, test } from "vitest";
 import { inspect } from "../../src/crypto/envelope/inspect.ts";
 import { KEY_BLOB_BYTES_MAX } from "../../src/crypto/limits.ts";
-import { readRecipient } from "../../src/crypto/sealed/recipient-document.ts";
+import { readRecipient, sealTargetOf } from "../../src/crypto/sealed/recipient-document.ts";
 import { sealNewDataKeySync } from "../../src/crypto/sealed/sealed-data-key.ts";
 import { SealedEncryptor, type SealedEncryptorOptions, sealedLease } from "../../src/sealed/index.ts";
 import type { EmbeddedVault } from "../../src/vault/index.ts";
@@ -80,26 +80,27 @@ describe("what is sealed to a recipient", () => {
     expect(await vault.decrypt(await (await encryptorFor(id)).encrypt("pq"))).toBe("pq");
   });
 
+  /** To whom a page seals by hand. */
+  const targetOf = async (id: string) => sealTargetOf(readRecipient(await vault.recipients.document({ id })));
+
   test("for another context, suite, version or recipient does not open ([SDK-22])", async () => {
     const { id } = await make();
-    const target = readRecipient(await vault.recipients.document({ id }));
+    const target = await targetOf(id);
     const open = (changed: Partial<typeof target>) =>
       codeOf(() =>
         vault.keys.createDecrypt({
           keys: base64(sealNewDataKeySync(TOOLS, { ...target, ...changed }).keyBlob),
         }),
       );
-    const other = readRecipient(
-      await vault.recipients.document({
-        id: (await vault.recipients.create({ context: { organization_id: "org_9" } })).id,
-      }),
+    const other = await targetOf(
+      (await vault.recipients.create({ context: { organization_id: "org_9" } })).id,
     );
     expect(await open({ context: other.context })).toBe("ERR_DECRYPT_FAILED");
     expect(await open({ publicKey: other.publicKey })).toBe("ERR_DECRYPT_FAILED");
     expect(await open({ version: 2 })).toBe("ERR_KEY_NOT_FOUND");
     expect(await open({ recipientId: new Uint8Array(16).fill(1) })).toBe("ERR_KEY_NOT_FOUND");
     const wing = await make("x-wing");
-    const target2 = readRecipient(await vault.recipients.document({ id: wing.id }));
+    const target2 = await targetOf(wing.id);
     expect(await open({ recipientId: target2.recipientId })).toBe("ERR_DECRYPT_FAILED");
     const elsewhere = await openTestVault({ path, environment: "other", now: clock.now });
     const sealed = base64(sealNewDataKeySync(TOOLS, target).keyBlob);
@@ -109,7 +110,7 @@ describe("what is sealed to a recipient", () => {
 
   test("is held to the limits of key blobs and of contexts ([SDK-28], [SDK-2])", async () => {
     const { id } = await make();
-    const target = readRecipient(await vault.recipients.document({ id }));
+    const target = await targetOf(id);
     const { keyBlob } = sealNewDataKeySync(TOOLS, target);
     const open = (blob: Uint8Array) => codeOf(() => vault.keys.createDecrypt({ keys: base64(blob) }));
     // The largest context there is makes a blob that is far from the limit.

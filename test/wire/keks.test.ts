@@ -34,6 +34,7 @@ const REPORT: ShredReport = {
   kvObjects: { count: 1, sample: ["n"] },
   kvVersions: 3,
   recipientVersions: 2,
+  uncoveredRecipients: { count: 21, sample: ["00000000-0000-4000-8000-000000000001"] },
 };
 
 /** Every body that has one member too few, or one of another kind, at any depth. */
@@ -45,8 +46,8 @@ function* spoiled(body: unknown): Generator<unknown> {
         ? body.map((old, i) => (String(i) === name ? value : old))
         : { ...body, [name]: value };
     // [REV-20]: an answer may lack these.
-    if (typeof member !== "boolean" && name !== "erasure" && name !== "recipient_versions")
-      yield put(undefined);
+    const mayLack = ["erasure", "recipient_versions", "uncovered_recipients"].includes(name);
+    if (typeof member !== "boolean" && !mayLack) yield put(undefined);
     if (typeof member !== "boolean") yield put(typeof member === "object" && member !== null ? 1 : [1]);
     for (const inner of spoiled(member)) yield put(inner);
   }
@@ -80,7 +81,19 @@ test("a KEK of a state that is not known, or without versions, is refused", () =
 });
 
 test("[REV-20] a report that does not say how far the KEK is erased is of a logical erasure", () => {
-  const { erasure, recipient_versions, ...wire } = json(shredToWire(REPORT)) as Record<string, unknown>;
-  expect([erasure, recipient_versions]).toEqual(["physical", 2]);
-  expect(shredFromWire(wire)).toEqual({ ...REPORT, erasure: "logical", recipientVersions: 0 });
+  const { erasure, recipient_versions, uncovered_recipients, ...wire } = json(shredToWire(REPORT)) as Record<
+    string,
+    unknown
+  >;
+  expect([erasure, recipient_versions, uncovered_recipients]).toEqual([
+    "physical",
+    2,
+    REPORT.uncoveredRecipients,
+  ]);
+  expect(shredFromWire(wire)).toEqual({
+    ...REPORT,
+    erasure: "logical",
+    recipientVersions: 0,
+    uncoveredRecipients: { count: 0, sample: [] },
+  });
 });

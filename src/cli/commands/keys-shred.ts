@@ -61,6 +61,10 @@ keeps old bytes in its heap and its log: there the KEK is out of use at once
 (erasure: logical), and its bytes are of no use when the root key that wrapped
 them has been rotated and destroyed. Backups keep what they have copied.
 
+"not covered" names environment-wide recipients (coffer recipients): the vault
+will refuse to open what was sealed to them for a context of the KEK and not
+absorbed, but their private keys are still there. Shred those versions too.
+
 Examples:
   $ coffer keys shred organization_id=org_1 --vault vault.db --dry-run
   $ coffer keys shred organization_id=org_1 --vault vault.db --after 7d
@@ -93,5 +97,19 @@ function shredView(report: ShredReport, what: string): string {
     ...more(kvObjects.count, kvObjects.sample.length),
     ["values", `${report.kvVersions} stored versions are lost`],
     ["recipients", `${report.recipientVersions} private keys are lost`],
+    ...uncoveredRows(report, more),
   ]);
+}
+
+/** What a shred does not reach ([SDK-45]). */
+function uncoveredRows(
+  { uncoveredRecipients: { count, sample } }: ShredReport,
+  more: (count: number, shown: number) => [string, string][],
+): [string, string][] {
+  if (count === 0) return [];
+  return [
+    ["not covered", `${count} environment-wide recipients: what is sealed to them and not absorbed`],
+    ...sample.map((id): [string, string] => ["", id]),
+    ...more(count, sample.length),
+  ];
 }

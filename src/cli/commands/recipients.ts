@@ -9,12 +9,14 @@ import { KEKS_PAGE_MAX, type RecipientInfo, type RecipientService } from "../../
 import {
   CONTEXT_OPTIONS,
   type ContextOptions,
+  contextFrom,
   type Group,
   option,
   requiredContext,
   type Verb,
 } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
+import { usageError } from "../errors.ts";
 import { choiceParser, durationParser } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
 import { environmentName, serverUrl } from "../open.ts";
@@ -33,14 +35,24 @@ cannot decrypt. coffer decrypt opens the result, and coffer rewrap absorbs it:
 it is then under the context's KEKs like everything else. The private key is
 under these KEKs too, so a shred of one of them shreds what was not absorbed.
 
+With --environment-wide a recipient is for all contexts of the environment, and
+who seals states one (coffer seal --context). That gives up two things. Who has
+the document can encrypt for every context. And the private key is not under a
+tenant's KEK: after a shred of a tenant the vault refuses to open what was not
+absorbed, but by its rule only, and coffer keys shred names the recipient as not
+covered. Absorb soon, and shred old versions. The private key is under the KEK
+coffer.environment-wide=recipients, which coffer keys rotates and shreds.
+
 Examples:
   $ coffer recipients create --context organization_id=org_1 --vault vault.db
+  $ coffer recipients create --environment-wide --vault vault.db
   $ coffer recipients export ID --vault vault.db > recipient.json
   $ coffer recipients list --server https://vault.example
   $ echo -n s3cret | coffer seal --recipient recipient.json
 `;
 
 interface CreateOptions extends ContextOptions {
+  readonly environmentWide?: boolean;
   readonly suite?: SealedSuite;
 }
 
@@ -51,10 +63,15 @@ interface StateOptions {
 
 const CREATE: Verb = {
   name: "create",
-  summary: "make a recipient for a key context",
-  description: "Makes a key pair for a key context. Its private key stays in the vault.",
+  summary: "make a recipient for a key context, or for all",
+  description:
+    "Makes a key pair for a key context, or for all of the environment. Its private key stays in the vault.",
   options: [
     ...CONTEXT_OPTIONS,
+    option(
+      "--environment-wide",
+      "for all contexts of the environment: a shred of a tenant does not reach its private key",
+    ),
     option(
       "--suite <name>",
       `${SUITES.join(", ")}; default x25519. x-wing withstands quantum computers`,
@@ -63,10 +80,14 @@ const CREATE: Verb = {
   ],
   needs: "any",
   run: async (run: CommandRun, options: CreateOptions) => {
-    const context = await requiredContext(options);
+    const { environmentWide, suite } = options;
+    const context = environmentWide === true ? await contextFrom(options) : await requiredContext(options);
+    if (environmentWide === true && context !== undefined) {
+      throw usageError("give either a key context or --environment-wide");
+    }
     const recipients = await recipientsOf(run);
     return recipientResult(
-      await recipients.create({ context, suite: options.suite }, { signal: run.signal }),
+      await recipients.create({ context, environmentWide, suite }, { signal: run.signal }),
     );
   },
 };
@@ -89,7 +110,7 @@ const LIST: Verb = {
       suite,
       state,
       String(versions[0]!.version),
-      entriesText(context, ", "),
+      contextText(context),
     ]);
     return {
       view: table(["ID", "SUITE", "STATE", "VERSION", "CONTEXT"], rows),
@@ -182,8 +203,13 @@ function recipientResult(recipient: RecipientInfo): Result {
   return { view: recipientView(recipient), data: () => recipient };
 }
 
+/** A recipient's context; null is that of an environment-wide one. */
+function contextText(context: RecipientInfo["context"]): string {
+  return context === null ? "(environment-wide)" : entriesText(context, ", ");
+}
+
 function recipientView({ id, context, suite, state, versions }: RecipientInfo): string {
-  const head = record({ id, context: entriesText(context, ", "), suite, state });
+  const head = record({ id, context: contextText(context), suite, state });
   const rows = versions.map((row) => [String(row.version), row.state, row.createdAt]);
   return `${head}\n\n${table(["VERSION", "STATE", "CREATED"], rows)}`;
 }

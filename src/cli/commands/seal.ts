@@ -4,7 +4,7 @@
  * @module
  */
 import { SealedEncryptor, type SealedLayout } from "../../sealed/encryptor.ts";
-import { AAD, option, type Verb } from "../command.ts";
+import { AAD, CONTEXT_OPTIONS, type ContextOptions, contextFrom, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { choiceParser } from "../input/arguments.ts";
@@ -19,7 +19,7 @@ import {
 } from "../input/values.ts";
 import type { Result } from "../output/format.ts";
 
-interface Options extends SecretOptions {
+interface Options extends SecretOptions, ContextOptions {
   readonly recipient?: string;
   readonly signer?: string;
   readonly aad?: string;
@@ -33,6 +33,9 @@ The document is what coffer recipients export writes, or what a coffer server
 answers at /coffer/v1/recipients/ID. It has the key context. The result is an
 ordinary ciphertext: the vault of the recipient decrypts it, and coffer rewrap
 turns it into one under KEKs. Nothing that is here can decrypt it.
+
+The document of an environment-wide recipient has no key context: give one with
+--context, the one that you encrypt for.
 
 With --signer every document of another signer is refused. Without it the
 document is trusted as it came: who could exchange it would read what you seal.
@@ -51,6 +54,7 @@ export const SEAL: Verb = {
   options: [
     option("--recipient <place>", "the recipient's document: a path or an https URL"),
     option("--signer <key>", "the signer that the document must have, base64 as it stands there"),
+    ...CONTEXT_OPTIONS,
     AAD,
     ALLOW_EMPTY,
     option(
@@ -69,10 +73,11 @@ async function seal(run: CommandRun, options: Options, given: string | undefined
   if (place === undefined || place === "") {
     throw usageError("no recipient was given", "name its document with --recipient FILE or URL");
   }
+  const context = await contextFrom(options);
   const associatedData = await readAssociatedData(options.aad);
   const plaintext = await readPlaintext(given, options);
   const recipient = await readRecipientDocument(place, run.signal);
-  const encryptor = new SealedEncryptor({ recipient, signer, layout });
+  const encryptor = new SealedEncryptor({ recipient, signer, context, layout });
   const ciphertext = await encryptor.encrypt(plaintext, associatedData);
   if (encryptor.trust === "first-use") {
     await run.note(`the document was trusted as it came: --signer ${encryptor.signer} pins its signer`);

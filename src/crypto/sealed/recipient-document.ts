@@ -7,25 +7,34 @@
  * @module
  */
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
-import { ascii, type Bytes, concatBytes, equalBytes, lengthPrefixed, u32 } from "../../base/bytes.ts";
+import { ascii, type Bytes, concatBytes, EMPTY, equalBytes, lengthPrefixed, u32 } from "../../base/bytes.ts";
 import { invalidType, isVaultError, VaultError } from "../../errors.ts";
 import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, type SyncCurveProvider } from "../curves/curve.ts";
 import { KEMS } from "../hpke/kems.ts";
-import { canonicalContext, contextObject, type KeyContext } from "../keys/key-context.ts";
+import {
+  type CanonicalContext,
+  canonicalContext,
+  contextObject,
+  type KeyContext,
+} from "../keys/key-context.ts";
 import { SEALED_SUITES, type SealedSuite } from "../keys/sealed-key-blob.ts";
 import { CONTEXT_JSON_CHARS_MAX, RECIPIENT_AGE_MS_MAX, RECIPIENT_CLOCK_MS } from "../limits.ts";
 import { uuidFromText, uuidToText } from "../primitives/uuid.ts";
 import type { SealTarget } from "./sealed-data-key.ts";
 import type { SealedTools } from "./tools.ts";
 
+/** What a document is of: a recipient of one context, or one of a whole environment. */
+export type RecipientDocumentType = "coffer-recipient-v1" | "coffer-environment-recipient-v1";
+
 /** What a vault publishes of a recipient: JSON whose members have these names. */
 export interface RecipientDocument {
-  readonly type: "coffer-recipient-v1";
+  readonly type: RecipientDocumentType;
   /** UUID text. */
   readonly id: string;
   readonly version: number;
   readonly suite: SealedSuite;
-  readonly context: KeyContext;
+  /** Null in the document of an environment-wide recipient: who seals to it states the context. */
+  readonly context: KeyContext | null;
   /** Base64: 32 bytes, or 1,216 of the suite x-wing. */
   readonly public_key: string;
   /** RFC 3339, with milliseconds and Z. */
@@ -42,8 +51,9 @@ export interface RecipientDocument {
 export const RECIPIENT_DOCUMENT_CHARS_MAX: number = CONTEXT_JSON_CHARS_MAX + 4096;
 
 /** A document that was read: its form is right, its signature is not yet checked. */
-export interface ReadRecipient extends SealTarget {
-  readonly keyContext: KeyContext;
+export interface ReadRecipient extends Omit<SealTarget, "context"> {
+  /** Undefined for an environment-wide recipient. */
+  readonly context: CanonicalContext | undefined;
   /** Milliseconds since 1970. */
   readonly issuedAt: number;
   readonly expiresAt: number;
@@ -52,7 +62,15 @@ export interface ReadRecipient extends SealTarget {
   readonly signature: Bytes;
 }
 
-const TYPE = "coffer-recipient-v1";
+/** Documents by whether their recipient is environment-wide: their type, and what begins the bytes that are signed. */
+const OF_CONTEXT = {
+  type: "coffer-recipient-v1",
+  label: /* @__PURE__ */ ascii("coffer/v1/recipient\0"),
+} as const;
+const OF_ENVIRONMENT = {
+  type: "coffer-environment-recipient-v1",
+  label: /* @__PURE__ */ ascii("coffer/v1/environment-recipient\0"),
+} as const;
 const MEMBERS = [
   "type",
   "id",
@@ -65,8 +83,6 @@ const MEMBERS = [
   "signer",
   "signature",
 ] as const;
-/** "coffer/v1/recipient" and a zero byte. */
-const LABEL = /* @__PURE__ */ ascii("coffer/v1/recipient\0");
 const VERSION_MAX = 2 ** 32 - 1;
 
 /**
@@ -82,7 +98,10 @@ export function readRecipient(given: RecipientDocument | string): ReadRecipient 
   }
   const names = Object.keys(document);
   const isWhole = names.length === MEMBERS.length && MEMBERS.every((name) => names.includes(name));
-  if (!isWhole || document.type !== TYPE) throw invalid("it has not exactly the members of one");
+  const isWide = document.type === OF_ENVIRONMENT.type;
+  if (!isWhole || !(isWide || document.type === OF_CONTEXT.type)) {
+    throw invalid("it has not exactly the members of one");
+  }
   const { id, version, suite, issued_at, expires_at } = document;
   const recipientId = typeof id === "string" ? uuidFromText(id) : undefined;
   const kem = SEALED_SUITES.some(({ name }) => name === suite) ? KEMS[suite] : undefined;
@@ -97,13 +116,12 @@ export function readRecipient(given: RecipientDocument | string): ReadRecipient 
   if (expiresAt <= issuedAt || expiresAt - issuedAt > RECIPIENT_AGE_MS_MAX) {
     throw invalid("it ends before it begins, or is valid for too long");
   }
-  const context = contextOf(document.context);
+  if (isWide !== (document.context === null)) throw invalid("its type and its context do not go together");
   return {
     suite,
     recipientId,
     version,
-    context,
-    keyContext: contextObject(context),
+    context: document.context === null ? undefined : contextOf(document.context),
     publicKey,
     issuedAt,
     expiresAt,
@@ -112,8 +130,21 @@ export function readRecipient(given: RecipientDocument | string): ReadRecipient 
   };
 }
 
+/**
+ * What is sealed to for a document.
+ *
+ * @param given - the context, for an environment-wide recipient and for no other
+ * @throws TypeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID
+ */
+export function sealTargetOf(recipient: ReadRecipient, given?: KeyContext): SealTarget {
+  if ((recipient.context === undefined) !== (given !== undefined)) {
+    throw invalidType("context must be given for an environment-wide recipient, and for no other");
+  }
+  return { ...recipient, context: recipient.context ?? canonicalContext(given as KeyContext) };
+}
+
 /** What is signed. */
-type SignedPart = Omit<ReadRecipient, "keyContext" | "signer" | "signature">;
+type SignedPart = Omit<ReadRecipient, "signer" | "signature">;
 
 /** Makes a document and signs it. @param seed - of the vault's signing key, 32 bytes */
 export function signRecipient(
@@ -122,11 +153,11 @@ export function signRecipient(
   curves: SyncCurveProvider,
 ): RecipientDocument {
   return {
-    type: TYPE,
+    type: kindOf(part).type,
     id: uuidToText(part.recipientId),
     version: part.version,
     suite: part.suite,
-    context: contextObject(part.context),
+    context: part.context === undefined ? null : contextObject(part.context),
     public_key: encodeBase64(part.publicKey),
     issued_at: new Date(part.issuedAt).toISOString(),
     expires_at: new Date(part.expiresAt).toISOString(),
@@ -182,24 +213,21 @@ export function checkMoment(recipient: ReadRecipient, now: number): void {
   );
 }
 
-function signedBytes({
-  suite,
-  recipientId,
-  version,
-  issuedAt,
-  expiresAt,
-  context,
-  publicKey,
-}: SignedPart): Bytes {
+function kindOf({ context }: Pick<SignedPart, "context">): typeof OF_CONTEXT | typeof OF_ENVIRONMENT {
+  return context === undefined ? OF_ENVIRONMENT : OF_CONTEXT;
+}
+
+function signedBytes(part: SignedPart): Bytes {
+  const { suite, recipientId, version, issuedAt, expiresAt, context, publicKey } = part;
   const { number } = SEALED_SUITES.find(({ name }) => name === suite)!;
   return concatBytes(
-    LABEL,
+    kindOf(part).label,
     Uint8Array.of(number),
     recipientId,
     u32(version),
     u64(issuedAt),
     u64(expiresAt),
-    lengthPrefixed(context.bytes),
+    lengthPrefixed(context === undefined ? EMPTY : context.bytes),
     lengthPrefixed(publicKey),
   );
 }

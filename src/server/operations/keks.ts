@@ -74,6 +74,9 @@ const shredAnswer = z.object({
   kv_objects: z.object({ count: z.int(), sample: z.array(z.string()) }),
   kv_versions: z.int(),
   recipient_versions: z.int(),
+  uncovered_recipients: z
+    .object({ count: z.int(), sample: z.array(z.string()) })
+    .describe("Environment-wide recipients, by id, which the shred does not cover"),
 });
 
 const partQuery = z.object({ after: z.string().optional().describe("`after` of the part before") });

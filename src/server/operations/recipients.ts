@@ -14,7 +14,16 @@ import { context, idPath, limit, pageOf, time } from "./shapes.ts";
 
 const suite = z.enum(SEALED_SUITES.map(({ name }) => name));
 
-const createBody = z.object({ context, suite: suite.optional() });
+const createBody = z.object({
+  context: context.optional(),
+  environment_wide: z
+    .boolean()
+    .optional()
+    .describe(
+      "Instead of a context: for all contexts of the environment. Who seals states the context; a shred of a tenant's KEK does not reach the private key",
+    ),
+  suite: suite.optional(),
+});
 
 const selectorBody = z.object({ id: z.string(), version: z.int().min(1).optional() });
 
@@ -23,9 +32,11 @@ const documentBody = z.object({
   valid_ms: z.int().min(1).max(RECIPIENT_AGE_MS_MAX).optional().describe("Until it expires; default 90 days"),
 });
 
+const recipientContext = context.nullable().describe("Null: environment-wide");
+
 const recipientInfo = z.object({
   id: z.string(),
-  context,
+  context: recipientContext,
   suite,
   state: z.string(),
   created_at: time,
@@ -39,11 +50,11 @@ const recipientsQuery = z.object({
 });
 
 const recipientDocument = z.object({
-  type: z.literal("coffer-recipient-v1"),
+  type: z.enum(["coffer-recipient-v1", "coffer-environment-recipient-v1"]),
   id: z.string(),
   version: z.int(),
   suite,
-  context,
+  context: recipientContext,
   public_key: z.string(),
   issued_at: time,
   expires_at: time,
@@ -88,14 +99,18 @@ export const RECIPIENT_OPERATIONS: readonly Operation[] = [
   operation({
     id: "createRecipient",
     route: "POST /coffer/v1/recipients",
-    summary: "Make a key pair for a context, to which others seal data keys",
+    summary: "Make a key pair for a context, or for all of the environment, to which others seal data keys",
     permissions: ["admin"],
     bodySchema: createBody,
     answerSchema: recipientInfo,
     status: 201,
     isIdempotent: true,
-    run: async ({ session, body, idempotency }) =>
-      recipientToWire(await session.recipients.create(body, { idempotency })),
+    run: async ({ session, body, idempotency }) => {
+      const { context, environment_wide: environmentWide, suite } = body;
+      return recipientToWire(
+        await session.recipients.create({ context, environmentWide, suite }, { idempotency }),
+      );
+    },
   }),
   operation({
     id: "makeRecipientDocument",

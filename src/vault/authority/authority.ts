@@ -62,7 +62,7 @@ export interface Authority {
   /** Refuses a row that says a generation which the log has not reached. @throws VaultError ERR_STORAGE_CORRUPT */
   checkGeneration(sql: Sql, generation: number, what: string): Promise<void>;
   /** Refuses a record that is made now, and of whose subject the log has changes: rows were deleted. @throws VaultError ERR_STORAGE_CORRUPT */
-  checkNew(sql: Sql, record: RowRecord): Promise<void>;
+  checkNew(sql: Sql, record: Pick<RowRecord, "what" | "subject">): Promise<void>;
   /** The last change, within a transaction that sees one state; undefined where no log is kept. */
   lastEntry(sql: Sql): Promise<Head | undefined>;
   /** Whether the log has an entry; one that was compacted is believed. */
@@ -174,7 +174,7 @@ class VaultAuthority implements Authority {
     }
   }
 
-  async checkNew(sql: Sql, { what, subject }: RowRecord): Promise<void> {
+  async checkNew(sql: Sql, { what, subject }: Pick<RowRecord, "what" | "subject">): Promise<void> {
     // Not kept: a write may see what is not committed.
     if (subject === undefined || (await this.#read(sql)).lastChange(subject) === 0) return;
     throw new VaultError("ERR_STORAGE_CORRUPT", `${what} would be made anew: its rows were deleted`);

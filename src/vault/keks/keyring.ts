@@ -28,7 +28,15 @@ import {
   unwrap,
   wrap,
 } from "./ring.ts";
-import { contextRow, createMissing, inOrder, loadNewest, loadVersions, unknownKek } from "./ring-rows.ts";
+import {
+  checkNewest,
+  contextRow,
+  createMissing,
+  inOrder,
+  loadNewest,
+  loadVersions,
+  unknownKek,
+} from "./ring-rows.ts";
 import { storedText } from "./rows.ts";
 
 /** A data key for something that is stored in the same vault. */
@@ -189,6 +197,22 @@ export class Keyring {
     return this.#withNewestRing(old.context, events, options, (ring) => rewrapUnder(ring, old, owner));
   }
 
+  /**
+   * Refuses a context of which a KEK's newest version is out of use. Makes no KEKs: one that was never made is not in the way.
+   *
+   * @throws VaultError ERR_KEY_DISABLED, ERR_KEY_DESTROYED, ERR_STORAGE_CORRUPT
+   */
+  async checkInUse(context: CanonicalContext, options: WaitOptions = {}): Promise<void> {
+    try {
+      // Rings are of active versions only, and one that is kept answers the next check too.
+      await this.#withRing(contextKey(context), this.#newestOf(context), options, () => undefined);
+    } catch (error) {
+      if (!isVaultError(error, "ERR_KEY_NOT_FOUND")) throw error;
+      const { database, authority } = this.#vault;
+      await database.read((sql) => checkNewest(sql, authority, this.#environmentId, context), options);
+    }
+  }
+
   /** Lets go of everything that is kept unwrapped. */
   dispose(): void {
     for (const ring of new Set(this.#rings.values())) ring.wrappingKey.dispose();
@@ -205,8 +229,7 @@ export class Keyring {
     const key = contextKey(context);
     const kept = this.#kept(key);
     if (kept !== undefined) return work(kept);
-    const load = (sql: Sql): Promise<Loaded> =>
-      loadNewest(sql, this.#vault.authority, this.#environmentId, context);
+    const load = this.#newestOf(context);
     try {
       return await this.#withRing(key, load, options, work);
     } catch (error) {
@@ -228,6 +251,11 @@ export class Keyring {
       if (!isVaultError(error, "ERR_KEY_NOT_FOUND")) throw error;
       throw new VaultError("ERR_STORAGE_CORRUPT", "a KEK is damaged in the vault's file");
     }
+  }
+
+  /** Reads a context's newest KEK versions. */
+  #newestOf(context: CanonicalContext): (sql: Sql) => Promise<Loaded> {
+    return (sql) => loadNewest(sql, this.#vault.authority, this.#environmentId, context);
   }
 
   /**

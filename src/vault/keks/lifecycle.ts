@@ -169,7 +169,12 @@ export class KekLifecycle implements KekService {
           destroyAt,
         );
         const { generation } = await this.#seal(sql, begun, "shred", after);
-        const deleted = { key_name: kekName(kek), key_id: kek.id };
+        const { uncoveredRecipients: uncovered } = account;
+        const deleted = {
+          key_name: kekName(kek),
+          key_id: kek.id,
+          ...(uncovered.count > 0 && { uncovered_recipients: uncovered }),
+        };
         await access.events.append(sql, "vault.kek.deleted", deleted, generation);
         await this.#raise(sql, "shred");
         return { ...account, isDryRun, destroyAt: iso(destroyAt) };

@@ -12,7 +12,7 @@ import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { decryptFailed, VaultError } from "../../errors.ts";
 import type { KekState } from "../../keks/kek-service.ts";
 import type { Authenticated, Authority } from "../authority/authority.ts";
-import { kekRecord } from "../authority/record.ts";
+import { kekRecord, kekSubject } from "../authority/record.ts";
 import type { EventSink } from "../events/events.ts";
 import { newUuid } from "../ids.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
@@ -65,6 +65,33 @@ export async function loadNewest(
     found.push(row);
   }
   return { rows: usable(found, ["active"]), contextId: known.id as string };
+}
+
+/**
+ * Refuses a context of which the newest version of a KEK is out of use. A KEK that was never made is not in the way.
+ *
+ * @throws VaultError ERR_KEY_DISABLED, ERR_KEY_DESTROYED; ERR_STORAGE_CORRUPT for one that was deleted after a change of it
+ */
+export async function checkNewest(
+  sql: Sql,
+  authority: Authority,
+  environmentId: string,
+  context: CanonicalContext,
+): Promise<void> {
+  const authenticated = await authority.look(sql);
+  const found: Row[] = [];
+  for (const entry of context.entries) {
+    const name = utf8(entry.name, "context name");
+    const value = utf8(entry.value, "context value");
+    const which = "k.context_name = ? AND k.context_value = ?";
+    const row = (await recordRows(sql, authenticated, which, environmentId, name, value)).at(-1);
+    if (row !== undefined) found.push(row);
+    else {
+      const subject = kekSubject({ environment_id: environmentId, context_name: name, context_value: value });
+      await authority.checkNew(sql, { what: "a KEK of the context", subject });
+    }
+  }
+  usable(found, ["active"]);
 }
 
 /** A KEK with each of its versions, the lowest first, if the KEK's record is as it was written. */

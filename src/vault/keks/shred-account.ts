@@ -12,7 +12,8 @@ import { contextObject } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import type { ShredReport } from "../../keks/kek-service.ts";
 import { SHRED_SAMPLE_MAX } from "../limits.ts";
-import type { Sql } from "../storage/database.ts";
+import type { Sql, SqlValue } from "../storage/database.ts";
+import { WIDE_CONTEXT } from "./environment-wide.ts";
 import { type KekRow, storedContext, type VersionRow } from "./rows.ts";
 
 /**
@@ -61,7 +62,26 @@ export async function shredAccount(
     },
     kvVersions: kvVersions!.n as number,
     recipientVersions: await countRecipientVersions(sql, kek, targets),
+    uncoveredRecipients: await uncoveredRecipients(sql, kek, targets),
   };
+}
+
+/** Environment-wide recipients that keep a private key which is not under these versions ([SDK-45]). */
+async function uncoveredRecipients(
+  sql: Sql,
+  kek: KekRow,
+  targets: readonly number[],
+): Promise<ShredReport["uncoveredRecipients"]> {
+  const rows = await sql.all(
+    `SELECT r.id, v.wrapped FROM recipients r JOIN recipient_versions v ON v.recipient_id = r.id
+     WHERE r.environment_id = ? AND r.canonical = ? AND v.state <> 'destroyed' ORDER BY r.id`,
+    kek.stored.environment_id as string,
+    WIDE_CONTEXT.bytes,
+  );
+  const ids = new Set(
+    rows.filter(({ wrapped }) => !isUnder(wrapped, kek, targets)).map(({ id }) => id as string),
+  );
+  return { count: ids.size, sample: [...ids].slice(0, SHRED_SAMPLE_MAX) };
 }
 
 /** Which KEK versions wrap a private key is told by its blob only; those of the contexts that name the KEK are looked at. */
@@ -73,11 +93,14 @@ async function countRecipientVersions(sql: Sql, kek: KekRow, targets: readonly n
     kek.stored.environment_id as string,
     kek.id,
   );
-  return rows.filter(({ wrapped }) => {
-    const keks = resultOf(() => decodeKeyBlob(wrapped as Uint8Array).keks);
-    // What was damaged is lost already, and must not keep a shred from being done.
-    return (
-      keks.ok && keks.value.some(({ id, version }) => uuidToText(id) === kek.id && targets.includes(version))
-    );
-  }).length;
+  return rows.filter(({ wrapped }) => isUnder(wrapped, kek, targets)).length;
+}
+
+/** Whether a private key is wrapped under one of these versions. */
+function isUnder(wrapped: SqlValue | undefined, kek: KekRow, targets: readonly number[]): boolean {
+  const keks = resultOf(() => decodeKeyBlob(wrapped as Uint8Array).keks);
+  // What was damaged is lost already, and must not keep a shred from being done.
+  return (
+    keks.ok && keks.value.some(({ id, version }) => uuidToText(id) === kek.id && targets.includes(version))
+  );
 }

@@ -32,6 +32,7 @@ import type { IdempotentWrites, WriteOptions } from "../access/idempotency.ts";
 import type { Authority } from "../authority/authority.ts";
 import type { ChangeKind } from "../authority/log.ts";
 import { newUuid } from "../ids.ts";
+import { contextOfRecipient, wrappingContext } from "../keks/environment-wide.ts";
 import type { Keyring } from "../keks/keyring.ts";
 import { areActive, kekLocks, kekText, REVOKED_RETRIES_MAX, revokedTooFast } from "../keks/locks.ts";
 import { storedContext } from "../keks/rows.ts";
@@ -83,14 +84,16 @@ export class RecipientLifecycle implements RecipientService {
   create(request: CreateRecipientRequest, options: WriteOptions = {}): Promise<RecipientInfo> {
     return runCall(options, this, async (call) => {
       const { context, suite } = ownCreateRequest(request);
-      inScope(this.#access, context);
+      const wrapping = wrappingContext(context);
+      if (context === undefined) this.#checkUnbound();
+      else inScope(this.#access, context);
       this.#checkAuthenticated();
-      return this.#withVersion(context, suite, call, async (sql, made) => {
+      return this.#withVersion(wrapping, suite, call, async (sql, made) => {
         await makeSigningKey(sql, await this.#lockAll(sql), this.#now());
         const recipient = {
           id: newUuid(),
           environment_id: this.#access.environmentId,
-          canonical: context.bytes,
+          canonical: wrapping.bytes,
           suite,
           created_at: this.#now(),
         };
@@ -145,7 +148,7 @@ export class RecipientLifecycle implements RecipientService {
                 suite: recipient.suite,
                 recipientId: uuidFromText(id)!,
                 version: newest.version as number,
-                context: storedContext(recipient.stored.canonical),
+                context: contextOfRecipient(recipient.stored),
                 publicKey: newest.public_key as Uint8Array,
                 issuedAt,
                 expiresAt: issuedAt + validity,
@@ -291,6 +294,15 @@ export class RecipientLifecycle implements RecipientService {
     const root = await this.#authority.prepare(sql);
     await this.#authority.change(sql);
     return root;
+  }
+
+  /** An environment-wide recipient is for contexts of all kinds: not for who may see some of them only. */
+  #checkUnbound(): void {
+    if (this.#access.scope.length === 0) return;
+    throw new VaultError(
+      "ERR_CONTEXT_NOT_ALLOWED",
+      "this caller is bound to key contexts, so it makes no environment-wide recipient",
+    );
   }
 
   #checkAuthenticated(): void {

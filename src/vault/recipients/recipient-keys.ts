@@ -17,6 +17,7 @@ import { sealedTools } from "../../crypto/sealed/tools.ts";
 import { decryptFailed } from "../../errors.ts";
 import type { RecipientState } from "../../keks/recipient-service.ts";
 import type { Authority } from "../authority/authority.ts";
+import { contextOfRecipient } from "../keks/environment-wide.ts";
 import type { Keyring } from "../keks/keyring.ts";
 import type { RingDataKey } from "../keks/ring.ts";
 import { RECIPIENT_KEYS_MAX } from "../limits.ts";
@@ -34,7 +35,8 @@ interface Kept {
   readonly key: SecretBytes;
   readonly publicKey: Uint8Array;
   readonly suite: string;
-  readonly canonical: Uint8Array;
+  /** Undefined for an environment-wide recipient. */
+  readonly canonical: Uint8Array | undefined;
 }
 
 /** Opens sealed data keys within one environment. */
@@ -60,7 +62,8 @@ export class RecipientKeys {
    * @param keyBlob - the sealed key blob
    * @param isVisible - whether the caller may know of a context; asked before anything of the recipient is looked at
    * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND (none of this environment, or not visible), ERR_KEY_DISABLED,
-   *   ERR_KEY_DESTROYED (the recipient's or those of a KEK of its private key), ERR_DECRYPT_FAILED
+   *   ERR_KEY_DESTROYED (the recipient's, those of a KEK of its private key, or, where the recipient is environment-wide, those of
+   *   the newest KEKs of the blob's context), ERR_DECRYPT_FAILED
    */
   async open(
     keyBlob: Uint8Array,
@@ -70,12 +73,18 @@ export class RecipientKeys {
     const blob = decodeSealedKeyBlob(keyBlob);
     if (!isVisible(blob.context)) throw unknownRecipient();
     const name = `${uuidToText(blob.recipientId)}:${blob.version}`;
-    const kept = this.#current(name);
+    let kept = this.#current(name);
+    if (kept !== undefined && kept.canonical === undefined) {
+      await this.#keyring.checkInUse(blob.context, options);
+      // It may have been let go of meanwhile.
+      kept = this.#current(name);
+    }
     if (kept !== undefined) return open(kept, blob, keyBlob);
     const at = this.#keptAt;
     const loaded = await this.#load(blob, options);
     let isKept = false;
     try {
+      if (loaded.canonical === undefined) await this.#keyring.checkInUse(blob.context, options);
       const opened = open(loaded, blob, keyBlob);
       // Only what was loaded for the state that the others belong to may join them.
       isKept = this.#keptAt === at && this.#database.changes().keks === at && !this.#kept.has(name);
@@ -99,7 +108,7 @@ export class RecipientKeys {
       checkRecipient(await this.#authority.look(sql), found);
       return found;
     }, options);
-    const canonical = recipient.stored.canonical as Uint8Array;
+    const canonical = contextOfRecipient(recipient.stored)?.bytes;
     const { wrapped, publicKey } = keyPairOf(recipient, blob.version);
     const { key } = await this.#keyring.unwrap(wrapped, "recipient", options);
     return { key: new SecretBytes(key), publicKey, suite: recipient.suite, canonical };
@@ -140,8 +149,9 @@ export function keyPairOf(
 export const TOOLS = sealedTools(HERE);
 
 function open(kept: Kept, blob: SealedKeyBlob, keyBlob: Uint8Array): RingDataKey {
-  // Who has the public key could seal for any context: the recipient's decides.
-  if (kept.suite !== blob.suite || !equalBytes(kept.canonical, blob.context.bytes)) throw decryptFailed();
+  // Who has the public key could seal for any context: the recipient's decides, if it has one.
+  const isForIt = kept.canonical === undefined || equalBytes(kept.canonical, blob.context.bytes);
+  if (kept.suite !== blob.suite || !isForIt) throw decryptFailed();
   return {
     key: openSealedDataKey(TOOLS, blob, kept.key.bytes, kept.publicKey),
     id: uuidToText(blob.dataKeyId),

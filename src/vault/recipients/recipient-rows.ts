@@ -11,7 +11,8 @@ import { VaultError } from "../../errors.ts";
 import type { RecipientInfo, RecipientState } from "../../keks/recipient-service.ts";
 import type { Authenticated, Authority } from "../authority/authority.ts";
 import { recipientRecord } from "../authority/record.ts";
-import { iso, storedContext } from "../keks/rows.ts";
+import { contextOfRecipient } from "../keks/environment-wide.ts";
+import { iso } from "../keks/rows.ts";
 import type { Row, Sql } from "../storage/database.ts";
 
 /** A recipient as it is stored, with its versions, the lowest first. */
@@ -159,9 +160,10 @@ export function checkRecipient(authority: Authenticated, { stored, versions }: R
 /** A recipient as callers are told of it. */
 export function recipientInfo({ id, suite, stored, versions }: RecipientRow): RecipientInfo {
   const newestFirst = versions.toReversed();
+  const context = contextOfRecipient(stored);
   return {
     id,
-    context: contextObject(storedContext(stored.canonical)),
+    context: context === undefined ? null : contextObject(context),
     suite,
     state: newestFirst[0]!.state as RecipientState,
     createdAt: iso(stored.created_at as number),
