@@ -14,6 +14,7 @@ import {
 import { base64, concat, fromBase64, utf8Bytes } from "../support/bytes.ts";
 import { errorOf } from "../support/errors.ts";
 import { CONTEXT, DAY_MS, ISSUED_AT, makeRecipient, TOOLS, VALID_AT } from "../support/recipients.ts";
+import { signedPlain, signPlain } from "../support/sealed-plain.ts";
 
 const { document } = makeRecipient({ version: 2 });
 const INVALID = { code: "ERR_RECIPIENT_INVALID" };
@@ -25,6 +26,15 @@ const isRight = async (given: RecipientDocument | string) => {
 };
 
 describe("the signature", () => {
+  test("of an environment-wide recipient covers another label and no context ([SDK-41])", () => {
+    const { document: wide } = makeRecipient({ version: 2, context: null });
+    expect(wide).toMatchObject({ type: "coffer-environment-recipient-v1", context: null });
+    const part = { ...readRecipient(document), context: new Uint8Array(0), suite: 1 };
+    const signed = signedPlain(part, "coffer/v1/environment-recipient\0");
+    const signature = signPlain(new Uint8Array(32).fill(1), signed);
+    expect(wide.signature).toBe(base64(signature));
+  });
+
   test("covers the bytes of the page ([SDK-9])", () => {
     const context = canonicalContext(CONTEXT).bytes;
     const u64 = (value: number) => Buffer.from(BigInt(value).toString(16).padStart(16, "0"), "hex");

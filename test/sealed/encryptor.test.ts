@@ -42,6 +42,40 @@ function keyOf(encryptedKeys: string): DataKey {
 const open = (text: string, associatedData?: string | Uint8Array) =>
   localDecrypt(text, keyOf(inspect(text).encryptedKeys), associatedData as string);
 
+describe("for an environment-wide recipient", () => {
+  const wide = makeRecipient({ context: null }).document;
+  const encryptorFor = (context?: Record<string, string>) =>
+    new SealedEncryptor({ recipient: wide, context, now });
+
+  test("a sealed encryptor is told the context, and binds what it seals to it ([SDK-42])", async () => {
+    const told = { tenant: "1", env: "prod" };
+    const encryptor = encryptorFor(told);
+    told.tenant = "2";
+    expect(encryptor.context).toEqual({ env: "prod", tenant: "1" });
+    const lease = await sealedLease(encryptor);
+    const { field } = await encryptSealedFields(encryptor, { field: "x" }, ["field"]);
+    for (const text of [
+      await encryptor.encrypt("x"),
+      encryptor.encryptSync("x"),
+      lease.encryptSync("x"),
+      field,
+    ]) {
+      const { context } = decodeSealedKeyBlob(decodeBase64(inspect(text).encryptedKeys)!);
+      expect(context.entries.map(({ name, value }) => `${name}=${value}`)).toEqual(["env=prod", "tenant=1"]);
+    }
+    expect(await open(await encryptor.encrypt("x"))).toBe("x");
+    using key = await encryptor.createDataKey();
+    expect(key.context).toEqual(encryptor.context);
+  });
+
+  test("one that is told none, a wrong one, or one too many is refused ([SDK-42])", () => {
+    const argument = { code: "ERR_INVALID_ARGUMENT" };
+    expect(errorOf(() => encryptorFor())).toMatchObject(argument);
+    expect(errorOf(() => encryptorFor({}))).toMatchObject({ code: "ERR_KEY_CONTEXT_INVALID" });
+    expect(errorOf(() => encryptorOf({ context: CONTEXT }))).toMatchObject(argument);
+  });
+});
+
 describe("a sealed encryptor", () => {
   test.each(["native", "iv12"] as const)(
     "writes %s, which the recipient opens ([SDK-13])",

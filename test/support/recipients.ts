@@ -27,7 +27,8 @@ export interface RecipientParts {
   readonly number?: number;
   readonly version?: number;
   readonly suite?: SealedSuite;
-  readonly context?: KeyContext;
+  /** Null for an environment-wide recipient. */
+  readonly context?: KeyContext | null;
   readonly issuedAt?: number;
   readonly expiresAt?: number;
   readonly publicKey?: Uint8Array;
@@ -50,7 +51,7 @@ export function makeRecipient(parts: RecipientParts = {}): {
     suite,
     recipientId,
     version,
-    context: canonicalContext(context),
+    context: context === null ? undefined : canonicalContext(context),
     issuedAt,
     expiresAt,
     publicKey,

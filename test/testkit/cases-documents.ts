@@ -84,6 +84,7 @@ function file(
     now: NOW,
     signer: "",
     minVersion: 0,
+    context: "",
     ...expected,
     payload: new TextEncoder().encode(text),
   };

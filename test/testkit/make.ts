@@ -8,6 +8,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { documentCases } from "./cases-documents.ts";
+import { environmentBlobCases, environmentDocumentCases } from "./cases-environment.ts";
 import { nativeCases } from "./cases-native.ts";
 import { sealedBlobCases } from "./cases-sealed.ts";
 import { workosCases } from "./cases-workos.ts";
@@ -21,7 +22,12 @@ export function makeAll(): TestkitFile[] {
 
 /** Every file of the testkit on sealed data keys, made anew. */
 export function makeSealed(): SealedFile[] {
-  return named([...sealedBlobCases(), ...documentCases()]);
+  return named([
+    ...sealedBlobCases(),
+    ...environmentBlobCases(),
+    ...documentCases(),
+    ...environmentDocumentCases(),
+  ]);
 }
 
 function named<F extends { readonly name: string }>(files: F[]): F[] {

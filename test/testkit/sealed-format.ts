@@ -22,7 +22,7 @@ export interface BlobFile {
   readonly recipientId: Uint8Array;
   /** Private keys of the suite x25519 by version, from 1: 32 bytes each. */
   readonly privateKeys: readonly Uint8Array[];
-  /** Canonical form of the recipient's context. */
+  /** Canonical form of the recipient's context; empty for an environment-wide one. */
   readonly context: Uint8Array;
   /** What must come out: 32 bytes, and the id of 16; empty unless `expect` is `ok`. */
   readonly dataKey: Uint8Array;
@@ -42,6 +42,8 @@ export interface DocumentFile {
   readonly signer: string;
   /** 0 where any is accepted. */
   readonly minVersion: number;
+  /** The context that the sealer is told, as JSON; empty where it is told none. */
+  readonly context: string;
   /** JSON text. */
   readonly payload: Uint8Array;
 }
@@ -65,6 +67,8 @@ export function encodeSealed(file: SealedFile): Uint8Array {
     );
   } else {
     lines.push(`now: ${file.now}`, `signer: ${file.signer}`, `min-version: ${file.minVersion}`);
+    // Files of other recipients are from before there were environment-wide ones.
+    if (file.context !== "") lines.push(`told-context: ${file.context}`);
   }
   return Buffer.concat([Buffer.from(`${lines.join("\n")}\n\n`), file.payload]);
 }
@@ -89,6 +93,7 @@ export function decodeSealed(name: string, bytes: Uint8Array): SealedFile {
       now: Number(field("now")),
       signer: field("signer"),
       minVersion,
+      context: fields.get("told-context") ?? "",
       payload,
     };
   }

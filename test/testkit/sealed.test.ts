@@ -75,9 +75,15 @@ describe("the files", () => {
 });
 
 describe("sealed key blobs", () => {
-  test("given to a vault that has their recipient ([SDK-2], [SDK-5], [SDK-6], [SDK-8], [SDK-22])", async () => {
-    const { recipientId, context, privateKeys } = BLOBS[0]!;
-    const keyContext = contextObject(parseCanonicalContext(context));
+  test.each([
+    ["of a context ([SDK-2], [SDK-5], [SDK-6], [SDK-8], [SDK-22])", false],
+    ["that is environment-wide ([SDK-42], [SDK-43])", true],
+  ] as const)("given to a vault that has their recipient, one %s", async (_, isWide) => {
+    const files = BLOBS.filter((file) => isWide === (file.context.length === 0));
+    const { recipientId, context, privateKeys } = files[0]!;
+    const keyContext = isWide
+      ? { "coffer.environment-wide": "recipients" }
+      : contextObject(parseCanonicalContext(context));
     const vault = await openTestVault({ cache: { maxEntries: 0 } });
     // The KEKs are there, so that the recipient's are the next draws of these lengths.
     (await vault.createDataKey({ context: keyContext })).dispose();
@@ -86,12 +92,14 @@ describe("sealed key blobs", () => {
       privateKeys.map((key, i) => concat(key, new Uint8Array(WRAP_NONCE_BYTES).fill(i))),
     );
     drawn.set(UUID_BYTES, [Uint8Array.from(recipientId)]);
-    const { id } = await vault.recipients.create({ context: keyContext });
+    const { id } = await vault.recipients.create(
+      isWide ? { environmentWide: true } : { context: keyContext },
+    );
     expect(id).toBe(uuidToText(recipientId));
     await vault.recipients.rotate({ id });
     expect([...drawn.values()].flat()).toEqual([]);
 
-    for (const file of BLOBS) {
+    for (const file of files) {
       const got = await outcome(() => vault.keys.createDecrypt({ keys: base64(file.payload) }));
       if (file.expect === "ok") {
         const key = got as { id: string; dataKey: string };
@@ -101,7 +109,7 @@ describe("sealed key blobs", () => {
         expect(got, `${file.name}: ${file.comment}`).toBe(file.expect);
       }
     }
-    reportChecked(BLOBS.length, "sealed key blobs of the testkit by a vault");
+    reportChecked(files.length, "sealed key blobs of the testkit by a vault");
   });
 
   test.each(ROWS.filter(([, row]) => row.start(runtime)?.isSync))(
@@ -113,7 +121,8 @@ describe("sealed key blobs", () => {
         const privateKey = privateKeys[blob.version - 1];
         if (privateKey === undefined || !equalBytes(blob.recipientId, recipientId))
           return "ERR_KEY_NOT_FOUND";
-        if (blob.suite !== "x25519" || !equalBytes(blob.context.bytes, context)) return "ERR_DECRYPT_FAILED";
+        const isForIt = context.length === 0 || equalBytes(blob.context.bytes, context);
+        if (blob.suite !== "x25519" || !isForIt) return "ERR_DECRYPT_FAILED";
         return openSealedDataKey(tools, blob, privateKey);
       };
       for (const file of BLOBS) {
@@ -127,23 +136,27 @@ describe("sealed key blobs", () => {
 });
 
 describe("recipient documents", () => {
-  test.each(ROWS)("given to a sealer with %s ([SDK-9] to [SDK-12], [SDK-14])", async (name, row) => {
-    const curves = new Curves([row], runtime);
-    for (const file of DOCUMENTS) {
-      const { signer, minVersion, now } = file;
-      const got = await outcome(async () => {
-        const encryptor = new SealedEncryptor({
-          recipient: Buffer.from(file.payload).toString("utf8"),
-          signer: signer === "" ? undefined : signer,
-          minVersion: minVersion === 0 ? undefined : minVersion,
-          now: () => now,
-          curves,
+  test.each(ROWS)(
+    "given to a sealer with %s ([SDK-9] to [SDK-12], [SDK-14], [SDK-41], [SDK-42])",
+    async (name, row) => {
+      const curves = new Curves([row], runtime);
+      for (const file of DOCUMENTS) {
+        const { signer, minVersion, now, context } = file;
+        const got = await outcome(async () => {
+          const encryptor = new SealedEncryptor({
+            recipient: Buffer.from(file.payload).toString("utf8"),
+            signer: signer === "" ? undefined : signer,
+            minVersion: minVersion === 0 ? undefined : minVersion,
+            context: context === "" ? undefined : JSON.parse(context),
+            now: () => now,
+            curves,
+          });
+          (await encryptor.createDataKey()).dispose();
+          return "ok";
         });
-        (await encryptor.createDataKey()).dispose();
-        return "ok";
-      });
-      expect(got, `${file.name}: ${file.comment}`).toBe(file.expect);
-    }
-    reportChecked(DOCUMENTS.length, `recipient documents of the testkit by ${name}`);
-  });
+        expect(got, `${file.name}: ${file.comment}`).toBe(file.expect);
+      }
+      reportChecked(DOCUMENTS.length, `recipient documents of the testkit by ${name}`);
+    },
+  );
 });
