@@ -44,10 +44,20 @@ export interface CurveProvider {
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean | Promise<boolean>;
 }
 
+/** A scalar that is held for many products: what depends on it alone is computed once. */
+export interface HeldScalar {
+  /** As {@link CurveProvider.multiply}. */
+  multiply(point: Uint8Array): Bytes | undefined;
+  /** Lets go of it. No other call may follow. */
+  dispose(): void;
+}
+
 /** A provider that answers at once; only these sign. */
 export interface SyncCurveProvider extends CurveProvider {
   readonly isSync: true;
   multiply(scalar: Uint8Array, point: Uint8Array): Bytes | undefined;
+  /** Makes a scalar of 32 bytes ready. Copies it. */
+  hold(scalar: Uint8Array): HeldScalar;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** The public key of an Ed25519 seed of 32 bytes. */
   signingPublicKey(seed: Uint8Array): Bytes;

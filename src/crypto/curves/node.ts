@@ -32,22 +32,31 @@ export function nodeCurves(crypto: NodeCrypto): SyncCurveProvider {
         .export({ format: "der", type: "spki" })
         .subarray(publicKeyDer(kind, EMPTY).length),
     );
+  const product = (held: KeyObject, point: Uint8Array): Bytes | undefined => {
+    // OpenSSL has computed the public key already: a second multiplication would cost as much again.
+    if (point === X25519_BASE) return rawPublicKey(held, "x25519");
+    const keys = { privateKey: held, publicKey: publicKey("x25519", point) };
+    let result: Uint8Array;
+    try {
+      result = crypto.diffieHellman(keys);
+    } catch {
+      // OpenSSL itself refuses a result of zeros (RFC 7748 section 6.1).
+      return undefined;
+    }
+    return unlessZero(plain(result));
+  };
   return {
     name: "node",
     isSync: true,
-    multiply(scalar, point) {
-      const held = privateKey("x25519", scalar);
-      // OpenSSL has computed the public key already: a second multiplication would cost as much again.
-      if (point === X25519_BASE) return rawPublicKey(held, "x25519");
-      const keys = { privateKey: held, publicKey: publicKey("x25519", point) };
-      let result: Uint8Array;
-      try {
-        result = crypto.diffieHellman(keys);
-      } catch {
-        // OpenSSL itself refuses a result of zeros (RFC 7748 section 6.1).
-        return undefined;
-      }
-      return unlessZero(plain(result));
+    multiply: (scalar, point) => product(privateKey("x25519", scalar), point),
+    hold(scalar) {
+      let held: KeyObject | undefined = privateKey("x25519", scalar);
+      return {
+        multiply: (point) => product(held as KeyObject, point),
+        dispose: () => {
+          held = undefined;
+        },
+      };
     },
     verify(key, message, signature) {
       return crypto.verify(null, message, publicKey("ed25519", key), signature);

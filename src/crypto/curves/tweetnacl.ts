@@ -14,6 +14,13 @@ export const naclCurves: SyncCurveProvider = {
   name: "tweetnacl",
   isSync: true,
   multiply: (scalar, point) => unlessZero(nacl.scalarMult(scalar, point)),
+  hold(scalar) {
+    const held = Uint8Array.from(scalar);
+    return {
+      multiply: (point) => unlessZero(nacl.scalarMult(held, point)),
+      dispose: () => void held.fill(0),
+    };
+  },
   // tweetnacl itself takes signatures that are not reduced.
   verify: (publicKey, message, signature) =>
     isReducedSignature(signature) && nacl.sign.detached.verify(message, signature, publicKey),

@@ -21,12 +21,28 @@ export interface MlKem {
   publicKey(seed: Uint8Array): Bytes;
   /** A fresh secret of 32 bytes and its ciphertext of 1,088. @throws unless the public key is one */
   encapsulate(publicKey: Uint8Array): { readonly sharedSecret: Bytes; readonly ciphertext: Bytes };
-  /** The secret of a ciphertext; of one that was altered, another secret (implicit rejection). */
-  decapsulate(seed: Uint8Array, ciphertext: Uint8Array): Bytes;
+  /** Makes a private key ready by its seed, which is copied. */
+  hold(seed: Uint8Array): HeldSeed;
   /** SHAKE256. */
   shake256(bytes: Uint8Array, length: number): Bytes;
   /** SHA3-256. */
   sha3(bytes: Uint8Array): Bytes;
+}
+
+/** A private key of ML-KEM that is held for many ciphertexts. */
+export interface HeldSeed {
+  /** The secret of a ciphertext; of one that was altered, another secret (implicit rejection). */
+  decapsulate(ciphertext: Uint8Array): Bytes;
+  /** Lets go of it. No other call may follow. */
+  dispose(): void;
+}
+
+/** A private key that is held for many secrets: what depends on it alone is computed once. */
+export interface HeldPrivateKey {
+  /** The secret that `enc` carries; undefined where `enc` is of low order. */
+  decapsulate(enc: Uint8Array): Bytes | undefined;
+  /** Lets go of it. No other call may follow. */
+  dispose(): void;
 }
 
 /** A secret that was made for a public key. */
@@ -58,16 +74,10 @@ export interface Kem {
   /** The same where the call can wait. All arguments are to stay as they are until it is done. */
   encapsulateLater(tools: KemTools, publicKey: Uint8Array, ephemeral: Uint8Array): Promise<Encapsulated>;
   /**
-   * The secret that `enc` carries.
+   * Makes a private key ready. Copies it.
    *
-   * @param known - the public key, where it is at hand: computing it costs as much as the rest
-   * @returns undefined where `enc` is of low order
+   * @param known - the public key, where it is at hand: else it is computed
    * @throws VaultError ERR_UNSUPPORTED
    */
-  decapsulate(
-    tools: KemTools,
-    privateKey: Uint8Array,
-    enc: Uint8Array,
-    known?: Uint8Array,
-  ): Bytes | undefined;
+  hold(tools: KemTools, privateKey: Uint8Array, known?: Uint8Array): HeldPrivateKey;
 }

@@ -42,7 +42,15 @@ export function nodeMlKem(crypto: Runtime["crypto"]): MlKem | undefined {
       );
       return { sharedSecret: new Uint8Array(made.sharedKey), ciphertext: new Uint8Array(made.ciphertext) };
     },
-    decapsulate: (seed, ciphertext) => new Uint8Array(crypto.decapsulate(privateKey(seed), ciphertext)),
+    hold(seed) {
+      let held: ReturnType<typeof privateKey> | undefined = privateKey(seed);
+      return {
+        decapsulate: (ciphertext) => new Uint8Array(crypto.decapsulate(held as never, ciphertext)),
+        dispose: () => {
+          held = undefined;
+        },
+      };
+    },
     shake256: (bytes, length) => digest("shake256", bytes, length),
     sha3: (bytes) => digest("sha3-256", bytes, 32),
   };

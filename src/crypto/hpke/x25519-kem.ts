@@ -35,11 +35,16 @@ export const X25519_KEM: Kem = {
     ]);
     return encapsulated(enc, shared, publicKey);
   },
-  decapsulate({ curves }, privateKey, enc, known) {
-    const provider = curves.sync();
-    const shared = provider.multiply(privateKey, enc);
-    const publicKey = known ?? (provider.multiply(privateKey, X25519_BASE) as Bytes);
-    return shared && extractAndExpand(shared, enc, publicKey);
+  hold({ curves }, privateKey, known) {
+    const scalar = curves.sync().hold(privateKey);
+    const publicKey = known ?? (scalar.multiply(X25519_BASE) as Bytes);
+    return {
+      decapsulate(enc) {
+        const shared = scalar.multiply(enc);
+        return shared && extractAndExpand(shared, enc, publicKey);
+      },
+      dispose: () => scalar.dispose(),
+    };
   },
 };
 

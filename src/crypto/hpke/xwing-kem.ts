@@ -53,19 +53,27 @@ export const X_WING: Kem = {
     ]);
     return encapsulated(mlKem, publicKey, sent, agreed);
   },
-  decapsulate(tools, privateKey, enc, known) {
+  hold(tools, privateKey, known) {
     const mlKem = mlKemOf(tools);
     const curve = tools.curves.sync();
     const expanded = mlKem.shake256(privateKey, ML_KEM_SEED_BYTES + X25519_BYTES);
-    const scalar = expanded.subarray(ML_KEM_SEED_BYTES);
     try {
-      const sent = enc.subarray(ML_KEM_CIPHERTEXT_BYTES);
-      const agreed = curve.multiply(scalar, sent);
-      if (agreed === undefined) return undefined;
-      const point = known?.subarray(ML_KEM_PUBLIC_BYTES) ?? (curve.multiply(scalar, X25519_BASE) as Bytes);
-      const seed = expanded.subarray(0, ML_KEM_SEED_BYTES);
-      const secret = mlKem.decapsulate(seed, enc.subarray(0, ML_KEM_CIPHERTEXT_BYTES));
-      return combine(mlKem, secret, agreed, sent, point);
+      const scalar = curve.hold(expanded.subarray(ML_KEM_SEED_BYTES));
+      const seed = mlKem.hold(expanded.subarray(0, ML_KEM_SEED_BYTES));
+      const point = known?.subarray(ML_KEM_PUBLIC_BYTES) ?? (scalar.multiply(X25519_BASE) as Bytes);
+      return {
+        decapsulate(enc) {
+          const sent = enc.subarray(ML_KEM_CIPHERTEXT_BYTES);
+          const agreed = scalar.multiply(sent);
+          if (agreed === undefined) return undefined;
+          const secret = seed.decapsulate(enc.subarray(0, ML_KEM_CIPHERTEXT_BYTES));
+          return combine(mlKem, secret, agreed, sent, point);
+        },
+        dispose() {
+          scalar.dispose();
+          seed.dispose();
+        },
+      };
     } finally {
       expanded.fill(0);
     }

@@ -8,7 +8,7 @@
 import { ascii, type Bytes, concatBytes, equalBytes } from "../../base/bytes.ts";
 import { decryptFailed } from "../../errors.ts";
 import type { SyncAeadProvider } from "../aead/aead.ts";
-import type { Encapsulated, Kem } from "../hpke/kem.ts";
+import type { Encapsulated, HeldPrivateKey, Kem } from "../hpke/kem.ts";
 import { KEMS } from "../hpke/kems.ts";
 import { type HpkeSecrets, keySchedule } from "../hpke/schedule.ts";
 import { encodeSealedHead, type SealedHead, type SealedKeyBlob } from "../keys/sealed-key-blob.ts";
@@ -98,10 +98,19 @@ export function openSealedDataKey(
   privateKey: Uint8Array,
   publicKey?: Uint8Array,
 ): Bytes {
-  const kem = KEMS[blob.suite];
-  const sharedSecret = kem.decapsulate(tools, privateKey, blob.enc, publicKey);
+  const held = KEMS[blob.suite].hold(tools, privateKey, publicKey);
+  try {
+    return openSealedDataKeyBy(tools, blob, held);
+  } finally {
+    held.dispose();
+  }
+}
+
+/** The same by a private key of the blob's suite that is held. */
+export function openSealedDataKeyBy(tools: SealedTools, blob: SealedKeyBlob, held: HeldPrivateKey): Bytes {
+  const sharedSecret = held.decapsulate(blob.enc);
   if (sharedSecret === undefined) throw decryptFailed();
-  const secrets = schedule(kem, blob.head, sharedSecret);
+  const secrets = schedule(KEMS[blob.suite], blob.head, sharedSecret);
   try {
     const tagAt = blob.sealed.length - TAG_BYTES;
     const key = withKey(tools, secrets, (aead) =>
@@ -152,7 +161,11 @@ function withKey<T>(
   secrets: HpkeSecrets,
   use: (aead: ReturnType<SyncAeadProvider["importKey"]>) => T,
 ): T {
-  const aead = tools.ciphers.providers.sync(undefined, KEY_BYTES).importKey(secrets.key);
+  const provider = tools.ciphers.providers.sync(undefined, KEY_BYTES);
+  const aead =
+    provider.importBriefly === undefined
+      ? provider.importKey(secrets.key)
+      : provider.importBriefly(secrets.key);
   try {
     return use(aead);
   } finally {

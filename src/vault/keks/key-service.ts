@@ -53,6 +53,14 @@ export interface SealedKeys {
     isVisible: (context: CanonicalContext) => boolean,
     options: CallOptions,
   ): Promise<RingDataKey>;
+  /** The same at once, for blobs of one moment; each answers undefined where that takes more. */
+  kept(): (keyBlob: Uint8Array, isVisible: (context: CanonicalContext) => boolean) => RingDataKey | undefined;
+}
+
+/** What is kept, at one moment. */
+interface Kept {
+  readonly rings: KeptRings;
+  readonly sealed: ReturnType<SealedKeys["kept"]>;
 }
 
 /** Data keys of one environment, for one caller. */
@@ -158,7 +166,7 @@ export class EmbeddedKeyService implements KeyService {
         const to = inScope(access, canonicalContext(contexts.of(context)));
         return this.#rewrappedKept(kept, encryptedKeys, batch, (old) => {
           checkMove(access, old.context, to);
-          return kept.rekey(old, to);
+          return kept.rings.rekey(old, to);
         });
       },
       ({ context, encryptedKeys }, call, batch) => {
@@ -177,7 +185,7 @@ export class EmbeddedKeyService implements KeyService {
       options,
       request.encryptedKeys,
       (kept, encryptedKeys, batch) =>
-        this.#rewrappedKept(kept, encryptedKeys, batch, (old) => kept.rewrap(old, "application")),
+        this.#rewrappedKept(kept, encryptedKeys, batch, (old) => kept.rings.rewrap(old, "application")),
       (encryptedKeys, call, batch) =>
         this.#rewrapped(encryptedKeys, call, batch, (old) =>
           keyring.rewrap(old, "application", access.events, call),
@@ -222,15 +230,15 @@ export class EmbeddedKeyService implements KeyService {
   #together<T, R>(
     options: CallOptions,
     items: readonly T[],
-    now: (kept: KeptRings, item: T, batch: Batch) => R | undefined,
+    now: (kept: Kept, item: T, batch: Batch) => R | undefined,
     later: (item: T, call: CallOptions, batch: Batch) => Promise<R>,
   ): Promise<ItemResult<R>[]> {
     return this.#run(options, async (call) => {
       const batch: Batch = { decrypted: [], reads: new Map() };
       try {
-        let kept: KeptRings | undefined;
+        let kept: Kept | undefined;
         return await eachItemInTurn(items, (item) => {
-          kept ??= this.#parts.keyring.kept();
+          kept ??= { rings: this.#parts.keyring.kept(), sealed: this.#sealed.kept() };
           const done = now(kept, item, batch);
           if (done !== undefined) return done;
           kept = undefined;
@@ -265,7 +273,7 @@ export class EmbeddedKeyService implements KeyService {
 
   /** The same with the rings that are kept; undefined where that takes more. */
   #rewrappedKept(
-    kept: KeptRings,
+    kept: Kept,
     encryptedKeys: string,
     batch: Batch,
     wrapAnew: (old: RingDataKey) => RingDataKey | undefined,
@@ -328,12 +336,15 @@ export class EmbeddedKeyService implements KeyService {
   }
 
   /** The same with the rings that are kept; undefined where that takes more. */
-  #unwrapKept(kept: KeptRings, keys: string): RingDataKey | undefined {
+  #unwrapKept(kept: Kept, keys: string): RingDataKey | undefined {
     const { access } = this.#parts;
     const blob = keyBlobFromText(keys);
+    if (keyBlobFormatAt(blob, 0) === "sealed") {
+      return kept.sealed(blob, (context) => isInScope(access, context.entries));
+    }
     // What a caller with a scope may see is looked up.
-    if (access.scope.length > 0 || keyBlobFormatAt(blob, 0) === "sealed") return undefined;
-    const made = kept.unwrap(blob, "application");
+    if (access.scope.length > 0) return undefined;
+    const made = kept.rings.unwrap(blob, "application");
     if (made === undefined || this.#isStored(made.id, {}) === false) return made;
     made.key.fill(0);
     return undefined;

@@ -8,11 +8,12 @@
  */
 import { equalBytes } from "../../base/bytes.ts";
 import { HERE } from "../../crypto/ciphers/of-call.ts";
+import type { HeldPrivateKey } from "../../crypto/hpke/kem.ts";
+import { KEMS } from "../../crypto/hpke/kems.ts";
 import { contextObject } from "../../crypto/keys/key-context.ts";
 import { decodeSealedKeyBlob, type SealedKeyBlob } from "../../crypto/keys/sealed-key-blob.ts";
-import { SecretBytes } from "../../crypto/primitives/secret-bytes.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
-import { openSealedDataKey } from "../../crypto/sealed/sealed-data-key.ts";
+import { openSealedDataKeyBy } from "../../crypto/sealed/sealed-data-key.ts";
 import { sealedTools } from "../../crypto/sealed/tools.ts";
 import { decryptFailed } from "../../errors.ts";
 import type { RecipientState } from "../../keks/recipient-service.ts";
@@ -32,8 +33,7 @@ import {
 
 /** A private key that is kept, and what its blobs must name. */
 interface Kept {
-  readonly key: SecretBytes;
-  readonly publicKey: Uint8Array;
+  readonly key: HeldPrivateKey;
   readonly suite: string;
   /** Undefined for an environment-wide recipient. */
   readonly canonical: Uint8Array | undefined;
@@ -72,12 +72,12 @@ export class RecipientKeys {
   ): Promise<RingDataKey> {
     const blob = decodeSealedKeyBlob(keyBlob);
     if (!isVisible(blob.context)) throw unknownRecipient();
-    const name = `${uuidToText(blob.recipientId)}:${blob.version}`;
-    let kept = this.#current(name);
+const name = nameOf(blob);
+    let kept = this.#current().get(name);
     if (kept !== undefined && kept.canonical === undefined) {
       await this.#keyring.checkInUse(blob.context, options);
       // It may have been let go of meanwhile.
-      kept = this.#current(name);
+      kept = this.#current().get(name);
     }
     if (kept !== undefined) return open(kept, blob, keyBlob);
     const at = this.#keptAt;
@@ -93,6 +93,26 @@ export class RecipientKeys {
       if (isKept) this.#keep(name, loaded);
       else loaded.key.dispose();
     }
+  }
+
+  /**
+   * Looks once whether the private keys that are kept are still good, for work on many blobs.
+   *
+   * @returns as {@link open}, but undefined where another private key is needed; of this moment, and so to be used before the caller
+   *   waits for anything
+   */
+  kept(): (
+    keyBlob: Uint8Array,
+    isVisible: (context: SealedKeyBlob["context"]) => boolean,
+  ) => RingDataKey | undefined {
+    const all = this.#current();
+    return (keyBlob, isVisible) => {
+      const blob = decodeSealedKeyBlob(keyBlob);
+      if (!isVisible(blob.context)) throw unknownRecipient();
+      const kept = all.get(nameOf(blob));
+      // For a recipient of a whole environment the context's KEKs are looked up.
+      return kept?.canonical === undefined ? undefined : open(kept, blob, keyBlob);
+    };
   }
 
   /** Lets go of all private keys. */
@@ -111,16 +131,22 @@ export class RecipientKeys {
     const canonical = contextOfRecipient(recipient.stored)?.bytes;
     const { wrapped, publicKey } = keyPairOf(recipient, blob.version);
     const { key } = await this.#keyring.unwrap(wrapped, "recipient", options);
-    return { key: new SecretBytes(key), publicKey, suite: recipient.suite, canonical };
+    try {
+      const { suite } = recipient;
+      return { key: KEMS[suite].hold(TOOLS, key, publicKey), suite, canonical };
+    } finally {
+      key.fill(0);
+    }
   }
 
-  #current(name: string): Kept | undefined {
+  /** The private keys that are kept, after a look whether they are still good. */
+  #current(): ReadonlyMap<string, Kept> {
     const { keks: at } = this.#database.changes();
     if (at !== this.#keptAt) {
       this.dispose();
       this.#keptAt = at;
     }
-    return this.#kept.get(name);
+    return this.#kept;
   }
 
   #keep(name: string, loaded: Kept): void {
@@ -148,12 +174,17 @@ export function keyPairOf(
 /** Curves, ML-KEM and ciphers of this runtime. */
 export const TOOLS = sealedTools(HERE);
 
+/** What names the private key of a blob. */
+function nameOf({ recipientId, version }: SealedKeyBlob): string {
+  return `${uuidToText(recipientId)}:${version}`;
+}
+
 function open(kept: Kept, blob: SealedKeyBlob, keyBlob: Uint8Array): RingDataKey {
   // Who has the public key could seal for any context: the recipient's decides, if it has one.
   const isForIt = kept.canonical === undefined || equalBytes(kept.canonical, blob.context.bytes);
   if (kept.suite !== blob.suite || !isForIt) throw decryptFailed();
   return {
-    key: openSealedDataKey(TOOLS, blob, kept.key.bytes, kept.publicKey),
+    key: openSealedDataKeyBy(TOOLS, blob, kept.key),
     id: uuidToText(blob.dataKeyId),
     blob: keyBlob,
     context: blob.context,
