@@ -161,11 +161,7 @@ function withKey<T>(
   secrets: HpkeSecrets,
   use: (aead: ReturnType<SyncAeadProvider["importKey"]>) => T,
 ): T {
-  const provider = tools.ciphers.providers.sync(undefined, KEY_BYTES);
-  const aead =
-    provider.importBriefly === undefined
-      ? provider.importKey(secrets.key)
-      : provider.importBriefly(secrets.key);
+  const aead = tools.ciphers.providers.sync(undefined, KEY_BYTES).importKey(secrets.key);
   try {
     return use(aead);
   } finally {

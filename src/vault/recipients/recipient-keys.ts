@@ -72,7 +72,7 @@ export class RecipientKeys {
   ): Promise<RingDataKey> {
     const blob = decodeSealedKeyBlob(keyBlob);
     if (!isVisible(blob.context)) throw unknownRecipient();
-const name = nameOf(blob);
+    const name = nameOf(blob);
     let kept = this.#current().get(name);
     if (kept !== undefined && kept.canonical === undefined) {
       await this.#keyring.checkInUse(blob.context, options);
