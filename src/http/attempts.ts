@@ -8,6 +8,7 @@
  */
 import { randomBytes } from "../crypto/primitives/random.ts";
 import { VaultError } from "../errors.ts";
+import { meaningOf } from "./built-in.ts";
 import { BACKOFF_MS_MAX, BACKOFF_MS_MIN } from "./limits.ts";
 import { cofferCodeOf, type HttpAnswer, KNOWN_CODES } from "./refusals.ts";
 
@@ -15,10 +16,6 @@ import { cofferCodeOf, type HttpAnswer, KNOWN_CODES } from "./refusals.ts";
 export const RETRIED_STATUSES = new Set([408, 429, 500, 502, 503, 504]);
 /** Refusals that come before anything else of a request is looked at: they say nothing of an earlier attempt. */
 export const CALLER_STATUSES = new Set([401, 403, 429]);
-/** Codes of Node, undici, Bun, TLS and our own sender by which nothing of a request was sent. */
-const NOT_SENT =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT|ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket|ERR_TLS_.*|CERT_.*|.*_CERT(IFICATE)?(_.*)?)$/;
-
 /** What a failed attempt means for the next one. */
 export interface Prospect {
   /** Whether another attempt may help. */
@@ -61,11 +58,22 @@ export function mayHaveActed({ status, json }: HttpAnswer): boolean {
   return RETRIED_STATUSES.has(status) && status !== 429;
 }
 
-/** Whether a sender's failure says that nothing of the request was sent. */
-export function isNotSent(error: unknown): boolean {
-  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
-  if (typeof code === "string" && NOT_SENT.test(code)) return true;
-  return cause !== undefined && isNotSent(cause);
+/** A sender's failure: no answer came. */
+export function failureToSend(error: unknown): FailedAttempt {
+  const meaning = meaningOf(error);
+  if (meaning === "not trusted") {
+    const message = "the service's certificate is not trusted, so nothing was sent; the cause says why";
+    // Another attempt finds the same certificate.
+    return new FailedAttempt(new VaultError("ERR_SERVICE_UNAVAILABLE", message, { cause: error }), {
+      isRetried: false,
+      mayHaveActed: false,
+    });
+  }
+  const message = "the service cannot be reached";
+  return new FailedAttempt(
+    new VaultError("ERR_SERVICE_UNAVAILABLE", message, { cause: error, retryable: true }),
+    { isRetried: true, mayHaveActed: meaning !== "not sent" },
+  );
 }
 
 /**

@@ -1,14 +1,18 @@
 /**
- * How requests are sent where the caller gives no `fetch`: on Node by its own client, where the program has left `fetch` alone.
+ * How requests are sent where the caller gives no `fetch`: on Node by its own client, where the program has left `fetch` alone. And
+ * what failures mean, whoever sends.
  *
  * Owns the choice. The build puts web.ts in the place of this file for every other runtime (tools/build/web.ts).
  *
  * @module
  */
 import { builtInModule, type RuntimeGlobals, runtimeName } from "../base/runtime.ts";
+import { failureMeaning as meaningOf } from "./failure-meaning.ts";
 import { type FetchGlobals, isFetchUntouched } from "./fetch-untouched.ts";
 import { nodeSender } from "./node-sender.ts";
 import { fetchSender, type Sender } from "./sender.ts";
+
+export { meaningOf };
 
 const byFetch: Sender = /* @__PURE__ */ fetchSender((input, init) => globalThis.fetch(input, init));
 

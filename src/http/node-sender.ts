@@ -71,6 +71,7 @@ function send(
     });
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isDone = false;
+    let isConnected = false;
     const release = (): void => {
       isDone = true;
       clearTimeout(timer);
@@ -85,12 +86,19 @@ function send(
     const onAbort = (): void => fail(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     request.once("socket", (socket) => {
-      if (request.reusedSocket) return;
-      timer = setTimeout(() => fail(notConnected()), CONNECT_MS_MAX);
-      socket.once(ready, () => clearTimeout(timer));
+      isConnected = request.reusedSocket;
+      if (isConnected) return;
+      timer = setTimeout(
+        () => fail(notConnected(`no connection within ${CONNECT_MS_MAX} ms`)),
+        CONNECT_MS_MAX,
+      );
+      socket.once(ready, () => {
+        isConnected = true;
+        clearTimeout(timer);
+      });
     });
     // Also after its end, when an error means nothing any more.
-    request.on("error", fail);
+    request.on("error", (error) => fail(isConnected ? error : notConnected("no connection", error)));
     // A connection that the service wants for something else (status 101) is closed without an error.
     request.once("close", () => {
       if (!isDone) fail(new Error("the connection was closed before an answer came"));
@@ -138,8 +146,6 @@ function headerOf({ headers }: IncomingMessage, name: string): string | null {
 }
 
 /** With a code by which nothing was sent. */
-function notConnected(): Error {
-  return Object.assign(new Error(`no connection within ${CONNECT_MS_MAX} ms`), {
-    code: "ERR_CONNECT_TIMEOUT",
-  });
+function notConnected(message: string, cause?: Error): Error {
+  return Object.assign(new Error(message, { cause }), { code: "ERR_NOT_CONNECTED" });
 }

@@ -22,7 +22,7 @@ import {
   backoff,
   CALLER_STATUSES,
   FailedAttempt,
-  isNotSent,
+  failureToSend,
   mayHaveActed,
   outcomeUnknown,
   pause,
@@ -272,13 +272,7 @@ export class Transport {
           { isRetried: true, mayHaveActed: true },
         );
       }
-      throw new FailedAttempt(
-        new VaultError("ERR_SERVICE_UNAVAILABLE", "the service cannot be reached", {
-          cause: error,
-          retryable: true,
-        }),
-        { isRetried: true, mayHaveActed: !isNotSent(error) },
-      );
+      throw failureToSend(error);
     } finally {
       deadline.release();
     }

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { isNotSent } from "../../src/http/attempts.ts";
+import { failureToSend } from "../../src/http/attempts.ts";
 import { HERE_SENDER } from "../../src/http/built-in.ts";
 import { isFetchUntouched } from "../../src/http/fetch-untouched.ts";
 import { nodeSender } from "../../src/http/node-sender.ts";
@@ -140,7 +140,7 @@ describe.each(SENDERS)("%s", (name, send) => {
     const url = await serveBytes(answer);
     const error = await rejectionOf(() => send(url, get()));
     expect(error).toBeInstanceOf(Error);
-    expect(isNotSent(error)).toBe(false);
+    expect(failureToSend(error).mayHaveActed).toBe(true);
   });
 
   test("an answer without a length ends with its connection", async () => {
@@ -151,7 +151,7 @@ describe.each(SENDERS)("%s", (name, send) => {
   test("tells that nothing was sent where no server listens", async () => {
     const { url, server } = await serve(() => {});
     await new Promise((resolve) => server.close(resolve));
-    expect(isNotSent(await rejectionOf(() => send(url, get())))).toBe(true);
+    expect(failureToSend(await rejectionOf(() => send(url, get()))).mayHaveActed).toBe(false);
   });
 
   test("an abort ends it at once with its reason: before, while it waits, while it reads", async () => {
@@ -192,7 +192,8 @@ describe("node:http alone", () => {
     // Takes the connection and never answers to TLS.
     const url = await serveBytes(undefined);
     url.protocol = "https:";
-    expect(isNotSent(await rejectionOf(() => byNode(new URL(`https://${url.host}/`), get())))).toBe(true);
+    const error = await rejectionOf(() => byNode(new URL(`https://${url.host}/`), get()));
+    expect(failureToSend(error).mayHaveActed).toBe(false);
   });
 
   test("a server that speaks no TLS gets nothing", async () => {
