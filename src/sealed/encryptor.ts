@@ -17,6 +17,7 @@ import { ciphersOf } from "../crypto/ciphers/of-call.ts";
 import type { SyncCrypto } from "../crypto/ciphers/sync-crypto.ts";
 import type { SealedCurves } from "../crypto/curves/choose.ts";
 import { plaintextBytes } from "../crypto/envelope/plaintext.ts";
+import type { SealedMlKem } from "../crypto/hpke/given-ml-kem.ts";
 import { DataKey } from "../crypto/keys/data-key.ts";
 import { contextObject, type KeyContext } from "../crypto/keys/key-context.ts";
 import { encryptEnvelope, encryptEnvelopeSync } from "../crypto/local.ts";
@@ -64,6 +65,8 @@ export interface SealedEncryptorOptions {
   readonly layout?: SealedLayout | undefined;
   /** `tweetnacl`, where the runtime has no X25519 or cannot answer at once. */
   readonly curves?: SealedCurves | undefined;
+  /** From {@link mlKemOf}, for a recipient of the suite `x-wing` where the runtime has no ML-KEM-768. Where it has, that one is used. */
+  readonly mlKem?: SealedMlKem | undefined;
   /** From `coffer/sync`, where the runtime has nothing built in that encrypts at once. */
   readonly sync?: SyncCrypto | undefined;
   /** The clock, in milliseconds; default `Date.now`. */
@@ -83,6 +86,7 @@ const OPTIONS = /* @__PURE__ */ optionNames<SealedEncryptorOptions>({
   minVersion: true,
   layout: true,
   curves: true,
+  mlKem: true,
   sync: true,
   now: true,
 });
@@ -130,7 +134,7 @@ export class SealedEncryptor {
     this.#target = sealTargetOf(recipient, options.context);
     this.context = contextObject(this.#target.context);
     this.#ciphers = ciphersOf(options.sync);
-    this.#tools = sealedTools(this.#ciphers, options.curves);
+    this.#tools = sealedTools(this.#ciphers, options.curves, options.mlKem);
     this.#now = now;
     bindMethods(this);
   }

@@ -7,6 +7,8 @@ import { HERE_CURVES } from "../crypto/curves/built-in.ts";
 import type { SealedCurves } from "../crypto/curves/choose.ts";
 import { NACL_CURVES_ROW } from "../crypto/curves/tweetnacl.ts";
 
+export type { SealedMlKem } from "../crypto/hpke/given-ml-kem.ts";
+export { type MlKem768, mlKemOf } from "../crypto/hpke/ml-kem-peer.ts";
 export type { SealedSuite } from "../crypto/keys/sealed-key-blob.ts";
 export type { RecipientDocument } from "../crypto/sealed/recipient-document.ts";
 export {

@@ -1,9 +1,13 @@
 /** HPKE in base mode: RFC 9180's vectors, X-Wing's, and another implementation in both directions. */
+import { ml_kem512, ml_kem768, ml_kem1024 } from "@noble/post-quantum/ml-kem.js";
 import { describe, expect, test } from "vitest";
 import type { runtime } from "../../src/base/runtime.ts";
 import { HERE } from "../../src/crypto/ciphers/of-call.ts";
+import type { GivenMlKem } from "../../src/crypto/hpke/given-ml-kem.ts";
+import type { MlKem } from "../../src/crypto/hpke/kem.ts";
 import { KEMS } from "../../src/crypto/hpke/kems.ts";
 import { nodeMlKem } from "../../src/crypto/hpke/ml-kem-node.ts";
+import { type MlKem768, mlKemOf } from "../../src/crypto/hpke/ml-kem-peer.ts";
 import { keySchedule } from "../../src/crypto/hpke/schedule.ts";
 import { sealedTools } from "../../src/crypto/sealed/tools.ts";
 import { hex, toHexText } from "../support/bytes.ts";
@@ -20,6 +24,7 @@ interface Vector {
   readonly skRm: string;
   readonly pkRm: string;
   readonly skEm?: string;
+  readonly ikmE?: string;
   readonly enc: string;
   readonly shared_secret: string;
   readonly key: string;
@@ -30,6 +35,10 @@ interface Vector {
 
 const tools = sealedTools(HERE);
 const hasMlKem = tools.mlKem !== undefined;
+const mlKemBy = (peer: MlKem768): MlKem => (mlKemOf(peer) as GivenMlKem).mlKem;
+const peerTools = { ...tools, mlKem: mlKemBy(ml_kem768) };
+/** X-Wing by the runtime's own ML-KEM, where it has one, and by a package's. */
+const X_WING_TOOLS = [...(hasMlKem ? [["built in", tools] as const] : []), ["a peer", peerTools] as const];
 const LOW_ORDER = hex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800");
 
 function checkSchedule(kemId: number, sharedSecret: Uint8Array, vector: Vector): void {
@@ -68,21 +77,45 @@ describeVectors("HPKE, DHKEM(X25519)", "hpke-rfc9180/x25519-hkdf-sha256-base.jso
 });
 
 describeVectors("HPKE, X-Wing", "hpke-pq/test-vectors.json", (file) => {
-  test.skipIf(!hasMlKem)("KEM and key schedule", () => {
-    const vectors = file.json<Vector[]>().filter(({ kem_id }) => kem_id === KEMS["x-wing"].id);
-    expect(vectors).not.toEqual([]);
-    for (const vector of vectors) {
+  const vectors = () => file.json<Vector[]>().filter(({ kem_id }) => kem_id === KEMS["x-wing"].id);
+
+  test.each(X_WING_TOOLS)("KEM and key schedule, with ML-KEM by %s", (_, tools) => {
+    expect(vectors()).not.toEqual([]);
+    for (const vector of vectors()) {
       expect(toHexText(KEMS["x-wing"].publicKey(tools, hex(vector.skRm)))).toBe(vector.pkRm);
       const secret = KEMS["x-wing"].hold(tools, hex(vector.skRm)).decapsulate(hex(vector.enc))!;
       expect(toHexText(secret)).toBe(vector.shared_secret);
       // The others are derived by SHAKE, which no suite of coffer's uses.
       if (vector.kdf_id === 1) checkSchedule(vector.kem_id, secret, vector);
     }
-    reportChecked(vectors.length, "vectors of X-Wing");
+    reportChecked(vectors().length, "vectors of X-Wing");
+  });
+
+  test("a peer encapsulates to the same bytes, given the same random ones", async () => {
+    for (const { ikmE, pkRm, enc, shared_secret } of vectors()) {
+      const random = hex(ikmE!);
+      const mlKem = mlKemBy({
+        ...ml_kem768,
+        encapsulate: (key, drawn) =>
+          // The known answer asks with a message of its own.
+          ml_kem768.encapsulate(key, drawn.every((byte) => byte === 2) ? drawn : random.subarray(0, 32)),
+      });
+      const fixed = { ...tools, mlKem };
+      const make = [KEMS["x-wing"].encapsulate, KEMS["x-wing"].encapsulateLater];
+      for (const encapsulate of make) {
+        const made = await encapsulate(fixed, hex(pkRm), random.subarray(32));
+        expect(toHexText(made.enc)).toBe(enc);
+        expect(toHexText(made.sharedSecret)).toBe(shared_secret);
+      }
+    }
+    reportChecked(vectors().length, "vectors of X-Wing, encapsulated by a peer");
   });
 });
 
-describe.each(Object.values(KEMS).filter((kem) => kem.name === "x25519" || hasMlKem))("$name", (kem) => {
+describe.each([
+  ["x25519", KEMS.x25519, tools] as const,
+  ...X_WING_TOOLS.map(([by, tools]) => [`x-wing, with ML-KEM by ${by}`, KEMS["x-wing"], tools] as const),
+])("%s", (_, kem, tools) => {
   const privateKey = new Uint8Array(32).fill(7);
   const ephemeral = new Uint8Array(32).fill(9);
   const publicKey = kem.publicKey(tools, privateKey);
@@ -115,6 +148,46 @@ describe.each(Object.values(KEMS).filter((kem) => kem.name === "x25519" || hasMl
 });
 
 describe("ML-KEM", () => {
+  test.skipIf(!hasMlKem)("a peer and the runtime open what the other has made, and reject alike", () => {
+    const privateKey = new Uint8Array(32).fill(7);
+    const [here, peer] = [tools, peerTools];
+    const wing = KEMS["x-wing"];
+    const publicKey = wing.publicKey(here, privateKey);
+    expect(wing.publicKey(peer, privateKey)).toEqual(publicKey);
+    for (const [one, other] of [
+      [here, peer],
+      [peer, here],
+    ] as const) {
+      const { enc, sharedSecret } = wing.encapsulate(one, publicKey, new Uint8Array(32).fill(9));
+      expect(wing.decapsulate(other, privateKey, enc)).toEqual(sharedSecret);
+      enc[0]! ^= 1;
+      const rejected = wing.decapsulate(other, privateKey, enc);
+      expect(rejected).not.toEqual(sharedSecret);
+      expect(rejected).toEqual(wing.decapsulate(one, privateKey, enc));
+    }
+  });
+
+  test("what does not compute ML-KEM-768 is no peer, nor is anything else an argument", () => {
+    const wrong = [
+      undefined,
+      null,
+      {},
+      ml_kem512,
+      ml_kem1024,
+      { ...ml_kem768, decapsulate: () => new Uint8Array(32) },
+      { ...ml_kem768, keygen: () => ml_kem768.keygen(new Uint8Array(64)) },
+    ];
+    for (const peer of wrong) {
+      expect(errorOf(() => mlKemOf(peer as never))).toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
+    }
+    for (const given of [ml_kem768, peerTools.mlKem]) {
+      expect(errorOf(() => sealedTools(HERE, undefined, given as never))).toMatchObject({
+        code: "ERR_INVALID_ARGUMENT",
+      });
+    }
+    expect(sealedTools(HERE, undefined, mlKemOf(ml_kem768)).mlKem).toBeDefined();
+  });
+
   test("X-Wing says so where nothing has it", () => {
     expect(nodeMlKem(undefined)).toBeUndefined();
     expect(nodeMlKem({} as typeof runtime.crypto)).toBeUndefined();

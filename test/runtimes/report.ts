@@ -113,6 +113,8 @@ export type SealedKitFile = {
       readonly now: number;
       readonly signer: string;
       readonly minVersion: number;
+      /** The context that the sealer is told, as JSON; empty for none. */
+      readonly context: string;
     }
 );
 

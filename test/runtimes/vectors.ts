@@ -49,8 +49,8 @@ export function readSealedTestkit(): SealedKitFile[] {
   return readSealed().map((file) => {
     const common = { name: file.name, expect: file.expect, payload: base64(file.payload) };
     if (file.kind === "document") {
-      const { kind, now, signer, minVersion } = file;
-      return { ...common, kind, now, signer, minVersion };
+      const { kind, now, signer, minVersion, context } = file;
+      return { ...common, kind, now, signer, minVersion, context };
     }
     return {
       ...common,

@@ -1,5 +1,5 @@
 /**
- * The ML-KEM of browsers, edge runtimes and all others: none yet.
+ * The ML-KEM of browsers, edge runtimes and all others: none. Callers pass one (ml-kem-peer.ts).
  *
  * Owns which it is. The build puts this in the place of built-in.ts (tools/build/web.ts).
  *

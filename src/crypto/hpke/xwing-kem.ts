@@ -82,7 +82,10 @@ export const X_WING: Kem = {
 
 function mlKemOf({ mlKem }: KemTools): MlKem {
   if (mlKem === undefined) {
-    throw new VaultError("ERR_UNSUPPORTED", "this runtime has no ML-KEM-768, which the suite x-wing needs");
+    throw new VaultError(
+      "ERR_UNSUPPORTED",
+      'this runtime has no ML-KEM-768, which the suite x-wing needs: pass { mlKem } by mlKemOf of "coffer/sealed"',
+    );
   }
   return mlKem;
 }

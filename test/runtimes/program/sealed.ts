@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import { decodeBase64 } from "../../../src/base/base64.ts";
 import { equalBytes, fromUtf8, toHex } from "../../../src/base/bytes.ts";
 import { runtime } from "../../../src/base/runtime.ts";
@@ -20,6 +21,7 @@ import { sealedTools } from "../../../src/crypto/sealed/tools.ts";
 import { inspect, Vault, VaultError } from "../../../src/index.ts";
 import {
   encryptSealedFields,
+  mlKemOf,
   type SealedCurves,
   SealedEncryptor,
   sealedLease,
@@ -35,13 +37,17 @@ const CONTEXT = { organization_id: "org_sealed" };
 
 export async function checkSealed({ checks, input }: Context): Promise<void> {
   const { apiKey, url } = input.server;
-  const made = await fetch(`${url}/coffer/v1/recipients`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
-    body: JSON.stringify({ context: CONTEXT }),
-  });
-  const { id } = (await made.json()) as { id: string };
-  const recipient = await (await fetch(`${url}/coffer/v1/recipients/${id}`)).text();
+  /** The document of a new recipient, as a page fetches it. */
+  const documentOf = async (request: object): Promise<string> => {
+    const made = await fetch(`${url}/coffer/v1/recipients`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
+      body: JSON.stringify(request),
+    });
+    const { id } = (await made.json()) as { id: string };
+    return (await fetch(`${url}/coffer/v1/recipients/${id}`)).text();
+  };
+  const recipient = await documentOf({ context: CONTEXT });
   using vault = new Vault({ apiKey, baseUrl: url, sync: sync() });
 
   const opens = async (text: string, what: string): Promise<void> => {
@@ -67,6 +73,22 @@ export async function checkSealed({ checks, input }: Context): Promise<void> {
   // Without an argument: what the runtime has itself.
   if (input.expected.isBuiltIn || input.expected.providers.includes("webcrypto")) {
     await withCurves(undefined, "without tweetnacl");
+  }
+  const common = { curves: tweetnacl, sync: sync() };
+  const wide = new SealedEncryptor({
+    recipient: await documentOf({ environment_wide: true }),
+    context: CONTEXT,
+    ...common,
+  });
+  await opens(await wide.encrypt("s3cret ü", "form"), "environment-wide");
+  // The server has ML-KEM; this runtime may have none.
+  const wing = await documentOf({ context: CONTEXT, suite: "x-wing" });
+  const withPeer = new SealedEncryptor({ recipient: wing, mlKem: mlKemOf(ml_kem768), ...common });
+  await opens(await withPeer.encrypt("s3cret ü", "form"), "x-wing, with ML-KEM by a peer");
+  await opens(withPeer.encryptSync("s3cret ü", "form"), "x-wing at once, with ML-KEM by a peer");
+  if (!input.expected.isBuiltIn) {
+    const without = (): unknown => new SealedEncryptor({ recipient: wing, ...common }).encrypt("x");
+    await checks.refuses("ERR_UNSUPPORTED", without, "x-wing without ML-KEM");
   }
   const other = { ...JSON.parse(recipient), version: 2 };
   const wrong = (): unknown => new SealedEncryptor({ recipient: other, curves: tweetnacl }).encrypt("x");
@@ -114,13 +136,14 @@ export async function checkSealedTestkit({ checks, input }: Context): Promise<vo
 }
 
 async function sealedKeyOf(
-  { payload, signer, minVersion, now }: SealedKitFile & { kind: "document" },
+  { payload, signer, minVersion, now, context }: SealedKitFile & { kind: "document" },
   curves: SealedCurves | undefined,
 ): Promise<string> {
   const encryptor = new SealedEncryptor({
     recipient: fromUtf8(decodeBase64(payload)!)!,
     signer: signer === "" ? undefined : signer,
     minVersion: minVersion === 0 ? undefined : minVersion,
+    context: context === "" ? undefined : JSON.parse(context),
     now: () => now,
     curves,
     sync: sync(),
@@ -137,7 +160,9 @@ function openBlob(file: SealedKitFile & { kind: "key-blob" }, curves: SealedCurv
   if (privateKey === undefined || !equalBytes(blob.recipientId, decodeBase64(file.recipientId)!)) {
     throw new VaultError("ERR_KEY_NOT_FOUND", "there is no such recipient");
   }
-  if (blob.suite !== "x25519" || !equalBytes(blob.context.bytes, decodeBase64(file.context)!)) {
+  const context = decodeBase64(file.context)!;
+  const isForIt = context.length === 0 || equalBytes(blob.context.bytes, context);
+  if (blob.suite !== "x25519" || !isForIt) {
     throw new VaultError("ERR_DECRYPT_FAILED", "it is for another context or suite");
   }
   return openSealedDataKey(sealedTools(sync(), curves), blob, decodeBase64(privateKey)!);
