@@ -159,11 +159,11 @@ describe("ML-KEM", () => {
       [peer, here],
     ] as const) {
       const { enc, sharedSecret } = wing.encapsulate(one, publicKey, new Uint8Array(32).fill(9));
-      expect(wing.decapsulate(other, privateKey, enc)).toEqual(sharedSecret);
+      expect(wing.hold(other, privateKey).decapsulate(enc)).toEqual(sharedSecret);
       enc[0]! ^= 1;
-      const rejected = wing.decapsulate(other, privateKey, enc);
+      const rejected = wing.hold(other, privateKey).decapsulate(enc);
       expect(rejected).not.toEqual(sharedSecret);
-      expect(rejected).toEqual(wing.decapsulate(one, privateKey, enc));
+      expect(rejected).toEqual(wing.hold(one, privateKey).decapsulate(enc));
     }
   });
 

@@ -56,13 +56,14 @@ export function mlKemOf(peer: MlKem768): SealedMlKem {
         message.fill(0);
       }
     },
-    decapsulate(seed, ciphertext) {
+    hold(seed) {
       const { secretKey } = peer.keygen(seed);
-      try {
-        return new Uint8Array(peer.decapsulate(ciphertext, secretKey));
-      } finally {
-        secretKey.fill(0);
-      }
+      return {
+        decapsulate: (ciphertext) => new Uint8Array(peer.decapsulate(ciphertext, secretKey)),
+        dispose: () => {
+          secretKey.fill(0);
+        },
+      };
     },
     shake256: (bytes, length) => new Uint8Array(shake256(bytes, { dkLen: length })),
     sha3: (bytes) => new Uint8Array(sha3_256(bytes)),
