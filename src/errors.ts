@@ -64,6 +64,8 @@ export const VAULT_ERROR_CODES = [
   "ERR_RECIPIENT_INVALID",
   /** The document of a recipient is too old, or not valid yet. Get a new one. */
   "ERR_RECIPIENT_EXPIRED",
+  /** A sealed data key has no signature although its recipient demands one, or that of a sender who was revoked or has expired. */
+  "ERR_SENDER_REFUSED",
   // the KV store
   /** A name of the store is empty, too long, or has a character that is not allowed. */
   "ERR_KV_NAME_INVALID",

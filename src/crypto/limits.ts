@@ -63,6 +63,9 @@ export const NATIVE_SALT_BYTES = 24;
 /** Bytes of a native envelope's key commitment (c2sp.org/chunked-encryption, "Key derivation"). */
 export const NATIVE_COMMITMENT_BYTES = 32;
 
+/** Bytes of an Ed25519 signature (RFC 8032 section 5.1.6). */
+export const ED25519_SIGNATURE_BYTES = 64;
+
 /** Milliseconds that a recipient's document is valid at most: 400 days, as certificates of the web were (CA/B Forum ballot SC31). Ours. */
 export const RECIPIENT_AGE_MS_MAX = 400 * 24 * 60 * 60 * 1000;
 

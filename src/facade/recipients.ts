@@ -16,21 +16,26 @@ import {
   RecipientListing,
   type RecipientSelector,
   type RecipientService,
+  type RequireSenderRequest,
 } from "../keks/recipient-service.ts";
 import { checkedCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { PortCalls, type VaultCalls } from "./calls.ts";
+import { VaultSenders } from "./senders.ts";
 
 /**
  * Makes recipients of contexts and changes their states (`coffer/sealed` encrypts for them). Every call throws ERR_UNSUPPORTED over a
  * service that has none, as WorkOS's.
  */
 export class VaultRecipients {
+  /** Who may seal to recipients that demand a sender. */
+  readonly senders: VaultSenders;
   readonly #calls: PortCalls<RecipientService | undefined>;
 
   /** @param calls - which calls of the vault are under way */
   constructor(recipients: RecipientService | undefined, calls: VaultCalls) {
     this.#calls = new PortCalls(recipients, calls, "recipients");
+    this.senders = new VaultSenders(this.#calls);
   }
 
   /** Makes a key pair for a context. @throws as `RecipientService.create` */
@@ -90,6 +95,13 @@ export class VaultRecipients {
   shred(selector: RecipientSelector, options: ChangeOptions = {}): Promise<RecipientInfo> {
     return this.#calls.run("recipients.shred", CHANGE_OPTIONS, options, (port, call) =>
       port.shred(selector, call),
+    );
+  }
+
+  /** Demands a sender of what a recipient opens from now on, or demands none. @throws VaultError ERR_KEY_NOT_FOUND */
+  requireSender(request: RequireSenderRequest, options: ChangeOptions = {}): Promise<RecipientInfo> {
+    return this.#calls.run("recipients.requireSender", CHANGE_OPTIONS, options, (port, call) =>
+      port.requireSender(request, call),
     );
   }
 }

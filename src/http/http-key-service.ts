@@ -36,6 +36,7 @@ import {
   checkItems,
   checkSameDataKey,
   dataKeyIdOf,
+  senderOf,
   sendKeyBatch,
   sentBlob,
   wrappedFromWire,
@@ -115,6 +116,7 @@ export class HttpKeyService implements KeyService {
           encryptedKeys: keys,
           keyBlob,
           context: wire.context === undefined ? undefined : contextOf(wire.context),
+          sender: senderOf(wire),
         });
         return this.#told(key, revision);
       },
@@ -151,7 +153,9 @@ export class HttpKeyService implements KeyService {
           if (told !== undefined && told !== id) throw badResponse("it is for another data key");
           const dataKey = textOf(wire.data_key, "data_key");
           const context = contextOf(wire.context);
-          return this.#told(makeDataKey({ id, dataKey, encryptedKeys: keys, keyBlob, context }), revision);
+          const sender = senderOf(wire);
+          const key = makeDataKey({ id, dataKey, encryptedKeys: keys, keyBlob, context, sender });
+          return this.#told(key, revision);
         },
         codes: BLOB_CODES,
         call,
@@ -299,6 +303,7 @@ function makeDataKey(wire: {
   encryptedKeys: string;
   keyBlob: Uint8Array;
   context: KeyContext | undefined;
+  sender?: string | undefined;
 }): DataKey {
   const key = decodeBase64(wire.dataKey);
   if (key === undefined || key.length !== KEY_BYTES)
@@ -310,9 +315,9 @@ function makeDataKey(wire: {
   }
 }
 
-function wrappedOnly({ id, keyBlob, context }: WrappedDataKey): DataKey {
-  const encryptedKeys = encodeBase64(keyBlob);
-  const wrapped = new DataKey({ id, key: new Uint8Array(KEY_BYTES), encryptedKeys, keyBlob, context });
+function wrappedOnly(made: WrappedDataKey): DataKey {
+  const encryptedKeys = encodeBase64(made.keyBlob);
+  const wrapped = new DataKey({ ...made, key: new Uint8Array(KEY_BYTES), encryptedKeys });
   wrapped.dispose();
   return wrapped;
 }

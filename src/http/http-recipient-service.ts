@@ -13,16 +13,19 @@ import {
   type CreateRecipientRequest,
   ownCreateRequest,
   ownRecipientSelector,
+  ownRequireSender,
   ownValidMs,
   type RecipientDocumentOptions,
   type RecipientInfo,
   type RecipientPage,
   type RecipientSelector,
   type RecipientService,
+  type RequireSenderRequest,
 } from "../keks/recipient-service.ts";
 import type { CallOptions, ChangeOptions } from "../keys/key-service.ts";
 import type { Wire } from "../wire/bodies.ts";
 import { recipientDocumentFromWire, recipientFromWire, recipientPageFromWire } from "../wire/recipients.ts";
+import { HttpSenderService } from "./http-sender-service.ts";
 import type { HttpRequest, Transport } from "./transport.ts";
 
 const PATH = ["coffer", "v1", "recipients"];
@@ -31,16 +34,20 @@ const CODES = { 404: "ERR_KEY_NOT_FOUND" } as const;
 /** Recipients of a coffer server. Over other services every call throws ERR_UNSUPPORTED. */
 export class HttpRecipientService implements RecipientService {
   readonly takesHeaders = true;
+  readonly senders: HttpSenderService;
   readonly #transport: Transport;
 
   constructor(transport: Transport) {
     this.#transport = transport;
+    this.senders = new HttpSenderService(transport);
   }
 
   async create(request: CreateRecipientRequest, options: ChangeOptions = {}): Promise<RecipientInfo> {
-    const { context, suite } = ownCreateRequest(request);
-    const body =
-      context === undefined ? { environment_wide: true, suite } : { context: contextObject(context), suite };
+    const { context, suite, requireSender } = ownCreateRequest(request);
+    const forWhat = context === undefined ? { environment_wide: true } : { context: contextObject(context) };
+    // Servers of before there were senders refuse what they do not know.
+    const demand = requireSender ? { require_sender: true } : {};
+    const body = { ...forWhat, suite, ...demand };
     return this.#post([], body, recipientFromWire, options);
   }
 
@@ -79,6 +86,10 @@ export class HttpRecipientService implements RecipientService {
 
   async shred(selector: RecipientSelector, options: ChangeOptions = {}): Promise<RecipientInfo> {
     return this.#change("shred", selector, options);
+  }
+
+  async requireSender(request: RequireSenderRequest, options: ChangeOptions = {}): Promise<RecipientInfo> {
+    return this.#post(["require-sender"], { ...ownRequireSender(request) }, recipientFromWire, options);
   }
 
   #change(verb: string, selector: RecipientSelector, options: ChangeOptions): Promise<RecipientInfo> {

@@ -105,7 +105,12 @@ export function wrappedFromWire(result: Wire): WrappedDataKey {
   const id = textOf(result.id, "id");
   const told = dataKeyIdOf(keyBlob);
   if (told !== undefined && told !== id) throw badResponse("its id is not that of the wrapped data key");
-  return { id, keyBlob, context: contextOf(result.context) };
+  return { id, keyBlob, context: contextOf(result.context), sender: senderOf(result) };
+}
+
+/** The sender of a sealed data key, where an answer tells one. @throws VaultError ERR_SERVICE_BAD_RESPONSE */
+export function senderOf({ sender }: Wire): string | undefined {
+  return sender === undefined ? undefined : textOf(sender, "sender");
 }
 
 /**

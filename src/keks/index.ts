@@ -28,4 +28,15 @@ export type {
   RecipientService,
   RecipientState,
   RecipientVersionInfo,
+  RequireSenderRequest,
 } from "./recipient-service.ts";
+export type {
+  AddSenderRequest,
+  RenewSenderRequest,
+  SenderInfo,
+  SenderListing,
+  SenderListRequest,
+  SenderPage,
+  SenderSelector,
+  SenderService,
+} from "./sender-service.ts";

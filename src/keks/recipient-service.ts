@@ -16,6 +16,7 @@ import { invalidRange, invalidType } from "../errors.ts";
 import { CALL_OPTIONS, type CallOptions, type ChangeOptions } from "../keys/key-service.ts";
 import type { KekListRequest } from "./kek-service.ts";
 import { RECIPIENT_AGE_MS_DEFAULT } from "./limits.ts";
+import type { SenderService } from "./sender-service.ts";
 
 /** What a recipient's version is used for: documents and opening, opening only, nothing for now, nothing for ever. */
 export type RecipientState = "active" | "decrypt-only" | "disabled" | "destroyed";
@@ -39,6 +40,8 @@ export interface RecipientInfo {
   readonly state: RecipientState;
   /** RFC 3339. */
   readonly createdAt: string;
+  /** Whether only what one of its senders has signed opens. */
+  readonly requiresSender: boolean;
   /** The newest first. */
   readonly versions: readonly RecipientVersionInfo[];
 }
@@ -68,6 +71,14 @@ export interface CreateRecipientRequest {
   readonly environmentWide?: boolean | undefined;
   /** Default `x25519`. */
   readonly suite?: SealedSuite | undefined;
+  /** Whether only what one of its senders has signed opens; default false. */
+  readonly requireSender?: boolean | undefined;
+}
+
+/** Whether a recipient demands a sender from now on. */
+export interface RequireSenderRequest {
+  readonly id: string;
+  readonly required: boolean;
 }
 
 /** How a document is made. */
@@ -80,6 +91,9 @@ export interface RecipientDocumentOptions extends CallOptions {
 export interface RecipientService {
   /** Whether calls take `headers` and idempotency keys: only where they are requests. Default false. */
   readonly takesHeaders?: boolean;
+
+  /** Who may seal to recipients that demand a sender. */
+  readonly senders: SenderService;
 
   /**
    * Makes a key pair for a context. Its private key is wrapped under the KEKs of that context: who shreds one of these shreds what
@@ -122,13 +136,22 @@ export interface RecipientService {
    * @throws VaultError ERR_KEY_NOT_FOUND; ERR_KEY_DESTROYED
    */
   shred(selector: RecipientSelector, options?: ChangeOptions): Promise<RecipientInfo>;
+
+  /**
+   * Demands a sender from now on, or demands none: with one, nothing opens that no sender of the list has signed.
+   *
+   * @throws VaultError ERR_KEY_NOT_FOUND
+   */
+  requireSender(request: RequireSenderRequest, options?: ChangeOptions): Promise<RecipientInfo>;
 }
 
 const CREATE_NAMES = /* @__PURE__ */ optionNames<CreateRecipientRequest>({
   context: true,
   environmentWide: true,
   suite: true,
+  requireSender: true,
 });
+const REQUIRE_NAMES = /* @__PURE__ */ optionNames<RequireSenderRequest>({ id: true, required: true });
 const SELECTOR_NAMES = /* @__PURE__ */ optionNames<RecipientSelector>({ id: true, version: true });
 /** Names of {@link RecipientDocumentOptions}. */
 export const DOCUMENT_OPTIONS = /* @__PURE__ */ optionNames<
@@ -140,16 +163,28 @@ export function ownCreateRequest(request: CreateRecipientRequest): {
   /** Undefined for an environment-wide recipient. */
   readonly context: CanonicalContext | undefined;
   readonly suite: SealedSuite;
+  readonly requireSender: boolean;
 } {
   if (request === undefined) throw invalidType("create: a recipient needs a context");
   checkOptions(request, CREATE_NAMES, "create");
-  const { context, environmentWide = false, suite = "x25519" } = request;
+  const { context, environmentWide = false, suite = "x25519", requireSender = false } = request;
   if (typeof environmentWide !== "boolean") throw invalidType("environmentWide must be true or false");
   if (environmentWide === (context !== undefined)) {
     throw invalidType("a recipient has a context, or is environmentWide: give one of both");
   }
   if (!SEALED_SUITES.some(({ name }) => name === suite)) throw invalidType("suite must be x25519 or x-wing");
-  return { context: context === undefined ? undefined : canonicalContext(context), suite };
+  if (typeof requireSender !== "boolean") throw invalidType("requireSender must be true or false");
+  const own = context === undefined ? undefined : canonicalContext(context);
+  return { context: own, suite, requireSender };
+}
+
+/** A request to demand senders as it is now. @throws TypeError ERR_INVALID_ARGUMENT */
+export function ownRequireSender(request: RequireSenderRequest): RequireSenderRequest {
+  if (typeof request?.id !== "string") throw invalidType("a recipient is named by its id");
+  checkOptions(request, REQUIRE_NAMES, "requireSender");
+  const { id, required } = request;
+  if (typeof required !== "boolean") throw invalidType("required must be true or false");
+  return { id, required };
 }
 
 /** A selector as it is now. @throws TypeError ERR_INVALID_ARGUMENT */

@@ -27,6 +27,7 @@ const ITEM_CODES: ReadonlySet<VaultErrorCode> = new Set([
   "ERR_KEY_DISABLED",
   "ERR_KEY_DESTROYED",
   "ERR_KEY_MISMATCH",
+  "ERR_SENDER_REFUSED",
   "ERR_DECRYPT_FAILED",
   "ERR_KEY_CONTEXT_INVALID",
   "ERR_CONTEXT_NOT_ALLOWED",
@@ -151,8 +152,8 @@ export async function makeKeys(
 /** Only the wrapped form is wanted: the key itself goes at once. */
 export function wrappedOf(key: DataKey): WrappedDataKey {
   key.dispose();
-  const { id, keyBlob, context } = key;
-  return { id, keyBlob, context };
+  const { id, keyBlob, context, sender } = key;
+  return { id, keyBlob, context, sender };
 }
 
 /** Asks by the service's batches, or for one item after another where it has none. */

@@ -64,6 +64,8 @@ export interface WrappedDataKey {
   readonly keyBlob: Bytes;
   /** The key context, where the service tells it. */
   readonly context: KeyContext | undefined;
+  /** Of a sealed data key: the id of the sender whose signature the service has checked; missing where there is none. */
+  readonly sender?: string | undefined;
 }
 
 /** What `createDataKey` takes. */

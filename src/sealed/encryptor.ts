@@ -35,12 +35,13 @@ import {
 } from "../crypto/sealed/recipient-document.ts";
 import {
   type SealedDataKey,
+  type Sealing,
   type SealTarget,
-  sealNewDataKey,
-  sealNewDataKeySync,
+  UNSIGNED,
 } from "../crypto/sealed/sealed-data-key.ts";
 import { type SealedTools, sealedTools } from "../crypto/sealed/tools.ts";
 import { invalidType, VaultError } from "../errors.ts";
+import type { SealedSender } from "./sender.ts";
 
 /** The layouts that a sealed encryptor writes: `native` unless told otherwise. */
 export type SealedLayout = "native" | "iv12";
@@ -61,6 +62,8 @@ export interface SealedEncryptorOptions {
   readonly context?: KeyContext | undefined;
   /** The lowest version of the recipient that is sealed to; default any. */
   readonly minVersion?: number | undefined;
+  /** Who signs each data key, for recipients that demand it: what `sealedSender` makes. Default nobody does. */
+  readonly sender?: SealedSender | undefined;
   /** Layout to write; default `native`. */
   readonly layout?: SealedLayout | undefined;
   /** `tweetnacl`, where the runtime has no X25519 or cannot answer at once. */
@@ -84,6 +87,7 @@ const OPTIONS = /* @__PURE__ */ optionNames<SealedEncryptorOptions>({
   signer: true,
   context: true,
   minVersion: true,
+  sender: true,
   layout: true,
   curves: true,
   mlKem: true,
@@ -112,6 +116,7 @@ export class SealedEncryptor {
   readonly #tools: SealedTools;
   readonly #ciphers: Ciphers;
   readonly #now: () => number;
+  readonly #sealing: Sealing;
   #isSignedRight: boolean | undefined;
 
   /**
@@ -136,6 +141,8 @@ export class SealedEncryptor {
     this.#ciphers = ciphersOf(options.sync);
     this.#tools = sealedTools(this.#ciphers, options.curves, options.mlKem);
     this.#now = now;
+    this.#sealing = (options.sender as Sealing | undefined) ?? UNSIGNED;
+    if (!this.#sealing.sealSync) throw invalidType("sender must be what sealedSender makes");
     bindMethods(this);
   }
 
@@ -210,7 +217,7 @@ export class SealedEncryptor {
     checkMoment(this.#recipient, this.#now());
     this.#isSignedRight ??= await isSignedRight(this.#recipient, this.#tools);
     if (!this.#isSignedRight) throw wronglySigned();
-    return this.#dataKey(await sealNewDataKey(this.#tools, this.#target));
+    return this.#dataKey(await this.#sealing.seal(this.#tools, this.#target));
   }
 
   /** The same at once. @throws as {@link createDataKey} */
@@ -218,7 +225,7 @@ export class SealedEncryptor {
     checkMoment(this.#recipient, this.#now());
     this.#isSignedRight ??= isSignedRightSync(this.#recipient, this.#tools);
     if (!this.#isSignedRight) throw wronglySigned();
-    return this.#dataKey(sealNewDataKeySync(this.#tools, this.#target));
+    return this.#dataKey(this.#sealing.sealSync(this.#tools, this.#target));
   }
 
   #dataKey({ key, id, keyBlob }: SealedDataKey): DataKey {

@@ -26,6 +26,15 @@ export {
   sealedLease,
   sealedLeaseSync,
 } from "./many.ts";
+export {
+  createSenderKey,
+  type SealedSender,
+  type SealedSenderOptions,
+  type SenderKey,
+  type SenderKeyOptions,
+  type SenderSigner,
+  sealedSender,
+} from "./sender.ts";
 export type { SealedCurves };
 
 /**

@@ -130,7 +130,7 @@ export class VaultHost {
       absorbsOnly: principal.absorbsOnly === true,
       events: this.events.sink(environmentId, principal.actor, principal.events ?? "changes"),
     };
-    const { database, authority, now } = this.#vault;
+    const { database } = this.#vault;
     const { keyring, recipientKeys } = this.#keysOf(environmentId);
     const parts = { ...this.#vault, keyring, access, writes: this.writes };
     return {
@@ -139,7 +139,7 @@ export class VaultHost {
       kv: new EmbeddedKvStore(parts),
       keks: new KekLifecycle(parts),
       revisions: new RevisionNames(database, this.vaultId, environmentId),
-      recipients: new RecipientLifecycle(database, authority, keyring, access, this.writes, now),
+      recipients: new RecipientLifecycle(parts),
     };
   }
 
@@ -298,9 +298,8 @@ export class VaultHost {
   #keysOf(environmentId: string): EnvironmentKeys {
     let keys = this.#keys.get(environmentId);
     if (keys === undefined) {
-      const { database, authority } = this.#vault;
       const keyring = new Keyring(this.#vault, environmentId);
-      keys = { keyring, recipientKeys: new RecipientKeys(database, authority, environmentId, keyring) };
+      keys = { keyring, recipientKeys: new RecipientKeys(this.#vault, environmentId, keyring) };
       this.#keys.set(environmentId, keys);
     }
     return keys;

@@ -39,6 +39,12 @@ export const PUBLIC_DOCUMENT_MS = 60_000;
 /** Private keys of recipients that an environment keeps unwrapped. Ours. */
 export const RECIPIENT_KEYS_MAX = 1_000;
 
+/** Senders of a recipient at most, those counted that were revoked: all are read when one of them is looked for. Ours. */
+export const SENDERS_MAX = 1_000;
+
+/** Milliseconds that a recipient's senders, and what the database's clock then said, are kept at most. Ours. */
+export const SENDERS_KEPT_MS = 60_000;
+
 /** Contexts whose KEKs are kept unwrapped at once. Ours. */
 export const CONTEXT_CACHE_MAX = 10_000;
 

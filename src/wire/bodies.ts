@@ -189,9 +189,9 @@ export function numberOf(value: unknown, what: string): number {
   return value;
 }
 
-/** @throws VaultError ERR_SERVICE_BAD_RESPONSE unless it is one of these texts */
-export function oneOf<T extends string>(value: unknown, known: readonly T[], what: string): T {
-  const found = known.find((text) => text === value);
+/** @throws VaultError ERR_SERVICE_BAD_RESPONSE unless it is one of these */
+export function oneOf<T extends string | boolean>(value: unknown, known: readonly T[], what: string): T {
+  const found = known.find((one) => one === value);
   if (found === undefined) throw badResponse(`${what} is none that is known`);
   return found;
 }

@@ -79,8 +79,10 @@ export interface EventDetails {
   };
   readonly "vault.dek.decrypted": {
     readonly key_id: string;
-    /** Of a batch: all that were unwrapped, of which `key_id` is the first. */
+    /** Of a batch: all that were unwrapped, of the same sender, of which `key_id` is the first. */
     readonly key_ids?: readonly string[];
+    /** Of a sealed data key: the sender whose signature it has; missing where there is none. */
+    readonly sender_id?: string;
   };
   readonly "vault.kek.created": KekData;
   readonly "vault.kek.deleted": KekData & {

@@ -26,6 +26,7 @@ export function recipientToWire(recipient: RecipientInfo): Wire {
     suite: recipient.suite,
     state: recipient.state,
     created_at: recipient.createdAt,
+    requires_sender: recipient.requiresSender,
     versions: recipient.versions.map(({ version, state, createdAt }) => ({
       version,
       state,
@@ -48,6 +49,7 @@ export function recipientFromWire(wire: unknown): RecipientInfo {
     suite: suiteOf(body.suite),
     state: stateOf(body.state),
     createdAt: textOf(body.created_at, "created_at"),
+    requiresSender: oneOf(body.requires_sender, [true, false], "requires_sender"),
     versions: listOf(body.versions, "versions").map((item) => {
       const version = objectOf(item, "version");
       return {

@@ -43,6 +43,7 @@ export const WIRE_ERRORS: Readonly<Record<VaultErrorCode, WireError>> = {
   ERR_DISPOSED: { status: 503, text: "The server is shutting down." },
   ERR_RECIPIENT_INVALID: { status: 400 },
   ERR_RECIPIENT_EXPIRED: { status: 409 },
+  ERR_SENDER_REFUSED: { status: 403 },
   ERR_KV_NAME_INVALID: { status: 422 },
   ERR_KV_VALUE_TOO_LARGE: { status: 413 },
   ERR_KV_NOT_FOUND: { status: 404, text: "Not Found" },

@@ -10,9 +10,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readRecipient } from "../../src/crypto/sealed/recipient-document.ts";
 import type { RecipientInfo, RecipientService } from "../../src/keks/index.ts";
 import type { ChangeOptions, KeyService } from "../../src/keys/key-service.ts";
-import { SealedEncryptor } from "../../src/sealed/index.ts";
+import { createSenderKey, SealedEncryptor, sealedSender } from "../../src/sealed/index.ts";
+import { base64, hex } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
-import { DAY_MS } from "../support/recipients.ts";
+import { DAY_MS, ED25519_LOW_ORDER } from "../support/recipients.ts";
 
 /** An environment to test, empty. */
 export interface RecipientServiceSubject {
@@ -27,6 +28,13 @@ export interface RecipientServiceSubject {
 const UNKNOWN = "00000000-0000-4000-8000-000000000000";
 const states = ({ versions }: RecipientInfo): string[] =>
   versions.map(({ version, state }) => `${version} ${state}`);
+
+/** A sender with a key of its own, to be added. */
+const senderFor = async (recipientId: string) => ({
+  recipientId,
+  name: "partner",
+  publicKey: (await createSenderKey()).publicKey,
+});
 
 /** Runs the contract. */
 export function recipientServiceContract(title: string, open: () => Promise<RecipientServiceSubject>): void {
@@ -189,13 +197,118 @@ export function recipientServiceContract(title: string, open: () => Promise<Reci
       for (const call of ["get", "document", "rotate", "disable", "enable", "shred"] as const) {
         expect(await codeOf(() => foreign[call]({ id })), call).toBe("ERR_KEY_NOT_FOUND");
       }
+      const sender = await subject.recipients.senders.add(await senderFor(id));
+      const calls: (() => Promise<unknown>)[] = [
+        () => foreign.requireSender({ id, required: true }),
+        async () => foreign.senders.add(await senderFor(id)),
+        () => foreign.senders.list({ recipientId: id }),
+        () => foreign.senders.revoke({ recipientId: id, id: sender.id }),
+        () => foreign.senders.renew({ recipientId: id, id: sender.id }),
+      ];
+      for (const call of calls) expect(await codeOf(call), String(call)).toBe("ERR_KEY_NOT_FOUND");
       expect((await subject.recipients.get({ id })).state).toBe("active");
+    });
+
+    test("has a list of senders, page by page ([SDK-50], [SDK-56])", async () => {
+      const { id: recipientId } = await make("senders");
+      const { senders } = subject.recipients;
+      const expiresAt = new Date(Date.now() + DAY_MS);
+      const first = await senders.add({
+        ...(await senderFor(recipientId)),
+        name: "Partner \u{1f511}",
+        expiresAt,
+      });
+      expect(first).toMatchObject({ recipientId, name: "Partner \u{1f511}", revokedAt: null });
+      expect(first.expiresAt).toBe(expiresAt.toISOString());
+      expect(new Date(first.createdAt).toISOString()).toBe(first.createdAt);
+      const others = [
+        await senders.add(await senderFor(recipientId)),
+        await senders.add(await senderFor(recipientId)),
+      ];
+      expect(others.map((sender) => sender.expiresAt)).toEqual([null, null]);
+      const page = await senders.list({ recipientId, limit: 2 });
+      const rest = await senders.list({ recipientId, limit: 2, after: page.listMetadata.after! });
+      const sorted = [first, ...others].sort((a, b) => (a.id < b.id ? -1 : 1));
+      expect([...page.data, ...rest.data]).toEqual(sorted);
+      expect(rest.listMetadata.after).toBeNull();
+      expect((await senders.list({ recipientId: (await make("no senders")).id })).data).toEqual([]);
+    });
+
+    test("opens only what a sender has signed where that is demanded, and tells who ([SDK-54], [SDK-55])", async () => {
+      const { recipients, keys } = subject;
+      const { id } = await recipients.create({ context: { tenant: "demanding" }, requireSender: true });
+      expect((await recipients.get({ id })).requiresSender).toBe(true);
+      const key = await createSenderKey();
+      const sender = sealedSender({ privateKey: key.privateKey });
+      const unsigned = (await seal(id)).encryptedKeys;
+      const document = await recipients.document({ id });
+      const signed = new SealedEncryptor({ recipient: document, sender }).createDataKeySync();
+      expect(signed.sender).toBeUndefined();
+      expect(await codeOf(() => opens(unsigned))).toBe("ERR_SENDER_REFUSED");
+      expect(await codeOf(() => opens(signed.encryptedKeys))).toBe("ERR_DECRYPT_FAILED");
+
+      const added = await recipients.senders.add({
+        recipientId: id,
+        name: "partner",
+        publicKey: key.publicKey,
+      });
+      using opened = await opens(signed.encryptedKeys);
+      expect([opened.dataKey, opened.id, opened.sender]).toEqual([signed.dataKey, signed.id, added.id]);
+      const many = { keys: [signed.encryptedKeys, unsigned] };
+      const [one, two] = await keys.unwrapMany!(many);
+      expect(one).toMatchObject({ ok: true, value: { sender: added.id } });
+      expect(two).toMatchObject({ ok: false, error: { code: "ERR_SENDER_REFUSED" } });
+      expect((await keys.checkMany!(many)).map(({ ok }) => ok)).toEqual([true, false]);
+      const [absorbed, refused] = await keys.rewrapMany!({ encryptedKeys: many.keys });
+      expect(absorbed).toMatchObject({ ok: true, value: { sender: added.id } });
+      expect(refused).toMatchObject({ ok: false, error: { code: "ERR_SENDER_REFUSED" } });
+      const context = { tenant: "demanding", more: "1" };
+      const [moved] = await keys.rekeyMany!({ items: [{ context, encryptedKeys: signed.encryptedKeys }] });
+      expect(moved).toMatchObject({ ok: true, value: { sender: added.id } });
+      const alone = await keys.createRewrap!({ encryptedKeys: signed.encryptedKeys });
+      expect(alone.sender).toBe(added.id);
+      // Absorbed, it is a data key like others.
+      expect((await opens(alone.encryptedKeys)).sender).toBeUndefined();
+
+      expect((await recipients.requireSender({ id, required: false })).requiresSender).toBe(false);
+      expect((await opens(unsigned)).sender).toBeUndefined();
+      expect((await opens(signed.encryptedKeys)).sender).toBe(added.id);
+      expect((await recipients.requireSender({ id, required: true })).requiresSender).toBe(true);
+      expect(await codeOf(() => opens(unsigned))).toBe("ERR_SENDER_REFUSED");
+    });
+
+    test("revokes and renews a sender ([SDK-54], [SDK-56])", async () => {
+      const { recipients } = subject;
+      const { id: recipientId } = await make("revoked");
+      const key = await createSenderKey();
+      const recipient = await recipients.document({ id: recipientId });
+      const sender = sealedSender({ privateKey: key.privateKey });
+      const { encryptedKeys } = new SealedEncryptor({ recipient, sender }).createDataKeySync();
+      const added = await recipients.senders.add({ recipientId, name: "partner", publicKey: key.publicKey });
+      const selector = { recipientId, id: added.id };
+      (await opens(encryptedKeys)).dispose();
+      const revoked = await recipients.senders.revoke(selector);
+      expect(revoked).toEqual({ ...added, revokedAt: expect.any(String) });
+      // Whether a sender is demanded or not.
+      expect(await codeOf(() => opens(encryptedKeys))).toBe("ERR_SENDER_REFUSED");
+      expect(await codeOf(() => recipients.senders.revoke(selector))).toBe("ERR_KEY_STATE");
+      const again = { recipientId, name: "partner", publicKey: key.publicKey };
+      expect(await codeOf(() => recipients.senders.add(again))).toBe("ERR_KEY_STATE");
+      const expiresAt = "2100-01-01T00:00:00.000Z";
+      expect(await recipients.senders.renew({ ...selector, expiresAt })).toEqual({ ...added, expiresAt });
+      (await opens(encryptedKeys)).dispose();
+      expect(await recipients.senders.renew(selector)).toEqual(added);
+      expect((await recipients.senders.list({ recipientId })).data).toEqual([added]);
     });
 
     test("refuses what is not there, and what is wrong", async () => {
       const { recipients } = subject;
       const { id } = await make("refused");
       expect(await codeOf(() => recipients.disable({ id, version: 9 }))).toBe("ERR_KEY_NOT_FOUND");
+      const unknownSender = { recipientId: id, id: UNKNOWN };
+      for (const call of ["revoke", "renew"] as const) {
+        expect(await codeOf(() => recipients.senders[call](unknownSender))).toBe("ERR_KEY_NOT_FOUND");
+      }
       for (const unknown of [UNKNOWN, "x", "document"]) {
         expect(await codeOf(() => recipients.get({ id: unknown }))).toBe("ERR_KEY_NOT_FOUND");
         expect(await codeOf(() => recipients.document({ id: unknown }))).toBe("ERR_KEY_NOT_FOUND");
@@ -208,8 +321,27 @@ export function recipientServiceContract(title: string, open: () => Promise<Reci
         () => recipients.document({ id }, { validMs: 401 * DAY_MS }),
         () => recipients.list({ limit: 0 }),
         () => recipients.list({ limit: 101 }),
+        () => recipients.create({ context: { tenant: "x" }, requireSender: 1 as never }),
+        () => recipients.requireSender({ id } as never),
+        () => recipients.requireSender({ required: true } as never),
+        () => recipients.senders.list({} as never),
+        () => recipients.senders.list({ recipientId: id, limit: 0 }),
+        () => recipients.senders.revoke({ recipientId: id } as never),
+        () => recipients.senders.renew({ recipientId: id, id: UNKNOWN, expiresAt: "soon" }),
+        async () => recipients.senders.add({ ...(await senderFor(id)), name: "" }),
+        async () => recipients.senders.add({ ...(await senderFor(id)), name: "n".repeat(101) }),
+        async () => recipients.senders.add({ ...(await senderFor(id)), name: "a\nb" }),
+        async () => recipients.senders.add({ ...(await senderFor(id)), publicKey: "AAAA" }),
       ];
+      // [SDK-52]
+      for (const point of ED25519_LOW_ORDER) {
+        wrong.push(() =>
+          recipients.senders.add({ recipientId: id, name: "x", publicKey: base64(hex(point)) }),
+        );
+      }
       for (const work of wrong) expect(await codeOf(work), String(work)).toBe("ERR_INVALID_ARGUMENT");
+      const over = { ...(await senderFor(id)), expiresAt: new Date(1) };
+      expect(await codeOf(() => recipients.senders.add(over))).toBe("ERR_KEY_STATE");
       expect(await codeOf(() => recipients.create({ context: {} }))).toBe("ERR_KEY_CONTEXT_INVALID");
       expect(states(await recipients.get({ id }))).toEqual(["1 active"]);
     });
@@ -218,6 +350,7 @@ export function recipientServiceContract(title: string, open: () => Promise<Reci
       const { recipients } = subject;
       const { id } = await make("told");
       const before = await recipients.list({ limit: 100 });
+      const sender = await senderFor(id);
       const calls: ((options: ChangeOptions) => Promise<unknown>)[] = [
         (options) => recipients.create({ context: { tenant: "told" } }, options),
         (options) => recipients.list({}, options),
@@ -227,6 +360,11 @@ export function recipientServiceContract(title: string, open: () => Promise<Reci
         (options) => recipients.disable({ id }, options),
         (options) => recipients.enable({ id }, options),
         (options) => recipients.shred({ id }, options),
+        (options) => recipients.requireSender({ id, required: true }, options),
+        (options) => recipients.senders.add(sender, options),
+        (options) => recipients.senders.list({ recipientId: id }, options),
+        (options) => recipients.senders.revoke({ recipientId: id, id: UNKNOWN }, options),
+        (options) => recipients.senders.renew({ recipientId: id, id: UNKNOWN }, options),
       ];
       const reason = new Error("enough");
       for (const call of calls) {

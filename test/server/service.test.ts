@@ -20,6 +20,8 @@ vi.mock("../../src/vault/limits.ts", async (original) => ({
 }));
 
 const CONTEXT = { organization_id: "org_1" };
+/** RFC 8032 section 7.1, test 1. */
+const SENDER_KEY = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
 /** Asks every operation once, with success. */
 async function askEverything(server: TestServer): Promise<Map<string, Answer>> {
@@ -52,6 +54,13 @@ async function askEverything(server: TestServer): Promise<Map<string, Answer>> {
   const recipient = await ask("createRecipient", "/coffer/v1/recipients", { context: CONTEXT });
   await ask("makeRecipientDocument", "/coffer/v1/recipients/document", { id: recipient.id });
   await ask("getRecipientDocument", `/coffer/v1/recipients/${recipient.id}`);
+  await ask("requireSender", "/coffer/v1/recipients/require-sender", { id: recipient.id, required: true });
+  const sender = { recipient_id: recipient.id, name: "partner", public_key: SENDER_KEY };
+  const { id: senderId } = await ask("addSender", "/coffer/v1/senders", sender);
+  const ofSender = { recipient_id: recipient.id, id: senderId };
+  await ask("revokeSender", "/coffer/v1/senders/revoke", ofSender);
+  await ask("renewSender", "/coffer/v1/senders/renew", { ...ofSender, expires_at: "2100-01-01T00:00:00Z" });
+  await ask("listSenders", `/coffer/v1/senders?recipient_id=${recipient.id}`);
   for (const verb of ["rotate", "disable", "enable", "shred"]) {
     await ask(`${verb}Recipient`, `/coffer/v1/recipients/${verb}`, { id: recipient.id, version: undefined });
   }

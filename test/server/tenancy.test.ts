@@ -8,6 +8,8 @@ import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../sup
 import { type Answer, startServer, type TestServer } from "../support/server.ts";
 import { openTestHost } from "../support/vaults.ts";
 
+/** A sender's public key: RFC 8032 section 7.1, test 1. */
+const SENDER_KEY = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 const CONTEXT = { organization_id: "org_1" };
 
 /** What one tenant has: everything that a request can name. */
@@ -18,6 +20,7 @@ interface Belongings {
   readonly keys: string;
   readonly kekId: string;
   readonly recipientId: string;
+  readonly senderId: string;
   readonly kekValue: string;
   readonly webhookId: string;
   readonly eventId: string;
@@ -68,6 +71,16 @@ const REQUESTS: readonly (readonly [id: string, method: string, path: string, bo
   ["disableRecipient", "POST", "/coffer/v1/recipients/disable", { id: "{recipientId}" }],
   ["enableRecipient", "POST", "/coffer/v1/recipients/enable", { id: "{recipientId}", version: 1 }],
   ["shredRecipient", "POST", "/coffer/v1/recipients/shred", { id: "{recipientId}" }],
+  ["requireSender", "POST", "/coffer/v1/recipients/require-sender", { id: "{recipientId}", required: true }],
+  ["listSenders", "GET", "/coffer/v1/senders?recipient_id={recipientId}"],
+  [
+    "addSender",
+    "POST",
+    "/coffer/v1/senders",
+    { recipient_id: "{recipientId}", name: "x", public_key: SENDER_KEY },
+  ],
+  ["revokeSender", "POST", "/coffer/v1/senders/revoke", { recipient_id: "{recipientId}", id: "{senderId}" }],
+  ["renewSender", "POST", "/coffer/v1/senders/renew", { recipient_id: "{recipientId}", id: "{senderId}" }],
   ["shredKek", "POST", "/coffer/v1/keks/shred", { kek_id: "{kekId}" }],
   ["shredKek", "POST", "/coffer/v1/keks/shred", { kek_id: "{kekId}", dry_run: true }],
   [
@@ -103,6 +116,7 @@ const MISSING = {
   versionId: "00000000000000000000000000000000",
   kekId: "00000000-0000-4000-8000-000000000000",
   recipientId: "00000000-0000-4000-8000-000000000000",
+  senderId: "00000000-0000-8000-8000-000000000000",
   kekValue: "org_of_nobody",
   webhookId: "webhook_00000000000000000000000000000000",
   eventId: "event_00000000000000000000000000000000",
@@ -124,6 +138,8 @@ function tenancyTests(start: () => Promise<TestServer>): void {
     const dataKey = await call("POST", "/vault/v1/keys/data-key", { context });
     const keks = await call("GET", "/coffer/v1/keks");
     const recipient = await call("POST", "/coffer/v1/recipients", { context });
+    const senderOf = { recipient_id: recipient.body.id, name: "partner", public_key: SENDER_KEY };
+    const sender = await call("POST", "/coffer/v1/senders", senderOf);
     const webhook = await call("POST", "/coffer/v1/webhooks", { url: "https://hooks.example/" });
     const events = await call("GET", "/coffer/v1/events?limit=1");
     return {
@@ -133,6 +149,7 @@ function tenancyTests(start: () => Promise<TestServer>): void {
       keys: dataKey.body.encrypted_keys,
       kekId: keks.body.data.find((kek: { value: string }) => kek.value === kekValue).id,
       recipientId: recipient.body.id,
+      senderId: sender.body.id,
       kekValue,
       webhookId: webhook.body.id,
       eventId: events.body.data[0].id,

@@ -22,6 +22,28 @@ export const ISSUED_AT = Date.parse("2026-11-27T00:00:00.000Z");
 export const VALID_AT = ISSUED_AT + DAY_MS;
 export const CONTEXT: KeyContext = { organization_id: "org_1" };
 
+/**
+ * Public keys of Ed25519 with which anybody signs, the highest bit set and not, and y coordinates that are not reduced
+ * (https://eprint.iacr.org/2020/1244 tables 1 and 2).
+ */
+export const ED25519_LOW_ORDER: readonly string[] = [
+  `01${"00".repeat(31)}`,
+  `01${"00".repeat(30)}80`,
+  "00".repeat(32),
+  `${"00".repeat(31)}80`,
+  `ec${"ff".repeat(30)}7f`,
+  `ec${"ff".repeat(31)}`,
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+  `ed${"ff".repeat(30)}7f`,
+  `ed${"ff".repeat(31)}`,
+  `ee${"ff".repeat(30)}7f`,
+  `ee${"ff".repeat(31)}`,
+  "ff".repeat(32),
+];
+
 /** What of a test's recipient may differ. */
 export interface RecipientParts {
   readonly number?: number;

@@ -8,6 +8,7 @@
  */
 import {
   createCipheriv,
+  createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
@@ -35,11 +36,36 @@ export interface PlainHead {
   readonly version: number;
   /** Canonical form. */
   readonly context: Uint8Array;
+  /** Of a signed one. */
+  readonly senderId?: Uint8Array;
 }
 
 /** The bytes before enc. */
-export function headPlain({ suite, flags, recipientId, version, context }: PlainHead): Uint8Array {
-  return concat(SEALED_MAGIC, Uint8Array.of(suite, flags), recipientId, u32Bytes(version), field(context));
+export function headPlain(head: PlainHead): Uint8Array {
+  const { suite, flags, recipientId, version, context, senderId = NONE } = head;
+  const names = concat(SEALED_MAGIC, Uint8Array.of(suite, flags), recipientId, u32Bytes(version));
+  return concat(names, field(context), senderId);
+}
+
+/** The id of a sender with a recipient. */
+export function senderIdPlain(
+  recipientId: Uint8Array,
+  publicKey: Uint8Array,
+  label = "coffer/v1/sender\0",
+): Uint8Array {
+  const digest = createHash("sha256")
+    .update(concat(utf8Bytes(label), recipientId, publicKey))
+    .digest();
+  return stampPlain(digest.subarray(0, 16), 8);
+}
+
+/** A signature of a sender. @param unsigned - the blob before it */
+export function signSenderPlain(
+  seed: Uint8Array,
+  unsigned: Uint8Array,
+  label = "coffer/v1/sealed-data-key-sender\0",
+): Uint8Array {
+  return signPlain(seed, concat(utf8Bytes(label), unsigned));
 }
 
 /** RFC 8410: what stands before 32 raw bytes. */

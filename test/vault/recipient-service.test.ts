@@ -28,10 +28,17 @@ recipientServiceContract("vault.recipients", async () => {
     disable: (selector, options) => recipients.disable(selector, options),
     enable: (selector, options) => recipients.enable(selector, options),
     shred: (selector, options) => recipients.shred(selector, options),
+    requireSender: (request, options) => recipients.requireSender(request, options),
+    senders: {
+      add: (request, options) => recipients.senders.add(request, options),
+      list: async (request, options) => await recipients.senders.list(request, options),
+      revoke: (selector, options) => recipients.senders.revoke(selector, options),
+      renew: (request, options) => recipients.senders.renew(request, options),
+    },
   });
   return {
     recipients: portOf(vault),
-    keys: vault as never,
+    keys: vault.keys,
     foreign: portOf(other),
     close: async () => {
       await vault.close();

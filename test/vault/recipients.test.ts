@@ -161,6 +161,7 @@ describe("a recipient", () => {
       suite: "x25519",
       state: "active",
       createdAt: "2026-01-01T00:00:00.000Z",
+      requiresSender: false,
       versions: [{ version: 1, state: "active", createdAt: "2026-01-01T00:00:00.000Z" }],
     });
     expect(await vault.recipients.get({ id: made.id })).toEqual(made);

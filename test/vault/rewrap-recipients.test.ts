@@ -151,14 +151,7 @@ describe("a key pair that is made while its KEK changes", () => {
       absorbsOnly: false,
       events,
     };
-    return new RecipientLifecycle(
-      racing,
-      opened.authority,
-      keyring,
-      access,
-      new IdempotentWrites(opened),
-      opened.now,
-    );
+    return new RecipientLifecycle({ ...opened, keyring, access, writes: new IdempotentWrites(opened) });
   }
 
   test("[REV-1] is stored under the version that is the newest by then", async () => {

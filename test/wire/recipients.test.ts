@@ -18,6 +18,7 @@ const RECIPIENT: RecipientInfo = {
   suite: "x-wing",
   state: "active",
   createdAt: AT,
+  requiresSender: true,
   versions: [
     { version: 2, state: "active", createdAt: AT },
     { version: 1, state: "decrypt-only", createdAt: AT },

@@ -167,7 +167,7 @@ export const isAbove = (room: Room, other: Room): boolean => ROOMS.indexOf(room)
 
 /** The files that may name a cipher implementation: `@noble/*`, `node:crypto`, Web Crypto. */
 export const PROVIDER_FILES =
-  /^(?:crypto\/aead\/(?:node|webcrypto|noble)|crypto\/primitives\/(?:hash-(?:node|noble|webcrypto)|hmac-sha256)|crypto\/curves\/(?:node|webcrypto|tweetnacl)|crypto\/hpke\/ml-kem-(?:node|peer)|crypto\/envelope\/fast\/envelope-node|base\/runtime)\.ts$/;
+  /^(?:crypto\/aead\/(?:node|webcrypto|noble)|crypto\/primitives\/(?:hash-(?:node|noble|webcrypto)|hmac-sha256)|crypto\/curves\/(?:node|webcrypto|webcrypto-signing|tweetnacl)|crypto\/hpke\/ml-kem-(?:node|peer)|crypto\/envelope\/fast\/envelope-node|base\/runtime)\.ts$/;
 
 /** The one file that may look at Node's globals in the portable rooms. */
 export const RUNTIME_FILE = "base/runtime.ts";

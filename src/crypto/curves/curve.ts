@@ -8,13 +8,12 @@
  */
 import { type Bytes, equalBytes, fromHex } from "../../base/bytes.ts";
 import type { Runtime } from "../../base/runtime.ts";
+import { ED25519_SIGNATURE_BYTES } from "../limits.ts";
 
 /** Bytes of an X25519 scalar, point and result (RFC 7748 section 5). */
 export const X25519_BYTES = 32;
 /** Bytes of an Ed25519 private key (its seed) and of a public key (RFC 8032 section 5.1.5). */
 export const ED25519_KEY_BYTES = 32;
-/** Bytes of an Ed25519 signature (RFC 8032 section 5.1.6). */
-export const ED25519_SIGNATURE_BYTES = 64;
 
 /** The base point of X25519 (RFC 7748 section 4.1): its product with a private key is the public key. */
 export const X25519_BASE: Bytes = /* @__PURE__ */ fromHex(`09${"00".repeat(31)}`);
@@ -65,6 +64,14 @@ export interface SyncCurveProvider extends CurveProvider {
   sign(seed: Uint8Array, message: Uint8Array): Bytes;
 }
 
+/** Signing by Ed25519, at once where the runtime can. */
+export interface Signing {
+  /** The public key of a seed of 32 bytes. @throws VaultError ERR_UNSUPPORTED */
+  publicKey(seed: Uint8Array): Bytes | Promise<Bytes>;
+  /** The signature, 64 bytes. @throws VaultError ERR_UNSUPPORTED */
+  sign(seed: Uint8Array, message: Uint8Array): Bytes | Promise<Bytes>;
+}
+
 /** One provider of the list: how it starts. */
 export interface CurveRow {
   readonly name: CurveProviderName;
@@ -76,7 +83,7 @@ export interface CurveRow {
 const ORDER = /* @__PURE__ */ fromHex(`edd3f55c1a631258d69cf7a2def9de14${"00".repeat(15)}10`);
 
 /** The prime 2^255 - 19 with the lowest byte first (RFC 7748 section 4.1). */
-const PRIME = /* @__PURE__ */ fromHex(`ed${"ff".repeat(30)}7f`);
+export const PRIME: Bytes = /* @__PURE__ */ fromHex(`ed${"ff".repeat(30)}7f`);
 
 /**
  * All points of low order in canonical form: orders 4, 1 and 2 of curve and twist (0, 1, -1), and order 8
@@ -104,7 +111,7 @@ export function isReducedSignature(signature: Uint8Array): boolean {
 }
 
 /** Compares two numbers whose lowest bytes come first. Both are public. */
-function isBelow(bytes: Uint8Array, limit: Uint8Array): boolean {
+export function isBelow(bytes: Uint8Array, limit: Uint8Array): boolean {
   let at = limit.length - 1;
   while (at > 0 && bytes[at] === limit[at]) at--;
   return bytes[at]! < limit[at]!;

@@ -37,6 +37,8 @@ export interface DataKeyParts {
   keyBlob?: Uint8Array | undefined;
   /** The key context, where the service tells it. */
   context?: KeyContext | undefined;
+  /** Who sealed and signed it, where the service has checked that: a sender's id as UUID text. */
+  sender?: string | undefined;
 }
 
 let keepOn: (key: DataKey, by: object, make: () => unknown) => unknown;
@@ -46,6 +48,11 @@ export class DataKey {
   readonly id: string;
   /** The wrapped data key, base64: not secret, needed to get the key back. */
   readonly encryptedKeys: string;
+  /**
+   * Of a sealed data key that its vault has opened: the id of the sender whose signature it has (docs/sealed.md). Undefined where
+   * there is no signature, and for all other data keys.
+   */
+  readonly sender: string | undefined;
   #keyBlob: Bytes | undefined;
   readonly #context: KeyContext | undefined;
   readonly #secret: SecretBytes;
@@ -64,6 +71,7 @@ export class DataKey {
     } catch {}
     this.id = parts.id;
     this.encryptedKeys = parts.encryptedKeys;
+    this.sender = parts.sender;
     this.#keyBlob = parts.keyBlob === undefined ? undefined : ownBytes(parts.keyBlob, "keyBlob");
     this.#context = parts.context;
     this.#secret = new SecretBytes(Uint8Array.from(key));

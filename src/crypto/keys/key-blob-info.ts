@@ -27,6 +27,8 @@ export interface KeyBlobInfo {
   readonly keks: readonly KekReference[];
   /** To whom a sealed data key is sealed: the id as UUID text, and the version. */
   readonly recipient?: { readonly id: string; readonly version: number };
+  /** The sender that a signed one names: an id as UUID text. That the signature is theirs, only the vault tells. */
+  readonly sender?: string;
   readonly bytes: number;
 }
 
@@ -51,12 +53,13 @@ export function inspectKeyBlob(bytes: Uint8Array): KeyBlobInfo {
     };
   }
   if (format === "sealed") {
-    const { recipientId, version, dataKeyId } = splitSealedKeyBlob(bytes);
+    const { recipientId, version, dataKeyId, senderId } = splitSealedKeyBlob(bytes);
     return {
       format,
       dataKeyId: uuidToText(dataKeyId),
       keks: [],
       recipient: { id: uuidToText(recipientId), version },
+      ...(senderId && { sender: uuidToText(senderId) }),
       bytes: bytes.length,
     };
   }

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { type Bytes, concatBytes, lengthPrefixed, readU32, u32 } from "../../base/bytes.ts";
-import { KEY_BYTES, TAG_BYTES } from "../limits.ts";
+import { type Bytes, concatBytes, EMPTY, lengthPrefixed, readU32, u32 } from "../../base/bytes.ts";
+import { ED25519_SIGNATURE_BYTES, KEY_BYTES, TAG_BYTES } from "../limits.ts";
 import { UUID_BYTES } from "../primitives/uuid.ts";
 import { keyBlobFormatAt, MAGIC_BYTES, malformed, SEALED_MAGIC } from "./key-blob.ts";
 import { type CanonicalContext, parseCanonicalContext } from "./key-context.ts";
@@ -28,6 +28,8 @@ export interface SealedHead {
   /** 1 to 2^32 - 1. */
   readonly version: number;
   readonly context: CanonicalContext;
+  /** 16 bytes, of a blob that its sender signs. */
+  readonly senderId?: Uint8Array | undefined;
 }
 
 /** A sealed key blob, taken apart. */
@@ -39,10 +41,14 @@ export interface SealedKeyBlob extends SealedHead {
   readonly dataKeyId: Uint8Array;
   /** 48 bytes: encrypted data key, tag. */
   readonly sealed: Uint8Array;
+  /** All before the signature. */
+  readonly unsigned: Uint8Array;
+  /** 64 bytes of a blob that its sender has signed, else none. */
+  readonly signature: Uint8Array;
 }
 
-/** No flag is defined. */
-const FLAGS = 0;
+/** The only flag: the blob names a sender, and ends with their signature. */
+const SIGNED = 1;
 const FLAGS_AT = MAGIC_BYTES + 1;
 const RECIPIENT_AT = FLAGS_AT + 1;
 const VERSION_AT = RECIPIENT_AT + UUID_BYTES;
@@ -50,14 +56,15 @@ const CONTEXT_AT = VERSION_AT + 4;
 const SEALED_BYTES = KEY_BYTES + TAG_BYTES;
 
 /** The bytes of a head. */
-export function encodeSealedHead({ suite, recipientId, version, context }: SealedHead): Bytes {
+export function encodeSealedHead({ suite, recipientId, version, context, senderId }: SealedHead): Bytes {
   const { number } = SEALED_SUITES.find(({ name }) => name === suite)!;
   return concatBytes(
     SEALED_MAGIC,
-    Uint8Array.of(number, FLAGS),
+    Uint8Array.of(number, senderId ? SIGNED : 0),
     recipientId,
     u32(version),
     lengthPrefixed(context.bytes),
+    senderId ?? EMPTY,
   );
 }
 
@@ -72,22 +79,29 @@ export type SealedKeyBlobParts = Omit<SealedKeyBlob, "context"> & { readonly con
  */
 export function splitSealedKeyBlob(bytes: Uint8Array): SealedKeyBlobParts {
   const suite = SEALED_SUITES.find(({ number }) => number === bytes[MAGIC_BYTES]);
-  if (suite === undefined || bytes[FLAGS_AT] !== FLAGS) throw malformed("it has an unknown suite or flag");
+  if (suite === undefined || bytes[FLAGS_AT]! > SIGNED) throw malformed("it has an unknown suite or flag");
+  const isSigned = bytes[FLAGS_AT] === SIGNED;
   const contextAt = CONTEXT_AT + 4;
-  const encAt = contextAt + (bytes.length < contextAt ? 0 : readU32(bytes, CONTEXT_AT));
+  const senderAt = contextAt + (bytes.length < contextAt ? 0 : readU32(bytes, CONTEXT_AT));
+  const encAt = senderAt + (isSigned ? UUID_BYTES : 0);
   const idAt = encAt + suite.encBytes;
-  if (bytes.length !== idAt + UUID_BYTES + SEALED_BYTES) throw malformed("its length is wrong");
+  const sealedAt = idAt + UUID_BYTES;
+  const end = sealedAt + SEALED_BYTES;
+  if (bytes.length !== end + (isSigned ? ED25519_SIGNATURE_BYTES : 0)) throw malformed("its length is wrong");
   const version = readU32(bytes, VERSION_AT);
   if (version === 0) throw malformed("the version of its recipient is 0");
   return {
     suite: suite.name,
     recipientId: bytes.subarray(RECIPIENT_AT, VERSION_AT),
     version,
-    contextBytes: bytes.subarray(contextAt, encAt),
+    contextBytes: bytes.subarray(contextAt, senderAt),
+    senderId: isSigned ? bytes.subarray(senderAt, encAt) : undefined,
     head: bytes.subarray(0, encAt),
     enc: bytes.subarray(encAt, idAt),
-    dataKeyId: bytes.subarray(idAt, idAt + UUID_BYTES),
-    sealed: bytes.subarray(idAt + UUID_BYTES),
+    dataKeyId: bytes.subarray(idAt, sealedAt),
+    sealed: bytes.subarray(sealedAt, end),
+    unsigned: bytes.subarray(0, end),
+    signature: bytes.subarray(end),
   };
 }
 

@@ -9,7 +9,7 @@
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
 import { ascii, type Bytes, concatBytes, EMPTY, equalBytes, lengthPrefixed, u32 } from "../../base/bytes.ts";
 import { invalidType, isVaultError, VaultError } from "../../errors.ts";
-import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, type SyncCurveProvider } from "../curves/curve.ts";
+import { ED25519_KEY_BYTES, type SyncCurveProvider } from "../curves/curve.ts";
 import { KEMS } from "../hpke/kems.ts";
 import {
   type CanonicalContext,
@@ -18,7 +18,12 @@ import {
   type KeyContext,
 } from "../keys/key-context.ts";
 import { SEALED_SUITES, type SealedSuite } from "../keys/sealed-key-blob.ts";
-import { CONTEXT_JSON_CHARS_MAX, RECIPIENT_AGE_MS_MAX, RECIPIENT_CLOCK_MS } from "../limits.ts";
+import {
+  CONTEXT_JSON_CHARS_MAX,
+  ED25519_SIGNATURE_BYTES,
+  RECIPIENT_AGE_MS_MAX,
+  RECIPIENT_CLOCK_MS,
+} from "../limits.ts";
 import { uuidFromText, uuidToText } from "../primitives/uuid.ts";
 import type { SealTarget } from "./sealed-data-key.ts";
 import type { SealedTools } from "./tools.ts";

@@ -31,6 +31,17 @@ export interface SealedDataKey {
   readonly keyBlob: Bytes;
 }
 
+/** How data keys are made and sealed: as they are, or signed by a sender. */
+export interface Sealing {
+  /** Makes a data key and seals it. @throws as {@link sealNewDataKey} */
+  seal(tools: SealedTools, target: SealTarget): Promise<SealedDataKey>;
+  /** The same at once. @throws as {@link sealNewDataKey} */
+  sealSync(tools: SealedTools, target: SealTarget): SealedDataKey;
+}
+
+/** Without a signature. */
+export const UNSIGNED: Sealing = { seal: sealNewDataKey, sealSync: sealNewDataKeySync };
+
 const INFO = /* @__PURE__ */ ascii("coffer/v1/sealed-data-key");
 const ID_CONTEXT = /* @__PURE__ */ ascii("coffer/v1/data-key-id");
 /** Data-key ids are no names of anything: version 8 (RFC 9562 section 5.8). */

@@ -11,6 +11,7 @@ import { KEK_OPERATIONS } from "./keks.ts";
 import { COFFER_KEY_OPERATIONS, VAULT_KEY_OPERATIONS } from "./keys.ts";
 import { COFFER_KV_OPERATIONS, VAULT_KV_OPERATIONS } from "./kv.ts";
 import { PUBLIC_OPERATIONS, RECIPIENT_OPERATIONS } from "./recipients.ts";
+import { SENDER_OPERATIONS } from "./senders.ts";
 import { STATUS_OPERATIONS } from "./status.ts";
 import { WEBHOOK_OPERATIONS } from "./webhooks.ts";
 
@@ -23,6 +24,7 @@ const COFFER_API: readonly Operation[] = [
   ...COFFER_KV_OPERATIONS,
   ...KEK_OPERATIONS,
   ...RECIPIENT_OPERATIONS,
+  ...SENDER_OPERATIONS,
   ...WEBHOOK_OPERATIONS,
   ...EVENT_OPERATIONS,
   ...STATUS_OPERATIONS,

@@ -32,9 +32,14 @@ const dataKeyAnswer = z.object({
 
 const decryptAnswer = z.object({ id: z.string(), data_key: dataKey });
 
-const decryptWithContextAnswer = z.object({ id: z.string(), data_key: dataKey, context });
+const sender = z
+  .string()
+  .optional()
+  .describe("Of a sealed data key with a signature: the id of its sender, whose signature it is");
 
-const wrappedAnswer = z.object({ id: z.string(), encrypted_keys: encryptedKeys, context });
+const decryptWithContextAnswer = z.object({ id: z.string(), data_key: dataKey, context, sender });
+
+const wrappedAnswer = z.object({ id: z.string(), encrypted_keys: encryptedKeys, context, sender });
 
 const dataKeysBody = z.object({ context, count: z.int().min(1).max(BATCH_ITEMS_MAX) });
 
@@ -124,7 +129,7 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
     isKeyBlobCall: true,
     run: async ({ session, body, signal }) => {
       using key = await session.keys.createDecrypt({ keys: body.keys }, { signal });
-      return { id: key.id, data_key: key.dataKey, context: key.context };
+      return unwrappedToWire(key);
     },
   }),
   operation({
@@ -139,7 +144,7 @@ export const COFFER_KEY_OPERATIONS: readonly Operation[] = [
     run: async ({ session, body, signal }) =>
       resultsToWire(await unwrapKeys(session.keys, body.keys, { signal }), (unwrapped) => {
         using key = unwrapped;
-        return { id: key.id, data_key: key.dataKey, context: key.context };
+        return unwrappedToWire(key);
       }),
   }),
   operation({
@@ -188,8 +193,17 @@ function dataKeyToWire(key: DataKey): Wire {
   return { id: key.id, data_key: key.dataKey, encrypted_keys: key.encryptedKeys, context: key.context };
 }
 
+function unwrappedToWire(key: DataKey): Wire {
+  return { id: key.id, data_key: key.dataKey, context: key.context, ...senderToWire(key) };
+}
+
 function wrappedToWire(key: WrappedDataKey): Wire {
-  return { id: key.id, encrypted_keys: encodeBase64(key.keyBlob), context: key.context };
+  const encryptedKeys = encodeBase64(key.keyBlob);
+  return { id: key.id, encrypted_keys: encryptedKeys, context: key.context, ...senderToWire(key) };
+}
+
+function senderToWire({ sender }: Pick<WrappedDataKey, "sender">): Wire {
+  return sender === undefined ? {} : { sender };
 }
 
 /** One result per item, at its index; a failed item does not stop the others. */

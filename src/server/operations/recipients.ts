@@ -23,7 +23,13 @@ const createBody = z.object({
       "Instead of a context: for all contexts of the environment. Who seals states the context; a shred of a tenant's KEK does not reach the private key",
     ),
   suite: suite.optional(),
+  require_sender: z
+    .boolean()
+    .optional()
+    .describe("Whether only what one of its senders has signed opens; default false"),
 });
+
+const requireSenderBody = z.object({ id: z.string(), required: z.boolean() });
 
 const selectorBody = z.object({ id: z.string(), version: z.int().min(1).optional() });
 
@@ -40,6 +46,7 @@ const recipientInfo = z.object({
   suite,
   state: z.string(),
   created_at: time,
+  requires_sender: z.boolean(),
   versions: z.array(z.object({ version: z.int(), state: z.string(), created_at: time })),
 });
 
@@ -106,10 +113,9 @@ export const RECIPIENT_OPERATIONS: readonly Operation[] = [
     status: 201,
     isIdempotent: true,
     run: async ({ session, body, idempotency }) => {
-      const { context, environment_wide: environmentWide, suite } = body;
-      return recipientToWire(
-        await session.recipients.create({ context, environmentWide, suite }, { idempotency }),
-      );
+      const { context, environment_wide: environmentWide, suite, require_sender: requireSender } = body;
+      const request = { context, environmentWide, suite, requireSender };
+      return recipientToWire(await session.recipients.create(request, { idempotency }));
     },
   }),
   operation({
@@ -126,6 +132,17 @@ export const RECIPIENT_OPERATIONS: readonly Operation[] = [
   change("disable", "Put a recipient, or one version, out of use until it is enabled"),
   change("enable", "Put a recipient, or one version, back into use"),
   change("shred", "Destroy the private keys of a recipient, or of one version, for good"),
+  operation({
+    id: "requireSender",
+    route: "POST /coffer/v1/recipients/require-sender",
+    summary: "Demand a sender's signature of what a recipient opens, or demand none",
+    permissions: ["admin"],
+    bodySchema: requireSenderBody,
+    answerSchema: recipientInfo,
+    isIdempotent: true,
+    run: async ({ session, body, idempotency }) =>
+      recipientToWire(await session.recipients.requireSender(body, { idempotency })),
+  }),
 ];
 
 /** What needs no API key. */

@@ -15,7 +15,16 @@ import { insertRow } from "../storage/statements.ts";
 import { MAC_BYTES, type Macs } from "./macs.ts";
 
 /** What is changed. */
-export type ChangeKind = "rotate" | "disable" | "enable" | "shred" | "revoke" | "webhook" | "environment";
+export type ChangeKind =
+  | "rotate"
+  | "disable"
+  | "enable"
+  | "shred"
+  | "revoke"
+  | "webhook"
+  | "environment"
+  | "senders"
+  | "renew";
 
 /** The row of `meta` that says where the log ends. */
 const HEAD_NAME = "authority_head";

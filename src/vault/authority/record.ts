@@ -84,6 +84,7 @@ const COLUMNS = {
   webhooks: columns("id, environment_id, url, kinds, sealed_secret, created_at, disabled_at, generation"),
   keks: columns("id, environment_id, context_name, context_value, created_at, generation"),
   recipients: columns("id, environment_id, canonical, suite, created_at, generation"),
+  senders: columns("id, recipient_id, name, public_key, created_at, expires_at, revoked_at, generation"),
   kv_objects: columns(
     "id, environment_id, name, canonical, current_version, current_number, current_generation, created_at, updated_at, deleted_at",
   ),
@@ -104,13 +105,21 @@ const WORDS: Readonly<Record<keyof typeof COLUMNS, string>> = {
   webhooks: "webhook",
   keks: "KEK",
   recipients: "recipient",
+  senders: "sender",
   kv_objects: "object",
   kv_versions: "stored version",
   events: "event",
 };
 
 /** Tables whose changes the log has. */
-const LOGGED: ReadonlySet<string> = new Set(["environments", "api_keys", "webhooks", "keks", "recipients"]);
+const LOGGED: ReadonlySet<string> = new Set([
+  "environments",
+  "api_keys",
+  "webhooks",
+  "keks",
+  "recipients",
+  "senders",
+]);
 
 /** A table whose rows have a MAC each. */
 export type RecordTable = Exclude<keyof typeof COLUMNS, "keks" | "recipients">;
@@ -137,6 +146,9 @@ export function kekRecord(kek: Row, versions: readonly Row[]): RowRecord {
   };
 }
 
+/** Ends the record of a recipient that demands a sender. Records from before there were senders have no such end. */
+const REQUIRES_SENDER = "requires-sender";
+
 /** The record of a recipient with all its versions. @param versions - the lowest first */
 export function recipientRecord(recipient: Row, versions: readonly Row[]): RowRecord {
   return {
@@ -144,6 +156,7 @@ export function recipientRecord(recipient: Row, versions: readonly Row[]): RowRe
     values: [
       ...valuesOf(COLUMNS.recipients, recipient),
       ...versions.flatMap((version) => valuesOf(RECIPIENT_VERSION_COLUMNS, version)),
+      ...(recipient.requires_sender === 0 ? [] : [REQUIRES_SENDER]),
     ],
   };
 }

@@ -123,7 +123,7 @@ export class EmbeddedKeyService implements KeyService {
       const made = await this.#parts.keyring.rekey(old, context, this.#parts.access.events, call);
       this.#noteDecrypted(old);
       this.#noteRead(made);
-      return toDataKey(made);
+      return toDataKey({ ...made, sender: old.sender });
     });
   }
 
@@ -133,7 +133,7 @@ export class EmbeddedKeyService implements KeyService {
       const made = await this.#parts.keyring.rewrap(old, "application", this.#parts.access.events, call);
       this.#noteDecrypted(old);
       this.#noteRead(made);
-      return toDataKey(made);
+      return toDataKey({ ...made, sender: old.sender });
     });
   }
 
@@ -144,12 +144,12 @@ export class EmbeddedKeyService implements KeyService {
       (kept, keys, batch) => {
         const made = this.#unwrapKept(kept, keys);
         if (made === undefined) return undefined;
-        batch.decrypted.push(made.id);
+        addDecrypted(batch, made);
         return toDataKey(made, keys);
       },
       async (keys, call, batch) => {
         const made = await this.#unwrap(keys, call);
-        batch.decrypted.push(made.id);
+        addDecrypted(batch, made);
         return toDataKey(made, keys);
       },
     );
@@ -234,7 +234,7 @@ export class EmbeddedKeyService implements KeyService {
     later: (item: T, call: CallOptions, batch: Batch) => Promise<R>,
   ): Promise<ItemResult<R>[]> {
     return this.#run(options, async (call) => {
-      const batch: Batch = { decrypted: [], reads: new Map() };
+      const batch: Batch = { decrypted: new Map(), reads: new Map() };
       try {
         let kept: Kept | undefined;
         return await eachItemInTurn(items, (item) => {
@@ -262,9 +262,9 @@ export class EmbeddedKeyService implements KeyService {
     const old = await this.#unwrap(encryptedKeys, options);
     try {
       const made = await wrapAnew(old);
-      batch.decrypted.push(old.id);
+      addDecrypted(batch, old);
       addRead(batch.reads, made);
-      return { id: made.id, keyBlob: made.blob as Bytes, context: made.keyContext };
+      return toWrapped(made, old.sender);
     } finally {
       // Both forms are of the same bytes.
       old.key.fill(0);
@@ -284,9 +284,9 @@ export class EmbeddedKeyService implements KeyService {
     try {
       const made = wrapAnew(old);
       if (made === undefined) return undefined;
-      batch.decrypted.push(old.id);
+      addDecrypted(batch, old);
       addRead(batch.reads, made);
-      return { id: made.id, keyBlob: made.blob as Bytes, context: made.keyContext };
+      return toWrapped(made, old.sender);
     } finally {
       old.key.fill(0);
     }
@@ -358,16 +358,18 @@ export class EmbeddedKeyService implements KeyService {
     });
   }
 
-  #noteDecrypted(old: RingDataKey): void {
-    this.#parts.access.events.note("vault.dek.decrypted", { key_id: old.id });
+  #noteDecrypted({ id, sender }: RingDataKey): void {
+    this.#noteAllDecrypted(new Map([[sender, [id]]]));
   }
 
-  /** One event for all keys that a batch has unwrapped. */
-  #noteAllDecrypted(key_ids: readonly string[]): void {
-    const [key_id] = key_ids;
-    if (key_id === undefined) return;
-    const data = key_ids.length === 1 ? { key_id } : { key_id, key_ids };
-    this.#parts.access.events.note("vault.dek.decrypted", data);
+  /** One event for all keys that a batch has unwrapped; of sealed ones one for those of each sender. */
+  #noteAllDecrypted(decrypted: Decrypted): void {
+    for (const [sender, key_ids] of decrypted) {
+      const key_id = key_ids[0]!;
+      const ofBatch = key_ids.length === 1 ? { key_id } : { key_id, key_ids };
+      const data = sender === undefined ? ofBatch : { ...ofBatch, sender_id: sender };
+      this.#parts.access.events.note("vault.dek.decrypted", data);
+    }
   }
 
   #noteRead(made: RingDataKey): void {
@@ -382,11 +384,23 @@ export class EmbeddedKeyService implements KeyService {
   }
 }
 
+function toWrapped({ id, blob, keyContext }: RingDataKey, sender: string | undefined): WrappedDataKey {
+  return { id, keyBlob: blob as Bytes, context: keyContext, sender };
+}
+
 /** What is to be noted of a batch. */
 interface Batch {
-  /** Ids of data keys that were unwrapped, in their order. */
-  readonly decrypted: string[];
+  readonly decrypted: Decrypted;
   readonly reads: Reads;
+}
+
+/** Ids of data keys that were unwrapped, in their order, by whose signature they have as sealed ones. */
+type Decrypted = Map<string | undefined, string[]>;
+
+function addDecrypted({ decrypted }: Batch, { id, sender }: RingDataKey): void {
+  const ids = decrypted.get(sender);
+  if (ids === undefined) decrypted.set(sender, [id]);
+  else ids.push(id);
 }
 
 /** Ids of data keys by the object of their context, which is one for each ring. */
@@ -401,7 +415,7 @@ function addRead(reads: Reads, { id, keyContext }: RingDataKey): Reads {
 
 /** @param encryptedKeys - the base64 of its blob, where that is known: text that was decoded strictly has no other */
 function toDataKey(made: RingDataKey, encryptedKeys = encodeBase64(made.blob)): DataKey {
-  const { id, key, keyContext } = made;
+  const { id, key, keyContext, sender } = made;
   try {
     return new DataKey({
       id,
@@ -409,6 +423,7 @@ function toDataKey(made: RingDataKey, encryptedKeys = encodeBase64(made.blob)): 
       encryptedKeys,
       keyBlob: made.blob,
       context: keyContext,
+      sender,
     });
   } finally {
     key.fill(0);

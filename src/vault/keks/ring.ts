@@ -36,6 +36,8 @@ export interface RingDataKey {
   readonly keyContext: KeyContext;
   /** Whose it is. */
   readonly owner: DataKeyOwner;
+  /** Of a sealed one: whose signature it has, as UUID text. */
+  readonly sender?: string | undefined;
 }
 
 /** The KEK versions of one context, ready to wrap and unwrap. */

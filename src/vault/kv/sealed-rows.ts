@@ -13,6 +13,7 @@ export const SEALED_ROWS: Readonly<Record<RecordTable, string>> = {
   environments: "SELECT * FROM environments",
   api_keys: "SELECT * FROM api_keys",
   webhooks: "SELECT * FROM webhooks",
+  senders: "SELECT * FROM senders",
   kv_objects: `SELECT o.id, o.environment_id, o.name, o.current_version, o.created_at, o.updated_at, o.deleted_at, o.mac,
       c.canonical, v.number AS current_number, v.generation AS current_generation
       FROM kv_objects o JOIN contexts c ON c.id = o.context_id

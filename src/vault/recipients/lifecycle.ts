@@ -17,6 +17,7 @@ import {
   type CreateRecipientRequest,
   ownCreateRequest,
   ownRecipientSelector,
+  ownRequireSender,
   ownValidMs,
   type RecipientDocumentOptions,
   type RecipientInfo,
@@ -24,6 +25,7 @@ import {
   type RecipientSelector,
   type RecipientService,
   type RecipientState,
+  type RequireSenderRequest,
 } from "../../keks/recipient-service.ts";
 import { runCall } from "../../keys/calls.ts";
 import type { CallOptions } from "../../keys/key-service.ts";
@@ -36,10 +38,11 @@ import { contextOfRecipient, wrappingContext } from "../keks/environment-wide.ts
 import type { Keyring } from "../keks/keyring.ts";
 import { areActive, kekLocks, kekText, REVOKED_RETRIES_MAX, revokedTooFast } from "../keks/locks.ts";
 import { storedContext } from "../keks/rows.ts";
+import type { SessionParts } from "../keks/session-parts.ts";
 import { ROOT_LOCK } from "../root/roots.ts";
 import { revocationCounter } from "../storage/changes.ts";
 import type { Database, Row, Sql } from "../storage/database.ts";
-import { keyPairOf, TOOLS } from "./recipient-keys.ts";
+import { keyPairOf } from "./recipient-keys.ts";
 import {
   checkRecipient,
   checkUsable,
@@ -52,12 +55,16 @@ import {
   recipientsAfter,
   sealRecipient,
   setRecipientState,
+  setRequiresSender,
 } from "./recipient-rows.ts";
+import { SenderLifecycle } from "./senders.ts";
 import { makeSigningKey, withSigningKey } from "./signing-key.ts";
+import { TOOLS } from "./tools.ts";
 
 /** Changes recipients within one environment. */
 export class RecipientLifecycle implements RecipientService {
   readonly takesHeaders = false;
+  readonly senders: SenderLifecycle;
   readonly #database: Database;
   readonly #authority: Authority;
   readonly #keyring: Keyring;
@@ -65,25 +72,19 @@ export class RecipientLifecycle implements RecipientService {
   readonly #writes: IdempotentWrites;
   readonly #now: () => number;
 
-  constructor(
-    database: Database,
-    authority: Authority,
-    keyring: Keyring,
-    access: Access,
-    writes: IdempotentWrites,
-    now: () => number,
-  ) {
-    this.#database = database;
-    this.#authority = authority;
-    this.#keyring = keyring;
-    this.#access = access;
-    this.#writes = writes;
-    this.#now = now;
+  constructor(parts: SessionParts) {
+    this.senders = new SenderLifecycle(parts);
+    this.#database = parts.database;
+    this.#authority = parts.authority;
+    this.#keyring = parts.keyring;
+    this.#access = parts.access;
+    this.#writes = parts.writes;
+    this.#now = parts.now;
   }
 
   create(request: CreateRecipientRequest, options: WriteOptions = {}): Promise<RecipientInfo> {
     return runCall(options, this, async (call) => {
-      const { context, suite } = ownCreateRequest(request);
+      const { context, suite, requireSender } = ownCreateRequest(request);
       const wrapping = wrappingContext(context);
       if (context === undefined) this.#checkUnbound();
       else inScope(this.#access, context);
@@ -96,6 +97,7 @@ export class RecipientLifecycle implements RecipientService {
           canonical: wrapping.bytes,
           suite,
           created_at: this.#now(),
+          requires_sender: requireSender ? 1 : 0,
         };
         const version = newRecipientVersion(1, made, this.#now());
         return recipientInfo(await insertRecipient(sql, this.#authority, recipient, version));
@@ -180,7 +182,7 @@ export class RecipientLifecycle implements RecipientService {
           await insertRecipientVersion(sql, id, version);
           const older =
             newest.state === "active" ? await setRecipientState(sql, id, newest, "decrypt-only") : newest;
-          return [...versions.slice(0, -1), older, version];
+          return { versions: [...versions.slice(0, -1), older, version] };
         }),
       );
     });
@@ -222,25 +224,36 @@ export class RecipientLifecycle implements RecipientService {
             const state = existing.includes(row) ? stateOf(row === versions.at(-1)) : undefined;
             changed.push(state === undefined ? row : await setRecipientState(sql, id, row, state));
           }
-          return changed;
+          return { versions: changed };
         });
       return this.#writes.write(work, call);
     });
   }
 
-  /** Runs a change of a recipient that is as it was written, and seals it with the versions that `work` answers. */
+  requireSender(request: RequireSenderRequest, options: WriteOptions = {}): Promise<RecipientInfo> {
+    return runCall(options, this, async (call) => {
+      const { id, required } = ownRequireSender(request);
+      const work = (sql: Sql) =>
+        this.#changed(sql, id, "senders", async ({ stored }) => ({
+          stored: await setRequiresSender(sql, stored, required),
+        }));
+      return this.#writes.write(work, call);
+    });
+  }
+
+  /** Runs a change of a recipient that is as it was written, and seals it with the rows that `work` answers as changed. */
   async #changed(
     sql: Sql,
     id: string,
     kind: ChangeKind,
-    work: (recipient: RecipientRow) => Promise<readonly Row[]>,
+    work: (recipient: RecipientRow) => Promise<Partial<Pick<RecipientRow, "stored" | "versions">>>,
   ): Promise<RecipientInfo> {
     const recipient = await findRecipient(sql, this.#access.environmentId, id, true);
     const change = await this.#authority.change(sql);
     checkRecipient(change, recipient);
-    const versions = await work(recipient);
+    const { stored, versions } = { ...recipient, ...(await work(recipient)) };
     const generation = await change.append(kind, id);
-    const changed = await sealRecipient(sql, this.#authority, recipient.stored, versions, generation);
+    const changed = await sealRecipient(sql, this.#authority, stored, versions, generation);
     await sql.raise("keks", "revocations", revocationCounter(this.#access.environmentId));
     return recipientInfo(changed);
   }

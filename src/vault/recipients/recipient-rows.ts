@@ -14,6 +14,7 @@ import { recipientRecord } from "../authority/record.ts";
 import { contextOfRecipient } from "../keks/environment-wide.ts";
 import { iso } from "../keks/rows.ts";
 import type { Row, Sql } from "../storage/database.ts";
+import { updateRow } from "../storage/statements.ts";
 
 /** A recipient as it is stored, with its versions, the lowest first. */
 export interface RecipientRow {
@@ -23,7 +24,7 @@ export interface RecipientRow {
   readonly versions: readonly Row[];
 }
 
-const COLUMNS = "id, environment_id, canonical, suite, created_at, generation, mac";
+const COLUMNS = "id, environment_id, canonical, suite, created_at, requires_sender, generation, mac";
 
 /**
  * A recipient of an environment.
@@ -81,12 +82,14 @@ export async function insertRecipient(
   const stored = { ...row, generation: 0 };
   const mac = authority.seal(recipientRecord(stored, [version]));
   await sql.run(
-    "INSERT INTO recipients (id, environment_id, canonical, suite, created_at, mac) VALUES (?, ?, ?, ?, ?, ?)",
+    `INSERT INTO recipients (id, environment_id, canonical, suite, created_at, requires_sender, mac)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
     row.id!,
     row.environment_id!,
     row.canonical!,
     row.suite!,
     row.created_at!,
+    row.requires_sender!,
     mac,
   );
   await insertRecipientVersion(sql, row.id as string, version);
@@ -134,6 +137,13 @@ export async function setRecipientState(
   return { ...row, state, wrapped };
 }
 
+/** Makes a recipient demand a sender, or none. @returns its row as it is then */
+export async function setRequiresSender(sql: Sql, stored: Row, isRequired: boolean): Promise<Row> {
+  const requires_sender = isRequired ? 1 : 0;
+  await updateRow(sql, "recipients", stored.id!, { requires_sender });
+  return { ...stored, requires_sender };
+}
+
 /**
  * Gives a recipient, after a change of it, the MAC of what was checked and changed. It is not read again: that could be altered.
  *
@@ -167,6 +177,7 @@ export function recipientInfo({ id, suite, stored, versions }: RecipientRow): Re
     suite,
     state: newestFirst[0]!.state as RecipientState,
     createdAt: iso(stored.created_at as number),
+    requiresSender: stored.requires_sender !== 0,
     versions: newestFirst.map((row) => ({
       version: row.version as number,
       state: row.state as RecipientState,

@@ -21,7 +21,7 @@ export interface SchemaTypes {
 }
 
 /** The newest version. */
-export const SCHEMA_VERSION = 8;
+export const SCHEMA_VERSION = 9;
 
 /** Statements that take a database from version index to index + 1. */
 export function migrations({ text, bytes, integer, sequence, write }: SchemaTypes): readonly string[] {
@@ -246,6 +246,22 @@ export function migrations({ text, bytes, integer, sequence, write }: SchemaType
     PRIMARY KEY (recipient_id, version),
     CHECK ((wrapped IS NULL) = (state = 'destroyed'))
   );
+  `,
+    // 9: senders of recipients (docs/spec/sealed-data-key.md section 9).
+    `
+  ALTER TABLE recipients ADD COLUMN requires_sender ${integer} NOT NULL DEFAULT 0;
+  CREATE TABLE senders (
+    id ${text} PRIMARY KEY,
+    recipient_id ${text} NOT NULL REFERENCES recipients (id),
+    name ${text} NOT NULL,
+    public_key ${bytes} NOT NULL,
+    created_at ${integer} NOT NULL,
+    expires_at ${integer},
+    revoked_at ${integer},
+    generation ${integer} NOT NULL DEFAULT 0,
+    mac ${bytes}
+  );
+  CREATE INDEX senders_by_recipient ON senders (recipient_id, id);
   `,
   ];
 }
