@@ -32,7 +32,7 @@ export const PARTS: readonly Part[] = [
     code: 'export { localEncrypt, localDecrypt, nativeEncrypt, nativeDecrypt, encryptStream, decryptStream } from "coffer/crypto";',
     bytesMax: 12_100,
   },
-  { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 41_950 },
+  { name: "`Vault` over HTTP", code: 'export { Vault } from "coffer";', bytesMax: 42_100 },
   { name: "`coffer/sync`: `wasm`", code: 'export { wasm } from "coffer/sync";', bytesMax: 23_200 },
   {
     name: "`coffer/sealed`: `SealedEncryptor`",
@@ -42,7 +42,7 @@ export const PARTS: readonly Part[] = [
   {
     name: "the same with `tweetnacl`",
     code: 'export { SealedEncryptor, tweetnacl } from "coffer/sealed";',
-    bytesMax: 28_300,
+    bytesMax: 28_400,
   },
   { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 4_560 },
   { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 3_600 },
@@ -50,7 +50,7 @@ export const PARTS: readonly Part[] = [
   {
     name: "`coffer/testing`: `createTestVault`",
     code: 'export { createTestVault } from "coffer/testing";',
-    bytesMax: 47_150,
+    bytesMax: 47_280,
   },
   { name: "`coffer/errors`", code: 'export * from "coffer/errors";', bytesMax: 1_100 },
 ];
