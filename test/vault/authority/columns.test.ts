@@ -17,7 +17,9 @@ import {
   type Run,
   type Value,
 } from "../../support/attacked-vaults.ts";
+import { base64 } from "../../support/bytes.ts";
 import { describePostgres } from "../../support/postgres.ts";
+import { publicKeyPlain } from "../../support/sealed-plain.ts";
 import { TEST_ACTOR } from "../../support/vaults.ts";
 import { REPOSITORY_ROOT } from "../../support/vectors.ts";
 
@@ -244,6 +246,14 @@ async function fill(host: VaultHost): Promise<Filled> {
     const session = host.session(environment, { actor: TEST_ACTOR });
     const { id } = await session.recipients.create({ context: { organization_id: "org_a" } });
     await session.recipients.rotate({ id });
+    const publicKey = base64(publicKeyPlain("ed25519", new Uint8Array(32).fill(recipients.length + 1)));
+    const sender = await session.recipients.senders.add({
+      recipientId: id,
+      name: environment,
+      publicKey,
+      expiresAt: new Date("2100-01-01T00:00:00.000Z"),
+    });
+    await session.recipients.senders.revoke({ recipientId: id, id: sender.id });
     recipients.push({ environment, id });
     await vault.keks!.rotate(kek("org_a"));
     await vault.keks!.disable(kek("org_b"));
@@ -319,6 +329,8 @@ async function survey(host: VaultHost, filled: Filled): Promise<Map<string, Answ
     const session = host.session(environment, { actor: TEST_ACTOR });
     // Each document has a time and a signature of its own.
     await ask(`document in ${environment}`, async () => (await session.recipients.document({ id })).id);
+    const senders = () => session.recipients.senders.list({ recipientId: id });
+    await ask(`senders in ${environment}`, async () => (await senders()).data);
   }
   for (const [i, { environment, text }] of filled.texts.entries()) {
     await ask(`text ${i}`, () => vaultOf(host, environment).decrypt(text));

@@ -14,6 +14,8 @@ const NEXT = Buffer.alloc(32, 9).toString("base64");
 const ORG = { organization_id: "org_1" };
 /** A vault that an older coffer made. */
 const OLD_VAULT = join(import.meta.dirname, "../../fixtures/vault-0.1/vault.db.gz");
+/** RFC 8032 section 7.1, test 1. */
+const SENDER_KEY = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 const silent = { onNotice: () => {} };
 
 afterEach(() => vi.unstubAllEnvs());
@@ -25,7 +27,8 @@ async function sessionOf(host: VaultHost) {
 async function filled(host: VaultHost): Promise<string> {
   const { keys, kv, keks, recipients, environmentId } = await sessionOf(host);
   const { encryptedKeys } = await keys.createDataKey({ context: ORG });
-  await recipients.create({ context: ORG });
+  const { id: recipientId } = await recipients.create({ context: ORG, requireSender: true });
+  await recipients.senders.add({ recipientId, name: "partner", publicKey: SENDER_KEY });
   await keks.rotate({ name: "organization_id", value: "org_1" });
   await keks.disable({ name: "organization_id", value: "org_1", version: 1 });
   await keks.enable({ name: "organization_id", value: "org_1", version: 1 });
@@ -39,6 +42,7 @@ async function expectWhole(host: VaultHost, encryptedKeys: string, context: stri
   const [recipient] = (await recipients.list()).data;
   await recipients.document({ id: recipient!.id });
   await recipients.rotate({ id: recipient!.id });
+  expect((await recipients.senders.list({ recipientId: recipient!.id })).data).toHaveLength(1);
   (await keys.createDecrypt({ keys: encryptedKeys })).dispose();
   expect((await kv.getName({ name: "n" })).value).toBe("v");
   (await keys.createDataKey({ context: { made: context } })).dispose();
@@ -190,7 +194,16 @@ describe("if the root leaked", () => {
     );
   const oldMacs = (path: string, version: number): string[] =>
     tamper(path, (db) =>
-      ["environments", "api_keys", "webhooks", "keks", "recipients", "kv_objects", "events"].filter(
+      [
+        "environments",
+        "api_keys",
+        "webhooks",
+        "keks",
+        "recipients",
+        "senders",
+        "kv_objects",
+        "events",
+      ].filter(
         (table) =>
           db
             .prepare(`SELECT count(*) AS n FROM ${table} WHERE substr(mac, 1, 4) = ?`)

@@ -124,7 +124,7 @@ const KILLED = `
   const [path, at, root] = process.argv.slice(1);
   const exec = DatabaseSync.prototype.exec;
   DatabaseSync.prototype.exec = function (text) {
-    if (!/CREATE TABLE vault_keys|CREATE TABLE recipients|PRAGMA user_version =/.test(text)) return exec.call(this, text);
+    if (!/CREATE TABLE vault_keys|CREATE TABLE recipients|CREATE TABLE senders|PRAGMA user_version =/.test(text)) return exec.call(this, text);
     for (const statement of text.split(";")) {
       globalThis.statements = (globalThis.statements ?? 0) + 1;
       if (globalThis.statements > Number(at)) process.kill(process.pid, "SIGKILL");
@@ -135,7 +135,7 @@ const KILLED = `
   await (await openFileHost({ path, rootKey: root, onNotice: () => {} })).close();
 `;
 
-test.each([1, 3, 12, 19, 22])(
+test.each([1, 3, 12, 19, 22, 25])(
   "a migration that is killed after %i statements leaves the vault as it was, and the next program ends it",
   async (at) => {
     const path = oldFile();
