@@ -142,7 +142,7 @@ export class SealedEncryptor {
     this.#tools = sealedTools(this.#ciphers, options.curves, options.mlKem);
     this.#now = now;
     this.#sealing = (options.sender as Sealing | undefined) ?? UNSIGNED;
-    if (!this.#sealing.sealSync) throw invalidType("sender must be what sealedSender makes");
+    if (!this.#sealing.sealSync) throw invalidType("sender must be a SealedSender");
     bindMethods(this);
   }
 
