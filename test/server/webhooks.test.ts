@@ -1,9 +1,12 @@
 /** Events delivered to webhooks: signed, retried, given up, revived, and only to where they may go (docs/spec/events.md 3). */
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { WebhookWorker } from "../../src/server/webhooks/worker.ts";
 import type { HostSession, VaultHost } from "../../src/vault/index.ts";
 import { verifyWebhook } from "../../src/wire/webhook.ts";
+import { Authority, type Credentials } from "../support/certificates.ts";
 import { errorOf } from "../support/errors.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
 import { startServer } from "../support/server.ts";
@@ -32,8 +35,8 @@ class Receiver {
   readonly #server: Server;
   url = "";
 
-  constructor() {
-    this.#server = createServer((request, response) => {
+  constructor(tls?: Credentials) {
+    const answer: RequestListener = (request, response) => {
       let body = "";
       request.setEncoding("utf8");
       request.on("data", (text) => {
@@ -45,12 +48,14 @@ class Receiver {
         response.writeHead(this.status, this.location === undefined ? {} : { location: this.location });
         response.end("x".repeat(100));
       });
-    });
+    };
+    this.#server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
+    this.url = tls === undefined ? "http" : "https";
   }
 
   async listen(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
-    this.url = `http://127.0.0.1:${(this.#server.address() as { port: number }).port}/hook`;
+    this.url += `://127.0.0.1:${(this.#server.address() as { port: number }).port}/hook`;
   }
 
   async close(): Promise<void> {
@@ -66,8 +71,8 @@ afterAll(async () => {
   for (const host of hosts) await host.close();
 });
 
-async function startReceiver(): Promise<Receiver> {
-  const receiver = new Receiver();
+async function startReceiver(tls?: Credentials): Promise<Receiver> {
+  const receiver = new Receiver(tls);
   receivers.push(receiver);
   await receiver.listen();
   return receiver;
@@ -201,6 +206,35 @@ test("[EVT-13] [EVT-17] redirects, silence and closed ports are failures", async
   ]);
   expect(target.received).toEqual([]);
   expect([away.received.length, silent.received.length]).toEqual([12, 12]);
+});
+
+test("[EVT-20] a receiver whose certificate is not right gets nothing", async () => {
+  const trusted = new Authority();
+  const before = getCACertificates("default");
+  setDefaultCACertificates([...before, trusted.cert]);
+  onTestFinished(() => setDefaultCACertificates(before));
+  const right = await startReceiver(trusted.issue());
+  const wrong = [
+    await startReceiver(new Authority().issue()),
+    await startReceiver(trusted.issue({ names: ["hooks.example.com"] })),
+    await startReceiver(trusted.issue({ endsInDays: -1 })),
+  ];
+  const { host, session, worker, clock } = await set();
+  const env = session.environmentId;
+  for (const { url } of [right, ...wrong])
+    await host.webhooks.create(env, { url, kinds: ["vault.data.created"] });
+  await session.kv.createKv({ name: "n", value: "v", keyContext: CONTEXT });
+  for (let i = 0; i < 12; i++) {
+    await worker.deliverDue();
+    clock.advance(7 * 3_600_000);
+  }
+  expect(right.received).toHaveLength(1);
+  for (const { received } of wrong) expect(received).toEqual([]);
+  expect((await host.webhooks.dead(env)).map((delivery) => delivery.lastError).sort()).toEqual([
+    "not reached (CERT_HAS_EXPIRED)",
+    "not reached (ERR_TLS_CERT_ALTNAME_INVALID)",
+    "not reached (UNABLE_TO_VERIFY_LEAF_SIGNATURE)",
+  ]);
 });
 
 test("[EVT-15] a delivery that was claimed and never settled is taken again after a minute", async () => {
