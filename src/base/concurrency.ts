@@ -75,3 +75,18 @@ export function inParts<T>(items: readonly T[], size: number): (readonly T[])[] 
     items.slice(i * size, (i + 1) * size),
   );
 }
+
+/**
+ * Waits for all of these, also where one fails: none goes on when the caller does.
+ *
+ * @throws what the first of them in this order throws
+ */
+export async function allOf<const T extends readonly unknown[]>(
+  promises: T,
+): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const outcomes = await Promise.allSettled(promises);
+  return outcomes.map((outcome) => {
+    if (outcome.status === "rejected") throw outcome.reason;
+    return outcome.value;
+  }) as { -readonly [K in keyof T]: Awaited<T[K]> };
+}

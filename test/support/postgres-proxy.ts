@@ -112,7 +112,8 @@ export class PostgresProxy {
       const text = bytes.toString("latin1");
       if (text.includes("BEGIN")) sent = "";
       sent += text;
-      const isCommit = text.startsWith("Q") && text.includes("COMMIT\0");
+      // Alone, or behind the statements that it is sent with.
+      const isCommit = text.includes("COMMIT\0");
       if (!isCommit || this.#armed === undefined || !this.#armed.pattern.test(sent)) {
         server.write(bytes);
         return;

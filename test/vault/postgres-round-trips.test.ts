@@ -86,11 +86,18 @@ describePostgres("round trips to PostgreSQL", () => {
     expect(await counted(() => session.keys.createDecrypt({ keys: blob }))).toBe(0);
     expect(await counted(() => session.keys.unwrapMany({ keys: blobs }))).toBe(0);
     expect(await counted(() => session.keys.rewrapMany({ encryptedKeys: blobs }))).toBe(0);
-    // A read is a transaction: its begin, one statement, its end.
-    expect(await counted(() => session.kv.getKv({ id }))).toBeLessThanOrEqual(3);
-    expect(await counted(() => session.kv.listKv({ limit: 10 }))).toBeLessThanOrEqual(3);
+    // One statement sees one state by itself.
+    expect(await counted(() => session.kv.getKv({ id }))).toBe(1);
+    expect(await counted(() => session.kv.getName({ name: "first" }))).toBe(1);
+    expect(await counted(() => session.kv.listKv({ limit: 10 }))).toBe(1);
+    expect(await counted(() => session.kv.listKvMetadata({ id }))).toBe(1);
+    // With the locks what decides whether it may be written; then all rows with the COMMIT.
     const put = (n: number) => session.kv.createKv({ name: `put ${n}`, value: "2", keyContext: CONTEXT });
-    expect(await counted(put)).toBeLessThanOrEqual(12);
-    expect(await counted((n) => session.kv.updateKv({ id, value: `${n}` }))).toBeLessThanOrEqual(14);
+    expect(await counted(put)).toBe(2);
+    // Its context is looked up before, and its row locked.
+    expect(await counted((n) => session.kv.updateKv({ id, value: `${n}` }))).toBe(4);
+    const ids: string[] = [];
+    for (let n = 3; n < 6; n++) ids.push((await put(n)).id);
+    expect(await counted((n) => session.kv.deleteKv({ id: ids[n]! }))).toBe(2);
   });
 });

@@ -248,6 +248,7 @@ describe("how much a rewrap visits", () => {
         return sql.get(statement, ...parameters);
       },
       run: (statement, ...parameters) => sql.run(statement, ...parameters),
+      send: (statement, parameters, must) => sql.send(statement, parameters, must),
       lock: (...locks) => sql.lock(...locks),
       now: (own) => sql.now(own),
       raise: (...counters) => sql.raise(...counters),

@@ -62,12 +62,16 @@ export class IdempotentWrites {
    * Runs `work` as one write transaction, once per idempotency key: a repetition gets the first one's answer. What throws is
    * not remembered.
    *
-   * @param work - answers what can be written as JSON, and read from it as the same
+   * @param work - answers what can be written as JSON, and read from it as the same; needs no lock before its first statement
    * @throws as `Database.write`; VaultError ERR_IDEMPOTENCY_CONFLICT if the key was used for another request
    */
   write<T>(work: (sql: Sql) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     const { idempotency, signal } = options;
-    return this.#vault.database.write((sql) => this.once(sql, idempotency, work), { ...WITH_ROOT, signal });
+    return this.#vault.database.write((sql) => this.once(sql, idempotency, work), {
+      ...WITH_ROOT,
+      locksWithFirst: true,
+      signal,
+    });
   }
 
   /** The same within a write transaction that has begun. */
@@ -127,11 +131,13 @@ export class IdempotentWrites {
 
   async #remember<T>(sql: Sql, idempotency: Idempotency, answer: T): Promise<void> {
     const text = utf8(JSON.stringify(answer), "the answer");
-    await sql.run(
+    await sql.send(
       "UPDATE idempotent_answers SET answer = ? WHERE environment_id = ? AND idempotency_key = ?",
-      this.#vault.authority.serviceKeys.sealAnswer(text, owner(idempotency)),
-      idempotency.environmentId,
-      idempotency.key,
+      [
+        this.#vault.authority.serviceKeys.sealAnswer(text, owner(idempotency)),
+        idempotency.environmentId,
+        idempotency.key,
+      ],
     );
   }
 }

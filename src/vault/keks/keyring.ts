@@ -213,6 +213,11 @@ export class Keyring {
     }
   }
 
+  /** Whether the ring of a context's newest KEKs is kept, and nothing has to be made or loaded for it now. */
+  isReady(context: CanonicalContext): boolean {
+    return this.#kept(contextKey(context)) !== undefined;
+  }
+
   /** Lets go of everything that is kept unwrapped. */
   dispose(): void {
     for (const ring of new Set(this.#rings.values())) ring.wrappingKey.dispose();

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { allOf } from "../../base/concurrency.ts";
 import { contextObject } from "../../crypto/keys/key-context.ts";
 import { VaultError } from "../../errors.ts";
 import type { KvObjectWithoutValue } from "../../kv/kv-service.ts";
@@ -17,7 +18,7 @@ import type { DataKeyOwner } from "../keks/ring.ts";
 import { iso, storedContext } from "../keks/rows.ts";
 import type { SessionParts } from "../keks/session-parts.ts";
 import type { Row, Sql, SqlValue } from "../storage/database.ts";
-import { insertRow, updateRow } from "../storage/statements.ts";
+import { sendRows, updateRow } from "../storage/statements.ts";
 
 /** What is read of an object alone: all of its record. */
 const recordColumns = (
@@ -117,24 +118,23 @@ export class KvRows {
 
   /** The same as {@link any}, and nobody else changes it before the transaction ends. */
   async locked(sql: Sql, id: string, versionId?: string): Promise<Row> {
-    await this.#lock(sql, id);
-    return this.any(sql, id, versionId);
+    const locking = this.#lock(sql, id);
+    const [, , row] = await allOf([...locking, this.any(sql, id, versionId)]);
+    return row;
   }
 
   /** The same as {@link record}, and nobody else changes it before the transaction ends. */
   async lockedRecord(sql: Sql, id: string, check: string | undefined): Promise<Row> {
-    await this.#lock(sql, id);
-    return this.record(sql, id, check);
+    const locking = this.#lock(sql, id);
+    const [, , row] = await allOf([...locking, this.record(sql, id, check)]);
+    return row;
   }
 
-  async #lock(sql: Sql, id: string): Promise<void> {
-    await this.#parts.authority.prepare(sql);
-    await sql.run(
-      `UPDATE kv_objects AS o SET updated_at = o.updated_at WHERE o.id = ? AND o.environment_id = ?${this.#scope.sql}`,
-      id,
-      this.#parts.access.environmentId,
-      ...this.#scope.parameters,
-    );
+  /** What goes before a look at an object that is to be changed, on the same way. */
+  #lock(sql: Sql, id: string): readonly [Promise<unknown>, Promise<void>] {
+    const statement = `UPDATE kv_objects AS o SET updated_at = o.updated_at WHERE o.id = ? AND o.environment_id = ?${this.#scope.sql}`;
+    const parameters = [id, this.#parts.access.environmentId, ...this.#scope.parameters];
+    return [this.#parts.authority.prepare(sql), sql.send(statement, parameters)];
   }
 
   /** Changes a locked object. */
@@ -251,13 +251,8 @@ export async function insertVersionKeks(
   versionId: string,
   keks: readonly { readonly id: string; readonly version: number }[],
 ): Promise<void> {
-  for (const kek of keks) {
-    await insertRow(sql, "kv_version_keks", {
-      version_id: versionId,
-      kek_id: kek.id,
-      kek_version: kek.version,
-    });
-  }
+  const rows = keks.map(({ id, version }) => ({ version_id: versionId, kek_id: id, kek_version: version }));
+  await sendRows(sql, "kv_version_keks", rows);
 }
 
 /** Of an object that is not there, or not within scope. */

@@ -39,7 +39,7 @@ import { iso, storedContext } from "../keks/rows.ts";
 import type { SessionParts } from "../keks/session-parts.ts";
 import { OBJECT_ID_PREFIX } from "../limits.ts";
 import type { Row, SqlValue } from "../storage/database.ts";
-import { insertRow } from "../storage/statements.ts";
+import { sendRows } from "../storage/statements.ts";
 import { type RewrapPart, rewrapPart, rewrapStored } from "./rewrap.ts";
 import { KvRows, toObject } from "./rows.ts";
 import { destroyed, KvValues } from "./values.ts";
@@ -64,9 +64,12 @@ export class EmbeddedKvStore implements KvService {
       const value = checkValue(request.value);
       const context = inScope(this.#parts.access, canonicalContext(request.keyContext));
       call.signal?.throwIfAborted();
-      // Early, so that a name that is taken costs no data key; a repetition finds its own object.
-      if (call.idempotency === undefined) {
-        const isTaken = await this.#parts.database.read((sql) => this.#rows.isNameTaken(sql, name), call);
+      // Early, so that a name that is taken makes no KEK; a repetition finds its own object.
+      if (call.idempotency === undefined && !this.#parts.keyring.isReady(context)) {
+        const isTaken = await this.#parts.database.read((sql) => this.#rows.isNameTaken(sql, name), {
+          ...call,
+          isSingle: true,
+        });
         if (isTaken) throw exists();
       }
       return this.#values.withStoredKey(context, call, async (sql, key): Promise<KvMetadata> => {
@@ -74,7 +77,6 @@ export class EmbeddedKvStore implements KvService {
         const versionId = orderedId();
         const now = this.#parts.now();
         const { generation } = this.#parts.authority;
-        await this.#parts.authority.prepare(sql);
         const object = {
           id,
           environment_id: this.#parts.access.environmentId,
@@ -91,8 +93,7 @@ export class EmbeddedKvStore implements KvService {
           current_generation: generation,
         });
         const row = { ...object, context_id: key.contextId, mac };
-        const inserted = await insertRow(sql, "kv_objects", row, "ON CONFLICT DO NOTHING");
-        if (inserted === 0) throw exists();
+        await sendRows(sql, "kv_objects", [row], exists);
         await this.#values.insert(sql, {
           objectId: id,
           name,
@@ -117,7 +118,10 @@ export class EmbeddedKvStore implements KvService {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
       const versionId = request.versionId === undefined ? undefined : checkId(request.versionId, "versionId");
-      const row = await this.#parts.database.read((sql) => this.#rows.live(sql, id, versionId), call);
+      const row = await this.#parts.database.read((sql) => this.#rows.live(sql, id, versionId), {
+        ...call,
+        isSingle: true,
+      });
       return this.#read(row, call);
     });
   }
@@ -125,7 +129,10 @@ export class EmbeddedKvStore implements KvService {
   getName(request: KvNameRequest, options: CallOptions = {}): Promise<KvObject> {
     return runCall(options, this, async (call) => {
       const name = checkName(request.name);
-      const row = await this.#parts.database.read((sql) => this.#rows.named(sql, name), call);
+      const row = await this.#parts.database.read((sql) => this.#rows.named(sql, name), {
+        ...call,
+        isSingle: true,
+      });
       return this.#read(row, call);
     });
   }
@@ -136,12 +143,13 @@ export class EmbeddedKvStore implements KvService {
       const value = checkValue(request.value);
       const check = checkVersionCheck(request.versionCheck);
       // On one state of the database: between two, the same request may have been answered elsewhere.
+      const look = { ...call, isSingle: call.idempotency === undefined };
       const { answered, row } = await this.#parts.database.read(async (sql) => {
         const before = await this.#parts.writes.answered<KvObjectWithoutValue>(sql, call.idempotency);
         return before === undefined
           ? { answered: undefined, row: await this.#rows.record(sql, id, check) }
           : { answered: before.value, row: undefined };
-      }, call);
+      }, look);
       if (answered !== undefined) return answered;
       const context = storedContext(row.canonical);
       const name = row.name as string;
@@ -199,6 +207,8 @@ export class EmbeddedKvStore implements KvService {
       const { limit, before, after, order, search, updatedAfterMs, deleted } = checkListRequest(request);
       call.signal?.throwIfAborted();
       this.#parts.access.events.note("vault.names.listed", {});
+      const cursor = after ?? before;
+      const options = { ...call, isSingle: cursor === undefined };
       return this.#parts.database.read(async (sql) => {
         const where = [deleted ? "o.deleted_at IS NOT NULL" : "o.deleted_at IS NULL"];
         const parameters: SqlValue[] = [];
@@ -211,7 +221,6 @@ export class EmbeddedKvStore implements KvService {
           where.push("o.updated_at > ?");
           parameters.push(updatedAfterMs);
         }
-        const cursor = after ?? before;
         const isForward = (order === "asc") === (before === undefined);
         if (cursor !== undefined) {
           where.push(`o.sequence ${isForward ? ">" : "<"} ?`);
@@ -237,7 +246,7 @@ export class EmbeddedKvStore implements KvService {
           })),
           listMetadata: { before: next, after: next },
         };
-      }, call);
+      }, options);
     });
   }
 
@@ -269,7 +278,8 @@ export class EmbeddedKvStore implements KvService {
   listKvMetadata(request: KvIdRequest, options: CallOptions = {}): Promise<KvObjectWithoutValue> {
     return runCall(options, this, async (call) => {
       const id = checkId(request.id, "id");
-      const object = toObject(await this.#parts.database.read((sql) => this.#rows.live(sql, id), call));
+      const look = { ...call, isSingle: true };
+      const object = toObject(await this.#parts.database.read((sql) => this.#rows.live(sql, id), look));
       this.#parts.access.events.note("vault.metadata.read", { kv_name: object.name });
       return object;
     });

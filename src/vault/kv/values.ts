@@ -6,7 +6,9 @@
  *
  * @module
  */
+
 import { ascii, concatBytes, equalBytes, fromUtf8, lengthPrefixed, utf8 } from "../../base/bytes.ts";
+import { allOf } from "../../base/concurrency.ts";
 import { HERE } from "../../crypto/ciphers/of-call.ts";
 import type { CanonicalContext } from "../../crypto/keys/key-context.ts";
 import { openDetachedSync, sealDetachedSync } from "../../crypto/native/one-shot.ts";
@@ -20,7 +22,7 @@ import { areActive, kekLocks, REVOKED_RETRIES_MAX, revokedTooFast } from "../kek
 import type { SessionParts } from "../keks/session-parts.ts";
 import { ROOT_LOCK } from "../root/roots.ts";
 import type { Row, Sql } from "../storage/database.ts";
-import { insertRow } from "../storage/statements.ts";
+import { sendRows } from "../storage/statements.ts";
 import { insertVersionKeks, keyOwnerOf, OWN_KEY_LABEL } from "./rows.ts";
 
 const VALUE_LABEL = ascii("coffer/v1/kv-value");
@@ -37,7 +39,7 @@ export class KvValues {
   }
 
   /**
-   * Runs `work` in a write transaction with a fresh data key whose KEK versions are active, and stay so to its end: under
+   * Runs `work` in a write transaction, which is prepared by authority, with a fresh data key whose KEK versions are active, and stay so to its end: under
    * one that another process has rotated, a rewrap would no longer find the value; one that was destroyed would make it
    * unreadable from the start.
    */
@@ -51,10 +53,16 @@ export class KvValues {
       try {
         const result = await this.#parts.database.write(
           async (sql) => {
-            if (!(await areActive(sql, key.keks))) return undefined;
+            // On one way.
+            const [isActive] = await allOf([areActive(sql, key.keks), this.#parts.authority.prepare(sql)]);
+            if (!isActive) return undefined;
             return { value: await this.#parts.writes.once(sql, options.idempotency, () => work(sql, key)) };
           },
-          { signal: options.signal, sharedLocks: [...kekLocks(key.keks), ROOT_LOCK] },
+          {
+            signal: options.signal,
+            sharedLocks: [...kekLocks(key.keks), ROOT_LOCK],
+            locksWithFirst: true,
+          },
         );
         if (result !== undefined) return result.value;
       } finally {
@@ -84,7 +92,7 @@ export class KvValues {
     const associatedData = this.#associatedData(objectId, versionId, name);
     // The key blob has a column of its own: a rewrap changes that one only.
     const sealed = sealDetachedSync(version.value, { dataKey: key.key }, associatedData, HERE);
-    await insertRow(sql, "kv_versions", {
+    const row = {
       id: versionId,
       object_id: objectId,
       number: version.number,
@@ -98,7 +106,8 @@ export class KvValues {
       created_by_name: this.#parts.access.actor.name,
       key_label: OWN_KEY_LABEL,
       generation: version.generation,
-    });
+    };
+    await sendRows(sql, "kv_versions", [row]);
     await insertVersionKeks(sql, versionId, key.keks);
   }
 

@@ -15,7 +15,18 @@ export type SqlValue = string | number | null | Uint8Array;
 /** A row by the names of its columns. */
 export type Row = Readonly<Record<string, SqlValue>>;
 
-/** Runs statements within one transaction. Must not be used after it. */
+/** What a statement must have done. */
+export interface Must {
+  /** Rows that it changes or inserts. */
+  readonly changed: number;
+  /** What the transaction fails with where they are more or fewer. */
+  otherwise(): Error;
+}
+
+/**
+ * Runs statements within one transaction. Must not be used after it. Statements that are asked for without waiting for each other
+ * run in the order of asking; where the database is far, that costs one way to it instead of several.
+ */
 export interface Sql {
   /** When the transaction began, by `performance.now()`: it sees whatever was committed before. */
   readonly began: number;
@@ -25,6 +36,13 @@ export interface Sql {
   get(statement: string, ...parameters: readonly SqlValue[]): Promise<Row | undefined>;
   /** How many rows a statement changed. */
   run(statement: string, ...parameters: readonly SqlValue[]): Promise<number>;
+  /**
+   * Runs a statement whose answer nothing in the transaction needs: it may be sent with what is asked next, or with the end. Where it
+   * fails, so does the transaction, and what was asked behind it.
+   *
+   * @param must - an INSERT or UPDATE without a RETURNING of its own; default any number of rows
+   */
+  send(statement: string, parameters: readonly SqlValue[], must?: Must): Promise<void>;
   /**
    * Takes locks exclusively, and keeps them to the end of the transaction: waits for those that hold one, in the order of
    * asking. Nothing where writes take turns anyway. Only in a write.
@@ -49,6 +67,15 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a read takes. */
+export interface ReadOptions extends WaitOptions {
+  /**
+   * Whether `work` nearly always asks one statement, which sees one state by itself: it is then run alone. Work that asks
+   * another one after all is run again from its beginning. Default false.
+   */
+  readonly isSingle?: boolean | undefined;
+}
+
 /** What a write takes. */
 export interface WriteLocks extends WaitOptions {
   /**
@@ -56,6 +83,11 @@ export interface WriteLocks extends WaitOptions {
    * begins, before it reads anything. Signed numbers of 64 bits.
    */
   readonly sharedLocks?: readonly bigint[] | undefined;
+  /**
+   * Whether the locks may be taken on the way of the first statement, and not before `work` begins: for work that does nothing that
+   * needs them before its first answer. Default false.
+   */
+  readonly locksWithFirst?: boolean | undefined;
 }
 
 /** A database of one vault. */
@@ -65,7 +97,7 @@ export interface Database {
    *
    * @throws what `work` throws; VaultError ERR_STORAGE_BUSY, ERR_STORAGE_CORRUPT, ERR_STORAGE_UNAVAILABLE, ERR_DISPOSED
    */
-  read<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T>;
+  read<T>(work: (sql: Sql) => Promise<T>, options?: ReadOptions): Promise<T>;
 
   /**
    * Runs `work` as one transaction. When the promise resolves, its changes are durable; when it rejects, there are none.

@@ -14,7 +14,10 @@ import type { Client, ClientConfig, Pool, PoolClient, QueryResult } from "pg";
 import { untilAborted } from "../../../base/concurrency.ts";
 import { isVaultError } from "../../../errors.ts";
 import { isFatal, noAnswer, sqlState, translate } from "./errors.ts";
+import { Pipeline, type Statement, type StatementAnswer } from "./pipeline.ts";
 
+/** Milliseconds after an answer in which a connection is taken to be alive. Ours. */
+const HEARD_LATELY_MS = 1_000;
 /** Milliseconds that cancelling a statement on the server, or a goodbye, may take. Ours. */
 const FAREWELL_MS_MAX = 500;
 /** The number of a CancelRequest, and of an SSLRequest (PostgreSQL's manual, section 55.7). */
@@ -27,11 +30,19 @@ interface Identity {
   readonly secretKey: number | null;
 }
 
+/** What came of statements that were sent together. */
+export interface Answers {
+  readonly answers: readonly StatementAnswer[];
+  /** The database's, of the statement behind the last answer; undefined where all have answers. */
+  readonly error: unknown;
+}
+
 /** One connection while it is in use: one transaction, or the one that listens. */
 export class Connection {
   readonly client: Client;
   readonly #timeoutMs: number;
   readonly #sockets: Set<Socket>;
+  readonly #heardAt: WeakMap<Client, number>;
   readonly #brokenOff = Promise.withResolvers<never>();
   readonly #onError = (error: unknown): void => {
     this.#broken ??= { reason: error };
@@ -39,9 +50,13 @@ export class Connection {
   #broken: { readonly reason: unknown } | undefined;
   #isAsking = false;
 
-  /** @param timeoutMs - that an answer may take unless told otherwise */
-  constructor(client: Client, timeoutMs: number, sockets: Set<Socket>) {
+  /**
+   * @param timeoutMs - that an answer may take unless told otherwise
+   * @param heardAt - when an answer came last over each client, by `performance.now()`
+   */
+  constructor(client: Client, timeoutMs: number, sockets: Set<Socket>, heardAt: WeakMap<Client, number>) {
     this.client = client;
+    this.#heardAt = heardAt;
     this.#timeoutMs = timeoutMs;
     this.#sockets = sockets;
     this.#brokenOff.promise.catch(() => {}); // Perhaps no call waits for an answer.
@@ -66,12 +81,56 @@ export class Connection {
   ): Promise<QueryResult> {
     if (this.#broken !== undefined) throw this.#broken.reason;
     const answer = this.client.query(statement, values as unknown[]);
+    return this.#within(answer, (giveUp) => setTimeout(giveUp, timeoutMs));
+  }
+
+  /**
+   * Sends statements together, and waits for all answers.
+   *
+   * @param firstMs - that the first answer may take, on a connection over which nothing was heard lately
+   * @returns the answers, and the database's error where a statement failed: those behind it were not run
+   * @throws as {@link query}, but for the database's own errors
+   */
+  async together(statements: readonly Statement[], firstMs: number): Promise<Answers> {
+    if (this.#broken !== undefined) throw this.#broken.reason;
+    const isFresh = performance.now() - (this.#heardAt.get(this.client) ?? 0) < HEARD_LATELY_MS;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let wait = (_ms: number): void => {};
+    const onFirst = (): void => wait(this.#timeoutMs);
+    const pipeline = new Pipeline(this.client, statements, isFresh ? undefined : onFirst);
+    this.client.query(pipeline);
+    const { answers } = pipeline;
+    try {
+      await this.#within(pipeline.done, (giveUp) => {
+        wait = (ms) => {
+          clearTimeout(timer);
+          timer = setTimeout(giveUp, ms);
+        };
+        wait(isFresh ? this.#timeoutMs : firstMs);
+        return timer;
+      });
+      return { answers, error: undefined };
+    } catch (error) {
+      if (this.#broken !== undefined) throw error;
+      return { answers, error };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Waits for an answer until a timer ends. @param start - the timer */
+  async #within<T>(
+    answer: Promise<T>,
+    start: (giveUp: () => void) => ReturnType<typeof setTimeout> | undefined,
+  ): Promise<T> {
     answer.catch(() => {}); // It may come when no call waits any more.
     this.#isAsking = true;
     // An event loop that was held up reads what has come before it gives up.
-    const timer = setTimeout(() => setImmediate(() => this.#giveUp()), timeoutMs);
+    const timer = start(() => setImmediate(() => this.#giveUp()));
     try {
-      return await Promise.race([answer, this.#brokenOff.promise]);
+      const answered = await Promise.race([answer, this.#brokenOff.promise]);
+      this.#heardAt.set(this.client, performance.now());
+      return answered;
     } catch (error) {
       // Anything but an answer of the database makes the connection suspect.
       if (sqlState(error) === undefined || isFatal(error)) this.#broken ??= { reason: error };
@@ -158,6 +217,7 @@ export class Connections {
   readonly #pool: Pool;
   readonly #sockets = new Set<Socket>();
   readonly #inUse = new Set<Connection>();
+  readonly #heardAt = new WeakMap<Client, number>();
 
   constructor(pg: typeof import("pg"), config: ClientConfig, limits: ConnectionLimits) {
     this.#pg = pg;
@@ -184,7 +244,7 @@ export class Connections {
    */
   async use<T>(work: (connection: Connection) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const client = await this.#acquire(signal);
-    const connection = new Connection(client, this.#limits.answerTimeoutMs, this.#sockets);
+    const connection = new Connection(client, this.#limits.answerTimeoutMs, this.#sockets, this.#heardAt);
     this.#inUse.add(connection);
     try {
       return await work(connection);
@@ -201,7 +261,7 @@ export class Connections {
     client.on("error", () => {});
     try {
       await client.connect();
-      return new Connection(client, this.#limits.answerTimeoutMs, this.#sockets);
+      return new Connection(client, this.#limits.answerTimeoutMs, this.#sockets, this.#heardAt);
     } catch (error) {
       client.connection.stream.destroy();
       throw translate(error);

@@ -11,13 +11,15 @@
 import { isUint8Array } from "../../../base/bytes.ts";
 import { invalidRange, VaultError } from "../../../errors.ts";
 import { type Changes, RAISE_COUNTER } from "../changes.ts";
-import type { Database, Row, Sql, SqlValue, WaitOptions, WriteLocks } from "../database.ts";
+import type { Database, ReadOptions, Sql, SqlValue, WaitOptions, WriteLocks } from "../database.ts";
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
 import { CHANNEL, ChangesWatch } from "./changes-watch.ts";
 import type { Connection, Connections } from "./connection.ts";
 import { closed, isUnanswered, outcomeUnknown, sqlState, translate } from "./errors.ts";
 import { checkVersion, storedVersion } from "./migrate.ts";
 import { limitsOf, type PostgresOptions } from "./options.ts";
+import type { Statement } from "./pipeline.ts";
+import { Statements } from "./statements.ts";
 
 /** Milliseconds that a transaction has to end by itself after an abort: half of what an abort may take. Ours. */
 const ABORT_GRACE_MS = 50;
@@ -45,10 +47,17 @@ const RETRIED = new Set(["40001", "40P01", "23505"]);
  * text that statements look for, so it equals none and is within none.
  */
 const NO_STORED_TEXT = "\ufffe".repeat(4_096);
+/** Thrown by the second statement of work that was expected to ask one. */
+const NEEDS_STATE = new Error("one statement is not enough");
+
 /** A transaction under way. */
 interface Transaction {
   readonly isWrite: boolean;
   readonly sharedLocks: readonly bigint[];
+  /** Whether these are held when the work begins. */
+  readonly locksBefore: boolean;
+  /** Whether one statement is expected. */
+  isSingle: boolean;
   raisesCounters: boolean;
   /** Where it runs, from BEGIN to COMMIT: there it may be broken off, and nothing has happened. */
   breakable: Connection | undefined;
@@ -83,7 +92,7 @@ export class PostgresDatabase implements Database {
     await this.#watch.start();
   }
 
-  read<T>(work: (sql: Sql) => Promise<T>, options?: WaitOptions): Promise<T> {
+  read<T>(work: (sql: Sql) => Promise<T>, options?: ReadOptions): Promise<T> {
     return this.#begin(false, work, options);
   }
 
@@ -138,11 +147,18 @@ export class PostgresDatabase implements Database {
   async #begin<T>(
     isWrite: boolean,
     work: (sql: Sql) => Promise<T>,
-    { signal, sharedLocks = [] }: WriteLocks = {},
+    { signal, sharedLocks = [], locksWithFirst = false, isSingle = false }: WriteLocks & ReadOptions = {},
   ): Promise<T> {
     if (this.#isClosed) throw closed();
     signal?.throwIfAborted();
-    const transaction: Transaction = { isWrite, sharedLocks, raisesCounters: false, breakable: undefined };
+    const transaction: Transaction = {
+      isWrite,
+      sharedLocks,
+      locksBefore: sharedLocks.length > 0 && !locksWithFirst,
+      isSingle,
+      raisesCounters: false,
+      breakable: undefined,
+    };
     const running = this.#transaction(transaction, work, signal);
     this.#underWay.add(running);
     const isOver = running.finally(() => this.#underWay.delete(running));
@@ -158,10 +174,17 @@ export class PostgresDatabase implements Database {
     for (let attempt = 0; ; attempt++) {
       try {
         return await this.#connections.use(
-          (connection) => this.#attempt(connection, transaction, work),
+          (connection) =>
+            transaction.isSingle
+              ? this.#alone(connection, transaction, work)
+              : this.#attempt(connection, transaction, work),
           signal,
         );
       } catch (error) {
+        if (error === NEEDS_STATE) {
+          transaction.isSingle = false;
+          continue;
+        }
         if (signal?.aborted === true && error === signal.reason) throw error;
         const code = sqlState(error);
         const mayRetry = code !== undefined && RETRIED.has(code) && attempt < RETRIES_MAX;
@@ -177,49 +200,100 @@ export class PostgresDatabase implements Database {
   ): Promise<T> {
     transaction.raisesCounters = false;
     transaction.breakable = connection;
+    const statements = new Statements(connection, this.#opening(transaction), this.#connectTimeoutMs);
     let result: T;
+    const began = performance.now();
     try {
-      // One round trip; SET LOCAL ends with the transaction, so a pooler's next user sees nothing of it. A connection that
-      // died while idle shows now.
-      const { isWrite, sharedLocks } = transaction;
-      const begin = `${isWrite ? BEGIN_WRITE : BEGIN_READ}; SET LOCAL statement_timeout = ${this.#statementTimeoutMs}; SET LOCAL synchronous_commit = on`;
-      const began = performance.now();
-      // What the transaction reads comes after the locks, in statements of its own: each sees what was committed before it.
-      if (sharedLocks.length === 0) await connection.query(begin, [], this.#connectTimeoutMs);
-      else await connection.query(`${begin}; ${advisoryLocks("pg_advisory_xact_lock_shared", sharedLocks)}`);
-      result = await work(this.#sql(connection, transaction, began));
-      if (transaction.raisesCounters) await connection.query(`NOTIFY ${CHANNEL}`);
+      if (transaction.locksBefore) await statements.open();
+      result = await work(this.#sql(statements, transaction, began));
+      if (transaction.raisesCounters) statements.add(plain(`NOTIFY ${CHANNEL}`));
     } catch (error) {
-      if (!connection.isBroken)
-        await connection.query("ROLLBACK", [], this.#connectTimeoutMs).catch(() => {});
+      await this.#rollBack(connection, statements);
       throw error;
     } finally {
       transaction.breakable = undefined;
     }
-    await this.#commit(connection, transaction);
+    await this.#commit(connection, statements, transaction);
     // This server sees its own change at once, the others when they hear of it.
     if (transaction.raisesCounters) await this.#watch.look(connection).catch(() => this.#watch.distrust());
     return result;
   }
 
   /**
-   * Commits; a connection that breaks now leaves unknown what happened to a write, while a read can be done again. So does a
-   * warning: PostgreSQL gives one when waiting for a standby was cut short, and answers as if all were well.
+   * What goes before the first statement, on the same way. The settings end with the transaction, so that a pooler's next user sees
+   * nothing of them. What the transaction reads comes after the locks, in statements of its own: each sees what was committed
+   * before it. A connection that died while idle shows now.
    */
-  async #commit(connection: Connection, { isWrite }: Transaction): Promise<void> {
+  #opening({ isWrite, sharedLocks, isSingle }: Transaction): Statement[] {
+    const settings = plain(
+      `SELECT set_config('statement_timeout', '${this.#statementTimeoutMs}', true), set_config('synchronous_commit', 'on', true)`,
+    );
+    // Until the Sync behind it, a single statement is in a transaction of its own, and so are the settings.
+    if (isSingle) return [settings];
+    const locks =
+      sharedLocks.length === 0 ? [] : [plain(advisoryLocks("pg_advisory_xact_lock_shared", sharedLocks))];
+    return [plain(isWrite ? BEGIN_WRITE : BEGIN_READ), settings, ...locks];
+  }
+
+  async #rollBack(connection: Connection, statements: Statements): Promise<void> {
+    await statements.abandon();
+    if (connection.isBroken || !statements.hasBegun) return;
+    await connection.query("ROLLBACK", [], this.#connectTimeoutMs).catch(() => {});
+  }
+
+  /** Runs work that is expected to ask one statement. @throws {@link NEEDS_STATE} if it asks another */
+  async #alone<T>(
+    connection: Connection,
+    transaction: Transaction,
+    work: (sql: Sql) => Promise<T>,
+  ): Promise<T> {
+    transaction.breakable = connection;
+    const statements = new Statements(connection, this.#opening(transaction), this.#connectTimeoutMs);
+    let asked = 0;
+    const once = {
+      ask: (statement: Statement) => {
+        asked += 1;
+        return asked === 1 ? statements.ask(statement) : Promise.reject(NEEDS_STATE);
+      },
+      add: (statement: Statement) => statements.add(statement),
+    };
+    try {
+      const result = await work(this.#sql(once, transaction, performance.now()));
+      if (asked > 1) throw NEEDS_STATE;
+      return result;
+    } catch (error) {
+      throw asked > 1 && !connection.isBroken ? NEEDS_STATE : error;
+    } finally {
+      transaction.breakable = undefined;
+      await statements.abandon();
+    }
+  }
+
+  /**
+   * Commits, together with what was not sent yet. A connection that breaks now leaves unknown what happened to a write, while a
+   * read can be done again. So does a warning: PostgreSQL gives one when waiting for a standby was cut short, and answers as if all
+   * were well.
+   */
+  async #commit(connection: Connection, statements: Statements, { isWrite }: Transaction): Promise<void> {
+    if (!statements.hasBegun && !statements.hasAdded) return; // Nothing was asked.
     let isWarned = false;
     const onNotice = (notice: { severity?: string | undefined }): void => {
       isWarned ||= notice.severity === "WARNING";
     };
     connection.client.on("notice", onNotice);
     try {
-      const { command } = await connection.query("COMMIT");
-      if (command !== "COMMIT")
+      const tag = statements.hasAdded
+        ? (await statements.end(plain("COMMIT"))).tag
+        : (await connection.query("COMMIT")).command;
+      if (tag !== "COMMIT")
         throw new VaultError("ERR_STORAGE_UNAVAILABLE", "the database rolled a transaction back", {
           retryable: true,
         });
     } catch (error) {
-      if (!isWrite || !isUnanswered(error)) throw error;
+      if (!isWrite || !isUnanswered(error)) {
+        await this.#rollBack(connection, statements);
+        throw error;
+      }
       this.#watch.distrust();
       throw outcomeUnknown(translate(error));
     } finally {
@@ -228,33 +302,32 @@ export class PostgresDatabase implements Database {
     if (isWarned && isWrite) throw outcomeUnknown();
   }
 
-  #sql(connection: Connection, transaction: Transaction, began: number): Sql {
-    const query = (statement: string, parameters: readonly SqlValue[]) => {
-      // pg sends a Uint8Array as JSON; a Buffer over the same memory as bytes.
+  #sql(statements: Pick<Statements, "ask" | "add">, transaction: Transaction, began: number): Sql {
+    const prepared = (statement: string, parameters: readonly SqlValue[]): Statement => {
+      // A Buffer over the same memory: `pg` takes others for text.
       const values = parameters.map((value) => {
         if (isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
         if (typeof value !== "string" || !value.includes("\0")) return value;
         if (statement.startsWith("INSERT")) throw invalidRange("text must not hold a NUL character");
         return NO_STORED_TEXT;
       });
-      return connection.query(this.#withNumbers(statement), values);
+      return { text: this.#withNumbers(statement), values };
     };
+    const query = async (statement: string, parameters: readonly SqlValue[]) =>
+      statements.ask(prepared(statement, parameters));
     return {
       began,
-      all: async (statement, ...parameters) => (await query(statement, parameters)).rows as Row[],
-      get: async (statement, ...parameters) =>
-        (await query(statement, parameters)).rows[0] as Row | undefined,
-      run: async (statement, ...parameters) => (await query(statement, parameters)).rowCount ?? 0,
+      all: async (statement, ...parameters) => (await query(statement, parameters)).rows,
+      get: async (statement, ...parameters) => (await query(statement, parameters)).rows[0],
+      run: async (statement, ...parameters) => (await query(statement, parameters)).rowCount,
+      send: async (statement, parameters, must) => statements.add(prepared(statement, parameters), must),
       lock: async (...locks) => {
-        await connection.query(advisoryLocks("pg_advisory_xact_lock", locks));
+        await statements.ask(plain(advisoryLocks("pg_advisory_xact_lock", locks)));
       },
-      now: async () => {
-        const { rows } = await connection.query(CLOCK);
-        return rows[0].now as number;
-      },
+      now: async () => (await statements.ask(plain(CLOCK))).rows[0]!.now as number,
       raise: async (...counters) => {
         transaction.raisesCounters = true;
-        for (const counter of counters) await query(RAISE_COUNTER, [counter]);
+        for (const counter of counters) statements.add(prepared(RAISE_COUNTER, [counter]));
       },
     };
   }
@@ -294,6 +367,9 @@ async function untilGivenUp<T>(
     clearTimeout(timer);
   }
 }
+
+/** A statement without values. */
+const plain = (text: string): Statement => ({ text, values: [] });
 
 /** Takes locks one after another; by their order, so that two that take several do not wait for each other. */
 function advisoryLocks(take: string, locks: readonly bigint[]): string {

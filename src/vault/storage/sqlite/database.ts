@@ -100,6 +100,10 @@ export class SqliteDatabase implements Database {
         }, statement),
       run: async (statement, ...parameters) =>
         this.#connection.run((s) => Number(s.run(...parameters).changes), statement),
+      send: async (statement, parameters, must) => {
+        const changed = this.#connection.run((s) => Number(s.run(...parameters).changes), statement);
+        if (must !== undefined && changed !== must.changed) throw must.otherwise();
+      },
       lock: async () => {}, // Writes take turns.
       now: async (own) => own(), // The machine's.
       raise: async (...counters) => {
