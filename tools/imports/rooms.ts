@@ -100,7 +100,7 @@ export const ROOMS: readonly Room[] = [
       "open-host.ts",
       "open-vault.ts",
     ],
-    packages: [{ name: "pg", files: /^vault\/storage\/postgres\/(options|connection)\.ts$/ }],
+    packages: [{ name: "pg", files: /^vault\/storage\/postgres\/(options|connection|pipeline)\.ts$/ }],
   },
   {
     name: "server",
