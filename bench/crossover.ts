@@ -85,7 +85,7 @@ if (import.meta.main) {
   } else {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
     const log = (line: string): void => console.error(line);
-    const report = await measureRuntimes("crossover", values.name ?? "crossover", names, log);
+    const report = await measureRuntimes("runtimes", "crossover", values.name ?? "crossover", names, log);
     const path = writeResult(report, values.out ?? join(import.meta.dirname, "results"));
     console.log(`\n${crossoverMarkdown(readResult(path))}`);
     console.error(`written to ${path}; ${CROSSOVER_SIZES.length} sizes`);

@@ -13,7 +13,7 @@ import { fileSystem, load, machine, versions } from "./lib/machine.ts";
 import { type Report, toMarkdown } from "./lib/report.ts";
 import { REPORT_SCHEMA, readResult, writeResult } from "./lib/result-file.ts";
 import { measureRuntimes, runtimeNames } from "./runtimes/main.ts";
-import { type RuntimesReport, runtimesMarkdown } from "./runtimes/report.ts";
+import { type RuntimesReport, showRuntimes } from "./runtimes/report.ts";
 import { envelopeCases } from "./suites/envelope.ts";
 import { kvCases } from "./suites/kv.ts";
 import { peerCases } from "./suites/peers.ts";
@@ -23,19 +23,19 @@ const USAGE = `npm run bench -- [options]
 
   --quick           a few tiny samples: does it run, do outputs agree? Its numbers mean nothing
   --full            more rounds, more sizes, and all peers and runtimes that are installed
-  --only SUITE      envelope, kv, sealed, peers or runtimes (see bench/README.md)
+  --only SUITE      envelope, kv, sealed, peers, runtimes or sealed-runtimes (see bench/README.md)
   --runtimes LIST   which of them: ${runtimeNames().join(",")}
   --name NAME       results are NAME-SUITE.json; default quick or default; SUITE.json with --full
   --out DIRECTORY   where the results go; default bench/results
   --disk DIRECTORY  where stores are measured; default the directory for temporary files
 `;
 
-const SUITES = ["envelope", "kv", "sealed", "runtimes", "peers"] as const;
+const SUITES = ["envelope", "kv", "sealed", "runtimes", "sealed-runtimes", "peers"] as const;
 /** Without `--only`, in each mode. Peers and runtimes are packages that are not installed with coffer's. */
 const SUITES_OF = {
   quick: ["envelope", "kv"],
   default: ["envelope", "kv"],
-  full: ["envelope", "kv", "sealed", "peers", "runtimes"],
+  full: ["envelope", "kv", "sealed", "peers", "runtimes", "sealed-runtimes"],
 } as const;
 const SETTINGS = {
   quick: { rounds: 2, sampleMs: 1, warmUpMs: 1 },
@@ -90,13 +90,13 @@ async function main(options: Options): Promise<void> {
   for (const suite of suites) {
     const name = `${prefix}${suite}`;
     const report =
-      suite === "runtimes"
-        ? await measureRuntimes(mode, name, runtimes, (text) => console.error(text))
+      suite === "runtimes" || suite === "sealed-runtimes"
+        ? await measureRuntimes(suite, mode, name, runtimes, (text) => console.error(text))
         : await measureHere(name, HERE[suite](options), options);
     const path = writeResult(report, out);
     // What is printed is what is kept.
     const kept = readResult<Report | RuntimesReport>(path);
-    console.log(`\n${"runtimes" in kept ? runtimesMarkdown(kept) : toMarkdown(kept)}`);
+    console.log(`\n${"runtimes" in kept ? showRuntimes(kept) : toMarkdown(kept)}`);
     console.error(`written to ${path}`);
   }
 }

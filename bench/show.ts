@@ -13,7 +13,8 @@ import { type NativeReport, nativeMarkdown } from "./native/report.ts";
 import { type RekeyReport, rekeyMarkdown } from "./rekey-report.ts";
 import { type RevocationReport, revocationMarkdown } from "./revocation/report.ts";
 import { type RootRotationReport, rootRotationMarkdown } from "./root-rotation-report.ts";
-import { type RuntimesReport, runtimesMarkdown } from "./runtimes/report.ts";
+import { type RuntimesReport, runtimesMarkdown, showRuntimes } from "./runtimes/report.ts";
+import { SEALED_SUITE } from "./runtimes/suite.ts";
 
 /** The runtimes' own cipher: crossovers compare providers with each other, without it. */
 const FLOOR = "bare";
@@ -30,7 +31,9 @@ export function showResult(path: string): string {
   const hasFloor = result.runtimes.some(({ cases }) =>
     cases.some(({ competitors }) => competitors.some(({ name }) => name === FLOOR)),
   );
-  return hasFloor ? runtimesMarkdown(result) : crossoverMarkdown(result);
+  if (hasFloor) return runtimesMarkdown(result);
+  const isSealed = result.runtimes.some(({ cases }) => cases.some(({ suite }) => suite === SEALED_SUITE));
+  return isSealed ? showRuntimes(result) : crossoverMarkdown(result);
 }
 
 if (import.meta.main) {

@@ -21,6 +21,7 @@ import { Lease } from "../../src/keys/lease.ts";
 import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
 import { ByHand, takeApart } from "../lib/by-hand.ts";
 import type { Material } from "./protocol.ts";
+import { sealedWays } from "./sealed-ways.ts";
 import { bytesOfBase64, WebCryptoByHand } from "./webcrypto-by-hand.ts";
 
 /** One way to do both works; calls take texts or ciphertexts in turn. */
@@ -37,6 +38,7 @@ type Provider = "node" | "wasm" | "noble" | "webcrypto";
 
 /** The baseline comes first. */
 export async function waysOf(material: Material, ciphers: Ciphers): Promise<Way[]> {
+  if (material.set === "sealed") return sealedWays(material, ciphers);
   const kit = new Kit(material, ciphers);
   if (material.set === "batch") return kit.batch();
   if (material.set === "crossover") return kit.crossover();

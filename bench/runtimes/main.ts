@@ -16,12 +16,17 @@ import {
   CROSSOVER_SIZES,
   MESSAGE_SIZES,
   measureRuntime,
+  type Plan,
   QUICK_SIZES,
   type RuntimeResult,
+  SEALED_SIZES,
   withBundles,
 } from "./suite.ts";
 
 export type RuntimesMode = "quick" | "default" | "full" | "crossover";
+
+/** What is measured: messages and batches, or what is sealed to a recipient. */
+export type RuntimesSubject = "runtimes" | "sealed-runtimes";
 
 /** A sample is long beside the question that asks for it, which costs a tenth of a millisecond or two. */
 const SETTINGS: Readonly<Record<RuntimesMode, Settings>> = {
@@ -49,6 +54,7 @@ export function runtimeNames(): readonly string[] {
  * @throws Error if outputs disagree anywhere
  */
 export async function measureRuntimes(
+  subject: RuntimesSubject,
   mode: RuntimesMode,
   name: string,
   names: readonly string[] | undefined,
@@ -68,13 +74,13 @@ export async function measureRuntimes(
         skipped.push({ name: starter.name, why: starter.missing });
         continue;
       }
-      const plan = {
-        set: mode === "crossover" ? ("crossover" as const) : ("message" as const),
-        sizes: SIZES[mode],
-        hasBatches: mode !== "crossover",
-        settings: SETTINGS[mode],
-        progress,
-      };
+      const common = { settings: SETTINGS[mode], progress };
+      const plan: Plan =
+        subject === "sealed-runtimes"
+          ? { ...common, set: "sealed", sizes: SEALED_SIZES, hasBatches: false }
+          : mode === "crossover"
+            ? { ...common, set: "crossover", sizes: SIZES[mode], hasBatches: false }
+            : { ...common, set: "message", sizes: SIZES[mode], hasBatches: true };
       try {
         runtimes.push(await measureRuntime(starter, bundles, plan));
       } catch (error) {

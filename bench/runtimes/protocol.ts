@@ -6,8 +6,10 @@
  * @module
  */
 
-/** Which competitors: those of one message, of a batch, or the two between which the choice of provider lies. */
-export type CompetitorSet = "message" | "batch" | "crossover";
+import type { RecipientDocument } from "../../src/crypto/sealed/recipient-document.ts";
+
+/** Which competitors: those of one message, of a batch, the two between which the choice of provider lies, or sealed data keys. */
+export type CompetitorSet = "message" | "batch" | "crossover" | "sealed";
 /** With what the message of an error begins that is one of outputs; others are of a runtime that does not run. */
 export const DISAGREEMENT = "outputs disagree";
 
@@ -19,6 +21,12 @@ export interface Material {
   /** Base64, as a key service answers it. */
   readonly dataKey: string;
   readonly encryptedKeys: string;
+  /** Of the set `sealed`: to whom the ciphertexts are sealed, keys as base64. */
+  readonly recipient?: {
+    readonly document: RecipientDocument;
+    readonly privateKey: string;
+    readonly publicKey: string;
+  };
   readonly texts: readonly string[];
   readonly ciphertexts: readonly string[];
 }

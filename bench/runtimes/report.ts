@@ -7,7 +7,7 @@
  */
 import type { CaseResult, CompetitorResult } from "../lib/harness.ts";
 import { caseTables, digits, duration, type Header, headLines, table } from "../lib/report.ts";
-import type { RuntimeResult } from "./suite.ts";
+import { type RuntimeResult, SEALED_SUITE } from "./suite.ts";
 
 export interface RuntimesReport extends Header {
   readonly runtimes: readonly RuntimeResult[];
@@ -17,14 +17,53 @@ export interface RuntimesReport extends Header {
 /** Competitors of the first tables, in this order. */
 const SUMMARY = ["coffer sync", "coffer async", "noble"] as const;
 
-export function runtimesMarkdown(report: RuntimesReport): string {
-  const { runtimes, skipped } = report;
-  const engines = runtimes.map(({ name, about }) => `${name}: ${about.engine}`);
+/** The tables of a result of runtimes, whichever it is. */
+export function showRuntimes(report: RuntimesReport): string {
+  const isSealed = report.runtimes.some(({ cases }) => cases.some(({ suite }) => suite === SEALED_SUITE));
+  return isSealed ? sealedRuntimesMarkdown(report) : runtimesMarkdown(report);
+}
+
+/** What is sealed to a recipient: the processor time of a message, by each way and runtime. */
+function sealedRuntimesMarkdown(report: RuntimesReport): string {
+  const { runtimes } = report;
+  const names = new Set(
+    runtimes.flatMap(({ cases }) => cases.flatMap((one) => one.competitors.map(({ name }) => name))),
+  );
+  const cell = (cases: readonly CaseResult[], work: string, name: string): string => {
+    const competitors = cases.find((result) => result.work === work)?.competitors;
+    const found = competitors?.find((competitor) => competitor.name === name);
+    return found === undefined ? "-" : summaryCell(found, competitors![0]!);
+  };
+  return [
+    ...head(report),
+    "Processor time of a message of 200 bytes, best sample; in brackets times an ordinary lease on the same runtime.",
+    "",
+    ...(["seal", "open"] as const).flatMap((work) => [
+      `## ${work}`,
+      "",
+      ...table([
+        ["", ...runtimes.map(({ name }) => name)],
+        ...[...names].map((name) => [name, ...runtimes.map(({ cases }) => cell(cases, work, name))]),
+      ]),
+      "",
+    ]),
+    ...runtimes.flatMap(({ name, cases }) => [`## ${name}`, "", ...caseTables(cases, "###")]),
+  ].join("\n");
+}
+
+function head(report: RuntimesReport): string[] {
   return [
     ...headLines(report, []),
-    ...engines.map((line) => `- ${line}`),
-    ...skipped.map(({ name, why }) => `- not measured: ${name}, ${why}`),
+    ...report.runtimes.map(({ name, about }) => `- ${name}: ${about.engine}`),
+    ...report.skipped.map(({ name, why }) => `- not measured: ${name}, ${why}`),
     "",
+  ];
+}
+
+export function runtimesMarkdown(report: RuntimesReport): string {
+  const { runtimes } = report;
+  return [
+    ...head(report),
     ...(["seal", "open"] as const).flatMap((work) => summary(runtimes, work)),
     ...runtimes.flatMap(({ name, about, cases }) => [
       `## ${name}`,

@@ -12,15 +12,23 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
+import { HERE } from "../../src/crypto/ciphers/of-call.ts";
+import { DataKey, localDecryptSync } from "../../src/crypto/index.ts";
+import { sealedTools } from "../../src/crypto/sealed/tools.ts";
+import { inspect } from "../../src/index.ts";
+import { SealedEncryptor } from "../../src/sealed/index.ts";
 import { webBundle } from "../../tools/build/web.ts";
 import { ByHand, KEY_BLOB_BYTES, KEY_BLOB_MAGIC } from "../lib/by-hand.ts";
 import { type CaseResult, type Clock, compare, type Sampler, type Settings } from "../lib/harness.ts";
+import { makeRecipient, opener } from "../lib/recipient.ts";
 import { quantile } from "../lib/statistics.ts";
 import type { Host, Starter } from "./hosts/host.ts";
 import { processorTimeBetween, readProcessorTime } from "./processor-time.ts";
 import { type About, type CompetitorSet, DISAGREEMENT, type Material, type Work } from "./protocol.ts";
 
 const SUITE = "runtimes";
+/** What results of sealed data keys say. */
+export const SEALED_SUITE = "sealed-runtimes";
 const NS_PER_MS = 1e6;
 const NS_PER_US = 1e3;
 const KIB = 1024;
@@ -50,8 +58,11 @@ export interface RuntimeResult {
   readonly cases: readonly CaseResult[];
 }
 
+/** Bytes of a message with a sealed data key, as the suite `sealed` has them. */
+export const SEALED_SIZES: readonly number[] = [200];
+
 export interface Plan {
-  readonly set: "message" | "crossover";
+  readonly set: "message" | "crossover" | "sealed";
   readonly sizes: readonly number[];
   readonly hasBatches: boolean;
   readonly settings: Settings;
@@ -83,7 +94,8 @@ async function bundle(directory: string, names: readonly string[], plugins: Plug
     target: "es2022",
     platform: "neutral",
     mainFields: ["module", "main"],
-    external: ["aes-gcm.wasm"],
+    // tweetnacl asks for the second where there is a `require`, to draw randomness, which coffer does not ask of it.
+    external: ["aes-gcm.wasm", "crypto"],
     outdir: directory,
     outExtension: { ".js": ".mjs" },
     logLevel: "error",
@@ -132,7 +144,8 @@ async function measureSize(
     const empty = await emptyQuestion(host, work, names[0]!);
     const samplers = names.map((name) => new Remote(host, work, name, empty));
     const title = set === "batch" ? `${work} ${BATCH}` : work;
-    const subject = { suite: SUITE, work: title, size: sizeName(bytes), clock: "cpu" as const };
+    const suite = set === "sealed" ? SEALED_SUITE : SUITE;
+    const subject = { suite, work: title, size: sizeName(bytes), clock: "cpu" as const };
     results.push(await compare(subject, samplers, settings));
   }
   return results;
@@ -150,13 +163,9 @@ async function exchange(host: Host, set: CompetitorSet, bytes: number): Promise<
   const texts = Array.from({ length: count }, () =>
     nodeCrypto.randomBytes(bytes).toString("base64").slice(0, bytes),
   );
-  const material: Material = {
-    set,
-    dataKey: rawKey.toString("base64"),
-    encryptedKeys: blob.toString("base64"),
-    texts,
-    ciphertexts: texts.map((text) => hand.seal(text)),
-  };
+  const common = { set, dataKey: rawKey.toString("base64"), encryptedKeys: blob.toString("base64"), texts };
+  if (set === "sealed") return exchangeSealed(host, common);
+  const material: Material = { ...common, ciphertexts: texts.map((text) => hand.seal(text)) };
   const prepared = await host.ask({ op: "prepare", material });
   for (const { name, sealed } of prepared) {
     for (const [i, ciphertext] of (sealed ?? []).entries()) {
@@ -164,6 +173,43 @@ async function exchange(host: Host, set: CompetitorSet, bytes: number): Promise<
         throw new Error(`${DISAGREEMENT}: what ${name} sealed on ${host.name} does not open by hand`);
       }
     }
+  }
+  return prepared.map(({ name }) => name);
+}
+
+/** The same of sealed data keys: Node has a recipient, and opens by its private key. */
+async function exchangeSealed(
+  host: Host,
+  common: Omit<Material, "ciphertexts" | "recipient">,
+): Promise<string[]> {
+  const tools = sealedTools(HERE);
+  const random = (): Uint8Array => Uint8Array.from(nodeCrypto.randomBytes(32));
+  const recipient = makeRecipient(tools, random(), random());
+  const encryptor = new SealedEncryptor({ recipient: recipient.document });
+  const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+  const { texts, dataKey, encryptedKeys } = common;
+  const material: Material = {
+    ...common,
+    recipient: {
+      document: recipient.document,
+      privateKey: base64(recipient.privateKey),
+      publicKey: base64(recipient.publicKey),
+    },
+    ciphertexts: texts.map((text) => encryptor.encryptSync(text)),
+  };
+  const open = opener(tools, recipient);
+  using key = new DataKey({
+    id: "bench",
+    key: Uint8Array.from(Buffer.from(dataKey, "base64")),
+    encryptedKeys,
+  });
+  const prepared = await host.ask({ op: "prepare", material });
+  for (const { name, sealed } of prepared) {
+    const [text] = sealed ?? [];
+    if (text === undefined) continue;
+    const isSealed = inspect(text).keyBlob.format === "sealed";
+    if ((isSealed ? open(text) : localDecryptSync(text, key)) === texts[0]) continue;
+    throw new Error(`${DISAGREEMENT}: what ${name} sealed on ${host.name} does not open on Node`);
   }
   return prepared.map(({ name }) => name);
 }

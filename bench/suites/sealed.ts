@@ -11,15 +11,8 @@ import { randomBytes } from "node:crypto";
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import { HERE } from "../../src/crypto/ciphers/of-call.ts";
 import { Curves } from "../../src/crypto/curves/choose.ts";
-import { NACL_CURVES_ROW, naclCurves } from "../../src/crypto/curves/tweetnacl.ts";
-import { KEMS } from "../../src/crypto/hpke/kems.ts";
-import { localDecryptSync } from "../../src/crypto/index.ts";
+import { NACL_CURVES_ROW } from "../../src/crypto/curves/tweetnacl.ts";
 import { DataKey } from "../../src/crypto/keys/data-key.ts";
-import { canonicalContext } from "../../src/crypto/keys/key-context.ts";
-import { decodeSealedKeyBlob } from "../../src/crypto/keys/sealed-key-blob.ts";
-import { uuidV4 } from "../../src/crypto/primitives/uuid.ts";
-import { type RecipientDocument, signRecipient } from "../../src/crypto/sealed/recipient-document.ts";
-import { openSealedDataKey } from "../../src/crypto/sealed/sealed-data-key.ts";
 import { type SealedTools, sealedTools } from "../../src/crypto/sealed/tools.ts";
 import { inspect } from "../../src/index.ts";
 import { Lease } from "../../src/keys/lease.ts";
@@ -38,14 +31,13 @@ import {
   type Untyped,
   utf8,
 } from "../lib/peers.ts";
+import { CONTEXT, makeRecipient, opener } from "../lib/recipient.ts";
 
 const SUITE = "sealed";
 const SIZE = "200 B";
 const MESSAGE_BYTES = 200;
 /** Wrapped keys of one request to a vault, as jobs ask. */
 const BATCH = 100;
-const CONTEXT = { organization_id: "org_1" };
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 const PEERS: readonly MakePeer[] = [
   agePeer,
@@ -105,31 +97,10 @@ async function hpkePeer(): Promise<Peer> {
 
 /** A recipient, and what opens for it. */
 function recipientHere() {
-  const privateKey = Uint8Array.from(randomBytes(32));
   const tools = sealedTools(HERE);
-  const publicKey = KEMS.x25519.publicKey(tools, privateKey);
-  const issuedAt = Date.now();
-  const signed = {
-    suite: "x25519" as const,
-    recipientId: uuidV4(),
-    version: 1,
-    context: canonicalContext(CONTEXT),
-    issuedAt,
-    expiresAt: issuedAt + DAY_MS,
-    publicKey,
-  };
-  const document: RecipientDocument = signRecipient(signed, Uint8Array.from(randomBytes(32)), naclCurves);
-  const open = (by: SealedTools) => (sealed: string) => {
-    const { encryptedKeys } = inspect(sealed);
-    const blob = decodeSealedKeyBlob(bytesOf(encryptedKeys));
-    using key = new DataKey({
-      id: "",
-      key: openSealedDataKey(by, blob, privateKey, publicKey),
-      encryptedKeys,
-    });
-    return localDecryptSync(sealed, key);
-  };
-  return { document, open, tools };
+  const random = (): Uint8Array => Uint8Array.from(randomBytes(32));
+  const recipient = makeRecipient(tools, random(), random());
+  return { document: recipient.document, open: (by: SealedTools) => opener(by, recipient), tools };
 }
 
 /** Every case, each peer that is there in it. */
