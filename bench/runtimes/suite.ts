@@ -94,8 +94,9 @@ async function bundle(directory: string, names: readonly string[], plugins: Plug
     target: "es2022",
     platform: "neutral",
     mainFields: ["module", "main"],
-    // tweetnacl asks for the second where there is a `require`, to draw randomness, which coffer does not ask of it.
-    external: ["aes-gcm.wasm", "crypto"],
+    external: ["aes-gcm.wasm"],
+    // tweetnacl asks with it for randomness, which coffer does not ask of tweetnacl.
+    define: { require: "undefined" },
     outdir: directory,
     outExtension: { ".js": ".mjs" },
     logLevel: "error",
