@@ -284,7 +284,7 @@ function sealFast(
   provider: AeadProviderName | undefined,
   canWait: boolean,
 ): string | undefined {
-  if (!isFrameLayout(layout) || !(key instanceof DataKey)) return undefined;
+  if (!(key instanceof DataKey)) return undefined;
   const ready = ciphers.shortWays?.of(key);
   return ready?.seal(plaintext, associatedData, layout, provider, NO_BUDGET, canWait);
 }

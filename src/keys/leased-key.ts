@@ -179,7 +179,7 @@ export class LeasedKey {
    * Seals a message at once.
    *
    * @param canWait - that the call is one that can wait for Web Crypto
-   * @returns undefined where no provider answers at once, or the layout is `native`: nothing was spent then
+   * @returns undefined where no provider answers at once, or there is no short way: nothing was spent then
    * @throws VaultError ERR_DISPOSED, ERR_LEASE_EXPIRED, ERR_LEASE_STALE, ERR_DATA_KEY_EXHAUSTED, ERR_RANDOM_UNAVAILABLE
    */
   sealNow(
@@ -189,7 +189,6 @@ export class LeasedKey {
     canWait: boolean,
   ): string | undefined {
     this.#lifetime.checkSeal();
-    if (!isFrameLayout(layout)) return undefined;
     const { provider } = this.settings;
     return this.#ready?.seal(plaintext, associatedData, layout, provider, this.budget, canWait);
   }
@@ -254,7 +253,7 @@ export class LeasedKey {
   ): string | Bytes | undefined {
     this.#lifetime.check();
     const { layout } = this.settings;
-    if (!isFrameLayout(layout) || !isPlain(options)) return undefined;
+    if (!isPlain(options)) return undefined;
     const provider = this.#providerOf(options);
     const ready =
       options.sync === undefined ? this.#ready : this.#ciphersOf(options).shortWays?.of(this.#key);

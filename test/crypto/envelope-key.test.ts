@@ -228,7 +228,7 @@ describe("other runtimes", () => {
 
   test("without Buffer and node:crypto: the module for small messages, all else the slow way", () => {
     const edge = providersOf({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
-    const key = new EnvelopeKey(newKey(), new Platform(edge, undefined));
+    const key = new EnvelopeKey(newKey(), new Platform(edge, undefined, undefined));
     const sealed = key.seal(data, Buffer.from("aad"), "iv12", undefined, free) as string;
     expect(openByHand(sealed, "aad").toString()).toBe(data);
     expect(key.open(sealed, Buffer.from("aad"), "iv12", "text", undefined)).toBe(data);
@@ -240,7 +240,7 @@ describe("other runtimes", () => {
 
   test("a batch there: large items are left to the slow way", () => {
     const edge = providersOf({ crypto: undefined, webcrypto: runtime.webcrypto, wasm }, "other");
-    const key = new EnvelopeKey(newKey(), new Platform(edge, undefined));
+    const key = new EnvelopeKey(newKey(), new Platform(edge, undefined, undefined));
     const items = prepareSeals(["small", "x".repeat(9000), "small too", 5 as never], "aad");
     const [first, large, third, wrong] = sealMany(key, items, "iv12", undefined, free);
     expect(
@@ -252,7 +252,7 @@ describe("other runtimes", () => {
 
   test("with Buffer, without node:crypto", () => {
     const bare = providersOf({ crypto: undefined, webcrypto: undefined, wasm }, "other");
-    const key = new EnvelopeKey(newKey(), new Platform(bare, Buffer));
+    const key = new EnvelopeKey(newKey(), new Platform(bare, Buffer, undefined));
     expect(key.seal("x".repeat(5000), Buffer.from("aad"), "iv12", undefined, free)).toBeUndefined();
     expect(key.seal("x", Buffer.from("aad"), "iv12", "noble", free)).toBeUndefined();
   });
@@ -261,7 +261,7 @@ describe("other runtimes", () => {
     const { crypto, webcrypto } = runtime;
     const key = new EnvelopeKey(
       newKey(),
-      new Platform(providersOf({ crypto, webcrypto, wasm }, "deno"), Buffer),
+      new Platform(providersOf({ crypto, webcrypto, wasm }, "deno"), Buffer, undefined),
     );
     const aad = new Uint8Array(0);
     for (const size of [16 * 1024 - 1, 16 * 1024, 20_000]) {
@@ -279,7 +279,7 @@ describe("other runtimes", () => {
 
   test("without WebAssembly: node:crypto for everything", () => {
     const node = providersOf({ crypto: runtime.crypto, webcrypto: undefined }, "node");
-    const key = new EnvelopeKey(newKey(), new Platform(node, Buffer));
+    const key = new EnvelopeKey(newKey(), new Platform(node, Buffer, undefined));
     for (const text of ["", data]) {
       const sealed = key.seal(text, new Uint8Array(0), "iv12", undefined, free) as string;
       expect(openByHand(sealed, "").toString()).toBe(text);

@@ -47,6 +47,7 @@ export const ROOMS: readonly Room[] = [
       "hpke",
       "keys",
       "native/format.ts",
+      "native/derivation.ts",
       "envelope",
       "envelope/fast",
       "ciphers",

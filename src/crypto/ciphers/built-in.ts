@@ -10,6 +10,7 @@ import { NOBLE_ROW } from "../aead/noble.ts";
 import { NODE_ROW } from "../aead/node.ts";
 import { WASM_ROW } from "../aead/wasm.ts";
 import { WEBCRYPTO_ROW } from "../aead/webcrypto.ts";
+import { oneChunkWay } from "../envelope/fast/envelope-native.ts";
 import { makeFastWays } from "../envelope/fast/fast-ways.ts";
 import { hash } from "../primitives/hash.ts";
 import { Ciphers, hereName } from "./ciphers.ts";
@@ -23,5 +24,5 @@ export const HERE: Ciphers = /* @__PURE__ */ new Ciphers({
   runtime,
   name: /* @__PURE__ */ hereName(),
   hash,
-  makeShortWays: makeFastWays,
+  makeShortWays: (providers, runtime) => makeFastWays(providers, runtime, oneChunkWay(hash)),
 });

@@ -11,7 +11,7 @@ import type { ItemResult } from "../../base/item-result.ts";
 import type { AeadProviderName } from "../aead/aead.ts";
 import type { DataKey } from "../keys/data-key.ts";
 import type { Prepared } from "./batch-items.ts";
-import type { FrameLayout } from "./layouts.ts";
+import type { FrameLayout, WritableLayout } from "./layouts.ts";
 import type { Budget } from "./plaintext.ts";
 
 /** A data key made ready for many messages. */
@@ -22,14 +22,14 @@ export interface ReadyKey {
    * @param plaintext - as `checkPlaintext` answers it
    * @param provider - overrides the choice
    * @param canWait - that the call is one that can wait for Web Crypto; default false
-   * @param nonce - 12 bytes, never used before with this key; default fresh ones from the kernel
+   * @param nonce - 12 bytes, never used before with this key; default fresh ones from the kernel. Not for layouts that draw salts
    * @returns undefined where no provider answers at once, or the short way cannot: nothing was spent then
    * @throws as `localEncrypt`, and what the budget throws
    */
   seal(
     plaintext: string | Uint8Array,
     associatedData: Uint8Array,
-    layout: FrameLayout,
+    layout: WritableLayout,
     provider: AeadProviderName | undefined,
     budget: Budget,
     canWait?: boolean,
@@ -48,7 +48,7 @@ export interface ReadyKey {
   open(
     text: string,
     associatedData: Uint8Array,
-    layout: FrameLayout,
+    layout: WritableLayout,
     as: "text" | "bytes",
     provider: AeadProviderName | undefined,
     canWait?: boolean,

@@ -7,19 +7,13 @@
  * @module
  */
 
-import { ascii, type Bytes, concatBytes, EMPTY, equalBytes } from "../../base/bytes.ts";
+import { type Bytes, concatBytes, EMPTY, equalBytes } from "../../base/bytes.ts";
 import { decryptFailed } from "../../errors.ts";
 import type { AeadKey, AeadProvider, SyncAeadKey } from "../aead/aead.ts";
 import type { Ciphers } from "../ciphers/ciphers.ts";
 import type { DataKeyInput } from "../keys/data-key.ts";
-import {
-  KEY_BYTES,
-  NATIVE_CHUNK_BYTES,
-  NATIVE_CHUNKS_MAX,
-  NATIVE_COMMITMENT_BYTES,
-  NONCE_BYTES,
-  TAG_BYTES,
-} from "../limits.ts";
+import { KEY_BYTES, NATIVE_CHUNK_BYTES, NATIVE_CHUNKS_MAX, NONCE_BYTES, TAG_BYTES } from "../limits.ts";
+import { DERIVED_BYTES, infoOf } from "./derivation.ts";
 import {
   FIXED_HEADER,
   type NativePrefix,
@@ -27,11 +21,6 @@ import {
   shapeOfPlaintext,
   tooManyChunks,
 } from "./format.ts";
-
-/** Begins the derivation's info (c2sp.org/chunked-encryption, "Key derivation"). */
-const INFO_LABEL = /* @__PURE__ */ ascii("c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0");
-
-const DERIVED_BYTES = KEY_BYTES + NONCE_BYTES + NATIVE_COMMITMENT_BYTES;
 
 /** Chunks under way at once where the cipher answers later: 8 measured three times as fast as 1, 16 no faster. */
 const CHUNKS_IN_FLIGHT = 8;
@@ -101,8 +90,6 @@ export async function recoverMessageKeyLater(
 ): Promise<MessageKey> {
   return committed(await deriveMessageKeyLater(ciphers, provider, dataKey, parts.salt, context), parts);
 }
-
-const infoOf = (salt: Uint8Array, context: Uint8Array): Bytes => concatBytes(INFO_LABEL, salt, context);
 
 function derivedOf<K extends AeadKey>(
   provider: AeadProvider & { importKey(rawKey: Uint8Array): K },

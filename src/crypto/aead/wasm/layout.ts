@@ -54,8 +54,11 @@ export const SLOTS_AT = 1024;
 /** Keys that are held ready at once; further ones take turns. */
 export const SLOT_COUNT = 96;
 
+/** A slot more, for a key that serves one message and is wiped before its call returns. */
+export const MESSAGE_SLOT_AT = SLOTS_AT + SLOT_COUNT * SLOT_BYTES;
+
 /** Where messages and associated data lie during a call; 16 bytes before it belong to it. */
-export const DATA_AT = SLOTS_AT + SLOT_COUNT * SLOT_BYTES + 4 * BLOCK;
+export const DATA_AT = SLOTS_AT + (SLOT_COUNT + 1) * SLOT_BYTES + 4 * BLOCK;
 
 /** Where an envelope is put together (src/crypto/envelope/fast/envelope-key.ts): at most one area's bytes. */
 export const WRITE_AT = DATA_AT + BLOCK;

@@ -22,7 +22,8 @@ import { claimsEarlierLayout } from "../envelope.ts";
 import type { FrameLayout } from "../layouts.ts";
 import { drawNonce } from "../nonce.ts";
 import { type Budget, notText, roomFor } from "../plaintext.ts";
-import { ASSOCIATED_BYTES_FAST, type BatchKey, type EnvelopeKey, placeFrame } from "./envelope-key.ts";
+import { ASSOCIATED_BYTES_FAST, type BatchKey, type EnvelopeKey } from "./envelope-key.ts";
+import { placeFrame } from "./frame.ts";
 
 const BLOCK = 16;
 
@@ -86,7 +87,7 @@ export function sealMany(
       }
       const { data, associatedData } = item.value;
       if (data.length > largest) {
-        results[next] = sealAlone(key, item.value, layout, provider, budget, nonce);
+        results[next] = alone(() => key.seal(data, associatedData, layout, provider, budget, false, nonce));
         nextNonce(nonce, isFirst);
         continue;
       }
@@ -95,7 +96,7 @@ export function sealMany(
       if (needed > SHARED_BYTES_MAX || associatedData.length > ASSOCIATED_BYTES_FAST) {
         // Alone, and after what is in the memory already.
         if (placed.length > 0) break;
-        results[next] = sealAlone(key, item.value, layout, provider, budget, nonce);
+        results[next] = alone(() => key.seal(data, associatedData, layout, provider, budget, false, nonce));
         nextNonce(nonce, isFirst);
         placeFrame(engine, frame);
         continue;
@@ -183,7 +184,7 @@ export function openMany(
       if (typeof data !== "string" || data.length % 4 !== 0) continue;
       const room = (data.length / 4) * 3;
       if (decodedLength(data) - frameBytes > largest) {
-        results[next] = openAlone(key, item.value, layout, as, provider);
+        results[next] = alone(() => key.open(data, associatedData, layout, as, provider));
         continue;
       }
       const needed = align(room) + associatedData.length + 3 * BLOCK;
@@ -232,32 +233,9 @@ export function openMany(
   return results;
 }
 
-/** One message by a native call of its own; undefined for the slow way. */
-function sealAlone(
-  key: EnvelopeKey,
-  { data, associatedData }: Prepared<string | Uint8Array>,
-  layout: FrameLayout,
-  provider: AeadProviderName | undefined,
-  budget: Budget,
-  nonce: Uint8Array,
-): ItemResult<string> | undefined {
-  return unlessUndefined(
-    resultOf(() => key.seal(data, associatedData, layout, provider, budget, false, nonce)),
-  );
-}
-
-/** The same for an envelope. */
-function openAlone(
-  key: EnvelopeKey,
-  { data, associatedData }: Prepared<string>,
-  layout: FrameLayout,
-  as: "text" | "bytes",
-  provider: AeadProviderName | undefined,
-): ItemResult<string | Bytes> | undefined {
-  return unlessUndefined(resultOf(() => key.open(data, associatedData, layout, as, provider)));
-}
-
-function unlessUndefined<T>(result: ItemResult<T | undefined>): ItemResult<T> | undefined {
+/** One message by itself; undefined for the slow way. */
+function alone<T>(work: () => T | undefined): ItemResult<T> | undefined {
+  const result = resultOf(work);
   return result.ok && result.value === undefined ? undefined : (result as ItemResult<T>);
 }
 
@@ -287,7 +265,7 @@ function nextNonce(nonce: Uint8Array, isFirst: boolean): void {
 /** The next nonce: plus one, as a big-endian number (SP 800-38D section 8.2.2). */
 function increment(nonce: Uint8Array): void {
   for (let i = NONCE_BYTES - 1; i >= 0; i--) {
-    nonce[i] = (nonce[i]! + 1) & 0xff;
+    nonce[i]! += 1; // A byte wraps around.
     if (nonce[i] !== 0) return;
   }
 }

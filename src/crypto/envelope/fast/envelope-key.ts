@@ -21,12 +21,14 @@ import type { WasmKey, WasmProvider } from "../../aead/wasm.ts";
 import type { DataKey } from "../../keys/data-key.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "../../limits.ts";
 import { claimsEarlierLayout } from "../envelope.ts";
-import type { FrameLayout } from "../layouts.ts";
+import type { FrameLayout, WritableLayout } from "../layouts.ts";
 import { drawNonce } from "../nonce.ts";
 import { type Budget, notText, roomFor } from "../plaintext.ts";
 import type { ReadyKey } from "../short-ways.ts";
+import type { OneChunkWay } from "./envelope-native.ts";
 import { FRAME_BYTES_MAX, openByNode, sealByNode } from "./envelope-node.ts";
-import { type EnvelopeFrame, frameOf } from "./frame.ts";
+import { type EnvelopeFrame, frameOf, placeFrame } from "./frame.ts";
+import type { ModuleKey } from "./module-key.ts";
 
 /** Bytes of associated data on the fast way; more is rare, and then its own cost decides. */
 export const ASSOCIATED_BYTES_FAST = 4096;
@@ -45,11 +47,17 @@ export const BATCHED_BYTES_MAX = 3 * 1024;
 export class Platform {
   readonly providers: AeadProviders;
   readonly native: typeof Buffer | undefined;
+  readonly oneChunk: OneChunkWay | undefined;
   #memory: TextMemory | undefined;
 
-  constructor(available: AeadProviders, native: typeof Buffer | undefined) {
-    this.providers = available;
+  constructor(
+    providers: AeadProviders,
+    native: typeof Buffer | undefined,
+    oneChunk: OneChunkWay | undefined,
+  ) {
+    this.providers = providers;
     this.native = native;
+    this.oneChunk = oneChunk;
   }
 
   /** The memory of these providers' one engine. */
@@ -73,21 +81,13 @@ export interface BatchKey {
   readonly largest: number;
 }
 
-/** A data key in the WebAssembly module. */
-interface ModuleKey {
-  readonly provider: WasmProvider;
-  readonly key: WasmKey;
-  readonly texts: TextMemory;
-}
-
 /** A data key with the frames of its envelopes. */
 export class EnvelopeKey implements ReadyKey {
   readonly #key: DataKey;
   readonly #platform: Platform;
-  readonly #frames = new Map<FrameLayout, EnvelopeFrame>();
+  readonly #frames = new Map<WritableLayout, EnvelopeFrame>();
   /** The frame of the layout that was asked for last. */
   #frameNow: EnvelopeFrame | undefined;
-  #frameLayout: FrameLayout | undefined;
   #isBlobMissing = false;
   #started: ModuleKey | undefined;
 
@@ -109,7 +109,7 @@ export class EnvelopeKey implements ReadyKey {
   seal(
     plaintext: string | Uint8Array,
     associatedData: Uint8Array,
-    layout: FrameLayout,
+    layout: WritableLayout,
     provider: AeadProviderName | undefined,
     budget: Budget,
     canWait = false,
@@ -128,12 +128,13 @@ export class EnvelopeKey implements ReadyKey {
       associatedData.length <= ASSOCIATED_BYTES_FAST &&
       roomFor(plaintext) + frameBytes <= AREA_MESSAGE_BYTES
     ) {
-      return sealInModule(small, frame, plaintext, associatedData, budget, nonce);
+      return frame.isChunked
+        ? this.#platform.oneChunk?.seal(small, this.#key, frame, plaintext, associatedData, budget)
+        : sealInModule(small, frame, plaintext, associatedData, budget, nonce);
     }
     const { native } = this.#platform;
-    const key = native === undefined ? undefined : this.#pieces(provider);
-    if (key === undefined) return undefined;
-    return sealByNode(native as typeof Buffer, key, frame, plaintext, associatedData, budget, nonce);
+    const key = native && !frame.isChunked ? this.#pieces(provider) : undefined;
+    return key && sealByNode(native!, key, frame, plaintext, associatedData, budget, nonce);
   }
 
   /**
@@ -148,7 +149,7 @@ export class EnvelopeKey implements ReadyKey {
   open(
     text: string,
     associatedData: Uint8Array,
-    layout: FrameLayout,
+    layout: WritableLayout,
     as: "text" | "bytes",
     provider: AeadProviderName | undefined,
     canWait = false,
@@ -165,13 +166,13 @@ export class EnvelopeKey implements ReadyKey {
       associatedData.length <= ASSOCIATED_BYTES_FAST &&
       size + frame.bytes.length <= AREA_MESSAGE_BYTES
     ) {
-      return openInModule(small, frame, text, associatedData, as);
+      return frame.isChunked
+        ? this.#platform.oneChunk?.open(small, this.#key, frame, text, size, associatedData, as)
+        : openInModule(small, frame, text, associatedData, as);
     }
     const { native } = this.#platform;
-    const key = native === undefined ? undefined : this.#pieces(provider);
-    return key === undefined
-      ? undefined
-      : openByNode(native as typeof Buffer, key, frame, text, associatedData, as);
+    const key = native && !frame.isChunked ? this.#pieces(provider) : undefined;
+    return key && openByNode(native!, key, frame, text, associatedData, as);
   }
 
   /**
@@ -191,10 +192,9 @@ export class EnvelopeKey implements ReadyKey {
       frame,
       slot: small.key.slot(),
       pieces,
-      largest:
-        pieces === undefined
-          ? Number.POSITIVE_INFINITY
-          : Math.max(BATCHED_BYTES_MAX, this.#platform.providers.smallBytesMax),
+      largest: pieces
+        ? Math.max(BATCHED_BYTES_MAX, this.#platform.providers.smallBytesMax)
+        : Number.POSITIVE_INFINITY,
     };
   }
 
@@ -221,7 +221,7 @@ export class EnvelopeKey implements ReadyKey {
   }
 
   /** A key may have been made without its wrapped form, only to decrypt. */
-  #frameIfAny(layout: FrameLayout): EnvelopeFrame | undefined {
+  #frameIfAny(layout: WritableLayout): EnvelopeFrame | undefined {
     if (this.#isBlobMissing) return undefined;
     try {
       return this.#frame(layout);
@@ -231,23 +231,13 @@ export class EnvelopeKey implements ReadyKey {
     }
   }
 
-  #frame(layout: FrameLayout): EnvelopeFrame {
-    if (layout === this.#frameLayout) return this.#frameNow as EnvelopeFrame;
-    let frame = this.#frames.get(layout);
-    if (frame === undefined) {
-      frame = frameOf(layout, this.#key.keyBlob);
-      this.#frames.set(layout, frame);
-    }
-    this.#frameLayout = layout;
+  #frame(layout: WritableLayout): EnvelopeFrame {
+    if (this.#frameNow?.layout === layout) return this.#frameNow;
+    const frame = this.#frames.get(layout) ?? frameOf(layout, this.#key.keyBlob);
+    this.#frames.set(layout, frame);
     this.#frameNow = frame;
     return frame;
   }
-}
-
-/** Puts a frame into the module's memory, and notes whose it is. */
-export function placeFrame(engine: WasmEngine, frame: EnvelopeFrame): void {
-  engine.memory.set(frame.bytes, WRITE_AT);
-  engine.headerOwner = frame;
 }
 
 /** In the module's memory, where the frame may lie ready. */

@@ -17,6 +17,7 @@ import type { Budget } from "../plaintext.ts";
 import type { ShortWays } from "../short-ways.ts";
 import { openMany, sealMany } from "./envelope-batch.ts";
 import { EnvelopeKey, Platform } from "./envelope-key.ts";
+import type { OneChunkWay } from "./envelope-native.ts";
 
 /** The short ways. Their keys live as long as the data keys. */
 export class FastWays implements ShortWays {
@@ -54,6 +55,9 @@ export class FastWays implements ShortWays {
   }
 }
 
-/** Makes the short ways over providers. */
-export const makeFastWays = (providers: AeadProviders, { Buffer: native }: Runtime): ShortWays =>
-  new FastWays(new Platform(providers, native));
+/** Makes the short ways over providers. @param oneChunk - the way of native envelopes; without it they go the long way */
+export const makeFastWays = (
+  providers: AeadProviders,
+  { Buffer: native }: Runtime,
+  oneChunk?: OneChunkWay,
+): ShortWays => new FastWays(new Platform(providers, native, oneChunk));
