@@ -51,6 +51,7 @@ export type {
   DecryptOptions,
   EncryptManyOptions,
   EncryptOptions,
+  SealedPlaintext,
   VaultBehaviour,
   VaultOptions,
   VaultPorts,

@@ -76,7 +76,7 @@ function addGroup(
     .helpCommand("help [command]", "show help for a command");
   if (help !== undefined) group.addHelpText("after", help);
   addCommonOptions(group, "hidden");
-  for (const verb of verbs) addVerb(group, verb, execute);
+  addAll(group, verbs, execute);
 }
 
 function addVerb(parent: Command, verb: Verb, execute: Execute): void {

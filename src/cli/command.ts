@@ -44,7 +44,7 @@ export interface Verb {
 
 /** Verbs under a name of their own. */
 export interface Group extends Pick<Verb, "name" | "summary" | "description" | "help"> {
-  readonly verbs: readonly Verb[];
+  readonly verbs: readonly (Verb | Group)[];
 }
 
 /**

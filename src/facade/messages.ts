@@ -67,6 +67,7 @@ import {
   ENCRYPT_OPTIONS,
   type EncryptManyOptions,
   type EncryptOptions,
+  type SealedPlaintext,
   type VaultBehaviour,
 } from "./options.ts";
 
@@ -191,6 +192,24 @@ export class VaultMessages {
     );
   }
 
+  /** Decrypts one message, and tells who sealed its data key. */
+  async decryptSealed(
+    ciphertext: string,
+    associatedData: AssociatedData,
+    options: DecryptOptions = {},
+  ): Promise<SealedPlaintext<string | Bytes>> {
+    checkOptions(options, DECRYPT_OPTIONS, "decryptSealed");
+    this.#calls.checkOpen();
+    const as = checkResultType(options.as);
+    const aad = associatedDataBytes(associatedData);
+    let key: DataKey | undefined;
+    const use = (used: DataKey): void => {
+      key = used;
+    };
+    const data = await runCall(options, this.#keys, (call) => this.#decrypt(ciphertext, aad, as, call, use));
+    return { data, dataKeyId: key!.id, sender: key!.sender };
+  }
+
   /** Decrypts many ciphertexts, with one data key per wrapped form. */
   decryptMany(
     items: readonly (DecryptItem | null | undefined)[],
@@ -310,6 +329,7 @@ export class VaultMessages {
     associatedData: Uint8Array,
     as: "text" | "bytes",
     options: DecryptOptions,
+    onKey?: (key: DataKey) => void,
   ): Promise<string | Bytes> {
     this.#calls.begin();
     try {
@@ -324,6 +344,7 @@ export class VaultMessages {
         encryptedKeys,
         (key) => {
           checkContext(key, expected);
+          onKey?.(key);
           return decryptEnvelope(envelope, key, aad, as, ciphers, provider);
         },
         options,

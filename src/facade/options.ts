@@ -94,6 +94,18 @@ export interface DecryptOptions extends LocalDecryptOptions, CallOptions {
   readonly context?: KeyContext | undefined;
 }
 
+/** What `decryptSealed` answers. */
+export interface SealedPlaintext<Data> {
+  readonly data: Data;
+  /**
+   * The id of the data key, UUID text. Copies of a sealed ciphertext have the same one, and no two that were sealed apart have: who
+   * keeps the ids that it has seen tells a replay by it. What is absorbed has another one. Messages of one lease share theirs.
+   */
+  readonly dataKeyId: string;
+  /** The sender whose signature the sealed data key has, UUID text. Undefined where there is none, and for what is not sealed. */
+  readonly sender: string | undefined;
+}
+
 /** Names of {@link EncryptOptions}. */
 export const ENCRYPT_OPTIONS = /* @__PURE__ */ optionNames<Omit<EncryptOptions, keyof CallOptions>>(
   { layout: true, requireCommitment: true, reuse: true },

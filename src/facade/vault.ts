@@ -64,6 +64,7 @@ import {
   type EncryptManyOptions,
   type EncryptOptions,
   REWRAP_OPTIONS,
+  type SealedPlaintext,
   SOURCE_OPTIONS,
   STREAM_OPTIONS,
   type VaultOptions,
@@ -134,7 +135,7 @@ export class Vault extends VaultDocuments {
    * @returns the text, or bytes with `as: "bytes"`
    * @throws VaultError the parse errors of a ciphertext (before any request); ERR_DECRYPT_FAILED for a wrong key,
    *   context or associated data and for altered data alike; ERR_PLAINTEXT_NOT_TEXT; ERR_KEY_NOT_FOUND,
-   *   ERR_KEY_DISABLED, ERR_KEY_DESTROYED; ERR_UNSUPPORTED if `context` is expected of a service that does not
+   *   ERR_KEY_DISABLED, ERR_KEY_DESTROYED, ERR_SENDER_REFUSED; ERR_UNSUPPORTED if `context` is expected of a service that does not
    *   tell contexts
    */
   decrypt(
@@ -153,6 +154,31 @@ export class Vault extends VaultDocuments {
     options?: DecryptOptions,
   ): Promise<string | Bytes> {
     return this.#messages.decrypt(ciphertext, associatedData, options);
+  }
+
+  /**
+   * Decrypts a ciphertext as {@link decrypt} does, and tells what is known of where it comes from: who signed its sealed data key, and
+   * the id by which copies are told.
+   *
+   * @param associatedData - exactly what was given to encrypt
+   * @throws as {@link decrypt}; VaultError ERR_SENDER_REFUSED
+   */
+  decryptSealed(
+    ciphertext: string,
+    associatedData: AssociatedData,
+    options: DecryptOptions & { readonly as: "bytes" },
+  ): Promise<SealedPlaintext<Bytes>>;
+  decryptSealed(
+    ciphertext: string,
+    associatedData?: AssociatedData,
+    options?: DecryptOptions & { readonly as?: "text" | undefined },
+  ): Promise<SealedPlaintext<string>>;
+  decryptSealed(
+    ciphertext: string,
+    associatedData?: AssociatedData,
+    options?: DecryptOptions,
+  ): Promise<SealedPlaintext<string | Bytes>> {
+    return this.#messages.decryptSealed(ciphertext, associatedData, options);
   }
 
   /**

@@ -1,5 +1,5 @@
 /** `coffer recipients` and `coffer seal`, run as a process. */
-import { writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { CANARY, workplace } from "../support/cli.ts";
 import { startServer } from "../support/server.ts";
@@ -114,4 +114,88 @@ test("a document comes from a server too; what is no document seals nothing", as
     expect([place, ran.out, ran.err.includes(`(${code})`)]).toEqual([place, "", true]);
   }
   expect((await run(["seal", SECRET])).err).toContain("(ERR_USAGE)");
+});
+
+test("senders are made, listed, revoked and renewed, and who sealed is told ([SDK-54], [SDK-55])", async () => {
+  const { run, out, json, path } = workplace();
+  const nowhere = { env: { COFFER_VAULT: "" } };
+  await out(["encrypt", SECRET, ...ORG_1]);
+  const { id } = await json(["recipients", "create", ...ORG_1]);
+  writeFileSync(path("recipient.json"), await out(["recipients", "export", id]));
+  const publicKey = (await out(["recipients", "senders", "keygen", path("sender.key")], nowhere)).trim();
+  expect(await out(["recipients", "senders", "public-key", path("sender.key")], nowhere)).toContain(
+    publicKey,
+  );
+  if (process.platform !== "win32") expect(statSync(path("sender.key")).mode & 0o777).toBe(0o600);
+  const again = await run(["recipients", "senders", "keygen", path("sender.key")], nowhere);
+  expect([again.code, again.err.includes("(ERR_OUTPUT_EXISTS)")]).toEqual([1, true]);
+
+  const add = ["recipients", "senders", "add", id, "Partner Ltd", "--public-key", publicKey];
+  const sender = await json([...add, "--valid", "2d"]);
+  expect(sender).toMatchObject({ recipientId: id, name: "Partner Ltd", publicKey, revokedAt: null });
+  expect(await out(["recipients", "require-sender", id])).toMatch(/^sender +demanded$/m);
+  expect(await out(["recipients", "senders", "list", id])).toMatch(
+    new RegExp(`^${sender.id} +valid +${sender.expiresAt} +Partner Ltd$`, "m"),
+  );
+  const seal = ["seal", SECRET, "--recipient", path("recipient.json")];
+  const unsigned = await out(seal, nowhere);
+  const signed = await out([...seal, "--sender-key", path("sender.key")], nowhere);
+  expect(await out(["inspect"], { stdin: signed })).toMatch(new RegExp(`^sender +${sender.id}$`, "m"));
+  const opened = await run(["decrypt"], { stdin: signed });
+  expect([opened.out, opened.err.includes(`signed by the sender ${sender.id}`)]).toEqual([SECRET, true]);
+  const told = await json(["decrypt"], { stdin: signed });
+  expect(told).toEqual({
+    plaintext: SECRET,
+    encoding: "utf-8",
+    dataKeyId: (await json(["inspect"], { stdin: signed })).keyBlob.dataKeyId,
+    sender: sender.id,
+  });
+  const refused = await run(["decrypt"], { stdin: unsigned });
+  expect([refused.code, refused.out, refused.err.includes("(ERR_SENDER_REFUSED)")]).toEqual([2, "", true]);
+  expect((await run(["rewrap"], { stdin: unsigned })).err).toContain("(ERR_SENDER_REFUSED)");
+
+  expect(await out(["recipients", "senders", "revoke", id, sender.id])).toMatch(/^state +revoked$/m);
+  expect((await run(["decrypt"], { stdin: signed })).err).toContain("(ERR_SENDER_REFUSED)");
+  expect(await out(["recipients", "senders", "renew", id, sender.id])).toMatch(/^expires +never$/m);
+  expect(await out(["rewrap"], { stdin: signed })).not.toBe("");
+  expect(await out(["recipients", "require-sender", id, "--off"])).not.toContain("demanded");
+  expect(await json(["decrypt"], { stdin: unsigned })).toMatchObject({ plaintext: SECRET, sender: null });
+  const demanding = await json(["recipients", "create", ...ORG_1, "--require-sender"]);
+  expect(demanding.requiresSender).toBe(true);
+});
+
+test("what is no sender's key signs nothing, and no sender is added without one", async () => {
+  const { run, out, json, path } = workplace();
+  await out(["encrypt", SECRET, ...ORG_1]);
+  const { id } = await json(["recipients", "create", ...ORG_1]);
+  writeFileSync(path("recipient.json"), await out(["recipients", "export", id]));
+  writeFileSync(path("short.key"), "AAAA\n");
+  writeFileSync(path("long.key"), "A".repeat(5_000));
+  for (const [place, code] of [
+    [path("short.key"), "ERR_USAGE"],
+    [path("long.key"), "ERR_USAGE"],
+    [path("none.key"), "ERR_INPUT_UNREADABLE"],
+  ] as const) {
+    const ran = await run(["seal", SECRET, "--recipient", path("recipient.json"), "--sender-key", place]);
+    expect([place, ran.out, ran.err.includes(`(${code})`)]).toEqual([place, "", true]);
+  }
+  const add = ["recipients", "senders", "add", id, "x"];
+  expect((await run(add)).err).toContain("(ERR_USAGE)");
+  expect((await run([...add, "--public-key", "AAAA"])).err).toContain("(ERR_INVALID_ARGUMENT)");
+  expect((await run(["recipients", "senders", "list", "x"])).err).toContain("(ERR_KEY_NOT_FOUND)");
+});
+
+test("senders of a server's recipients are looked after by the same commands", async () => {
+  const { out, json, path } = workplace();
+  const server = await startServer();
+  const there = { env: { COFFER_BASE_URL: server.url, COFFER_API_KEY: server.key, COFFER_VAULT: "" } };
+  const { id } = await json(["recipients", "create", ...ORG_1, "--require-sender"], there);
+  const publicKey = (await out(["recipients", "senders", "keygen", path("sender.key")])).trim();
+  const sender = await json(["recipients", "senders", "add", id, "x", "--public-key", publicKey], there);
+  writeFileSync(path("recipient.json"), await out(["recipients", "export", id], there));
+  const seal = ["seal", SECRET, "--recipient", path("recipient.json"), "--sender-key", path("sender.key")];
+  const signed = await out(seal, there);
+  expect(await json(["decrypt"], { ...there, stdin: signed })).toMatchObject({ sender: sender.id });
+  expect(await out(["recipients", "senders", "revoke", id, sender.id], there)).toMatch(/^state +revoked$/m);
+  expect(await out(["recipients", "senders", "list", id], there)).toMatch(/ revoked +never +x$/m);
 });

@@ -73,6 +73,14 @@ describe("what a recipient demands", () => {
     expect(await vault.decrypt(moved, "form 1")).toBe("hello");
     const lease = await sealedLease(encryptor);
     expect(await vault.decrypt(lease.encryptSync("b"))).toBe("b");
+    const { dataKeyId } = inspect(sealed).keyBlob;
+    const told = await vault.decryptSealed(sealed, "form 1");
+    expect(told).toEqual({ data: "hello", dataKeyId, sender: id });
+    // A copy has the same id, and what is absorbed another.
+    expect((await vault.decryptSealed(sealed, "form 1")).dataKeyId).toBe(dataKeyId);
+    const bytes = await vault.decryptSealed(await vault.rewrap(sealed), "form 1", { as: "bytes" });
+    expect([Buffer.from(bytes.data).toString(), bytes.sender]).toEqual(["hello", undefined]);
+    expect(bytes.dataKeyId).not.toBe(dataKeyId);
     const key = await vault.keys.createRekey({
       encryptedKeys: inspect(sealed).encryptedKeys,
       context: { organization_id: "org_2" },
@@ -201,6 +209,8 @@ describe("expiry and revocation", () => {
     const holder = await openTestVault({ path, now: clock.now });
     const sealed = await encryptorOf(1).encrypt("x");
     expect(await holder.decrypt(sealed)).toBe("x");
+    // The key that is held tells it too.
+    expect(await holder.decryptSealed(sealed)).toMatchObject({ data: "x", sender: id });
     await vault.recipients.senders.revoke({ recipientId, id });
     expect(await codeOf(() => holder.decrypt(sealed))).toBe("ERR_SENDER_REFUSED");
     await vault.recipients.senders.renew({ recipientId, id });

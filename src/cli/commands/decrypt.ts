@@ -6,6 +6,7 @@
 
 import { encodeBase64 } from "../../base/base64.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
+import { inspect } from "../../crypto/envelope/inspect.ts";
 import {
   type Action,
   type DecryptionOptions,
@@ -40,18 +41,23 @@ const decrypt: Action<Options> = async (run, options, given) => {
   const vault = await run.open();
   const { signal } = run;
   const reading = { as: "bytes", context, signal, ...flags } as const;
-  const plaintext = await vault.decrypt(ciphertext, associatedData, reading);
+  const opened = await vault.decryptSealed(ciphertext, associatedData, reading);
+  const plaintext = opened.data;
+  const isSealed = inspect(ciphertext, flags).keyBlob.format === "sealed";
+  // By the id copies are told; the sender is null where no signature says it.
+  const origin = isSealed ? { dataKeyId: opened.dataKeyId, sender: opened.sender ?? null } : {};
+  if (opened.sender !== undefined) await run.note(`sealed and signed by the sender ${opened.sender}`);
   if (out !== undefined) {
     await writeOutFile(out, plaintext, force);
-    return { view: "", data: () => ({ file: out, bytes: plaintext.length }) };
+    return { view: "", data: () => ({ file: out, bytes: plaintext.length, ...origin }) };
   }
   return {
     view: plaintext,
     data: () => {
       const text = fromUtf8(plaintext);
       return text === undefined
-        ? { plaintext: encodeBase64(plaintext), encoding: "base64" }
-        : { plaintext: text, encoding: "utf-8" };
+        ? { plaintext: encodeBase64(plaintext), encoding: "base64", ...origin }
+        : { plaintext: text, encoding: "utf-8", ...origin };
     },
   };
 };
@@ -71,7 +77,8 @@ export const DECRYPT: Verb = {
   help: `
 Exactly the bytes that were encrypted are written; on a terminal a line break
 follows, and bytes that are not plain text are refused. With --format json,
-"plaintext" is text where "encoding" is utf-8, else base64.
+"plaintext" is text where "encoding" is utf-8, else base64. Of what was sealed
+"sender" tells who signed it, and "dataKeyId" tells copies.
 
 Examples:
   $ coffer decrypt @secret.txt --vault vault.db

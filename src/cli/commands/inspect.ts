@@ -21,7 +21,7 @@ import { record } from "../output/format.ts";
 const inspectCiphertext: Action<ReadOptions> = async (_run, options, given) => {
   const flags = readFlags(options);
   const info = (await inspectFile(given)) ?? inspect(await readAndParse(given, flags), flags);
-  const { format, dataKeyId, keks, recipient, bytes } = info.keyBlob;
+  const { format, dataKeyId, keks, recipient, sender, bytes } = info.keyBlob;
   return {
     view: record([
       ["layout", info.layout],
@@ -32,6 +32,7 @@ const inspectCiphertext: Action<ReadOptions> = async (_run, options, given) => {
         ({ id, version }) => ["KEK", version === undefined ? id : `${id} version ${version}`] as const,
       ),
       ["recipient", recipient && `${recipient.id} version ${recipient.version}`],
+      ["sender", sender],
       ["key blob bytes", String(bytes)],
       ["nonce bytes", String(info.nonceBytes)],
       ["plaintext bytes", String(info.plaintextBytes)],

@@ -4,8 +4,7 @@
  * @module
  */
 import type { SealedSuite } from "../../crypto/keys/sealed-key-blob.ts";
-import type { VaultRecipients } from "../../facade/recipients.ts";
-import { KEKS_PAGE_MAX, type RecipientInfo, type RecipientService } from "../../keks/index.ts";
+import { KEKS_PAGE_MAX, type RecipientInfo } from "../../keks/index.ts";
 import {
   CONTEXT_OPTIONS,
   type ContextOptions,
@@ -19,13 +18,14 @@ import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { choiceParser, durationParser } from "../input/arguments.ts";
 import { checkConfirmable, confirm } from "../input/confirm.ts";
-import { environmentName, serverUrl } from "../open.ts";
 import { entriesText, jsonText, type Result, record, table } from "../output/format.ts";
 import { VERSION } from "./keys-states.ts";
+import { ID_ARGUMENT, recipientsOf } from "./recipients-of.ts";
+import { SENDERS } from "./recipients-senders.ts";
 
 const SUITES: readonly SealedSuite[] = ["x25519", "x-wing"];
 
-const ID_ARGUMENT = ["<id>", "the recipient's id"] as const;
+const REQUIRE_SENDER = option("--require-sender", "open only what one of its senders has signed");
 
 const HELP = `
 A recipient is a key pair for one key context. Who has its document (coffer
@@ -54,6 +54,7 @@ Examples:
 interface CreateOptions extends ContextOptions {
   readonly environmentWide?: boolean;
   readonly suite?: SealedSuite;
+  readonly requireSender?: boolean;
 }
 
 interface StateOptions {
@@ -72,6 +73,7 @@ const CREATE: Verb = {
       "--environment-wide",
       "for all contexts of the environment: a shred of a tenant does not reach its private key",
     ),
+    REQUIRE_SENDER,
     option(
       "--suite <name>",
       `${SUITES.join(", ")}; default x25519. x-wing withstands quantum computers`,
@@ -80,14 +82,14 @@ const CREATE: Verb = {
   ],
   needs: "any",
   run: async (run: CommandRun, options: CreateOptions) => {
-    const { environmentWide, suite } = options;
+    const { environmentWide, suite, requireSender } = options;
     const context = environmentWide === true ? await contextFrom(options) : await requiredContext(options);
     if (environmentWide === true && context !== undefined) {
       throw usageError("give either a key context or --environment-wide");
     }
     const recipients = await recipientsOf(run);
     return recipientResult(
-      await recipients.create({ context, environmentWide, suite }, { signal: run.signal }),
+      await recipients.create({ context, environmentWide, suite, requireSender }, { signal: run.signal }),
     );
   },
 };
@@ -150,6 +152,20 @@ const SHRED: Verb = {
   },
 };
 
+const REQUIRE: Verb = {
+  name: "require-sender",
+  summary: "demand a sender's signature of what a recipient opens",
+  description: "Makes a recipient open only what one of its senders has signed; with --off anything again.",
+  arguments: [ID_ARGUMENT],
+  options: [option("--off", "demand none")],
+  needs: "any",
+  run: async (run: CommandRun, { off }: { readonly off?: boolean }, id) => {
+    const recipients = await recipientsOf(run);
+    const request = { id: id!, required: off !== true };
+    return recipientResult(await recipients.requireSender(request, { signal: run.signal }));
+  },
+};
+
 /** The group. */
 export const RECIPIENTS: Group = {
   name: "recipients",
@@ -169,6 +185,8 @@ export const RECIPIENTS: Group = {
       true,
     ),
     SHRED,
+    REQUIRE,
+    SENDERS,
   ],
 };
 
@@ -190,15 +208,6 @@ function change(
   };
 }
 
-/** Of a server, or of the environment of a vault that is opened here. */
-async function recipientsOf(run: CommandRun): Promise<RecipientService | VaultRecipients> {
-  if (serverUrl(run.flags) !== undefined) return (await run.open()).recipients;
-  const host = await run.openHost();
-  const environment = await host.environment(environmentName(run.flags));
-  return host.session(environment.id, { actor: { id: "cli", name: "coffer command", source: "api" } })
-    .recipients;
-}
-
 function recipientResult(recipient: RecipientInfo): Result {
   return { view: recipientView(recipient), data: () => recipient };
 }
@@ -208,8 +217,10 @@ function contextText(context: RecipientInfo["context"]): string {
   return context === null ? "(environment-wide)" : entriesText(context, ", ");
 }
 
-function recipientView({ id, context, suite, state, versions }: RecipientInfo): string {
-  const head = record({ id, context: contextText(context), suite, state });
+function recipientView(recipient: RecipientInfo): string {
+  const { id, context, suite, state, versions, requiresSender } = recipient;
+  const demand = requiresSender ? { sender: "demanded" } : {};
+  const head = record({ id, context: contextText(context), suite, state, ...demand });
   const rows = versions.map((row) => [String(row.version), row.state, row.createdAt]);
   return `${head}\n\n${table(["VERSION", "STATE", "CREATED"], rows)}`;
 }

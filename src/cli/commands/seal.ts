@@ -4,12 +4,14 @@
  * @module
  */
 import { SealedEncryptor, type SealedLayout } from "../../sealed/encryptor.ts";
+import { sealedSender } from "../../sealed/sender.ts";
 import { AAD, CONTEXT_OPTIONS, type ContextOptions, contextFrom, option, type Verb } from "../command.ts";
 import type { CommandRun } from "../command-run.ts";
 import { usageError } from "../errors.ts";
 import { choiceParser } from "../input/arguments.ts";
 import { ciphertextResult } from "../input/ciphertexts.ts";
 import { readRecipientDocument } from "../input/recipient-documents.ts";
+import { readSenderKey } from "../input/sender-keys.ts";
 import {
   ALLOW_EMPTY,
   readAssociatedData,
@@ -24,6 +26,7 @@ interface Options extends SecretOptions, ContextOptions {
   readonly signer?: string;
   readonly aad?: string;
   readonly layout?: SealedLayout;
+  readonly senderKey?: string;
 }
 
 const LAYOUTS: readonly SealedLayout[] = ["native", "iv12"];
@@ -42,6 +45,7 @@ document is trusted as it came: who could exchange it would read what you seal.
 
 Examples:
   $ echo -n s3cret | coffer seal --recipient recipient.json
+  $ echo -n s3cret | coffer seal --recipient recipient.json --sender-key sender.key
   $ coffer seal @form.json --recipient https://vault.example/coffer/v1/recipients/ID --signer KEY
 `;
 
@@ -55,6 +59,7 @@ export const SEAL: Verb = {
     option("--recipient <place>", "the recipient's document: a path or an https URL"),
     option("--signer <key>", "the signer that the document must have, base64 as it stands there"),
     ...CONTEXT_OPTIONS,
+    option("--sender-key <file>", "sign by the key of this file, which recipients senders keygen has made"),
     AAD,
     ALLOW_EMPTY,
     option(
@@ -69,7 +74,7 @@ export const SEAL: Verb = {
 };
 
 async function seal(run: CommandRun, options: Options, given: string | undefined): Promise<Result> {
-  const { recipient: place, signer, layout } = options;
+  const { recipient: place, signer, layout, senderKey } = options;
   if (place === undefined || place === "") {
     throw usageError("no recipient was given", "name its document with --recipient FILE or URL");
   }
@@ -77,8 +82,16 @@ async function seal(run: CommandRun, options: Options, given: string | undefined
   const associatedData = await readAssociatedData(options.aad);
   const plaintext = await readPlaintext(given, options);
   const recipient = await readRecipientDocument(place, run.signal);
-  const encryptor = new SealedEncryptor({ recipient, signer, context, layout });
-  const ciphertext = await encryptor.encrypt(plaintext, associatedData);
+  const sender =
+    senderKey === undefined ? undefined : sealedSender({ privateKey: await readSenderKey(senderKey) });
+  let encryptor: SealedEncryptor;
+  let ciphertext: string;
+  try {
+    encryptor = new SealedEncryptor({ recipient, signer, context, layout, sender });
+    ciphertext = await encryptor.encrypt(plaintext, associatedData);
+  } finally {
+    sender?.dispose();
+  }
   if (encryptor.trust === "first-use") {
     await run.note(`the document was trusted as it came: --signer ${encryptor.signer} pins its signer`);
   }
