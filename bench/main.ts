@@ -23,19 +23,19 @@ const USAGE = `npm run bench -- [options]
 
   --quick           a few tiny samples: does it run, do outputs agree? Its numbers mean nothing
   --full            more rounds, more sizes, and all peers and runtimes that are installed
-  --only SUITE      envelope, kv, sealed, peers, runtimes or sealed-runtimes (see bench/README.md)
+  --only SUITE      envelope, kv, sealed, peers, runtimes or sealedRuntimes (see bench/README.md)
   --runtimes LIST   which of them: ${runtimeNames().join(",")}
   --name NAME       results are NAME-SUITE.json; default quick or default; SUITE.json with --full
   --out DIRECTORY   where the results go; default bench/results
   --disk DIRECTORY  where stores are measured; default the directory for temporary files
 `;
 
-const SUITES = ["envelope", "kv", "sealed", "runtimes", "sealed-runtimes", "peers"] as const;
+const SUITES = ["envelope", "kv", "sealed", "runtimes", "sealedRuntimes", "peers"] as const;
 /** Without `--only`, in each mode. Peers and runtimes are packages that are not installed with coffer's. */
 const SUITES_OF = {
   quick: ["envelope", "kv"],
   default: ["envelope", "kv"],
-  full: ["envelope", "kv", "sealed", "peers", "runtimes", "sealed-runtimes"],
+  full: ["envelope", "kv", "sealed", "peers", "runtimes", "sealedRuntimes"],
 } as const;
 const SETTINGS = {
   quick: { rounds: 2, sampleMs: 1, warmUpMs: 1 },
@@ -90,7 +90,7 @@ async function main(options: Options): Promise<void> {
   for (const suite of suites) {
     const name = `${prefix}${suite}`;
     const report =
-      suite === "runtimes" || suite === "sealed-runtimes"
+      suite === "runtimes" || suite === "sealedRuntimes"
         ? await measureRuntimes(suite, mode, name, runtimes, (text) => console.error(text))
         : await measureHere(name, HERE[suite](options), options);
     const path = writeResult(report, out);

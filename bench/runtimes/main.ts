@@ -26,7 +26,7 @@ import {
 export type RuntimesMode = "quick" | "default" | "full" | "crossover";
 
 /** What is measured: messages and batches, or what is sealed to a recipient. */
-export type RuntimesSubject = "runtimes" | "sealed-runtimes";
+export type RuntimesSubject = "runtimes" | "sealedRuntimes";
 
 /** A sample is long beside the question that asks for it, which costs a tenth of a millisecond or two. */
 const SETTINGS: Readonly<Record<RuntimesMode, Settings>> = {
@@ -76,7 +76,7 @@ export async function measureRuntimes(
       }
       const common = { settings: SETTINGS[mode], progress };
       const plan: Plan =
-        subject === "sealed-runtimes"
+        subject === "sealedRuntimes"
           ? { ...common, set: "sealed", sizes: SEALED_SIZES, hasBatches: false }
           : mode === "crossover"
             ? { ...common, set: "crossover", sizes: SIZES[mode], hasBatches: false }

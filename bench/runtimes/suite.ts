@@ -28,7 +28,7 @@ import { type About, type CompetitorSet, DISAGREEMENT, type Material, type Work 
 
 const SUITE = "runtimes";
 /** What results of sealed data keys say. */
-export const SEALED_SUITE = "sealed-runtimes";
+export const SEALED_SUITE = "sealedRuntimes";
 const NS_PER_MS = 1e6;
 const NS_PER_US = 1e3;
 const KIB = 1024;

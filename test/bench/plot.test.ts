@@ -28,8 +28,8 @@ test("one result of each suite is kept, within the bound", () => {
       "revocation",
       "root",
       "runtimes",
-      "sealed-runtimes",
       "sealed",
+      "sealedRuntimes",
     ].map((suite) => `${suite}.json`),
   );
   const bytes = results.reduce((sum, name) => sum + statSync(join(DIRECTORY, name)).size, 0);
