@@ -6,6 +6,7 @@
  * @module
  */
 import { isUint8Array } from "../base/bytes.ts";
+import type { SealedMlKem } from "../crypto/hpke/given-ml-kem.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
 import type { SecretBytes } from "../crypto/primitives/secret-bytes.ts";
 import { UUID_BYTES, uuidV4 } from "../crypto/primitives/uuid.ts";
@@ -35,6 +36,8 @@ export interface HostOptions extends RootKeyRequest {
   readonly onNotice: (notice: string) => void;
   /** The clock of stored times, in milliseconds. */
   readonly now: () => number;
+  /** ML-KEM-768 where the runtime has none. */
+  readonly mlKem?: SealedMlKem | undefined;
 }
 
 /**
@@ -55,7 +58,7 @@ export async function openHost(database: Database, options: HostOptions): Promis
       throw error;
     }
     try {
-      const vault = { database, authority, vaultId, now: options.now };
+      const vault = { database, authority, vaultId, now: options.now, mlKem: options.mlKem };
       await destroyDueKeks(vault);
       await clearExpiredAnswers(vault);
       return new VaultHost(vault, await storedKeysWithOldLabel(database, authority), options);

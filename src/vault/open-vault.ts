@@ -12,6 +12,7 @@ import { ASYNC_DISPOSE, DISPOSE } from "../base/dispose.ts";
 import { checkOptions, optionNames } from "../base/options.ts";
 import { checkWhole } from "../base/whole-numbers.ts";
 import type { WritableLayout } from "../crypto/envelope/layouts.ts";
+import type { SealedMlKem } from "../crypto/hpke/given-ml-kem.ts";
 import { checkLayout } from "../crypto/local.ts";
 import { invalidType } from "../errors.ts";
 import type { VaultBehaviour } from "../facade/options.ts";
@@ -25,6 +26,7 @@ import { checkFilePath } from "./files/vault-path.ts";
 import type { HostSession, VaultHost } from "./host.ts";
 import { ENVIRONMENT_DEFAULT, LOCK_WAIT_MS_DEFAULT, LOCK_WAIT_MS_MAX } from "./limits.ts";
 import { openHost } from "./open-host.ts";
+import { toolsOf } from "./recipients/tools.ts";
 import { checkRootKeys, NEXT_ROOT_KEY_VARIABLE, ROOT_KEY_VARIABLE, rootKeyFile } from "./root/root-key.ts";
 import type { Database } from "./storage/database.ts";
 import { preparePostgres } from "./storage/postgres/migrate.ts";
@@ -55,6 +57,8 @@ interface HostOpenOptions {
   readonly onNotice?: ((notice: string) => void) | undefined;
   /** The clock of stored times, in milliseconds; default `Date.now`. */
   readonly now?: (() => number) | undefined;
+  /** From `mlKemOf` of `coffer/sealed`, for recipients of the suite `x-wing` where the runtime has no ML-KEM-768 (Node before 24.7). */
+  readonly mlKem?: SealedMlKem | undefined;
 }
 
 /** How to open a vault, wherever it is. */
@@ -102,6 +106,7 @@ const FILE_HOST_OPTIONS = optionNames<FileHostOptions>({
   lockWaitMs: true,
   onNotice: true,
   now: true,
+  mlKem: true,
 });
 
 /** Names of {@link OpenFileOptions}. */
@@ -195,8 +200,9 @@ function placeOf(place: string): OpenVaultOptions {
 async function openDatabase(options: OpenDatabaseOptions): Promise<VaultHost> {
   const { database, path, environment, layout, requireCommitment, cache, actor, events, ...rest } = options;
   const own = { ...rest, url: database };
-  const { create, rootKey, nextRootKey, rootKeyPath, now, ...postgres } = own;
+  const { create, rootKey, nextRootKey, rootKeyPath, now, mlKem, ...postgres } = own;
   checkRootKeys(own);
+  toolsOf({ mlKem });
   if (create !== false) await preparePostgres(postgres);
   return postgresHost(own);
 }
@@ -206,7 +212,7 @@ export interface PostgresHostOptions extends PostgresOptions, HostOpenOptions {}
 
 /** Names of {@link PostgresHostOptions}. */
 const POSTGRES_HOST_OPTIONS = optionNames<Omit<PostgresHostOptions, keyof PostgresOptions>>(
-  { rootKey: true, nextRootKey: true, rootKeyPath: true, create: true, now: true },
+  { rootKey: true, nextRootKey: true, rootKeyPath: true, create: true, now: true, mlKem: true },
   POSTGRES_OPTIONS,
 );
 
@@ -230,6 +236,7 @@ export async function openPostgresHost(options: PostgresHostOptions): Promise<Va
 /** The host of a vault in a prepared database; names of options as checked, options as they are the caller's no more. */
 async function postgresHost(own: PostgresHostOptions): Promise<VaultHost> {
   if (own.rootKeyPath !== undefined) checkFilePath(own.rootKeyPath, "rootKeyPath");
+  toolsOf(own);
   const onNotice = own.onNotice ?? warn;
   return hostOver(await openPostgres({ ...own, onNotice }), own, undefined);
 }
@@ -240,7 +247,7 @@ function hostOver(
   options: HostOpenOptions,
   path: string | undefined,
 ): Promise<VaultHost> {
-  const { rootKey, nextRootKey, rootKeyPath, create, onNotice, now } = options;
+  const { rootKey, nextRootKey, rootKeyPath, create, onNotice, now, mlKem } = options;
   const isInMemory = path === IN_MEMORY;
   return openHost(database, {
     argument: rootKey,
@@ -252,6 +259,7 @@ function hostOver(
     create: create !== false,
     onNotice: onNotice ?? warn,
     now: now ?? Date.now,
+    mlKem,
   });
 }
 
@@ -276,6 +284,7 @@ async function fileHost(options: FileHostOptions): Promise<VaultHost> {
     "lockWaitMs",
   );
   checkRootKeys(options);
+  toolsOf(options);
   const create = options.create !== false;
   const { rootKeyPath } = options;
   return hostOver(await openVaultFile(path, { create, lockWaitMs, rootKeyPath }), options, path);

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { SealedMlKem } from "../../crypto/hpke/given-ml-kem.ts";
 import type { Database } from "../storage/database.ts";
 import type { Authority } from "./authority.ts";
 
@@ -17,4 +18,6 @@ export interface OpenedVault {
   readonly vaultId: Uint8Array;
   /** The clock of stored times, in milliseconds. */
   readonly now: () => number;
+  /** ML-KEM-768 for recipients of the suite x-wing, where the runtime has none. */
+  readonly mlKem?: SealedMlKem | undefined;
 }

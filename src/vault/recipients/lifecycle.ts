@@ -11,6 +11,7 @@ import { decodeKeyBlob } from "../../crypto/keys/key-blob.ts";
 import type { SealedSuite } from "../../crypto/keys/sealed-key-blob.ts";
 import { uuidFromText } from "../../crypto/primitives/uuid.ts";
 import { type RecipientDocument, signRecipient } from "../../crypto/sealed/recipient-document.ts";
+import type { SealedTools } from "../../crypto/sealed/tools.ts";
 import { VaultError } from "../../errors.ts";
 import { type KekListRequest, ownListRequest } from "../../keks/kek-service.ts";
 import {
@@ -59,7 +60,7 @@ import {
 } from "./recipient-rows.ts";
 import { SenderLifecycle } from "./senders.ts";
 import { makeSigningKey, withSigningKey } from "./signing-key.ts";
-import { TOOLS } from "./tools.ts";
+import { toolsOf } from "./tools.ts";
 
 /** Changes recipients within one environment. */
 export class RecipientLifecycle implements RecipientService {
@@ -71,8 +72,10 @@ export class RecipientLifecycle implements RecipientService {
   readonly #access: Access;
   readonly #writes: IdempotentWrites;
   readonly #now: () => number;
+  readonly #tools: SealedTools;
 
   constructor(parts: SessionParts) {
+    this.#tools = toolsOf(parts);
     this.senders = new SenderLifecycle(parts);
     this.#database = parts.database;
     this.#authority = parts.authority;
@@ -156,7 +159,7 @@ export class RecipientLifecycle implements RecipientService {
                 expiresAt: issuedAt + validity,
               },
               seed,
-              TOOLS.curves.sync(),
+              this.#tools.curves.sync(),
             ),
           ),
         call,
@@ -288,7 +291,7 @@ export class RecipientLifecycle implements RecipientService {
   async #makeVersion(context: ReturnType<typeof storedContext>, suite: SealedSuite, call: CallOptions) {
     const made = await this.#keyring.createDataKey(context, "recipient", this.#access.events, call);
     try {
-      return { publicKey: KEMS[suite].publicKey(TOOLS, made.key), wrapped: made.blob };
+      return { publicKey: KEMS[suite].publicKey(this.#tools, made.key), wrapped: made.blob };
     } finally {
       made.key.fill(0);
     }

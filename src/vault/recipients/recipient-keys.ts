@@ -13,6 +13,7 @@ import { contextObject } from "../../crypto/keys/key-context.ts";
 import { decodeSealedKeyBlob, type SealedKeyBlob } from "../../crypto/keys/sealed-key-blob.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { openSealedDataKeyBy } from "../../crypto/sealed/sealed-data-key.ts";
+import type { SealedTools } from "../../crypto/sealed/tools.ts";
 import { decryptFailed } from "../../errors.ts";
 import type { RecipientState } from "../../keks/recipient-service.ts";
 import type { Authority } from "../authority/authority.ts";
@@ -30,7 +31,7 @@ import {
   unknownRecipient,
 } from "./recipient-rows.ts";
 import { checkedSender, type KeptSenders, readSenders } from "./signatures.ts";
-import { TOOLS } from "./tools.ts";
+import { toolsOf } from "./tools.ts";
 
 /** A private key that is kept, and what its blobs must name. */
 interface Kept {
@@ -50,13 +51,16 @@ export class RecipientKeys {
   readonly #environmentId: string;
   readonly #keyring: Keyring;
   readonly #now: () => number;
+  readonly #tools: SealedTools;
   readonly #kept = new Map<string, Kept>();
   /** The counter of changes that #kept is true for. */
   #keptAt = -1;
 
-  constructor({ database, authority, now }: OpenedVault, environmentId: string, keyring: Keyring) {
+  constructor(vault: OpenedVault, environmentId: string, keyring: Keyring) {
+    const { database, authority, now } = vault;
     this.#database = database;
     this.#authority = authority;
+    this.#tools = toolsOf(vault);
     this.#environmentId = environmentId;
     this.#keyring = keyring;
     this.#now = now;
@@ -148,7 +152,13 @@ export class RecipientKeys {
     try {
       const { suite, stored } = recipient;
       const requiresSender = stored.requires_sender !== 0;
-      return { key: KEMS[suite].hold(TOOLS, key, publicKey), suite, canonical, requiresSender, senders };
+      return {
+        key: KEMS[suite].hold(this.#tools, key, publicKey),
+        suite,
+        canonical,
+        requiresSender,
+        senders,
+      };
     } finally {
       key.fill(0);
     }
@@ -161,7 +171,7 @@ export class RecipientKeys {
     // Before the private key is used ([SDK-53]).
     const sender = checkedSender(kept, blob, this.#now());
     return {
-      key: openSealedDataKeyBy(TOOLS, blob, kept.key),
+      key: openSealedDataKeyBy(this.#tools, blob, kept.key),
       id: uuidToText(blob.dataKeyId),
       blob: keyBlob,
       context: blob.context,
