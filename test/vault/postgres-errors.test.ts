@@ -1,11 +1,11 @@
 /** What PostgreSQL refuses, by the real thing: typed errors that name what to do, SQLSTATE for a log, and TLS as libpq has it. */
-import { execFileSync, spawnSync } from "node:child_process";
 import { chownSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { migratePostgres } from "../../src/vault/storage/postgres/migrate.ts";
 import { openPostgres } from "../../src/vault/storage/postgres/open.ts";
 import { readTls } from "../../src/vault/storage/postgres/url.ts";
+import { Authority } from "../support/certificates.ts";
 import { rejectionOf } from "../support/errors.ts";
 import {
   adminQuery,
@@ -187,6 +187,7 @@ describe("what a URL says of TLS", () => {
 });
 
 describePostgres("TLS with a server", () => {
+  const trusted = new Authority();
   let ca: string;
   let otherCa: string;
   let url: string;
@@ -195,37 +196,33 @@ describePostgres("TLS with a server", () => {
   beforeAll(async () => {
     url = await freshDatabaseUrl();
     const directory = freshDirectory();
-    const openssl = (...args: string[]): void => void execFileSync("openssl", args, { stdio: "ignore" });
-    const make = (name: string): string => {
-      openssl(
-        ...[
-          "req",
-          "-x509",
-          "-newkey",
-          "ec",
-          "-pkeyopt",
-          "ec_paramgen_curve:prime256v1",
-          "-nodes",
-          "-days",
-          "2",
-        ],
-        ...["-keyout", join(directory, `${name}.key`), "-out", join(directory, `${name}.crt`)],
-        ...["-subj", `/CN=${name}`, "-addext", "subjectAltName=DNS:db.example"],
-      );
-      return join(directory, `${name}.crt`);
+    const keep = (name: string, { cert }: Authority): string => {
+      const path = join(directory, name);
+      writeFileSync(path, cert);
+      return path;
     };
-    ca = make("server");
-    otherCa = make("other");
+    ca = keep("ca.crt", trusted);
+    otherCa = keep("other.crt", new Authority());
+    await useCertificate(["db.example"]);
+  });
+
+  /** Lets the server have a certificate for these names. */
+  async function useCertificate(names: readonly string[]): Promise<void> {
+    const { cert, key } = trusted.issue({ names });
     const data = (await adminQuery("SHOW data_directory"))[0]!.data_directory as string;
     const { uid, gid } = statSync(data);
-    for (const name of ["server.key", "server.crt"]) {
-      writeFileSync(join(data, name), execFileSync("cat", [join(directory, name)]), { mode: 0o600 });
+    for (const [name, content] of Object.entries({ "server.crt": cert, "server.key": key })) {
+      writeFileSync(join(data, name), content, { mode: 0o600 });
       if (process.getuid?.() === 0) chownSync(join(data, name), uid, gid);
     }
-    await adminQuery("ALTER SYSTEM SET ssl = on");
+    await setTls("on");
+  }
+
+  async function setTls(state: "on" | "off"): Promise<void> {
+    await adminQuery(`ALTER SYSTEM SET ssl = ${state}`);
     await adminQuery("SELECT pg_reload_conf()");
     await new Promise((resolve) => setTimeout(resolve, 300));
-  });
+  }
 
   /** Whether the connection is encrypted, or the code that it failed with. */
   async function outcome(parameters: string): Promise<unknown> {
@@ -242,7 +239,6 @@ describePostgres("TLS with a server", () => {
   }
 
   test("modes mean what they do to libpq", async () => {
-    expect(spawnSync("openssl", ["version"]).status).toBe(0);
     for (const [parameters, expected] of [
       ["sslmode=disable", false],
       ["", true],
@@ -251,21 +247,24 @@ describePostgres("TLS with a server", () => {
       ["sslmode=require", true],
       ["ssl=true", true],
       [`sslmode=require&sslrootcert=${ca}`, true],
-      [`sslmode=require&sslrootcert=${otherCa}`, "DEPTH_ZERO_SELF_SIGNED_CERT"],
+      [`sslmode=require&sslrootcert=${otherCa}`, "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
       // The certificate is for db.example, not for this address.
       [`sslmode=verify-ca&sslrootcert=${ca}`, true],
-      [`sslmode=verify-ca&sslrootcert=${otherCa}`, "DEPTH_ZERO_SELF_SIGNED_CERT"],
+      [`sslmode=verify-ca&sslrootcert=${otherCa}`, "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
       [`sslmode=verify-full&sslrootcert=${ca}`, "ERR_TLS_CERT_ALTNAME_INVALID"],
-      ["sslmode=verify-full", "DEPTH_ZERO_SELF_SIGNED_CERT"],
+      ["sslmode=verify-full", "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
     ] as const) {
       expect([parameters, await outcome(parameters)]).toEqual([parameters, expected]);
     }
+    await useCertificate(["127.0.0.1"]);
+    expect(await outcome(`sslmode=verify-full&sslrootcert=${ca}`)).toBe(true);
+    expect(await outcome(`sslmode=verify-full&sslrootcert=${otherCa}`)).toBe(
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    );
   });
 
   test("a server without TLS: optional modes go on without, the others do not", async () => {
-    await adminQuery("ALTER SYSTEM SET ssl = off");
-    await adminQuery("SELECT pg_reload_conf()");
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await setTls("off");
     expect(await outcome("sslmode=prefer")).toBe(false);
     expect(await outcome("")).toBe(false);
     const error = await failure(() => openPostgres({ url: query("sslmode=require") }));
@@ -274,11 +273,9 @@ describePostgres("TLS with a server", () => {
   });
 
   test("what the program gives is not weakened by the URL", async () => {
-    await adminQuery("ALTER SYSTEM SET ssl = on");
-    await adminQuery("SELECT pg_reload_conf()");
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const pem = execFileSync("cat", [otherCa], { encoding: "utf8" });
-    const error = await failure(() => openPostgres({ url: query("sslmode=no-verify"), tls: { ca: pem } }));
-    expect(error.cause?.code).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
+    await setTls("on");
+    const tls = { ca: new Authority().cert };
+    const error = await failure(() => openPostgres({ url: query("sslmode=no-verify"), tls }));
+    expect(error.cause?.code).toBe("UNABLE_TO_VERIFY_LEAF_SIGNATURE");
   });
 });
