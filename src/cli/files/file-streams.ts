@@ -18,8 +18,12 @@ import { OutFile } from "./out-file.ts";
 /** The name that stands for standard input or output. */
 export const STANDARD = "-";
 
-/** Bytes that are read at once: 16 chunks of the native format. Larger pieces measured no faster, but hold more. */
-const READ_BYTES = 256 * 1024;
+/**
+ * Bytes that are read at once: 64 chunks of the native format, which the stream hands on together. Measured on 256 MiB (Node
+ * 24): beside 256 KiB a third of the changes between threads and 8 % less processor time at the same peak of memory; reading and
+ * writing in this thread saves 4 % more, but then nothing happens at the same time.
+ */
+const READ_BYTES = 1024 * 1024;
 
 /** Something to read from its beginning to its end. */
 export interface Input {
