@@ -2,11 +2,12 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { inspect } from "../../src/crypto/envelope/inspect.ts";
 import type { KeyContext } from "../../src/crypto/keys/key-context.ts";
-import { SealedEncryptor } from "../../src/sealed/index.ts";
+import { SealedEncryptor, sealedSender } from "../../src/sealed/index.ts";
 import type { EmbeddedVault } from "../../src/vault/index.ts";
-import { fromBase64 } from "../support/bytes.ts";
+import { base64, fromBase64 } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
+import { publicKeyPlain } from "../support/sealed-plain.ts";
 import {
   freshPath,
   openTestHost,
@@ -236,6 +237,30 @@ describe("an environment-wide recipient", () => {
     expect(fromBase64(keys)).toEqual(Uint8Array.from(wrapped));
     expect(await codeOf(() => vault.keys.createDecrypt({ keys }))).toBe("ERR_DECRYPT_FAILED");
     expect(await codeOf(() => vault.keys.createRewrap!({ encryptedKeys: keys }))).toBe("ERR_DECRYPT_FAILED");
+  });
+
+  test("may demand senders, whose signature is for one context only ([SDK-42], [SDK-51], [SDK-54])", async () => {
+    const { id: demanding } = await vault.recipients.create({ environmentWide: true, requireSender: true });
+    const seed = new Uint8Array(32).fill(9);
+    await vault.recipients.senders.add({
+      recipientId: demanding,
+      name: "shipper",
+      publicKey: base64(publicKeyPlain("ed25519", seed)),
+    });
+    const recipient = await vault.recipients.document({ id: demanding });
+    const sender = sealedSender({ privateKey: seed });
+    const encryptor = new SealedEncryptor({ recipient, context: ORG_1, now: clock.now, sender });
+    const key = encryptor.createDataKeySync();
+    const open = (blob: Uint8Array) => vault.keys.createDecrypt({ keys: base64(blob) });
+    expect((await open(key.keyBlob)).context).toEqual(ORG_1);
+    const at = Buffer.from(key.keyBlob).indexOf("org_1") + 4;
+    const moved = Uint8Array.from(key.keyBlob).fill("2".charCodeAt(0), at, at + 1);
+    expect(await codeOf(() => open(moved))).toBe("ERR_DECRYPT_FAILED");
+    const unsigned = new SealedEncryptor({ recipient, context: ORG_1, now: clock.now });
+    expect(await codeOf(() => open(unsigned.createDataKeySync().keyBlob))).toBe("ERR_SENDER_REFUSED");
+    (await vault.createDataKey({ context: ORG_1 })).dispose();
+    await vault.keks.shred(KEK);
+    expect(await codeOf(() => open(key.keyBlob))).toBe("ERR_KEY_DESTROYED");
   });
 
   test("survives a rotation of the root ([AUT-20])", async () => {

@@ -44,6 +44,11 @@ export const PARTS: readonly Part[] = [
     code: 'export { SealedEncryptor, tweetnacl } from "coffer/sealed";',
     bytesMax: 28_400,
   },
+  {
+    name: "`SealedEncryptor` with `mlKemOf`",
+    code: 'export { SealedEncryptor, mlKemOf } from "coffer/sealed";',
+    bytesMax: 18_950,
+  },
   { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 4_560 },
   { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 3_600 },
   { name: "`verifyWebhook`", code: 'export { verifyWebhook } from "coffer";', bytesMax: 5_050 },
