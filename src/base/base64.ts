@@ -8,6 +8,7 @@
 import { type Base64Codec, decodedLength, decodeGroups } from "./base64-portable.ts";
 import type { Bytes } from "./bytes.ts";
 import { CODEC } from "./codec/built-in.ts";
+import { ownMemory, type Take } from "./memory.ts";
 
 /** Padded standard base64 of any bytes. */
 export const encodeBase64 = (bytes: Uint8Array): string => CODEC.encode(bytes);
@@ -15,11 +16,16 @@ export const encodeBase64 = (bytes: Uint8Array): string => CODEC.encode(bytes);
 /**
  * Bytes of strict base64: standard alphabet, exact padding, zero trailing bits, no white space.
  *
- * @returns an array with memory of its own; undefined for anything else
+ * @param take - gives the array's memory; default its own
+ * @returns undefined for anything else
  */
-export function decodeBase64(text: string, codec: Base64Codec = CODEC): Bytes | undefined {
+export function decodeBase64(
+  text: string,
+  codec: Base64Codec = CODEC,
+  take: Take = ownMemory,
+): Bytes | undefined {
   if (text.length % 4 !== 0) return undefined;
-  const bytes = new Uint8Array(decodedLength(text));
+  const bytes = take(decodedLength(text));
   return codec.decodeTo(text, bytes) ? bytes : undefined;
 }
 

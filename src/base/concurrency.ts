@@ -22,9 +22,14 @@ const { setTimeout: setRealTimeout } = globalThis;
 export class EventLoopBreaks {
   #since = performance.now();
 
+  /** Whether a break is due: for items that take less than an await. */
+  get isDue(): boolean {
+    return performance.now() - this.#since >= BATCH_SLICE_MS;
+  }
+
   /** Call between two items. */
   async takeIfDue(): Promise<void> {
-    if (performance.now() - this.#since < BATCH_SLICE_MS) return;
+    if (!this.isDue) return;
     await new Promise((resolve) => setRealTimeout(resolve, 0));
     this.#since = performance.now();
   }

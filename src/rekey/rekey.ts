@@ -11,6 +11,7 @@ import { encodeBase64 } from "../base/base64.ts";
 import type { Bytes } from "../base/bytes.ts";
 import { EventLoopBreaks, forEachAtOnce, inParts, untilAborted } from "../base/concurrency.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
+import { slab } from "../base/memory.ts";
 import { type OptionNames, optionNames } from "../base/options.ts";
 import { checkWhole } from "../base/whole-numbers.ts";
 import {
@@ -196,6 +197,7 @@ async function moveMany(
   const ciphertexts: readonly string[] = Array.from(given);
   const results = new Array<ItemResult<string>>(ciphertexts.length);
   const breaks = new EventLoopBreaks();
+  const take = slab();
   let done = 0;
   const finish = (index: number, result: ItemResult<string>): void => {
     results[index] = result;
@@ -206,7 +208,7 @@ async function moveMany(
   for (const [index, ciphertext] of ciphertexts.entries()) {
     await breaks.takeIfDue();
     signal?.throwIfAborted();
-    const parsed = resultOf(() => parseEnvelope(ciphertext, own));
+    const parsed = resultOf(() => parseEnvelope(ciphertext, own, take));
     if (!parsed.ok) {
       finish(index, parsed);
       continue;
@@ -226,7 +228,10 @@ async function moveMany(
       for (const { index, envelope } of items) {
         await breaks.takeIfDue();
         signal?.throwIfAborted();
-        finish(index, wrapped.ok ? resultOf(() => spliceEnvelope(envelope, wrapped.value.keyBlob)) : wrapped);
+        finish(
+          index,
+          wrapped.ok ? resultOf(() => spliceEnvelope(envelope, wrapped.value.keyBlob, take)) : wrapped,
+        );
       }
     }
   });

@@ -6,8 +6,9 @@
  * @module
  */
 import { decodeBase64, decodeBase64Lenient, encodeBase64 } from "../../base/base64.ts";
-import { ascii, asciiText, type Bytes, concatBytes, startsWithAt } from "../../base/bytes.ts";
+import { ascii, asciiText, type Bytes, startsWithAt } from "../../base/bytes.ts";
 import { decodeLeb128, encodeLeb128 } from "../../base/leb128.ts";
+import { joinBytes, type Take } from "../../base/memory.ts";
 import { keyBlobFormatAt } from "../keys/key-blob.ts";
 import {
   KEY_BLOB_BYTES_MAX,
@@ -88,12 +89,16 @@ export function claimsWorkos(row: WorkosRow, bytes: Uint8Array): boolean {
 }
 
 /** The canonical bytes of parts. */
-export function joinWorkos(row: WorkosRow, { keyBlob, nonce, ciphertext, tag }: EnvelopeParts): Bytes {
+export function joinWorkos(
+  row: WorkosRow,
+  { keyBlob, nonce, ciphertext, tag }: EnvelopeParts,
+  take: Take,
+): Bytes {
   const blob = row.isBlobText ? ascii(encodeBase64(keyBlob)) : keyBlob;
   const length = encodeLeb128(blob.length);
   return row.beginsWithNonce
-    ? concatBytes(nonce, tag, length, blob, ciphertext)
-    : concatBytes(length, blob, nonce, ciphertext, tag);
+    ? joinBytes(take, nonce, tag, length, blob, ciphertext)
+    : joinBytes(take, length, blob, nonce, ciphertext, tag);
 }
 
 /**

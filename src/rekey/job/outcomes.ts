@@ -103,13 +103,15 @@ export function findingsOf(
   rows: readonly { readonly row: { readonly key: string }; readonly values: readonly DecidedValue[] }[],
   slots: readonly string[],
 ): Finding[] {
-  return rows.flatMap(({ row, values }) =>
-    values.flatMap(({ outcome, reason }, index) =>
-      LISTED_OUTCOMES.has(outcome)
-        ? [{ key: row.key, slot: slots[index]!, outcome, reason: reason ?? outcome }]
-        : [],
-    ),
-  );
+  const findings: Finding[] = [];
+  for (const { row, values } of rows) {
+    for (let index = 0; index < values.length; index++) {
+      const { outcome, reason } = values[index]!;
+      if (LISTED_OUTCOMES.has(outcome))
+        findings.push({ key: row.key, slot: slots[index]!, outcome, reason: reason ?? outcome });
+    }
+  }
+  return findings;
 }
 
 /** Counters that were stored. @returns undefined unless each is a whole number of at least 0 */

@@ -7,9 +7,10 @@
  * @module
  */
 import { encodeBase64 } from "../../base/base64.ts";
-import { copyBytes } from "../../base/bytes.ts";
+import { copyBytes, startsWithAt } from "../../base/bytes.ts";
 import { EventLoopBreaks } from "../../base/concurrency.ts";
 import { type ItemResult, resultOf } from "../../base/item-result.ts";
+import { slab, type Take } from "../../base/memory.ts";
 import { type AssociatedData, associatedDataBytes } from "../../crypto/associated-data.ts";
 import { parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import { keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
@@ -42,7 +43,6 @@ export interface PageRules {
 interface Candidate {
   readonly rowIndex: number;
   readonly slotIndex: number;
-  readonly text: string;
   readonly item: JobItem;
 }
 
@@ -55,21 +55,27 @@ export async function decidePage(rows: readonly SourceRow[], rules: PageRules): 
   const decided: DecidedValue[][] = rows.map(() => []);
   const candidates: Candidate[] = [];
   const breaks = new EventLoopBreaks();
-  for (const [rowIndex, row] of rows.entries()) {
-    await breaks.takeIfDue();
+  const take = slab();
+  let last: JobItem | undefined;
+  for (let rowIndex = 0; rowIndex < rows.length; rowIndex++) {
+    if (breaks.isDue) await breaks.takeIfDue();
+    const row = rows[rowIndex]!;
     const context = rules.context === undefined ? undefined : contextFor(row, rules.context);
-    for (const [slotIndex, text] of row.values.entries()) {
-      const read = readValue(row, slotIndex, text, context, rules);
+    for (let slotIndex = 0; slotIndex < row.values.length; slotIndex++) {
+      const read = readValue(row, slotIndex, context, rules, { last, take });
       if ("outcome" in read) decided[rowIndex]![slotIndex] = read;
-      else candidates.push({ rowIndex, slotIndex, text: text as string, item: read });
+      else {
+        last = read;
+        candidates.push({ rowIndex, slotIndex, item: read });
+      }
     }
   }
   const items = candidates.map(({ item }) => item);
   const moved = items.length === 0 ? [] : await rules.mode.move(items, rules.tools);
   await checkMoved(candidates, moved, rules);
-  for (const [n, { rowIndex, slotIndex, item }] of candidates.entries()) {
-    const max = rules.charactersMax[slotIndex];
-    decided[rowIndex]![slotIndex] = decision(moved[n]!, item, max);
+  for (let n = 0; n < candidates.length; n++) {
+    const { rowIndex, slotIndex, item } = candidates[n]!;
+    decided[rowIndex]![slotIndex] = decision(moved[n]!, item, rules.charactersMax[slotIndex]);
   }
   return rows.map((row, index) => ({ row, values: decided[index]! }));
 }
@@ -80,15 +86,23 @@ const contextFor = (
   contextOf: (row: SourceRow) => KeyContext,
 ): ItemResult<CanonicalContext> => resultOf(() => canonicalContext(contextOf(row)));
 
+/** What values of a page have in common. */
+interface Neighbours {
+  /** The value before it: values that share a data key often stand together. */
+  readonly last: JobItem | undefined;
+  readonly take: Take;
+}
+
 function readValue(
   row: SourceRow,
   slotIndex: number,
-  text: string | null,
   context: ItemResult<CanonicalContext> | undefined,
   { associatedData, slots }: PageRules,
+  { last, take }: Neighbours,
 ): DecidedValue | JobItem {
+  const text = row.values[slotIndex] ?? null;
   if (text === null) return { outcome: "empty" };
-  const envelope = resultOf(() => parseEnvelope(text));
+  const envelope = resultOf(() => parseEnvelope(text, undefined, take));
   if (!envelope.ok) {
     const reason = codeOf(envelope.error);
     return { outcome: reason === "ERR_NOT_CIPHERTEXT" ? "plaintext" : "unreadable", reason };
@@ -96,9 +110,12 @@ function readValue(
   if (context?.ok === false) return { outcome: "unreadable", reason: FINDING_REASONS.context };
   const aad = resultOf(() => copyBytes(associatedDataBytes(associatedData?.(row, slots[slotIndex]!))));
   if (!aad.ok) return { outcome: "unreadable", reason: FINDING_REASONS.associatedData };
+  const { keyBlob } = envelope.value;
+  const isShared =
+    last?.envelope.keyBlob.length === keyBlob.length && startsWithAt(keyBlob, last.envelope.keyBlob, 0);
   return {
     envelope: envelope.value,
-    encryptedKeys: encodeBase64(envelope.value.keyBlob),
+    encryptedKeys: isShared ? last.encryptedKeys : encodeBase64(keyBlob),
     context: context?.value,
     associatedData: aad.value,
   };

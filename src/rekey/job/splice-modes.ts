@@ -9,6 +9,7 @@
 import { encodeBase64 } from "../../base/base64.ts";
 import { equalBytes } from "../../base/bytes.ts";
 import { type ItemResult, resultOf } from "../../base/item-result.ts";
+import { slab, type Take } from "../../base/memory.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import { spliceEnvelope } from "../../crypto/envelope/inspect.ts";
 
@@ -81,7 +82,8 @@ function grouped(
   keyOf: (item: JobItem) => string,
 ): (readonly [first: JobItem, indexes: number[]])[] {
   const groups = new Map<string, readonly [JobItem, number[]]>();
-  for (const [index, item] of items.entries()) {
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index]!;
     const key = keyOf(item);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [item, [index]]);
@@ -97,11 +99,12 @@ function spliced(
   isRewrap: boolean,
 ): ItemResult<string | undefined>[] {
   const results = new Array<ItemResult<string | undefined>>(items.length);
+  const take = slab();
   for (const [n, [first, indexes]] of groups.entries()) {
     const checked = checkedWrap(first, wrapped[n]!, isRewrap);
     for (const index of indexes) {
       results[index] = checked.ok
-        ? resultOf(() => checked.value && spliceChecked(items[index]!.envelope, checked.value))
+        ? resultOf(() => checked.value && spliceChecked(items[index]!.envelope, checked.value, take))
         : checked;
     }
   }
@@ -152,9 +155,9 @@ function isNewer(keyBlob: Uint8Array, { id, keyBlob: made }: WrappedDataKey, isR
 }
 
 /** A spliced text, read again: everything but the wrapped key must be what it was. */
-function spliceChecked(envelope: ParsedEnvelope, { keyBlob }: WrappedDataKey): string {
-  const text = spliceEnvelope(envelope, keyBlob);
-  const read = parseEnvelope(text);
+function spliceChecked(envelope: ParsedEnvelope, { keyBlob }: WrappedDataKey, take: Take): string {
+  const text = spliceEnvelope(envelope, keyBlob, take);
+  const read = parseEnvelope(text, undefined, take);
   const isSame =
     read.layout === envelope.layout &&
     equalBytes(read.keyBlob, keyBlob) &&

@@ -9,6 +9,7 @@
 import { encodeBase64 } from "../../base/base64.ts";
 import { EMPTY } from "../../base/bytes.ts";
 import { EventLoopBreaks } from "../../base/concurrency.ts";
+import { slab, type Take } from "../../base/memory.ts";
 import { checkOptions, optionNames } from "../../base/options.ts";
 import { type AssociatedData, associatedDataBytes } from "../../crypto/associated-data.ts";
 import { HERE } from "../../crypto/ciphers/of-call.ts";
@@ -131,14 +132,15 @@ export async function verifySource(
     if (rows.length === 0) break;
     position = rows[rows.length - 1]!.key;
     const chosen: Chosen[] = [];
+    const take = slab();
     for (const row of rows) {
-      await breaks.takeIfDue();
+      if (breaks.isDue) await breaks.takeIfDue();
       totals.rows += 1;
       for (const [index, text] of row.values.entries()) {
         const slot = source.slots[index]!;
         if (text === null) totals.empty += 1;
         else {
-          const envelope = noted(text, totals, (outcome, reason) => find(row, slot, outcome, reason));
+          const envelope = noted(text, take, totals, (outcome, reason) => find(row, slot, outcome, reason));
           const isChosen =
             open === "all" || (open === "sample" && totals.ciphertexts % VERIFY_SAMPLE_EVERY === 1);
           if (envelope !== undefined && isChosen) chosen.push({ row, slot, envelope });
@@ -157,11 +159,12 @@ export async function verifySource(
 /** Counts a value by what it tells without a key. */
 function noted(
   text: string,
+  take: Take,
   totals: Totals,
   find: (outcome: ValueOutcome, reason: string) => void,
 ): ParsedEnvelope | undefined {
   try {
-    const envelope = parseEnvelope(text);
+    const envelope = parseEnvelope(text, undefined, take);
     const { keks } = inspectKeyBlob(envelope.keyBlob);
     totals.ciphertexts += 1;
     totals.layouts[envelope.layout] = (totals.layouts[envelope.layout] ?? 0) + 1;

@@ -129,15 +129,25 @@ async function applyChanges(
   changes: readonly RowChange[],
 ): Promise<ChangeResult[]> {
   const known = new Map<string, RowStatements>();
+  const writeOne = shape.hasTriggers ? writeWatched : write;
   const results: ChangeResult[] = [];
+  let [statements, slots]: [RowStatements | undefined, RowChange["slots"]] = [undefined, []];
   for (const change of changes) {
-    const indexes = change.slots.map(({ index }) => index);
-    const name = indexes.join();
-    const statements = known.get(name) ?? rowStatements(shape, indexes);
-    known.set(name, statements);
-    results.push(await (shape.hasTriggers ? writeWatched : write)(session, statements, change));
+    // Most rows have the same slots.
+    if (statements === undefined || !areSame(slots, change.slots)) {
+      slots = change.slots;
+      const indexes = slots.map(({ index }) => index);
+      const name = indexes.join();
+      statements = known.get(name) ?? rowStatements(shape, indexes);
+      known.set(name, statements);
+    }
+    results.push(await writeOne(session, statements, change));
   }
   return results;
+}
+
+function areSame(a: RowChange["slots"], b: RowChange["slots"]): boolean {
+  return a.length === b.length && a.every(({ index }, i) => index === b[i]!.index);
 }
 
 async function write(
@@ -145,7 +155,10 @@ async function write(
   { update }: RowStatements,
   { key, slots }: RowChange,
 ): Promise<ChangeResult> {
-  const parameters = [...slots.map(({ after }) => after), ...key, ...slots.map(({ before }) => before)];
+  const parameters: SqlParameter[] = [];
+  for (const { after } of slots) parameters.push(after);
+  for (const part of key) parameters.push(part);
+  for (const { before } of slots) parameters.push(before);
   try {
     return (await session.run(update, parameters)) === 0 ? "changed" : "written";
   } catch (error) {

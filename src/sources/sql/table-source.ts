@@ -21,7 +21,6 @@ import type {
   SourceRow,
 } from "../../rekey/job/source.ts";
 import {
-  type ChangeResult,
   type ColumnFacts,
   ordered,
   type RowChange,
@@ -175,42 +174,29 @@ export class TableSource implements CiphertextSource {
   async commitPage(claim: Claim, page: PageCommit): Promise<Claim> {
     const opened = await this.#open();
     const isRetry = page.position === undefined;
-    const changes: { readonly at: number; readonly change: RowChange }[] = [];
-    for (const [at, row] of page.rows.entries()) {
-      const slots = row.values.flatMap(({ replacement }, index) =>
-        replacement === undefined ? [] : [{ index, before: row.row.values[index]!, after: replacement }],
-      );
-      if (slots.length > 0) changes.push({ at, change: { key: this.#keyParameters(row.row.key), slots } });
-    }
+    // One for each row; undefined where nothing of it is to be written.
+    const changes = page.rows.map((row) => this.#changeOf(row));
     return this.#writePage(async (sql, impossible) => {
       await this.#jobs.hold(sql, claim);
-      const possible = changes.filter(({ change }) => !impossible.has(change));
-      const results =
-        possible.length === 0
-          ? []
-          : await this.#dialect.applyChanges(
-              sql,
-              opened,
-              possible.map(({ change }) => change),
-            );
-      const settled = new Map(changes.map(({ at }): [number, ChangeResult] => [at, "refused"]));
-      for (const [n, { at }] of possible.entries()) settled.set(at, results[n]!);
-      const changed = page.rows.filter((_, at) => settled.get(at) === "changed");
-      const decided = page.rows
-        .map((row, at) => (settled.get(at) === "refused" ? refused(row) : row))
-        .filter((_, at) => settled.get(at) !== "changed");
+      const possible = changes.filter(
+        (change): change is RowChange => change !== undefined && !impossible.has(change),
+      );
+      const results = possible.length === 0 ? [] : await this.#dialect.applyChanges(sql, opened, possible);
+      const decided: DecidedRow[] = [];
+      const changed: string[] = [];
+      let n = 0;
+      for (let at = 0; at < changes.length; at++) {
+        const [row, change] = [page.rows[at]!, changes[at]];
+        const result = change === undefined ? "written" : impossible.has(change) ? "refused" : results[n++]!;
+        if (result === "changed") changed.push(row.row.key);
+        else decided.push(result === "refused" ? refused(row) : row);
+      }
       const findings = findingsOf(decided, this.slots);
       await this.#jobs.addFindings(sql, claim, findings, listed(claim));
       if (isRetry) {
         const keys = [...decided.map(({ row }) => row.key), ...(page.gone ?? [])];
         await this.#jobs.removePending(sql, claim, keys);
-      } else {
-        await this.#jobs.addPending(
-          sql,
-          claim,
-          changed.map(({ row }) => row.key),
-        );
-      }
+      } else await this.#jobs.addPending(sql, claim, changed);
       const counts = addCounts(claim.counts, {
         ...tally(decided),
         conflicts: changed.length,
@@ -294,6 +280,15 @@ export class TableSource implements CiphertextSource {
     }
   }
 
+  #changeOf({ row, values }: DecidedRow): RowChange | undefined {
+    const slots: RowChange["slots"][number][] = [];
+    for (let index = 0; index < values.length; index++) {
+      const { replacement: after } = values[index]!;
+      if (after !== undefined) slots.push({ index, before: row.values[index]!, after });
+    }
+    return slots.length === 0 ? undefined : { key: this.#keyParameters(row.key), slots };
+  }
+
   #order(key: TableShape["key"]): string {
     return key.map(({ name, collation }) => ordered(this.#dialect.quote(name), collation)).join(", ");
   }
@@ -303,18 +298,18 @@ export class TableSource implements CiphertextSource {
   }
 
   #keyOf(row: SqlRow, parts: number): string {
-    return JSON.stringify(Array.from({ length: parts }, (_, i) => this.#dialect.keyText(row[`k${i}`])));
+    const texts: string[] = [];
+    for (let i = 0; i < parts; i++) texts.push(this.#dialect.keyText(row[`k${i}`]));
+    return JSON.stringify(texts);
   }
 
   #rowOf(row: SqlRow, { key, slots, fields }: Opened): SourceRow {
     const own: Record<string, string | null> = Object.create(null);
-    for (const [i, { name }] of key.entries()) own[name] = String(row[`k${i}`]);
-    for (const [i, { name }] of fields.entries()) own[name] = row[`f${i}`] as string | null;
-    return {
-      key: this.#keyOf(row, key.length),
-      values: slots.map((_, i) => slotValue(row[`v${i}`])),
-      fields: own,
-    };
+    for (let i = 0; i < key.length; i++) own[key[i]!.name] = String(row[`k${i}`]);
+    for (let i = 0; i < fields.length; i++) own[fields[i]!.name] = row[`f${i}`] as string | null;
+    const values: (string | null)[] = [];
+    for (let i = 0; i < slots.length; i++) values.push(slotValue(row[`v${i}`]));
+    return { key: this.#keyOf(row, key.length), values, fields: own };
   }
 
   #selection({ key, slots, fields }: Opened): string {
