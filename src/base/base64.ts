@@ -8,7 +8,7 @@
 import { type Base64Codec, decodedLength, decodeGroups } from "./base64-portable.ts";
 import type { Bytes } from "./bytes.ts";
 import { CODEC } from "./codec/built-in.ts";
-import { ownMemory, type Take } from "./memory.ts";
+import type { Slab } from "./memory.ts";
 
 /** Padded standard base64 of any bytes. */
 export const encodeBase64 = (bytes: Uint8Array): string => CODEC.encode(bytes);
@@ -16,16 +16,13 @@ export const encodeBase64 = (bytes: Uint8Array): string => CODEC.encode(bytes);
 /**
  * Bytes of strict base64: standard alphabet, exact padding, zero trailing bits, no white space.
  *
- * @param take - gives the array's memory; default its own
+ * @param slab - gives the array's memory; default its own
  * @returns undefined for anything else
  */
-export function decodeBase64(
-  text: string,
-  codec: Base64Codec = CODEC,
-  take: Take = ownMemory,
-): Bytes | undefined {
+export function decodeBase64(text: string, codec: Base64Codec = CODEC, slab?: Slab): Bytes | undefined {
   if (text.length % 4 !== 0) return undefined;
-  const bytes = take(decodedLength(text));
+  const length = decodedLength(text);
+  const bytes = slab?.take(length) ?? new Uint8Array(length);
   return codec.decodeTo(text, bytes) ? bytes : undefined;
 }
 

@@ -11,7 +11,7 @@ import { encodeBase64 } from "../base/base64.ts";
 import type { Bytes } from "../base/bytes.ts";
 import { EventLoopBreaks, forEachAtOnce, inParts, untilAborted } from "../base/concurrency.ts";
 import { type ItemResult, resultOf, resultOfLater } from "../base/item-result.ts";
-import { slab } from "../base/memory.ts";
+import { Slab } from "../base/memory.ts";
 import { type OptionNames, optionNames } from "../base/options.ts";
 import { checkWhole } from "../base/whole-numbers.ts";
 import {
@@ -197,7 +197,7 @@ async function moveMany(
   const ciphertexts: readonly string[] = Array.from(given);
   const results = new Array<ItemResult<string>>(ciphertexts.length);
   const breaks = new EventLoopBreaks();
-  const take = slab();
+  const slab = new Slab();
   let done = 0;
   const finish = (index: number, result: ItemResult<string>): void => {
     results[index] = result;
@@ -208,7 +208,7 @@ async function moveMany(
   for (const [index, ciphertext] of ciphertexts.entries()) {
     await breaks.takeIfDue();
     signal?.throwIfAborted();
-    const parsed = resultOf(() => parseEnvelope(ciphertext, own, take));
+    const parsed = resultOf(() => parseEnvelope(ciphertext, own, slab));
     if (!parsed.ok) {
       finish(index, parsed);
       continue;
@@ -230,7 +230,7 @@ async function moveMany(
         signal?.throwIfAborted();
         finish(
           index,
-          wrapped.ok ? resultOf(() => spliceEnvelope(envelope, wrapped.value.keyBlob, take)) : wrapped,
+          wrapped.ok ? resultOf(() => spliceEnvelope(envelope, wrapped.value.keyBlob, slab)) : wrapped,
         );
       }
     }

@@ -11,7 +11,7 @@
 import { decodeBase64, decodeBase64Lenient, encodeBase64 } from "../../base/base64.ts";
 import { type Bytes, startsWithAt, typeName } from "../../base/bytes.ts";
 import { LEB128_BYTES_MAX } from "../../base/leb128.ts";
-import { ownMemory, type Take } from "../../base/memory.ts";
+import type { Slab } from "../../base/memory.ts";
 import { optionNames } from "../../base/options.ts";
 import { invalidType, VaultError } from "../../errors.ts";
 import { COFFER_MAGIC, KEY_BLOB_MAGICS, WORKOS_MAGIC } from "../keys/key-blob.ts";
@@ -55,18 +55,14 @@ export const PARSE_OPTIONS = /* @__PURE__ */ optionNames<ParseOptions>({
  * Takes the text of an envelope apart. Touches no key and makes no request.
  *
  * @param text - base64, at most 64 MiB and 192 KiB of bytes
- * @param take - gives the parts' memory; default memory of their own
+ * @param slab - gives the parts' memory; default memory of their own
  * @returns parts that are views of one array
  * @throws TypeError ERR_INVALID_ARGUMENT unless it is a string, and `layouts` a list of layouts
  * @throws VaultError ERR_ENVELOPE_TOO_LARGE, ERR_NOT_CIPHERTEXT (not base64, or no layout's magic),
  *   ERR_ENVELOPE_MALFORMED (a layout's magic, but cut off or not canonical), ERR_ENVELOPE_UNSUPPORTED (native, of an
  *   unknown version, suite or flag), ERR_LAYOUT_NOT_ALLOWED
  */
-export function parseEnvelope(
-  text: string,
-  options: ParseOptions = {},
-  take: Take = ownMemory,
-): ParsedEnvelope {
+export function parseEnvelope(text: string, options: ParseOptions = {}, slab?: Slab): ParsedEnvelope {
   if (typeof text !== "string") throw invalidType(`ciphertext must be a string, got ${typeName(text)}`);
   const { layouts } = options;
   if (layouts !== undefined) checkLayouts(layouts);
@@ -74,7 +70,7 @@ export function parseEnvelope(
     throw new VaultError("ERR_ENVELOPE_TOO_LARGE", `ciphertext has more than ${ENVELOPE_BYTES_MAX} bytes`);
   }
   const lenient = options.lenient === true;
-  const strict = decodeBase64(text, undefined, take);
+  const strict = decodeBase64(text, undefined, slab);
   const bytes = strict ?? (lenient ? decodeBase64Lenient(text) : undefined);
   if (bytes === undefined)
     throw new VaultError("ERR_NOT_CIPHERTEXT", "not a ciphertext: it is not canonical base64");
@@ -98,9 +94,9 @@ export function parseEnvelope(
   return { layout, ...parts, isCanonical: isCanonical && strict !== undefined };
 }
 
-/** The canonical text of an envelope's parts. @param take - gives the memory that this needs meanwhile */
-export function serializeEnvelope(envelope: Envelope, take: Take = ownMemory): string {
-  return encodeBase64(joinAs(envelope.layout, envelope, take));
+/** The canonical text of an envelope's parts. @param slab - gives the memory that this takes meanwhile */
+export function serializeEnvelope(envelope: Envelope, slab?: Slab): string {
+  return encodeBase64(joinAs(envelope.layout, envelope, slab));
 }
 
 /** The bytes of an envelope's parts: what {@link serializeEnvelope} encodes. */

@@ -8,7 +8,7 @@
 
 import { encodeBase64 } from "../../base/base64.ts";
 import { isUint8Array, ownBytes } from "../../base/bytes.ts";
-import type { Take } from "../../base/memory.ts";
+import type { Slab } from "../../base/memory.ts";
 import { invalidType, isVaultError } from "../../errors.ts";
 import { keyBlobFromText } from "../keys/data-key.ts";
 import { inspectKeyBlob, type KeyBlobInfo } from "../keys/key-blob-info.ts";
@@ -100,11 +100,7 @@ export function splice(ciphertext: string, encryptedKeys: string, options: Parse
   return spliceEnvelope(parseEnvelope(ciphertext, options), keyBlobFromText(encryptedKeys));
 }
 
-/** The same for an envelope that has been parsed, and a wrapped key as bytes. @param take - gives the memory that this needs meanwhile */
-export function spliceEnvelope(
-  { layout, nonce, ciphertext, tag }: Envelope,
-  keyBlob: Uint8Array,
-  take?: Take,
-): string {
-  return serializeEnvelope({ layout, nonce, ciphertext, tag, keyBlob }, take);
+/** The same for an envelope that has been parsed, and a wrapped key as bytes. @param slab - gives the memory that this takes meanwhile */
+export function spliceEnvelope(envelope: Envelope, keyBlob: Uint8Array, slab?: Slab): string {
+  return serializeEnvelope({ ...envelope, keyBlob }, slab);
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Bytes } from "../../base/bytes.ts";
-import { ownMemory, type Take } from "../../base/memory.ts";
+import type { Slab } from "../../base/memory.ts";
 import { invalidType, VaultError } from "../../errors.ts";
 import { shapeOfChunks } from "../native/format.ts";
 import { claimsNativeLayout, joinNativeLayout, NATIVE, splitNativeLayout } from "./native-layout.ts";
@@ -59,9 +59,9 @@ export function splitAs(layout: Layout, bytes: Uint8Array, lenient: boolean): Sp
 }
 
 /** The canonical bytes of parts in a layout. */
-export function joinAs(layout: Layout, parts: EnvelopeParts, take: Take = ownMemory): Bytes {
+export function joinAs(layout: Layout, parts: EnvelopeParts, slab?: Slab): Bytes {
   const row = layoutRow(layout);
-  return row.isChunked ? joinNativeLayout(parts) : joinWorkos(row, parts, take);
+  return row.isChunked ? joinNativeLayout(parts) : joinWorkos(row, parts, slab);
 }
 
 /** Bytes of the plaintext of an envelope that has been taken apart. */

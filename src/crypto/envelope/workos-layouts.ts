@@ -6,9 +6,9 @@
  * @module
  */
 import { decodeBase64, decodeBase64Lenient, encodeBase64 } from "../../base/base64.ts";
-import { ascii, asciiText, type Bytes, startsWithAt } from "../../base/bytes.ts";
+import { ascii, asciiText, type Bytes, concatBytes, startsWithAt } from "../../base/bytes.ts";
 import { decodeLeb128, encodeLeb128 } from "../../base/leb128.ts";
-import { joinBytes, type Take } from "../../base/memory.ts";
+import type { Slab } from "../../base/memory.ts";
 import { keyBlobFormatAt } from "../keys/key-blob.ts";
 import {
   KEY_BLOB_BYTES_MAX,
@@ -92,13 +92,14 @@ export function claimsWorkos(row: WorkosRow, bytes: Uint8Array): boolean {
 export function joinWorkos(
   row: WorkosRow,
   { keyBlob, nonce, ciphertext, tag }: EnvelopeParts,
-  take: Take,
+  slab?: Slab,
 ): Bytes {
   const blob = row.isBlobText ? ascii(encodeBase64(keyBlob)) : keyBlob;
   const length = encodeLeb128(blob.length);
-  return row.beginsWithNonce
-    ? joinBytes(take, nonce, tag, length, blob, ciphertext)
-    : joinBytes(take, length, blob, nonce, ciphertext, tag);
+  const parts = row.beginsWithNonce
+    ? [nonce, tag, length, blob, ciphertext]
+    : [length, blob, nonce, ciphertext, tag];
+  return slab === undefined ? concatBytes(...parts) : slab.join(...parts);
 }
 
 /**

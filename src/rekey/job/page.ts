@@ -10,7 +10,7 @@ import { encodeBase64 } from "../../base/base64.ts";
 import { copyBytes, startsWithAt } from "../../base/bytes.ts";
 import { EventLoopBreaks } from "../../base/concurrency.ts";
 import { type ItemResult, resultOf } from "../../base/item-result.ts";
-import { slab, type Take } from "../../base/memory.ts";
+import { Slab } from "../../base/memory.ts";
 import { type AssociatedData, associatedDataBytes } from "../../crypto/associated-data.ts";
 import { parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import { keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
@@ -55,14 +55,14 @@ export async function decidePage(rows: readonly SourceRow[], rules: PageRules): 
   const decided: DecidedValue[][] = rows.map(() => []);
   const candidates: Candidate[] = [];
   const breaks = new EventLoopBreaks();
-  const take = slab();
+  const slab = new Slab();
   let last: JobItem | undefined;
   for (let rowIndex = 0; rowIndex < rows.length; rowIndex++) {
     if (breaks.isDue) await breaks.takeIfDue();
     const row = rows[rowIndex]!;
     const context = rules.context === undefined ? undefined : contextFor(row, rules.context);
     for (let slotIndex = 0; slotIndex < row.values.length; slotIndex++) {
-      const read = readValue(row, slotIndex, context, rules, { last, take });
+      const read = readValue(row, slotIndex, context, rules, { last, slab });
       if ("outcome" in read) decided[rowIndex]![slotIndex] = read;
       else {
         last = read;
@@ -90,7 +90,7 @@ const contextFor = (
 interface Neighbours {
   /** The value before it: values that share a data key often stand together. */
   readonly last: JobItem | undefined;
-  readonly take: Take;
+  readonly slab: Slab;
 }
 
 function readValue(
@@ -98,11 +98,11 @@ function readValue(
   slotIndex: number,
   context: ItemResult<CanonicalContext> | undefined,
   { associatedData, slots }: PageRules,
-  { last, take }: Neighbours,
+  { last, slab }: Neighbours,
 ): DecidedValue | JobItem {
   const text = row.values[slotIndex] ?? null;
   if (text === null) return { outcome: "empty" };
-  const envelope = resultOf(() => parseEnvelope(text, undefined, take));
+  const envelope = resultOf(() => parseEnvelope(text, undefined, slab));
   if (!envelope.ok) {
     const reason = codeOf(envelope.error);
     return { outcome: reason === "ERR_NOT_CIPHERTEXT" ? "plaintext" : "unreadable", reason };

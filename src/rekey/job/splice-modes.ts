@@ -9,7 +9,7 @@
 import { encodeBase64 } from "../../base/base64.ts";
 import { equalBytes } from "../../base/bytes.ts";
 import { type ItemResult, resultOf } from "../../base/item-result.ts";
-import { slab, type Take } from "../../base/memory.ts";
+import { Slab } from "../../base/memory.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../../crypto/envelope/envelope.ts";
 import { spliceEnvelope } from "../../crypto/envelope/inspect.ts";
 
@@ -99,12 +99,12 @@ function spliced(
   isRewrap: boolean,
 ): ItemResult<string | undefined>[] {
   const results = new Array<ItemResult<string | undefined>>(items.length);
-  const take = slab();
+  const slab = new Slab();
   for (const [n, [first, indexes]] of groups.entries()) {
     const checked = checkedWrap(first, wrapped[n]!, isRewrap);
     for (const index of indexes) {
       results[index] = checked.ok
-        ? resultOf(() => checked.value && spliceChecked(items[index]!.envelope, checked.value, take))
+        ? resultOf(() => checked.value && spliceChecked(items[index]!.envelope, checked.value, slab))
         : checked;
     }
   }
@@ -155,9 +155,9 @@ function isNewer(keyBlob: Uint8Array, { id, keyBlob: made }: WrappedDataKey, isR
 }
 
 /** A spliced text, read again: everything but the wrapped key must be what it was. */
-function spliceChecked(envelope: ParsedEnvelope, { keyBlob }: WrappedDataKey, take: Take): string {
-  const text = spliceEnvelope(envelope, keyBlob, take);
-  const read = parseEnvelope(text, undefined, take);
+function spliceChecked(envelope: ParsedEnvelope, { keyBlob }: WrappedDataKey, slab: Slab): string {
+  const text = spliceEnvelope(envelope, keyBlob, slab);
+  const read = parseEnvelope(text, undefined, slab);
   const isSame =
     read.layout === envelope.layout &&
     equalBytes(read.keyBlob, keyBlob) &&

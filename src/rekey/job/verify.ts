@@ -9,7 +9,7 @@
 import { encodeBase64 } from "../../base/base64.ts";
 import { EMPTY } from "../../base/bytes.ts";
 import { EventLoopBreaks } from "../../base/concurrency.ts";
-import { slab, type Take } from "../../base/memory.ts";
+import { Slab } from "../../base/memory.ts";
 import { checkOptions, optionNames } from "../../base/options.ts";
 import { type AssociatedData, associatedDataBytes } from "../../crypto/associated-data.ts";
 import { HERE } from "../../crypto/ciphers/of-call.ts";
@@ -132,7 +132,7 @@ export async function verifySource(
     if (rows.length === 0) break;
     position = rows[rows.length - 1]!.key;
     const chosen: Chosen[] = [];
-    const take = slab();
+    const slab = new Slab();
     for (const row of rows) {
       if (breaks.isDue) await breaks.takeIfDue();
       totals.rows += 1;
@@ -140,7 +140,7 @@ export async function verifySource(
         const slot = source.slots[index]!;
         if (text === null) totals.empty += 1;
         else {
-          const envelope = noted(text, take, totals, (outcome, reason) => find(row, slot, outcome, reason));
+          const envelope = noted(text, slab, totals, (outcome, reason) => find(row, slot, outcome, reason));
           const isChosen =
             open === "all" || (open === "sample" && totals.ciphertexts % VERIFY_SAMPLE_EVERY === 1);
           if (envelope !== undefined && isChosen) chosen.push({ row, slot, envelope });
@@ -159,12 +159,12 @@ export async function verifySource(
 /** Counts a value by what it tells without a key. */
 function noted(
   text: string,
-  take: Take,
+  slab: Slab,
   totals: Totals,
   find: (outcome: ValueOutcome, reason: string) => void,
 ): ParsedEnvelope | undefined {
   try {
-    const envelope = parseEnvelope(text, undefined, take);
+    const envelope = parseEnvelope(text, undefined, slab);
     const { keks } = inspectKeyBlob(envelope.keyBlob);
     totals.ciphertexts += 1;
     totals.layouts[envelope.layout] = (totals.layouts[envelope.layout] ?? 0) + 1;
