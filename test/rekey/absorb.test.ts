@@ -8,6 +8,7 @@ import type { KeyService } from "../../src/keys/index.ts";
 import { RekeyJob, type RekeyJobOptions } from "../../src/rekey/index.ts";
 import { SealedEncryptor, sealedLeaseSync } from "../../src/sealed/index.ts";
 import { sqliteTable } from "../../src/sources/index.ts";
+import { rejectionOf } from "../support/errors.ts";
 import { startServer } from "../support/server.ts";
 
 const CONTEXT = { organization_id: "org_1" };
@@ -79,6 +80,29 @@ describe("a job absorbs", () => {
     }
     expect(inspect(after[3]!).encryptedKeys).toBe(inspect(after[4]!).encryptedKeys);
     expect((await run(vault.keys)).counts).toMatchObject({ rows: 6, moved: 0, current: 6 });
+  });
+
+  test("what is sealed to an environment-wide recipient, each under its own context ([SDK-43], [SDK-44])", async () => {
+    const { vault, add, bodies, run } = await setting();
+    const { id } = await vault.recipients.create({ environmentWide: true });
+    const recipient = await vault.recipients.document({ id });
+    const gone = { organization_id: "org_3" };
+    const before = [CONTEXT, OTHER, gone].map((context) =>
+      new SealedEncryptor({ recipient, context }).encryptSync("x", "aad"),
+    );
+    add(before);
+    (await vault.createDataKey({ context: gone })).dispose();
+    await vault.keks.shred({ name: "organization_id", value: "org_3" });
+    const report = await run(vault.keys);
+    expect(report.counts).toMatchObject({ rows: 3, moved: 2 });
+    expect(report.findings).toMatchObject([{ key: '["i3"]', reason: "ERR_KEY_DESTROYED" }]);
+    const [one, two, three] = bodies();
+    expect(await vault.decrypt(one!, "aad", { context: CONTEXT })).toBe("x");
+    expect(await vault.decrypt(two!, "aad", { context: OTHER })).toBe("x");
+    expect([formats([one!, two!, three!]), three]).toEqual([["coffer", "coffer", "sealed"], before[2]]);
+    await vault.keks.shred({ name: "organization_id", value: "org_2" });
+    expect(await vault.decrypt(one!, "aad")).toBe("x");
+    expect(await rejectionOf(() => vault.decrypt(two!, "aad"))).toMatchObject({ code: "ERR_KEY_DESTROYED" });
   });
 
   test("what it may open, and lists the rest by its reason", async () => {

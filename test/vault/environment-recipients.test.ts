@@ -101,6 +101,15 @@ describe("what is sealed to an environment-wide recipient", () => {
     await expectRefused("ERR_KEY_DESTROYED");
   });
 
+  test("leaves a vault's cache of data keys with the shred ([SDK-44])", async () => {
+    const caching = await openTestVault({ path, now: clock.now });
+    const sealed = await seal(ORG_1);
+    (await vault.createDataKey({ context: ORG_1 })).dispose();
+    expect(await caching.decrypt(sealed, "aad")).toBe("x");
+    await vault.keks.shred(KEK);
+    expect(await codeOf(() => caching.decrypt(sealed, "aad"))).toBe("ERR_KEY_DESTROYED");
+  });
+
   test("is not refused for older versions, and no more once a destroyed KEK is rotated: it is a rule ([SDK-44])", async () => {
     const sealed = await seal(ORG_1);
     (await vault.createDataKey({ context: ORG_1 })).dispose();
