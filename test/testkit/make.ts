@@ -11,6 +11,7 @@ import { documentCases } from "./cases-documents.ts";
 import { environmentBlobCases, environmentDocumentCases } from "./cases-environment.ts";
 import { nativeCases } from "./cases-native.ts";
 import { sealedBlobCases } from "./cases-sealed.ts";
+import { signedBlobCases } from "./cases-signed.ts";
 import { workosCases } from "./cases-workos.ts";
 import { encode, FILES_DIRECTORY, type TestkitFile } from "./format.ts";
 import { encodeSealed, SEALED_DIRECTORY, type SealedFile } from "./sealed-format.ts";
@@ -27,6 +28,7 @@ export function makeSealed(): SealedFile[] {
     ...environmentBlobCases(),
     ...documentCases(),
     ...environmentDocumentCases(),
+    ...signedBlobCases(),
   ]);
 }
 

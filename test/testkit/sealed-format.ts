@@ -30,6 +30,22 @@ export interface BlobFile {
   readonly payload: Uint8Array;
 }
 
+/** A sender of a recipient's list. */
+export interface ListedSender {
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly state: "valid" | "revoked" | "expired";
+}
+
+/** A sealed key blob, signed or not, and the one recipient that the vault has which it is given to, with its senders. */
+export interface SignedBlobFile extends Omit<BlobFile, "kind"> {
+  readonly kind: "signed-key-blob";
+  readonly requiresSender: boolean;
+  readonly senders: readonly ListedSender[];
+  /** Who must be told to have signed it: 16 bytes; empty for nobody, and unless `expect` is `ok`. */
+  readonly senderId: Uint8Array;
+}
+
 /** A recipient's document, and what its sealer expects. */
 export interface DocumentFile {
   readonly kind: "document";
@@ -48,7 +64,7 @@ export interface DocumentFile {
   readonly payload: Uint8Array;
 }
 
-export type SealedFile = BlobFile | DocumentFile;
+export type SealedFile = BlobFile | SignedBlobFile | DocumentFile;
 
 const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const fromHex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"));
@@ -57,7 +73,7 @@ export function encodeSealed(file: SealedFile): Uint8Array {
   const { kind, comment, expect } = file;
   const lines: string[] = [`coffer-testkit-sealed: ${VERSION}`, `kind: ${kind}`];
   lines.push(`comment: ${comment}`, `expect: ${expect}`);
-  if (file.kind === "key-blob") {
+  if (file.kind !== "document") {
     lines.push(
       `recipient-id: ${toHex(file.recipientId)}`,
       `private-keys: ${file.privateKeys.map(toHex).join(" ")}`,
@@ -65,6 +81,14 @@ export function encodeSealed(file: SealedFile): Uint8Array {
       `data-key: ${toHex(file.dataKey)}`,
       `data-key-id: ${toHex(file.dataKeyId)}`,
     );
+    if (file.kind === "signed-key-blob") {
+      const senders = file.senders.map(({ publicKey, state }) => `${toHex(publicKey)}=${state}`);
+      lines.push(
+        `requires-sender: ${file.requiresSender ? "yes" : "no"}`,
+        `senders: ${senders.join(" ")}`,
+        `sender-id: ${toHex(file.senderId)}`,
+      );
+    }
   } else {
     lines.push(`now: ${file.now}`, `signer: ${file.signer}`, `min-version: ${file.minVersion}`);
     // Files of other recipients are from before there were environment-wide ones.
@@ -97,8 +121,7 @@ export function decodeSealed(name: string, bytes: Uint8Array): SealedFile {
       payload,
     };
   }
-  return {
-    kind: "key-blob",
+  const blob = {
     ...common,
     recipientId: fromHex(field("recipient-id")),
     privateKeys: field("private-keys").split(" ").map(fromHex),
@@ -106,6 +129,20 @@ export function decodeSealed(name: string, bytes: Uint8Array): SealedFile {
     dataKey: fromHex(field("data-key")),
     dataKeyId: fromHex(field("data-key-id")),
     payload,
+  };
+  if (field("kind") === "key-blob") return { kind: "key-blob", ...blob };
+  const senders = field("senders")
+    .split(" ")
+    .filter((text) => text !== "");
+  return {
+    kind: "signed-key-blob",
+    ...blob,
+    requiresSender: field("requires-sender") === "yes",
+    senders: senders.map((text) => {
+      const [publicKey, state] = text.split("=") as [string, ListedSender["state"]];
+      return { publicKey: fromHex(publicKey), state };
+    }),
+    senderId: fromHex(field("sender-id")),
   };
 }
 

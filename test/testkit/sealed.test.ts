@@ -16,7 +16,7 @@ import { openSealedDataKey } from "../../src/crypto/sealed/sealed-data-key.ts";
 import { sealedTools } from "../../src/crypto/sealed/tools.ts";
 import { SealedEncryptor } from "../../src/sealed/index.ts";
 import { base64, concat, fromBase64, toHexText } from "../support/bytes.ts";
-import { openTestVault } from "../support/vaults.ts";
+import { openTestVault, TestClock } from "../support/vaults.ts";
 import { reportChecked } from "../support/vectors.ts";
 import { makeSealed } from "./make.ts";
 import {
@@ -25,6 +25,7 @@ import {
   encodeSealed,
   readSealed,
   SEALED_DIRECTORY,
+  type SignedBlobFile,
 } from "./sealed-format.ts";
 
 const KEY_BYTES = 32;
@@ -42,6 +43,7 @@ vi.mock("../../src/crypto/primitives/random.ts", async (load) => {
 
 const FILES = readSealed();
 const BLOBS = FILES.filter((file): file is BlobFile => file.kind === "key-blob");
+const SIGNED = FILES.filter((file): file is SignedBlobFile => file.kind === "signed-key-blob");
 const DOCUMENTS = FILES.filter((file): file is DocumentFile => file.kind === "document");
 const ROWS = [NODE_CURVES_ROW, NACL_CURVES_ROW, WEB_CURVES_ROW].map((row) => [row.name, row] as const);
 
@@ -68,6 +70,7 @@ describe("the files", () => {
       files.filter((file) => file.expect !== "ok").length;
     expect(wrong(BLOBS)).toBeGreaterThanOrEqual(60);
     expect(wrong(DOCUMENTS)).toBeGreaterThanOrEqual(60);
+    expect(wrong(SIGNED)).toBeGreaterThanOrEqual(60);
     expect(readFileSync(join(import.meta.dirname, "README.md"), "utf8")).toContain(
       `\n${FILES.length} files `,
     );
@@ -131,6 +134,53 @@ describe("sealed key blobs", () => {
         expect(got, `${file.name}: ${file.comment}`).toEqual(expected);
       }
       reportChecked(BLOBS.length, `sealed key blobs of the testkit by ${name}`);
+    },
+  );
+});
+
+describe("signed sealed key blobs", () => {
+  const settings = [
+    ...Map.groupBy(SIGNED, ({ requiresSender, senders }) => `${requiresSender} ${senders.length}`),
+  ];
+
+  test.each(settings)(
+    "given to a vault that has their recipient, demanding and of as many senders: %s ([SDK-50] to [SDK-54])",
+    async (_, files) => {
+      const { recipientId, context, privateKeys, requiresSender, senders } = files[0]!;
+      const keyContext = contextObject(parseCanonicalContext(context));
+      const clock = new TestClock();
+      const vault = await openTestVault({ now: clock.now, cache: { maxEntries: 0 } });
+      (await vault.createDataKey({ context: keyContext })).dispose();
+      drawn.set(
+        KEY_BYTES + WRAP_NONCE_BYTES,
+        privateKeys.map((key, i) => concat(key, new Uint8Array(WRAP_NONCE_BYTES).fill(i))),
+      );
+      drawn.set(UUID_BYTES, [Uint8Array.from(recipientId)]);
+      const { id } = await vault.recipients.create({ context: keyContext, requireSender: requiresSender });
+      await vault.recipients.rotate({ id });
+      expect([...drawn.values()].flat()).toEqual([]);
+      for (const { publicKey, state } of senders) {
+        const expiresAt = state === "expired" ? new Date(clock.now() + 1) : undefined;
+        const request = { recipientId: id, name: state, publicKey: base64(publicKey), expiresAt };
+        const sender = await vault.recipients.senders.add(request);
+        if (state === "revoked") await vault.recipients.senders.revoke({ recipientId: id, id: sender.id });
+      }
+      clock.advance(1);
+      for (const file of files) {
+        const got = await outcome(() => vault.keys.createDecrypt({ keys: base64(file.payload) }));
+        if (file.expect === "ok") {
+          const key = got as { id: string; dataKey: string; sender: string | undefined };
+          expect(toHexText(fromBase64(key.dataKey)), file.name).toBe(toHexText(file.dataKey));
+          expect(key.id, file.name).toBe(uuidToText(file.dataKeyId));
+          expect(key.sender, file.name).toBe(
+            file.senderId.length === 0 ? undefined : uuidToText(file.senderId),
+          );
+        } else {
+          expect(got, `${file.name}: ${file.comment}`).toBe(file.expect);
+        }
+      }
+      await vault.close();
+      reportChecked(files.length, "signed sealed key blobs of the testkit by a vault");
     },
   );
 });

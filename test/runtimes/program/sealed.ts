@@ -20,11 +20,13 @@ import { openSealedDataKey } from "../../../src/crypto/sealed/sealed-data-key.ts
 import { sealedTools } from "../../../src/crypto/sealed/tools.ts";
 import { inspect, Vault, VaultError } from "../../../src/index.ts";
 import {
+  createSenderKey,
   encryptSealedFields,
   mlKemOf,
   type SealedCurves,
   SealedEncryptor,
   sealedLease,
+  sealedSender,
   tweetnacl,
 } from "../../../src/sealed/index.ts";
 import type { SealedKitFile } from "../report.ts";
@@ -90,9 +92,35 @@ export async function checkSealed({ checks, input }: Context): Promise<void> {
     const without = (): unknown => new SealedEncryptor({ recipient: wing, ...common }).encrypt("x");
     await checks.refuses("ERR_UNSUPPORTED", without, "x-wing without ML-KEM");
   }
+  await checkSenders(await documentOf({ context: CONTEXT, require_sender: true }), vault, { checks, input });
   const other = { ...JSON.parse(recipient), version: 2 };
   const wrong = (): unknown => new SealedEncryptor({ recipient: other, curves: tweetnacl }).encrypt("x");
   await checks.refuses("ERR_RECIPIENT_INVALID", wrong, "a document that was changed");
+}
+
+/** What a sender signs here, for a recipient that demands it. */
+async function checkSenders(recipient: string, vault: Vault, { checks, input }: Context): Promise<void> {
+  const { id: recipientId } = JSON.parse(recipient) as { id: string };
+  const common = { recipient, curves: tweetnacl, sync: sync() };
+  const unsigned = await new SealedEncryptor(common).encrypt("s3cret ü", "form");
+  await checks.refuses("ERR_SENDER_REFUSED", () => vault.decrypt(unsigned, "form"), "no sender");
+  const hasCurves = input.expected.isBuiltIn || input.expected.providers.includes("webcrypto");
+  for (const curves of hasCurves ? [tweetnacl, undefined] : [tweetnacl]) {
+    const what = `a sender ${curves === undefined ? "without" : "with"} tweetnacl`;
+    const { privateKey, publicKey } = await createSenderKey({ curves });
+    using sender = sealedSender({ privateKey, curves });
+    checks.same(await sender.publicKey(), publicKey, `${what}: public key`);
+    const encryptor = new SealedEncryptor({ ...common, sender });
+    const text = await encryptor.encrypt("s3cret ü", "form");
+    await checks.refuses("ERR_DECRYPT_FAILED", () => vault.decrypt(text, "form"), `${what}: not listed`);
+    const { id } = await vault.recipients.senders.add({ recipientId, name: what, publicKey });
+    const told = await vault.decryptSealed(text, "form");
+    checks.same([told.data, told.sender], ["s3cret ü", id], `${what}: told`);
+    checks.same(inspect(text).keyBlob.sender, id, `${what}: named`);
+    if (curves === undefined) continue;
+    const atOnce = await vault.decryptSealed(encryptor.encryptSync("s3cret ü", "form"), "form");
+    checks.same(atOnce.sender, id, `${what}: at once`);
+  }
 }
 
 /** X25519 of the runtime's Web Crypto against tweetnacl, with scalars and points of whose bytes some are 0. */
