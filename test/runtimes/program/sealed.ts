@@ -37,7 +37,8 @@ import type { Context } from "./context.ts";
 const SCALARS = 10;
 const CONTEXT = { organization_id: "org_sealed" };
 
-export async function checkSealed({ checks, input }: Context): Promise<void> {
+export async function checkSealed(context: Context): Promise<void> {
+  const { checks, input } = context;
   const { apiKey, url } = input.server;
   /** The document of a new recipient, as a page fetches it. */
   const documentOf = async (request: object): Promise<string> => {
@@ -92,7 +93,7 @@ export async function checkSealed({ checks, input }: Context): Promise<void> {
     const without = (): unknown => new SealedEncryptor({ recipient: wing, ...common }).encrypt("x");
     await checks.refuses("ERR_UNSUPPORTED", without, "x-wing without ML-KEM");
   }
-  await checkSenders(await documentOf({ context: CONTEXT, require_sender: true }), vault, { checks, input });
+  await checkSenders(await documentOf({ context: CONTEXT, require_sender: true }), vault, context);
   const other = { ...JSON.parse(recipient), version: 2 };
   const wrong = (): unknown => new SealedEncryptor({ recipient: other, curves: tweetnacl }).encrypt("x");
   await checks.refuses("ERR_RECIPIENT_INVALID", wrong, "a document that was changed");
