@@ -1,4 +1,5 @@
 /** Senders in a vault: which signatures count, what is answered to others, and that who writes the database adds and restores none. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
 import { isReducedSignature } from "../../src/crypto/curves/curve.ts";
 import { inspect } from "../../src/crypto/envelope/inspect.ts";
@@ -10,6 +11,7 @@ import type { EmbeddedVault } from "../../src/vault/index.ts";
 import { SENDERS_KEPT_MS, SENDERS_MAX } from "../../src/vault/limits.ts";
 import { base64, concat, flipBit, fromBase64, hex } from "../support/bytes.ts";
 import { rejectionOf } from "../support/errors.ts";
+import { describePostgres, freshDatabaseUrl, openTestPostgresHost } from "../support/postgres.ts";
 import { DAY_MS } from "../support/recipients.ts";
 import { publicKeyPlain, signSenderPlain } from "../support/sealed-plain.ts";
 import {
@@ -337,4 +339,44 @@ test("the log tells who sent what was opened ([SDK-55])", async () => {
     [ids[1], undefined],
   ]);
   await host.close();
+});
+
+describePostgres("on PostgreSQL", () => {
+  test("a sender expires by the database's clock, whatever that of the process is ([SDK-57])", async () => {
+    const url = await freshDatabaseUrl();
+    const real = await openTestPostgresHost(url);
+    const { recipients } = await sessionOf(real);
+    const { id } = await recipients.create({ context: CONTEXT, requireSender: true });
+    const recipient = await recipients.document({ id });
+    const addFor = (number: number, ms: number) =>
+      recipients.senders.add({
+        recipientId: id,
+        name: "x",
+        publicKey: publicKeyOf(number),
+        expiresAt: new Date(Date.now() + ms),
+      });
+    await addFor(1, DAY_MS);
+    // On a busy machine it may be over before it is added.
+    let soon = 500;
+    while (!(await addFor(2, soon).then(Boolean, () => false))) soon *= 2;
+    const blobs = [1, 2].map((number) => {
+      const sender = sealedSender({ privateKey: seedOf(number) });
+      return new SealedEncryptor({ recipient, sender }).createDataKeySync().encryptedKeys;
+    });
+    // A year behind, and a year ahead.
+    const hosts = await Promise.all(
+      [-365, 365].map((days) => openTestPostgresHost(url, { now: () => Date.now() + days * DAY_MS })),
+    );
+    for (const host of hosts) {
+      const { keys } = await sessionOf(host);
+      (await keys.createDecrypt({ keys: blobs[0]! })).dispose();
+    }
+    await sleep(soon);
+    for (const host of hosts) {
+      const { keys } = await sessionOf(host);
+      expect(await codeOf(() => keys.createDecrypt({ keys: blobs[1]! }))).toBe("ERR_SENDER_REFUSED");
+      (await keys.createDecrypt({ keys: blobs[0]! })).dispose();
+    }
+    for (const host of [real, ...hosts]) await host.close();
+  });
 });
