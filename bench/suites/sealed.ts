@@ -17,8 +17,8 @@ import { type SealedTools, sealedTools } from "../../src/crypto/sealed/tools.ts"
 import { inspect } from "../../src/index.ts";
 import { Lease } from "../../src/keys/lease.ts";
 import { LEASE_BYTES_MAX, LEASE_MESSAGES_MAX } from "../../src/keys/limits.ts";
-import { SealedEncryptor, sealedLeaseSync } from "../../src/sealed/index.ts";
-import { openVault } from "../../src/vault/index.ts";
+import { createSenderKey, SealedEncryptor, sealedLeaseSync, sealedSender } from "../../src/sealed/index.ts";
+import { type EmbeddedVault, openVault } from "../../src/vault/index.ts";
 import type { Case, Competitor } from "../lib/harness.ts";
 import {
   agePeer,
@@ -110,11 +110,14 @@ export async function* sealedCases(): AsyncGenerator<Case> {
   const curves = new Curves([NACL_CURVES_ROW], { crypto: undefined, webcrypto: undefined });
   const native = new SealedEncryptor({ recipient: document });
   const nacl = new SealedEncryptor({ recipient: document, curves });
+  const { privateKey } = await createSenderKey();
+  const signing = new SealedEncryptor({ recipient: document, sender: sealedSender({ privateKey }) });
   const openHere = open(tools);
   const peers: Peer[] = [
     await hpkePeer(),
     { name: "coffer sync", isAsync: false, seal: (data) => native.encryptSync(data), open: openHere },
     { name: "coffer async", isAsync: true, seal: (data) => native.encrypt(data), open: openHere },
+    { name: "coffer, signed", isAsync: false, seal: (data) => signing.encryptSync(data), open: openHere },
     {
       name: "coffer, tweetnacl",
       isAsync: false,
@@ -187,6 +190,16 @@ function leaseCase(native: SealedEncryptor, nacl: SealedEncryptor, message: stri
   };
 }
 
+/** Messages for a recipient that demands a sender, signed by one. */
+async function signedTexts(vault: EmbeddedVault, message: string): Promise<string[]> {
+  const { id } = await vault.recipients.create({ context: CONTEXT, requireSender: true });
+  const { privateKey, publicKey } = await createSenderKey();
+  await vault.recipients.senders.add({ recipientId: id, name: "bench", publicKey });
+  const recipient = await vault.recipients.document({ id });
+  const encryptor = new SealedEncryptor({ recipient, sender: sealedSender({ privateKey }) });
+  return Array.from({ length: BATCH }, () => encryptor.encryptSync(message));
+}
+
 /** What a vault does with what is sealed: a call is a batch of wrapped keys, each another one. */
 async function* vaultCases(message: string): AsyncGenerator<Case> {
   const vault = await openVault({ path: ":memory:", onNotice: () => {}, cache: { maxEntries: 0 } });
@@ -196,7 +209,8 @@ async function* vaultCases(message: string): AsyncGenerator<Case> {
   const keysOf = (texts: readonly string[]): string[] => texts.map((text) => inspect(text).encryptedKeys);
   const absorbed = (await vault.rewrapMany(sealed)).map((result) => (result as { value: string }).value);
   await vault.keks.rotate({ name: "organization_id", value: "org_1" });
-  const kinds = { rewrap: keysOf(absorbed), absorb: keysOf(sealed) };
+  const signed = await signedTexts(vault, message);
+  const kinds = { rewrap: keysOf(absorbed), absorb: keysOf(sealed), "absorb, signed": keysOf(signed) };
   const rewrap = (encryptedKeys: readonly string[]) => vault.keys.rewrapMany!({ encryptedKeys });
   const competitors: Competitor[] = Object.entries(kinds).map(([name, keys]) => ({
     name: `coffer ${name}`,
@@ -210,7 +224,7 @@ async function* vaultCases(message: string): AsyncGenerator<Case> {
     clock: "cpu",
     competitors: competitors as [Competitor, ...Competitor[]],
     async check() {
-      for (const text of [...sealed, ...absorbed]) {
+      for (const text of [...sealed, ...absorbed, ...signed]) {
         if ((await vault.decrypt(text)) !== message) throw new Error("outputs disagree");
       }
       for (const keys of Object.values(kinds)) {

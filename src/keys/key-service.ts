@@ -133,7 +133,7 @@ export interface KeyService {
    *
    * @returns the same key and id as when it was made; the caller disposes of it
    * @throws VaultError ERR_KEY_BLOB_MALFORMED, ERR_KEY_NOT_FOUND, ERR_KEY_DISABLED, ERR_KEY_DESTROYED,
-   *   ERR_DECRYPT_FAILED (altered), or the storage's codes
+   *   ERR_DECRYPT_FAILED (altered), ERR_SENDER_REFUSED (sealed), or the storage's codes
    */
   createDecrypt(request: DecryptRequest, options?: CallOptions): Promise<DataKey>;
 

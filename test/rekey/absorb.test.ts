@@ -6,7 +6,13 @@ import { inspect } from "../../src/crypto/envelope/inspect.ts";
 import { Vault } from "../../src/index.ts";
 import type { KeyService } from "../../src/keys/index.ts";
 import { RekeyJob, type RekeyJobOptions } from "../../src/rekey/index.ts";
-import { SealedEncryptor, sealedLeaseSync } from "../../src/sealed/index.ts";
+import {
+  createSenderKey,
+  SealedEncryptor,
+  type SenderKey,
+  sealedLeaseSync,
+  sealedSender,
+} from "../../src/sealed/index.ts";
 import { sqliteTable } from "../../src/sources/index.ts";
 import { rejectionOf } from "../support/errors.ts";
 import { startServer } from "../support/server.ts";
@@ -120,6 +126,29 @@ describe("a job absorbs", () => {
     expect(report.findings.map(({ reason }) => reason)).toEqual(["ERR_KEY_DESTROYED", "ERR_KEY_DISABLED"]);
     await vault.recipients.enable({ id });
     expect((await run(vault.keys)).counts).toMatchObject({ moved: 1, unreadable: 1 });
+  });
+
+  test("what a sender has signed where that is demanded, and lists the rest by its reason ([SDK-54])", async () => {
+    const { vault, add, bodies, run } = await setting();
+    const { id } = await vault.recipients.create({ context: CONTEXT, requireSender: true });
+    const recipient = await vault.recipients.document({ id });
+    const [partner, stranger] = [await createSenderKey(), await createSenderKey()];
+    await vault.recipients.senders.add({ recipientId: id, name: "partner", publicKey: partner.publicKey });
+    const by = (key?: SenderKey) =>
+      new SealedEncryptor({ recipient, sender: key && sealedSender({ privateKey: key.privateKey }) });
+    add([
+      by(partner).encryptSync("a"),
+      by(stranger).encryptSync("b"),
+      by().encryptSync("c"),
+      by(partner).encryptSync("d"),
+    ]);
+    const report = await run(vault.keys);
+    expect(report.counts).toMatchObject({ rows: 4, moved: 2 });
+    expect(report.findings).toMatchObject([
+      { key: '["i2"]', reason: "ERR_DECRYPT_FAILED" },
+      { key: '["i3"]', reason: "ERR_SENDER_REFUSED" },
+    ]);
+    expect(formats(bodies())).toEqual(["coffer", "sealed", "sealed", "coffer"]);
   });
 
   test("by a key that may only absorb ([SDK-27])", async () => {

@@ -175,6 +175,32 @@ describe("what a recipient demands", () => {
   });
 });
 
+test("an environment-wide recipient demands a sender too, for whatever context is stated ([SDK-43], [SDK-54])", async () => {
+  const { id } = await vault.recipients.create({ environmentWide: true, requireSender: true });
+  const recipient = await vault.recipients.document({ id });
+  const { id: sender } = await vault.recipients.senders.add({
+    recipientId: id,
+    name: "shipper",
+    publicKey: publicKeyOf(1),
+  });
+  const sealedBy = (number: number | undefined, value: string) =>
+    new SealedEncryptor({
+      recipient,
+      context: { organization_id: value },
+      now: clock.now,
+      sender: number === undefined ? undefined : sealedSender({ privateKey: seedOf(number) }),
+    }).encryptSync("x");
+  const texts = ["org_1", "org_2"].map((value) => sealedBy(1, value));
+  for (const text of [...texts, ...texts]) expect((await vault.decryptSealed(text)).sender).toBe(sender);
+  const all = await vault.rewrapMany([...texts, sealedBy(2, "org_1"), sealedBy(undefined, "org_1")]);
+  expect(all.map((item) => (item.ok ? "ok" : (item.error as { code?: string }).code))).toEqual([
+    "ok",
+    "ok",
+    "ERR_DECRYPT_FAILED",
+    "ERR_SENDER_REFUSED",
+  ]);
+});
+
 describe("a signature where no sender is demanded", () => {
   test("is checked all the same ([SDK-53])", async () => {
     await vault.recipients.requireSender({ id: recipientId, required: false });

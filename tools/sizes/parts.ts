@@ -49,6 +49,11 @@ export const PARTS: readonly Part[] = [
     code: 'export { SealedEncryptor, mlKemOf } from "coffer/sealed";',
     bytesMax: 18_950,
   },
+  {
+    name: "`SealedEncryptor` with `sealedSender`",
+    code: 'export { SealedEncryptor, sealedSender } from "coffer/sealed";',
+    bytesMax: 17_850,
+  },
   { name: "`inspect`", code: 'export { inspect } from "coffer";', bytesMax: 4_600 },
   { name: "`isCiphertext`", code: 'export { isCiphertext } from "coffer";', bytesMax: 3_600 },
   { name: "`verifyWebhook`", code: 'export { verifyWebhook } from "coffer";', bytesMax: 5_050 },

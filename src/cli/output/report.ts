@@ -34,6 +34,9 @@ export const HINTS: Partial<Readonly<Record<VaultErrorCode, readonly string[]>>>
   ERR_API_KEY_NOT_FOUND: ["`coffer api-keys list` shows the API keys and their ids"],
   ERR_KEY_DISABLED: ["`coffer keys enable KEK` puts it back into use"],
   ERR_KEY_DESTROYED: ["`coffer keys rotate KEK` makes a version for new data; the old data stays lost"],
+  ERR_SENDER_REFUSED: [
+    "`coffer recipients senders list ID` shows the recipient's senders; `coffer seal --sender-key FILE` signs",
+  ],
   ERR_KV_NOT_FOUND: [
     "`coffer kv list` shows the objects, `coffer kv list --deleted` those that can be undeleted",
   ],

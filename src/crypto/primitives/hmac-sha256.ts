@@ -1,5 +1,5 @@
 /**
- * HMAC-SHA-256 at once, on every runtime: over the hash of `node:crypto` where there is one, else over that of @noble/hashes.
+ * HMAC-SHA-256, and SHA-256 itself, at once, on every runtime: over the hash of `node:crypto` where there is one, else over that of @noble/hashes.
  *
  * A provider file: of @noble/hashes it takes this hash along and no other. Must not know what is authenticated.
  *
@@ -21,6 +21,11 @@ function digestOf(crypto: Runtime["crypto"]): (input: Uint8Array) => Bytes {
   return typeof crypto.hash === "function"
     ? (input) => new Uint8Array(crypto.hash("sha256", input, "buffer"))
     : (input) => new Uint8Array(crypto.createHash("sha256").update(input).digest());
+}
+
+/** SHA-256 without other hashes, for what does not ship the rest of them. */
+export function sha256Alone(bytes: Uint8Array): Bytes {
+  return digestOf(runtime.crypto)(bytes);
 }
 
 /** FIPS 198-1. The last argument says what the runtime has. */

@@ -6,7 +6,7 @@
  * @module
  */
 import { ascii, type Bytes, concatBytes } from "../../base/bytes.ts";
-import { hash } from "../primitives/hash.ts";
+import { sha256Alone } from "../primitives/hmac-sha256.ts";
 import { stampUuid, UUID_BYTES } from "../primitives/uuid.ts";
 
 const ID_LABEL = /* @__PURE__ */ ascii("coffer/v1/sender\0");
@@ -22,7 +22,7 @@ const ID_UUID_VERSION = 8;
  * @returns 16 bytes
  */
 export function senderId(recipientId: Uint8Array, publicKey: Uint8Array): Bytes {
-  const digest = hash.sha256(concatBytes(ID_LABEL, recipientId, publicKey));
+  const digest = sha256Alone(concatBytes(ID_LABEL, recipientId, publicKey));
   return stampUuid(digest.slice(0, UUID_BYTES), ID_UUID_VERSION);
 }
 
