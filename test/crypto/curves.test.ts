@@ -46,6 +46,25 @@ interface Wycheproof {
   }[];
 }
 
+test.each(named(PROVIDERS))(
+  "%s: a scalar that is held gives the products of one that is not ([SDK-8])",
+  async (_, provider) => {
+    const scalar = new Uint8Array(32).fill(7);
+    const given = Uint8Array.from(scalar);
+    const point = naclCurves.multiply(new Uint8Array(32).fill(9), X25519_BASE)!;
+    const held = provider.hold(given);
+    // It was read: whose it is may wipe it.
+    given.fill(0);
+    const products = await Promise.all([X25519_BASE, point, new Uint8Array(32), point].map(held.multiply));
+    held.dispose();
+    const expected = [X25519_BASE, point, new Uint8Array(32), point].map((one) =>
+      naclCurves.multiply(scalar, one),
+    );
+    expect(products).toEqual(expected);
+    expect(products[2]).toBeUndefined();
+  },
+);
+
 describeVectors("X25519", "wycheproof/x25519_test.json", (file) => {
   test.each(named(PROVIDERS))(
     "%s: every case, and a result of zeros is refused ([SDK-8])",

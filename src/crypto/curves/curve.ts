@@ -34,6 +34,8 @@ export interface CurveProvider {
    * @returns 32 bytes; undefined where all of them are zero, as for every point of low order
    */
   multiply(scalar: Uint8Array, point: Uint8Array): Bytes | undefined | Promise<Bytes | undefined>;
+  /** Makes a scalar of 32 bytes ready for more products than one. Reads it before this returns. */
+  hold(scalar: Uint8Array): HeldScalar;
   /**
    * Whether an Ed25519 signature is right.
    *
@@ -46,17 +48,21 @@ export interface CurveProvider {
 /** A scalar that is held for many products: what depends on it alone is computed once. */
 export interface HeldScalar {
   /** As {@link CurveProvider.multiply}. */
-  multiply(point: Uint8Array): Bytes | undefined;
+  multiply(point: Uint8Array): Bytes | undefined | Promise<Bytes | undefined>;
   /** Lets go of it. No other call may follow. */
   dispose(): void;
+}
+
+/** One of a provider that answers at once. */
+export interface SyncHeldScalar extends HeldScalar {
+  multiply(point: Uint8Array): Bytes | undefined;
 }
 
 /** A provider that answers at once; only these sign. */
 export interface SyncCurveProvider extends CurveProvider {
   readonly isSync: true;
   multiply(scalar: Uint8Array, point: Uint8Array): Bytes | undefined;
-  /** Makes a scalar of 32 bytes ready. Copies it. */
-  hold(scalar: Uint8Array): HeldScalar;
+  hold(scalar: Uint8Array): SyncHeldScalar;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** The public key of an Ed25519 seed of 32 bytes. */
   signingPublicKey(seed: Uint8Array): Bytes;

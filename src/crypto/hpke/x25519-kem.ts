@@ -23,16 +23,16 @@ export const X25519_KEM: Kem = {
   isPublicKey: isX25519PublicKey,
   publicKey: ({ curves }, privateKey) => curves.sync().multiply(privateKey, X25519_BASE) as Bytes,
   encapsulate({ curves }, publicKey, ephemeral) {
-    const provider = curves.sync();
-    const enc = provider.multiply(ephemeral, X25519_BASE);
-    return encapsulated(enc, provider.multiply(ephemeral, publicKey), publicKey);
+    const scalar = curves.sync().hold(ephemeral);
+    const enc = scalar.multiply(X25519_BASE);
+    const shared = scalar.multiply(publicKey);
+    scalar.dispose();
+    return encapsulated(enc, shared, publicKey);
   },
   async encapsulateLater({ curves }, publicKey, ephemeral) {
-    const provider = await curves.async();
-    const [enc, shared] = await Promise.all([
-      provider.multiply(ephemeral, X25519_BASE),
-      provider.multiply(ephemeral, publicKey),
-    ]);
+    const scalar = (await curves.async()).hold(ephemeral);
+    const [enc, shared] = await Promise.all([scalar.multiply(X25519_BASE), scalar.multiply(publicKey)]);
+    scalar.dispose();
     return encapsulated(enc, shared, publicKey);
   },
   hold({ curves }, privateKey, known) {

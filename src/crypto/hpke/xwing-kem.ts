@@ -39,18 +39,20 @@ export const X_WING: Kem = {
   },
   encapsulate(tools, publicKey, ephemeral) {
     const mlKem = mlKemOf(tools);
-    const curve = tools.curves.sync();
-    const point = publicKey.subarray(ML_KEM_PUBLIC_BYTES);
-    const sent = curve.multiply(ephemeral, X25519_BASE);
-    return encapsulated(mlKem, publicKey, sent, curve.multiply(ephemeral, point));
+    const scalar = tools.curves.sync().hold(ephemeral);
+    const sent = scalar.multiply(X25519_BASE);
+    const agreed = scalar.multiply(publicKey.subarray(ML_KEM_PUBLIC_BYTES));
+    scalar.dispose();
+    return encapsulated(mlKem, publicKey, sent, agreed);
   },
   async encapsulateLater(tools, publicKey, ephemeral) {
     const mlKem = mlKemOf(tools);
-    const curve = await tools.curves.async();
+    const scalar = (await tools.curves.async()).hold(ephemeral);
     const [sent, agreed] = await Promise.all([
-      curve.multiply(ephemeral, X25519_BASE),
-      curve.multiply(ephemeral, publicKey.subarray(ML_KEM_PUBLIC_BYTES)),
+      scalar.multiply(X25519_BASE),
+      scalar.multiply(publicKey.subarray(ML_KEM_PUBLIC_BYTES)),
     ]);
+    scalar.dispose();
     return encapsulated(mlKem, publicKey, sent, agreed);
   },
   hold(tools, privateKey, known) {
