@@ -57,7 +57,7 @@ export class SqliteConnection {
     // two writes together exceed, would be written there for each).
     this.exec(
       `PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;
-       PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY`,
+       PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536`,
     );
   }
 
