@@ -45,8 +45,8 @@ export const SENDERS_MAX = 1_000;
 /** Milliseconds that a recipient's senders, and what the database's clock then said, are kept at most. Ours. */
 export const SENDERS_KEPT_MS = 60_000;
 
-/** Contexts whose KEKs are kept unwrapped at once. Ours. */
-export const CONTEXT_CACHE_MAX = 10_000;
+/** Contexts whose KEKs are kept unwrapped at once, in each environment. Ours: about 3 KiB each. */
+export const CONTEXT_CACHE_MAX = 100_000;
 
 /** Characters of an environment's name. Ours. */
 export const ENVIRONMENT_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;

@@ -32,6 +32,10 @@ const PREFIX_BYTES = 4;
 /** Ends the commitment's second block: 0, 1, 0, and the number of the block. */
 const COMMITMENT_SUFFIX: Uint8Array = /* @__PURE__ */ Uint8Array.of(0, 1, 0);
 
+/** Where the blocks of a message are put together: each call wipes them before another can begin. */
+const FIRST: Uint8Array = /* @__PURE__ */ new Uint8Array(3 * BLOCK_BYTES);
+const LAST: Uint8Array = /* @__PURE__ */ new Uint8Array(COMMITMENT_BYTES);
+
 /** The bare AES-256 under one key. */
 interface BlockCipher {
   encrypt(blocks: Uint8Array): Bytes;
@@ -66,9 +70,6 @@ export class KcXaesKey {
   readonly #k1: Uint8Array;
   /** The three first blocks of a nonce that is zero: what of them depends on the key alone. */
   readonly #blocks: Uint8Array;
-  /** Where the blocks of a message are put together. Each call is done with them before another can begin. */
-  readonly #first = new Uint8Array(PREFIXES.length * BLOCK_BYTES);
-  readonly #last = new Uint8Array(COMMITMENT_BYTES);
 
   /**
    * @param key - 32 bytes; copied, so that the caller may zero it
@@ -131,7 +132,8 @@ export class KcXaesKey {
   /** Lets go of the key and wipes what was derived from it. May be called more than once; no other call may follow. */
   dispose(): void {
     this.#cipher.dispose();
-    for (const bytes of [this.#k1, this.#blocks, this.#first, this.#last]) bytes.fill(0);
+    this.#k1.fill(0);
+    this.#blocks.fill(0);
   }
 
   #derive(nonce: Uint8Array): { readonly key: Bytes; readonly commitment: Bytes } {
@@ -139,7 +141,7 @@ export class KcXaesKey {
       throw invalidRange(`nonce must have ${XAES_NONCE_BYTES} bytes, got ${nonce.length}`);
     }
     const k1 = this.#k1;
-    const blocks = this.#first;
+    const blocks = FIRST;
     blocks.set(this.#blocks);
     for (let j = 0; j < HALF; j++) {
       const byte = nonce[j]!;
@@ -149,7 +151,8 @@ export class KcXaesKey {
       blocks[2 * BLOCK_BYTES + at]! ^= byte;
     }
     const out = this.#cipher.encrypt(blocks);
-    const last = this.#last;
+    blocks.fill(0);
+    const last = LAST;
     for (let j = 0; j < BLOCK_BYTES; j++) {
       const end = j < HALF ? nonce[HALF + j]! : j < BLOCK_BYTES - 1 ? COMMITMENT_SUFFIX[j - HALF]! : 0;
       const both = end ^ out[2 * BLOCK_BYTES + j]! ^ k1[j]!;
@@ -158,7 +161,9 @@ export class KcXaesKey {
     }
     last[BLOCK_BYTES - 1]! ^= 1;
     last[2 * BLOCK_BYTES - 1]! ^= 2;
-    return { key: out.subarray(0, 2 * BLOCK_BYTES), commitment: this.#cipher.encrypt(last) };
+    const commitment = this.#cipher.encrypt(last);
+    last.fill(0);
+    return { key: out.subarray(0, 2 * BLOCK_BYTES), commitment };
   }
 }
 

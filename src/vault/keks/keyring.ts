@@ -17,10 +17,11 @@ import type { EventSink } from "../events/events.ts";
 import { CONTEXT_CACHE_MAX } from "../limits.ts";
 import { WITH_ROOT } from "../root/roots.ts";
 import type { Sql, WaitOptions } from "../storage/database.ts";
-import type { KekVersion } from "./locks.ts";
+import { type KekVersion, kekText } from "./locks.ts";
 import {
   assembleRing,
   type DataKeyOwner,
+  keksOf,
   type Loaded,
   makeDataKey,
   type Ring,
@@ -28,6 +29,7 @@ import {
   unwrap,
   wrap,
 } from "./ring.ts";
+import { RingCache } from "./ring-cache.ts";
 import {
   checkNewest,
   contextRow,
@@ -62,7 +64,7 @@ export class Keyring {
   readonly #vault: OpenedVault;
   readonly #environmentId: string;
   /** Rings by what names them: a canonical context (newest versions) or a blob's KEK references. */
-  readonly #rings = new Map<string, Ring>();
+  readonly #rings = new RingCache(CONTEXT_CACHE_MAX);
   /** The counter of KEK changes that #rings is true for. */
   #ringsAt = -1;
 
@@ -95,7 +97,7 @@ export class Keyring {
     return this.#withNewestRing(context, events, options, (ring) => ({
       ...makeDataKey(ring, "store"),
       contextId: ring.contextId as string,
-      keks: ring.keks.map((kek) => ({ id: uuidToText(kek.id), version: kek.version })),
+      keks: keksOf(ring).map(kekText),
     }));
   }
 
@@ -220,7 +222,6 @@ export class Keyring {
 
   /** Lets go of everything that is kept unwrapped. */
   dispose(): void {
-    for (const ring of new Set(this.#rings.values())) ring.wrappingKey.dispose();
     this.#rings.clear();
   }
 
@@ -305,7 +306,7 @@ export class Keyring {
   }
 
   /** The rings that are kept, after that look. */
-  #current(): ReadonlyMap<string, Ring> {
+  #current(): Pick<RingCache, "get"> {
     const { keks: at } = this.#vault.database.changes();
     if (at !== this.#ringsAt) {
       this.dispose();
@@ -315,10 +316,10 @@ export class Keyring {
   }
 
   #keep(key: string, ring: Ring): void {
-    // A plain limit: starting afresh costs one load per context.
-    if (this.#rings.size >= CONTEXT_CACHE_MAX) this.dispose();
-    this.#rings.get(key)?.wrappingKey.dispose();
-    this.#rings.set(key, ring);
+    // The newest versions of a context are those that most of its blobs name.
+    const isNewest = ring.contextId !== undefined;
+    if (isNewest) this.#rings.set(ring, key, `k:${latin1(ring.references)}`);
+    else this.#rings.set(ring, key);
   }
 }
 

@@ -6,7 +6,17 @@
  *
  * @module
  */
-import { ascii, concatBytes, EMPTY, equalBytes, lengthPrefixed, u32, utf8 } from "../../base/bytes.ts";
+import {
+  ascii,
+  concatBytes,
+  EMPTY,
+  equalBytes,
+  lengthPrefixed,
+  readU32,
+  U32_BYTES,
+  u32,
+  utf8,
+} from "../../base/bytes.ts";
 import { HERE } from "../../crypto/ciphers/of-call.ts";
 import { type CofferKeyBlob, joinKeyBlob, WRAP_NONCE_BYTES } from "../../crypto/keys/key-blob.ts";
 import {
@@ -42,14 +52,17 @@ export interface RingDataKey {
 
 /** The KEK versions of one context, ready to wrap and unwrap. */
 export interface Ring {
-  readonly keks: CofferKeyBlob["keks"];
   readonly context: CanonicalContext;
   readonly keyContext: KeyContext;
   readonly wrappingKey: KcXaesKey;
   /** Its KEK versions as a blob names them ({@link kekReferences}). */
   readonly references: Uint8Array;
-  /** What a wrap under it authenticates, by the data key's owner. Its end is a data key's id, which each wrap writes there. */
-  readonly associatedData: Readonly<Record<DataKeyOwner, Uint8Array>>;
+  readonly environmentId: string;
+  /**
+   * What a wrap under it authenticates, by the data key's owner, for those that it was needed for. Its end is a data key's id, which
+   * each wrap writes there.
+   */
+  readonly associatedData: Partial<Record<DataKeyOwner, Uint8Array>>;
   /** The context's row; known only to rings of newest versions. */
   readonly contextId: string | undefined;
 }
@@ -69,6 +82,9 @@ export interface KekRow {
 }
 
 const WRAPPING_KEY_INFO = ascii("coffer/v1/data-key-wrap");
+
+/** Bytes of the number of KEKs at the beginning of a ring's references. */
+const COUNT_BYTES = 1;
 
 /** Who has the use of a data key: an application, or the store for one of its values. */
 export type DataKeyOwner = "application" | "store" | "recipient";
@@ -94,26 +110,15 @@ export function assembleRing(roots: Roots, environmentId: string, { rows, contex
   const input = concatBytes(...kekBytes);
   const wrappingKey = hash.hkdf("sha256", input, EMPTY, WRAPPING_KEY_INFO, KEY_BYTES);
   for (const secret of [input, ...kekBytes]) secret.fill(0);
-  const keks = rows.map((row) => ({ id: kekIdBytes(row.id), version: row.version }));
+  const keks = rows.map((row) => concatBytes(kekIdBytes(row.id), u32(row.version)));
   const context = canonicalEntries(rows.map((row) => row.entry));
-  const references = concatBytes(...keks.flatMap((kek) => [kek.id, u32(kek.version)]));
-  const authenticated = [
-    lengthPrefixed(context.bytes),
-    lengthPrefixed(utf8(environmentId, "environment id")),
-    lengthPrefixed(references),
-    lengthPrefixed(new Uint8Array(UUID_BYTES)),
-  ];
   const ring = {
-    keks,
     context,
     keyContext: contextObject(context),
     wrappingKey: new KcXaesKey(HERE.providers.sync(undefined, KEY_BYTES), wrappingKey),
-    references: concatBytes(Uint8Array.of(keks.length), references),
-    associatedData: {
-      application: concatBytes(OWNER_LABELS.application, ...authenticated),
-      store: concatBytes(OWNER_LABELS.store, ...authenticated),
-      recipient: concatBytes(OWNER_LABELS.recipient, ...authenticated),
-    },
+    references: concatBytes(Uint8Array.of(keks.length), ...keks),
+    environmentId,
+    associatedData: {},
     contextId,
   };
   wrappingKey.fill(0);
@@ -137,7 +142,7 @@ export function wrap(
   key: Uint8Array,
   nonce: Uint8Array = randomBytes(WRAP_NONCE_BYTES),
 ): RingDataKey {
-  const dataKeyId = uuidV5(ring.keks[0]!.id, key);
+  const dataKeyId = uuidV5(firstKekId(ring), key);
   const wrapped = ring.wrappingKey.seal(nonce, key, associatedData(ring, owner, dataKeyId));
   const blob = joinKeyBlob(dataKeyId, ring.references, nonce, wrapped);
   return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext, owner };
@@ -152,15 +157,37 @@ export function unwrap(
 ): RingDataKey {
   const { dataKeyId, nonce, wrapped } = parts;
   const key = ring.wrappingKey.open(nonce, wrapped, associatedData(ring, owner, dataKeyId));
-  if (!equalBytes(uuidV5(ring.keks[0]!.id, key), dataKeyId)) throw decryptFailed();
+  if (!equalBytes(uuidV5(firstKekId(ring), key), dataKeyId)) throw decryptFailed();
   return { key, id: uuidToText(dataKeyId), blob, context: ring.context, keyContext: ring.keyContext, owner };
 }
 
 /** Good until the next call for the same ring. */
 function associatedData(ring: Ring, owner: DataKeyOwner, dataKeyId: Uint8Array): Uint8Array {
+  ring.associatedData[owner] ??= concatBytes(
+    OWNER_LABELS[owner],
+    lengthPrefixed(ring.context.bytes),
+    lengthPrefixed(utf8(ring.environmentId, "environment id")),
+    lengthPrefixed(ring.references.subarray(COUNT_BYTES)),
+    lengthPrefixed(dataKeyId),
+  );
   const bytes = ring.associatedData[owner];
   bytes.set(dataKeyId, bytes.length - UUID_BYTES);
   return bytes;
+}
+
+/** The KEK versions of a ring. */
+export function keksOf({ references }: Ring): CofferKeyBlob["keks"] {
+  return Array.from({ length: references[0]! }, (_, i) => {
+    const at = COUNT_BYTES + i * (UUID_BYTES + U32_BYTES);
+    return {
+      id: references.subarray(at, at + UUID_BYTES),
+      version: readU32(references, at + UUID_BYTES),
+    };
+  });
+}
+
+function firstKekId({ references }: Ring): Uint8Array {
+  return references.subarray(COUNT_BYTES, COUNT_BYTES + UUID_BYTES);
 }
 
 function kekIdBytes(id: string): Uint8Array {
