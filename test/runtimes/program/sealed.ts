@@ -14,6 +14,7 @@ import { Curves } from "../../../src/crypto/curves/choose.ts";
 import { X25519_BASE } from "../../../src/crypto/curves/curve.ts";
 import { naclCurves } from "../../../src/crypto/curves/tweetnacl.ts";
 import { WEB_CURVES_ROW } from "../../../src/crypto/curves/webcrypto.ts";
+import { webSigning } from "../../../src/crypto/curves/webcrypto-signing.ts";
 import { decodeSealedKeyBlob } from "../../../src/crypto/keys/sealed-key-blob.ts";
 import { randomBytes } from "../../../src/crypto/primitives/random.ts";
 import { openSealedDataKey } from "../../../src/crypto/sealed/sealed-data-key.ts";
@@ -124,7 +125,7 @@ async function checkSenders(recipient: string, vault: Vault, { checks, input }: 
   }
 }
 
-/** X25519 of the runtime's Web Crypto against tweetnacl, with scalars and points of whose bytes some are 0. */
+/** Curves of the runtime's Web Crypto against tweetnacl, with scalars, seeds and points of whose bytes some are 0. */
 async function checkWebCurves(checks: Context["checks"]): Promise<void> {
   const subtle = runtime.webcrypto?.subtle;
   const web = subtle && new Curves([WEB_CURVES_ROW], runtime);
@@ -140,6 +141,14 @@ async function checkWebCurves(checks: Context["checks"]): Promise<void> {
       const got = await provider.multiply(scalar, point);
       checks.same(got && toHex(got), toHex(naclCurves.multiply(scalar, point)!), `X25519, 0 at ${at}`);
     }
+  }
+  const signing = webSigning(runtime.webcrypto);
+  for (const at of [undefined, 0, 31]) {
+    const seed = randomBytes(32);
+    if (at !== undefined) seed[at] = 0;
+    const what = `Ed25519, 0 at ${at}`;
+    checks.same(toHex(await signing.publicKey(seed)), toHex(naclCurves.signingPublicKey(seed)), what);
+    checks.same(toHex(await signing.sign(seed, seed)), toHex(naclCurves.sign(seed, seed)), what);
   }
 }
 
