@@ -56,7 +56,10 @@ export interface SenderSigner {
 
 /** A private key in hand. */
 export interface SenderKeyOptions {
-  /** The seed of an Ed25519 key: 32 bytes, or base64 of them. */
+  /**
+   * The seed of an Ed25519 key: 32 bytes, or base64 of them. WebKit's Web Crypto refuses those that begin with a byte of 0, which
+   * `createSenderKey` makes none of: with `tweetnacl` they serve there too.
+   */
   readonly privateKey: Uint8Array | string;
   /** `tweetnacl`, where the runtime has no Ed25519 or cannot answer at once. */
   readonly curves?: SealedCurves | undefined;
@@ -176,7 +179,9 @@ export function sealedSender(options: SealedSenderOptions): SealedSender {
  */
 export async function createSenderKey(options: Pick<SenderKeyOptions, "curves"> = {}): Promise<SenderKey> {
   checkOptions(options, CREATE_NAMES, "createSenderKey");
-  const seed = randomBytes(ED25519_KEY_BYTES);
+  let seed = randomBytes(ED25519_KEY_BYTES);
+  // WebKit's Web Crypto refuses one key of 256: those that begin with a byte of 0. A key must sign on every engine.
+  while (seed[0] === 0) seed = randomBytes(ED25519_KEY_BYTES);
   try {
     const publicKey = await signingBy(curvesOf(options.curves)).publicKey(seed);
     return { privateKey: encodeBase64(seed), publicKey: encodeBase64(publicKey) };

@@ -22,9 +22,10 @@ export function webSigning(webcrypto: WebCrypto | undefined): Signing {
     try {
       return await subtle!.importKey("pkcs8", der, ED25519, isExtractable, ["sign"]);
     } catch {
+      // Also of WebKit, for a seed that begins with a byte of 0.
       throw new VaultError(
         "ERR_UNSUPPORTED",
-        'this runtime has no Ed25519: pass { curves: tweetnacl } from "coffer/sealed"',
+        'this runtime has no Ed25519, or refuses this key: pass { curves: tweetnacl } from "coffer/sealed"',
       );
     } finally {
       der.fill(0);

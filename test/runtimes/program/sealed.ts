@@ -19,7 +19,7 @@ import { decodeSealedKeyBlob } from "../../../src/crypto/keys/sealed-key-blob.ts
 import { randomBytes } from "../../../src/crypto/primitives/random.ts";
 import { openSealedDataKey } from "../../../src/crypto/sealed/sealed-data-key.ts";
 import { sealedTools } from "../../../src/crypto/sealed/tools.ts";
-import { inspect, Vault, VaultError } from "../../../src/index.ts";
+import { inspect, isVaultError, Vault, VaultError } from "../../../src/index.ts";
 import {
   createSenderKey,
   encryptSealedFields,
@@ -146,9 +146,15 @@ async function checkWebCurves(checks: Context["checks"]): Promise<void> {
   for (const at of [undefined, 0, 31]) {
     const seed = randomBytes(32);
     if (at !== undefined) seed[at] = 0;
+    if (at !== 0) seed[0] ||= 1;
     const what = `Ed25519, 0 at ${at}`;
-    checks.same(toHex(await signing.publicKey(seed)), toHex(naclCurves.signingPublicKey(seed)), what);
-    checks.same(toHex(await signing.sign(seed, seed)), toHex(naclCurves.sign(seed, seed)), what);
+    try {
+      checks.same(toHex(await signing.publicKey(seed)), toHex(naclCurves.signingPublicKey(seed)), what);
+      checks.same(toHex(await signing.sign(seed, seed)), toHex(naclCurves.sign(seed, seed)), what);
+    } catch (error) {
+      // WebKit refuses seeds whose first byte is 0. No engine may sign otherwise with them.
+      if (at !== 0 || !isVaultError(error, "ERR_UNSUPPORTED")) throw error;
+    }
   }
 }
 
