@@ -175,6 +175,16 @@ describe("what a recipient demands", () => {
   });
 });
 
+test("a sender is looked at before the private key is used ([SDK-53])", async () => {
+  const { id } = await add(1);
+  const { unsigned } = decodeSealedKeyBlob(blobOf(1));
+  const broken = signedBy(1, flipBit(unsigned, 8 * (unsigned.length - 1)));
+  expect(await refusal(broken)).toBe("ERR_DECRYPT_FAILED");
+  await vault.recipients.senders.revoke({ recipientId, id });
+  // The private key would say that it does not open.
+  expect(await refusal(broken)).toBe("ERR_SENDER_REFUSED");
+});
+
 test("an environment-wide recipient demands a sender too, for whatever context is stated ([SDK-43], [SDK-54])", async () => {
   const { id } = await vault.recipients.create({ environmentWide: true, requireSender: true });
   const recipient = await vault.recipients.document({ id });
