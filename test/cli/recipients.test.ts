@@ -73,14 +73,9 @@ test("an environment-wide recipient is made by name, sealed to with a context, a
   expect(unstated.err).toContain("environment-wide");
   const sealed = await out([...seal, ...ORG_1], nowhere);
   expect(await out(["decrypt", "--expect-context", "organization_id=org_1"], { stdin: sealed })).toBe(SECRET);
-  await out(["rewrap"], { stdin: sealed });
-  const shred = ["keys", "shred", "organization_id=org_1"];
   const notCovered = new RegExp(`^not covered +1 environment-wide recipients: .*\n +${made.id}$`, "m");
-  expect(await out([...shred, "--dry-run"])).toMatch(notCovered);
-  expect(await out([...shred, "--yes"])).toMatch(notCovered);
+  expect(await out(["keys", "shred", "organization_id=org_1", "--yes"])).toMatch(notCovered);
   expect((await run(["decrypt"], { stdin: sealed })).err).toContain("(ERR_KEY_DESTROYED)");
-  const report = await json(["keys", "shred", "coffer.environment-wide=recipients", "--dry-run"]);
-  expect(report).toMatchObject({ recipientVersions: 1, uncoveredRecipients: { count: 0 } });
 });
 
 test("a document comes from a server too; what is no document seals nothing", async () => {
