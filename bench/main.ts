@@ -8,34 +8,36 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Case, type CaseResult, measure, type Settings } from "./lib/harness.ts";
+import { type Case, type CaseResult, compare, measure, type Settings } from "./lib/harness.ts";
 import { fileSystem, load, machine, versions } from "./lib/machine.ts";
 import { type Report, toMarkdown } from "./lib/report.ts";
 import { REPORT_SCHEMA, readResult, writeResult } from "./lib/result-file.ts";
 import { measureRuntimes, runtimeNames } from "./runtimes/main.ts";
 import { type RuntimesReport, showRuntimes } from "./runtimes/report.ts";
 import { envelopeCases } from "./suites/envelope.ts";
+import { FILE_SIZES, fileSubject } from "./suites/files.ts";
 import { kvCases } from "./suites/kv.ts";
 import { peerCases } from "./suites/peers.ts";
 import { sealedCases } from "./suites/sealed.ts";
+import { wayCases } from "./suites/ways.ts";
 
 const USAGE = `npm run bench -- [options]
 
   --quick           a few tiny samples: does it run, do outputs agree? Its numbers mean nothing
   --full            more rounds, more sizes, and all peers and runtimes that are installed
-  --only SUITE      envelope, kv, sealed, peers, runtimes or sealedRuntimes (see bench/README.md)
+  --only SUITE      envelope, ways, kv, files, sealed, peers, runtimes or sealedRuntimes (see bench/README.md)
   --runtimes LIST   which of them: ${runtimeNames().join(",")}
   --name NAME       results are NAME-SUITE.json; default quick or default; SUITE.json with --full
   --out DIRECTORY   where the results go; default bench/results
   --disk DIRECTORY  where stores are measured; default the directory for temporary files
 `;
 
-const SUITES = ["envelope", "kv", "sealed", "runtimes", "sealedRuntimes", "peers"] as const;
+const SUITES = ["envelope", "ways", "kv", "files", "sealed", "runtimes", "sealedRuntimes", "peers"] as const;
 /** Without `--only`, in each mode. Peers and runtimes are packages that are not installed with coffer's. */
 const SUITES_OF = {
   quick: ["envelope", "kv"],
   default: ["envelope", "kv"],
-  full: ["envelope", "kv", "sealed", "peers", "runtimes", "sealedRuntimes"],
+  full: ["envelope", "ways", "kv", "files", "sealed", "peers", "runtimes", "sealedRuntimes"],
 } as const;
 const SETTINGS = {
   quick: { rounds: 2, sampleMs: 1, warmUpMs: 1 },
@@ -81,6 +83,7 @@ function readOptions(): Options | undefined {
 const HERE = {
   envelope: ({ mode }: Options) => envelopeCases(mode),
   kv: ({ mode, disk }: Options) => kvCases(mode, disk),
+  ways: () => wayCases(),
   sealed: () => sealedCases(),
   peers: () => peerCases(),
 };
@@ -92,7 +95,9 @@ async function main(options: Options): Promise<void> {
     const report =
       suite === "runtimes" || suite === "sealedRuntimes"
         ? await measureRuntimes(suite, mode, name, runtimes, (text) => console.error(text))
-        : await measureHere(name, HERE[suite](options), options);
+        : await reportOf(name, options, (settings) =>
+            suite === "files" ? measureFiles(options) : measureHere(HERE[suite](options), settings),
+          );
     const path = writeResult(report, out);
     // What is printed is what is kept.
     const kept = readResult<Report | RuntimesReport>(path);
@@ -102,18 +107,44 @@ async function main(options: Options): Promise<void> {
 }
 
 async function measureHere(
-  name: string,
   subjects: Iterable<Case> | AsyncIterable<Case>,
-  { mode, disk }: Options,
-): Promise<Report> {
-  const settings = SETTINGS[mode];
-  const startedAt = new Date();
-  const before = load();
+  settings: Settings,
+): Promise<CaseResult[]> {
   const cases: CaseResult[] = [];
   for await (const subject of subjects) {
     console.error(`${subject.suite}: ${subject.work} ${subject.size}`);
     cases.push(await measure(subject, settings));
   }
+  return cases;
+}
+
+/** Processes: each sample is one, so their number is that of the rounds. */
+async function measureFiles({ disk }: Options): Promise<CaseResult[]> {
+  const cases: CaseResult[] = [];
+  for (const { name, bytes, rounds } of FILE_SIZES) {
+    const subject = fileSubject(bytes, disk);
+    try {
+      for (const work of ["encrypt", "decrypt"] as const) {
+        console.error(`files: ${work}-file ${name}`);
+        const of = { suite: "files", work: `${work}-file`, size: name, clock: "cpu" } as const;
+        cases.push(await compare(of, subject[work], { rounds, sampleMs: 1, warmUpMs: 1 }));
+      }
+    } finally {
+      subject.close();
+    }
+  }
+  return cases;
+}
+
+async function reportOf(
+  name: string,
+  { mode, disk }: Options,
+  measureCases: (settings: Settings) => Promise<CaseResult[]>,
+): Promise<Report> {
+  const settings = SETTINGS[mode];
+  const startedAt = new Date();
+  const before = load();
+  const cases = await measureCases(settings);
   return {
     schema: REPORT_SCHEMA,
     name,
