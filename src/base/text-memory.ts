@@ -9,6 +9,7 @@ import { decodeInto } from "./base64-buffer.ts";
 import { decodedLength, selectPortable } from "./base64-portable.ts";
 import { type Bytes, fromUtf8 } from "./bytes.ts";
 import { type CodingBuffer, codingBuffer } from "./coding-buffer.ts";
+import type { Buffers } from "./wide-text.ts";
 
 /** Coders over one memory. Positions and lengths are bytes and lie inside it. */
 export interface TextMemory {
@@ -47,7 +48,7 @@ export function readText(buffer: CodingBuffer, start: number, end: number): stri
 }
 
 /** By the native `Buffer`. */
-export function bufferMemory(memory: Bytes, native: typeof Buffer): TextMemory {
+export function bufferMemory(memory: Bytes, native: Pick<Buffers, "from">): TextMemory {
   const view = codingBuffer(native.from(memory.buffer, memory.byteOffset, memory.byteLength));
   return {
     write(text, at, room) {

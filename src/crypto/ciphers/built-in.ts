@@ -6,6 +6,7 @@
  * @module
  */
 import { runtime } from "../../base/runtime.ts";
+import { buffersOf } from "../../base/wide-text.ts";
 import { NOBLE_ROW } from "../aead/noble.ts";
 import { NODE_ROW } from "../aead/node.ts";
 import { WASM_ROW } from "../aead/wasm.ts";
@@ -24,5 +25,6 @@ export const HERE: Ciphers = /* @__PURE__ */ new Ciphers({
   runtime,
   name: /* @__PURE__ */ hereName(),
   hash,
-  makeShortWays: (providers, runtime) => makeFastWays(providers, runtime, oneChunkWay(hash)),
+  makeShortWays: (providers, { Buffer: native }) =>
+    makeFastWays(providers, { Buffer: buffersOf(native, hereName()) }, oneChunkWay(hash)),
 });

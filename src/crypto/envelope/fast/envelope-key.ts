@@ -13,6 +13,7 @@
 import { decodedLength } from "../../../base/base64-portable.ts";
 import type { Bytes } from "../../../base/bytes.ts";
 import { bufferMemory, portableMemory, type TextMemory } from "../../../base/text-memory.ts";
+import type { Buffers } from "../../../base/wide-text.ts";
 import type { AeadProviderName, PiecewiseKey } from "../../aead/aead.ts";
 import type { AeadProviders } from "../../aead/choose.ts";
 import type { WasmEngine } from "../../aead/wasm/engine.ts";
@@ -46,15 +47,11 @@ export const BATCHED_BYTES_MAX = 3 * 1024;
 /** What the runtime offers; a parameter so that tests can describe other runtimes. */
 export class Platform {
   readonly providers: AeadProviders;
-  readonly native: typeof Buffer | undefined;
+  readonly native: Buffers | undefined;
   readonly oneChunk: OneChunkWay | undefined;
   #memory: TextMemory | undefined;
 
-  constructor(
-    providers: AeadProviders,
-    native: typeof Buffer | undefined,
-    oneChunk: OneChunkWay | undefined,
-  ) {
+  constructor(providers: AeadProviders, native: Buffers | undefined, oneChunk: OneChunkWay | undefined) {
     this.providers = providers;
     this.native = native;
     this.oneChunk = oneChunk;

@@ -13,6 +13,7 @@ import { decodedLength } from "../../../base/base64-portable.ts";
 import { type Bytes, releaseMemory } from "../../../base/bytes.ts";
 import { type CodingBuffer, codingBuffer } from "../../../base/coding-buffer.ts";
 import { readText } from "../../../base/text-memory.ts";
+import type { Buffers } from "../../../base/wide-text.ts";
 import type { Opening, PiecewiseKey, Sealing } from "../../aead/aead.ts";
 import { NONCE_BYTES, PLAINTEXT_BYTES_MAX, TAG_BYTES } from "../../limits.ts";
 import { claimsEarlierLayout } from "../envelope.ts";
@@ -42,7 +43,7 @@ class Scratch {
   readonly plaintext: CodingBuffer;
   readonly nonce = new Uint8Array(NONCE_BYTES);
 
-  constructor(native: typeof Buffer) {
+  constructor(native: Buffers) {
     this.envelope = codingBuffer(native.alloc(FRAME_BYTES_MAX + PIECE_BYTES + TAG_BYTES));
     this.plaintext = codingBuffer(native.alloc(GROUP + PIECE_BYTES + TAG_BYTES));
   }
@@ -58,7 +59,7 @@ let scratch: Scratch | undefined;
  * @throws VaultError ERR_DISPOSED, ERR_PLAINTEXT_TOO_LARGE, ERR_RANDOM_UNAVAILABLE, and what the budget throws
  */
 export function sealByNode(
-  native: typeof Buffer,
+  native: Buffers,
   key: PiecewiseKey,
   frame: EnvelopeFrame,
   data: string | Uint8Array,
@@ -207,7 +208,7 @@ function endOfPiece(data: string | Uint8Array, at: number): number {
  * @throws VaultError ERR_DISPOSED, ERR_PLAINTEXT_NOT_TEXT
  */
 export function openByNode(
-  native: typeof Buffer,
+  native: Buffers,
   key: PiecewiseKey,
   frame: EnvelopeFrame,
   text: string,
@@ -257,7 +258,7 @@ export function openByNode(
  * @returns what has yet to be authenticated; undefined if the text is not canonical base64
  */
 function decipherLong(
-  native: typeof Buffer,
+  native: Buffers,
   envelope: CodingBuffer,
   decipher: Opening,
   { bytes, ciphertextAt, tagAt }: EnvelopeFrame,

@@ -7,7 +7,7 @@
  */
 import type { Bytes } from "../../../base/bytes.ts";
 import type { ItemResult } from "../../../base/item-result.ts";
-import type { Runtime } from "../../../base/runtime.ts";
+import type { Buffers } from "../../../base/wide-text.ts";
 import type { AeadProviderName } from "../../aead/aead.ts";
 import type { AeadProviders } from "../../aead/choose.ts";
 import { type DataKey, keptOn } from "../../keys/data-key.ts";
@@ -55,9 +55,14 @@ export class FastWays implements ShortWays {
   }
 }
 
-/** Makes the short ways over providers. @param oneChunk - the way of native envelopes; without it they go the long way */
+/**
+ * Makes the short ways over providers.
+ *
+ * @param runtime - its `Buffer`, or what stands before it
+ * @param oneChunk - the way of native envelopes; without it they go the long way
+ */
 export const makeFastWays = (
   providers: AeadProviders,
-  { Buffer: native }: Runtime,
+  { Buffer: native }: { readonly Buffer: Buffers | undefined },
   oneChunk?: OneChunkWay,
 ): ShortWays => new FastWays(new Platform(providers, native, oneChunk));
