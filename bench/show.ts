@@ -15,6 +15,7 @@ import { type RevocationReport, revocationMarkdown } from "./revocation/report.t
 import { type RootRotationReport, rootRotationMarkdown } from "./root-rotation-report.ts";
 import { type RuntimesReport, runtimesMarkdown, showRuntimes } from "./runtimes/report.ts";
 import { SEALED_SUITE } from "./runtimes/suite.ts";
+import { type TenantsReport, tenantsMarkdown } from "./tenants/report.ts";
 
 /** The runtimes' own cipher: crossovers compare providers with each other, without it. */
 const FLOOR = "bare";
@@ -24,6 +25,7 @@ export function showResult(path: string): string {
   const result = readResult<Omit<Header, "settings"> | RuntimesReport>(path);
   if ("behindWriters" in result) return revocationMarkdown(result as RevocationReport);
   if ("rssMiB" in result) return loadMarkdown(result as LoadReport);
+  if ("firstUs" in result) return tenantsMarkdown(result as unknown as TenantsReport);
   if ("secretBytes" in result) return rekeyMarkdown(result as unknown as RekeyReport);
   if ("rotations" in result) return rootRotationMarkdown(result as unknown as RootRotationReport);
   if ("cells" in result) return nativeMarkdown(result as NativeReport);
