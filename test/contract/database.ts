@@ -99,6 +99,56 @@ export function databaseContract(
       }
     });
 
+    test("what is sent without waiting runs in its order, and fails the transaction where it must have done something else", async () => {
+      const insert = "INSERT INTO contract (contract_id, n) VALUES (?, ?) ON CONFLICT DO NOTHING";
+      const taken = new RangeError("taken");
+      const must = { changed: 1, otherwise: () => taken };
+      const [a, b, c] = [++ids, ++ids, ++ids];
+      await database.write(async (sql) => {
+        await sql.send(insert, [a, 1], must);
+        await sql.send("UPDATE contract SET n = n + 1 WHERE contract_id = ?", [a]);
+        const row = await sql.get("SELECT n FROM contract WHERE contract_id = ?", a);
+        expect(row!.n).toBe(2);
+        // With the end.
+        await sql.send("UPDATE contract SET n = n * 10 WHERE contract_id = ?", [a], must);
+      });
+      const row = await database.read((sql) => sql.get("SELECT n FROM contract WHERE contract_id = ?", a));
+      expect(row!.n).toBe(20);
+      for (const isAsked of [true, false]) {
+        const failing = database.write(async (sql) => {
+          await sql.send(insert, [b, 1], must);
+          await sql.send(insert, [a, 1], must);
+          await sql.send(insert, [c, 1], must);
+          if (isAsked) await sql.get("SELECT 1 AS one");
+        });
+        expect(await rejectionOf(() => failing)).toBe(taken);
+        expect([await has(b), await has(c)]).toEqual([false, false]);
+      }
+    });
+
+    test("a read that was to ask one statement and asks more is run again, and sees one state", async () => {
+      const id = ++ids;
+      await database.write((sql) => put(sql, id, 5));
+      const one = "SELECT n FROM contract WHERE contract_id = ?";
+      const options = { isSingle: true };
+      expect((await database.read((sql) => sql.get(one, id), options))!.n).toBe(5);
+      const both = await database.read(
+        async (sql) => [(await sql.get(one, id))!.n, (await sql.get(one, id))!.n],
+        options,
+      );
+      expect(both).toEqual([5, 5]);
+      const error = new RangeError("of the work");
+      expect(
+        await rejectionOf(() =>
+          database.read(async (sql) => {
+            await sql.get(one, id);
+            throw error;
+          }, options),
+        ),
+      ).toBe(error);
+      expect((await database.read((sql) => sql.get(one, id), options))!.n).toBe(5);
+    });
+
     test("answers rows in order, the first row or none, and how many were changed", async () => {
       const [a, b, c] = [++ids, ++ids, ++ids];
       await database.write(async (sql) => {

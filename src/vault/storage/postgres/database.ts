@@ -15,7 +15,7 @@ import type { Database, ReadOptions, Sql, SqlValue, WaitOptions, WriteLocks } fr
 import { PROBE_CHANGE, WriteProbe } from "../write-probe.ts";
 import { CHANNEL, ChangesWatch } from "./changes-watch.ts";
 import type { Connection, Connections } from "./connection.ts";
-import { closed, isUnanswered, outcomeUnknown, sqlState, translate } from "./errors.ts";
+import { closed, outcomeUnknown, sqlState, translate } from "./errors.ts";
 import { checkVersion, storedVersion } from "./migrate.ts";
 import { limitsOf, type PostgresOptions } from "./options.ts";
 import type { Statement } from "./pipeline.ts";
@@ -290,7 +290,8 @@ export class PostgresDatabase implements Database {
           retryable: true,
         });
     } catch (error) {
-      if (!isWrite || !isUnanswered(error)) {
+      // Anything but an answer has broken it; what a statement must have done is the caller's own error.
+      if (!isWrite || !connection.isBroken) {
         await this.#rollBack(connection, statements);
         throw error;
       }
