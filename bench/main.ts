@@ -15,7 +15,7 @@ import { REPORT_SCHEMA, readResult, writeResult } from "./lib/result-file.ts";
 import { measureRuntimes, runtimeNames } from "./runtimes/main.ts";
 import { type RuntimesReport, showRuntimes } from "./runtimes/report.ts";
 import { envelopeCases } from "./suites/envelope.ts";
-import { FILE_SIZES, fileSubject } from "./suites/files.ts";
+import { FILE_SETTINGS, FILE_SIZES, fileSubject } from "./suites/files.ts";
 import { kvCases } from "./suites/kv.ts";
 import { peerCases } from "./suites/peers.ts";
 import { sealedCases } from "./suites/sealed.ts";
@@ -95,9 +95,11 @@ async function main(options: Options): Promise<void> {
     const report =
       suite === "runtimes" || suite === "sealedRuntimes"
         ? await measureRuntimes(suite, mode, name, runtimes, (text) => console.error(text))
-        : await reportOf(name, options, (settings) =>
-            suite === "files" ? measureFiles(options) : measureHere(HERE[suite](options), settings),
-          );
+        : suite === "files"
+          ? await reportOf(name, options, FILE_SETTINGS, () => measureFiles(options))
+          : await reportOf(name, options, SETTINGS[mode], () =>
+              measureHere(HERE[suite](options), SETTINGS[mode]),
+            );
     const path = writeResult(report, out);
     // What is printed is what is kept.
     const kept = readResult<Report | RuntimesReport>(path);
@@ -121,13 +123,13 @@ async function measureHere(
 /** Processes: each sample is one, so their number is that of the rounds. */
 async function measureFiles({ disk }: Options): Promise<CaseResult[]> {
   const cases: CaseResult[] = [];
-  for (const { name, bytes, rounds } of FILE_SIZES) {
+  for (const { name, bytes } of FILE_SIZES) {
     const subject = fileSubject(bytes, disk);
     try {
       for (const work of ["encrypt", "decrypt"] as const) {
         console.error(`files: ${work}-file ${name}`);
         const of = { suite: "files", work: `${work}-file`, size: name, clock: "cpu" } as const;
-        cases.push(await compare(of, subject[work], { rounds, sampleMs: 1, warmUpMs: 1 }));
+        cases.push(await compare(of, subject[work], FILE_SETTINGS));
       }
     } finally {
       subject.close();
@@ -138,13 +140,13 @@ async function measureFiles({ disk }: Options): Promise<CaseResult[]> {
 
 async function reportOf(
   name: string,
-  { mode, disk }: Options,
-  measureCases: (settings: Settings) => Promise<CaseResult[]>,
+  { disk }: Options,
+  settings: Settings,
+  measureCases: () => Promise<CaseResult[]>,
 ): Promise<Report> {
-  const settings = SETTINGS[mode];
   const startedAt = new Date();
   const before = load();
-  const cases = await measureCases(settings);
+  const cases = await measureCases();
   return {
     schema: REPORT_SCHEMA,
     name,

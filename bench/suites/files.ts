@@ -17,11 +17,14 @@ const MIB = 2 ** 20;
 /** Nanoseconds of a tick of the kernel's count of processor time (`sysconf(_SC_CLK_TCK)` is 100 on Linux). */
 const TICK_NS = 1e7;
 
-/** Sizes of files, and how often each is measured. */
+/** Sizes of files. */
 export const FILE_SIZES = [
-  { name: "1 MiB", bytes: MIB, rounds: 15 },
-  { name: "256 MiB", bytes: 256 * MIB, rounds: 7 },
+  { name: "1 MiB", bytes: MIB },
+  { name: "256 MiB", bytes: 256 * MIB },
 ] as const;
+
+/** A sample is one process, however long it takes. */
+export const FILE_SETTINGS = { rounds: 7, sampleMs: 1, warmUpMs: 1 } as const;
 
 /** The samplers of one size; `close` takes the files away. */
 export interface FileSubject {
