@@ -51,7 +51,16 @@ export function tenantsMarkdown({
 }: TenantsReport): string {
   const { contexts, values, few } = settings;
   return [
-    `${contexts} contexts, ${values} values, ${fileMiB} MiB: opened in ${openMs.median.toFixed(0)} ms (best ${openMs.min.toFixed(0)}), a tenant's first data key ${firstUs.toFixed(0)} µs, grown by ${grownMiB} MiB.`,
+    "# Benchmark: many tenants",
+    "",
+    `${contexts} contexts, ${values} values`,
+    "",
+    "| of the large vault | |",
+    "|---|---|",
+    `| file, MiB | ${fileMiB} |`,
+    `| opened, to the first data key, ms: median (best) | ${openMs.median.toFixed(0)} (${openMs.min.toFixed(0)}) |`,
+    `| a tenant's first data key, µs | ${firstUs.toFixed(0)} |`,
+    `| grown when each tenant was served, MiB | ${grownMiB} |`,
     "",
     `| call | ${few} contexts, µs | ${contexts} contexts, µs | ratio |`,
     "|---|---|---|---|",

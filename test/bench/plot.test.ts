@@ -31,6 +31,7 @@ test("one result of each suite is kept, within the bound", () => {
       "runtimes",
       "sealed",
       "sealedRuntimes",
+      "tenants",
       "ways",
     ].map((suite) => `${suite}.json`),
   );
