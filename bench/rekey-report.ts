@@ -7,6 +7,15 @@
  */
 import { type Header, table } from "./lib/report.ts";
 
+/** The loop that programs contain otherwise. */
+export const LOOP = "loop: decrypt, encrypt, UPDATE";
+/** A job over rows with a data key each. */
+export const REWRAP = "rewrap";
+/** A job over rows that share one. */
+export const SHARED = "rewrap, one data key for all";
+/** Workers of the cells that are compared with aims: the engine's default. */
+const WORKERS = 2;
+
 /** One measurement. */
 export interface RekeyCell {
   readonly database: string;
@@ -38,12 +47,28 @@ export interface RekeyProcess {
   readonly resumeMs?: number | undefined;
 }
 
+/** A census beside a bare SELECT of the same values. */
+export interface RekeyScan {
+  readonly database: string;
+  readonly rows: number;
+  readonly rowsPerSecond: number;
+  readonly bareRowsPerSecond: number;
+  /** The bare SELECT's time by the census's: 1 is as fast, 0.5 half as fast. Median of pairs of rounds. */
+  readonly share: number;
+  /** The same of this process's time of processors. */
+  readonly cpuShare: number;
+}
+
 /** The result of `npm run bench:rekey`. */
 export interface RekeyReport extends Pick<Header, "name" | "machine" | "versions"> {
   /** The load average at the end: other processes that wanted the cores. */
   readonly load: number;
   readonly secretBytes: number;
+  /** Times that each cell was measured; it has the medians. Undefined in results of before: once. */
+  readonly rounds?: number | undefined;
   readonly cells: readonly RekeyCell[];
+  /** Undefined in results of before. */
+  readonly scans?: readonly RekeyScan[] | undefined;
   /** Rewraps of two workers, embedded, each in a process of its own. */
   readonly processes: readonly RekeyProcess[];
 }
@@ -62,6 +87,88 @@ const HEAD = [
   "peak MiB",
 ];
 
+/** What the engine aims at, in the order of the table. */
+const AIMS: readonly {
+  readonly text: string;
+  readonly wanted: string;
+  /** Whether it is reached. */
+  readonly reaches: (value: number) => boolean;
+  readonly show: (value: number) => string;
+  readonly of: (report: Measured, database: string) => number | undefined;
+}[] = [
+  {
+    text: "rewrap over HTTP, in times the loop's rows a second",
+    wanted: "20 (PostgreSQL)",
+    reaches: (value) => value >= 20,
+    show: (value) => value.toFixed(1),
+    of: (report, database) => timesLoop(report, database, "over HTTP"),
+  },
+  {
+    text: "rewrap embedded, in times the loop's rows a second",
+    wanted: "8",
+    reaches: (value) => value >= 8,
+    show: (value) => value.toFixed(1),
+    of: (report, database) => timesLoop(report, database, "embedded"),
+  },
+  {
+    text: "µs of CPU a row, embedded, a data key per row",
+    wanted: "60 at most",
+    reaches: (value) => value <= 60,
+    show: (value) => value.toFixed(1),
+    of: (report, database) => cellOf(report, database, "embedded", REWRAP, WORKERS)?.cpuPerRow,
+  },
+  {
+    text: "µs of CPU a row, embedded, one data key for all",
+    wanted: "15 at most",
+    reaches: (value) => value <= 15,
+    show: (value) => value.toFixed(1),
+    of: (report, database) => cellOf(report, database, "embedded", SHARED, WORKERS)?.cpuPerRow,
+  },
+  {
+    text: "a census, in % of a bare SELECT's rows a second",
+    wanted: "50",
+    reaches: (value) => value >= 0.5,
+    show: (value) => (100 * value).toFixed(0),
+    of: ({ scans }, database) => scans?.find((one) => one.database === database)?.share,
+  },
+];
+
+type Measured = Pick<RekeyReport, "cells" | "scans">;
+
+function cellOf(
+  { cells }: Measured,
+  database: string,
+  vault: string,
+  work: string,
+  workers: number,
+): RekeyCell | undefined {
+  return cells.find(
+    (one) => one.database === database && one.vault === vault && one.work === work && one.workers === workers,
+  );
+}
+
+function timesLoop(report: Measured, database: string, vault: string): number | undefined {
+  const [job, loop] = [
+    cellOf(report, database, vault, REWRAP, WORKERS),
+    cellOf(report, database, vault, LOOP, 1),
+  ];
+  return job && loop && job.rowsPerSecond / loop.rowsPerSecond;
+}
+
+/** The aims, and whether they are reached, as a table: one run can be judged by itself. */
+export function aimsText(report: Measured): string {
+  const databases = [...new Set(report.cells.map(({ database }) => database))];
+  const rows = AIMS.flatMap(({ text, wanted, reaches, show, of }) =>
+    databases.flatMap((database) => {
+      const value = of(report, database);
+      return value === undefined
+        ? []
+        : [[text, database, wanted, show(value), reaches(value) ? "yes" : "no"]];
+    }),
+  );
+  return table([["aim", "database", "wanted", "measured", "reached"], ...rows]).join("\n");
+}
+
 /** A head and a table. */
 export function rekeyMarkdown({
   name,
@@ -70,6 +177,8 @@ export function rekeyMarkdown({
   load,
   secretBytes,
   cells,
+  scans,
+  rounds = 1,
   processes,
 }: RekeyReport): string {
   const rows = cells.map((cell) => [
@@ -95,7 +204,9 @@ export function rekeyMarkdown({
     `# Benchmark ${name}`,
     "",
     `coffer ${of.coffer} (commit ${of.commit ?? "unknown"}${of.isDirty ? " with changes" : ""}), Node ${of.node}, SQLite ${of.sqlite}.`,
-    `${on.cpu}, ${on.cores} cores, ${on.memoryGiB} GiB, ${on.system}. Load average ${load}. Secrets of ${secretBytes} bytes.`,
+    `${on.cpu}, ${on.cores} cores, ${on.memoryGiB} GiB, ${on.system}. Load average ${load}. Secrets of ${secretBytes} bytes. Medians of ${rounds} round(s).`,
+    "",
+    aimsText({ cells, scans }),
     "",
     ...table([HEAD, ...rows]),
     "",

@@ -2,11 +2,12 @@
  * `npm run bench:rekey`: a rekey job beside the loop that users write and a bare UPDATE of the same bytes.
  *
  *     npm run bench:rekey [-- --rows 20000] [-- --database postgres://…] [-- --loop-rows 2000] [-- --process-rows 200000]
- *       [-- --out DIR]
+ *       [-- --rounds 3] [-- --out DIR]
  *
  * On SQLite, and on PostgreSQL where a URL is given; each with the vault in this process and behind a coffer server in another
  * one. Then processes run the job alone, over a tenth of `--process-rows` and over all of them, and one that is killed is followed by
- * another. Owns the processes, the tables and the rounds. A timing is never a reason to fail: only counts that are wrong are.
+ * another. A census of the table is measured beside a bare SELECT. In the end the run says
+ * which aims it reaches. Owns the processes and the rounds. A timing is never a reason to fail: only counts that are wrong are.
  *
  * @module
  */
@@ -16,19 +17,30 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { Vault } from "../src/index.ts";
 import type { KeyService } from "../src/keys/index.ts";
-import { type CiphertextSource, RekeyJob, type RekeyJobOptions } from "../src/rekey/index.ts";
-import { postgresTable, sqliteTable } from "../src/sources/index.ts";
+import { RekeyJob, type RekeyJobOptions } from "../src/rekey/index.ts";
 import { openVault } from "../src/vault/index.ts";
 import { load, machine, versions } from "./lib/machine.ts";
 import { REPORT_SCHEMA, writeResult } from "./lib/result-file.ts";
-import type { RekeyCell, RekeyProcess } from "./rekey-report.ts";
+import { quantile } from "./lib/statistics.ts";
+import {
+  aimsText,
+  LOOP,
+  REWRAP,
+  type RekeyCell,
+  type RekeyProcess,
+  type RekeyScan,
+  SHARED,
+} from "./rekey-report.ts";
+import { measureScan } from "./rekey-scan.ts";
+import { postgresStore, ROWS_AT_ONCE, type Store, sqliteStore } from "./rekey-stores.ts";
 
 const ROWS_DEFAULT = 20_000;
 const LOOP_ROWS_DEFAULT = 2_000;
+/** Times that what the aims name is done: the median counts. */
+const ROUNDS_DEFAULT = 3;
 const PROCESS_ROWS_DEFAULT = 200_000;
 /** Milliseconds of a lease in the processes: what a killed one holds is free after that. */
 const LEASE_MS = 1_000;
@@ -39,7 +51,6 @@ const WORKER = join(import.meta.dirname, "rekey-worker.ts");
 const SECRET = "x".repeat(200);
 const CONTEXT = { app: "bench" };
 const KEK = { name: "app", value: "bench" };
-const ROWS_AT_ONCE = 1_000;
 const MAIN = join(import.meta.dirname, "..", "src", "cli", "main.ts");
 
 const { values } = parseArgs({
@@ -48,6 +59,7 @@ const { values } = parseArgs({
     "loop-rows": { type: "string" },
     database: { type: "string" },
     "process-rows": { type: "string" },
+    rounds: { type: "string" },
     out: { type: "string" },
     name: { type: "string" },
   },
@@ -55,26 +67,13 @@ const { values } = parseArgs({
 const rows = Number(values.rows ?? ROWS_DEFAULT);
 const loopRows = Math.min(rows, Number(values["loop-rows"] ?? LOOP_ROWS_DEFAULT));
 const processRows = Number(values["process-rows"] ?? PROCESS_ROWS_DEFAULT);
+const rounds = Number(values.rounds ?? ROUNDS_DEFAULT);
 const directory = mkdtempSync(join(tmpdir(), "coffer-bench-rekey-"));
 const vaultPath = join(directory, "vault.db");
 
-/** A table of ciphertexts. */
-interface Store {
-  readonly name: string;
-  /** Path or URL. */
-  readonly target: string;
-  /** Puts these rows in the place of all. */
-  fill(texts: readonly string[]): Promise<void>;
-  get(id: number): Promise<string>;
-  set(id: number, text: string): Promise<void>;
-  /** Writes the same bytes again, without any cryptography, as fast as the database can from this process. */
-  bareUpdate(texts: readonly string[]): Promise<void>;
-  source(): CiphertextSource;
-  close(): Promise<void>;
-}
-
 const cells: RekeyCell[] = [];
 const processes: RekeyProcess[] = [];
+const scans: RekeyScan[] = [];
 let server: ChildProcess | undefined;
 try {
   await bench();
@@ -96,38 +95,36 @@ async function bench(): Promise<void> {
   for (const result of await vault.encryptMany(Array<string>(rows).fill(SECRET), CONTEXT))
     if (result.ok && typeof result.value === "string") shared.push(result.value);
   const stores = [
-    sqliteStore(),
+    sqliteStore(join(directory, "app.db")),
     ...(values.database === undefined ? [] : [await postgresStore(values.database)]),
   ];
   for (const store of stores) {
     await store.fill(texts);
     await measure(store, "none", "bare UPDATE of the same bytes", 1, rows, () => store.bareUpdate(texts));
+    scans.push(toldScan(await measureScan(store, rows)));
     for (const [where, through] of [
       ["embedded", vault],
       ["over HTTP", remote],
     ] as const) {
-      await measure(store, where, "loop: decrypt, encrypt, UPDATE", 1, loopRows, async () => {
+      await measure(store, where, LOOP, 1, loopRows, async () => {
         for (let id = 1; id <= loopRows; id++)
           await store.set(id, await through.encrypt(await through.decrypt(await store.get(id)), CONTEXT));
       });
-      for (const workers of [1, 2, 3, 4]) {
-        await store.fill(texts);
-        await vault.keks.rotate(KEK);
-        await job(store, where, through.keys, { mode: "rewrap", check: "none" }, "rewrap", workers);
-      }
-      await store.fill(texts);
-      await job(store, where, through.keys, { mode: "rewrap" }, "rewrap, check: sample", 2);
-      await store.fill(shared);
-      await job(
-        store,
-        where,
-        through.keys,
-        { mode: "rewrap", check: "none" },
-        "rewrap, one data key for all",
-        2,
-      );
-      await store.fill(texts);
-      await job(store, where, through.keys, { mode: "re-encrypt" }, "re-encrypt", 2);
+      const moving = (
+        all: readonly string[],
+        options: Pick<RekeyJobOptions, "mode" | "check">,
+        work: string,
+        workers: number,
+      ): Promise<void> =>
+        job(store, where, through.keys, { options, work, workers }, async () => {
+          await store.fill(all);
+          await vault.keks.rotate(KEK);
+        });
+      for (const workers of [1, 2, 3, 4])
+        await moving(texts, { mode: "rewrap", check: "none" }, REWRAP, workers);
+      await moving(texts, { mode: "rewrap" }, "rewrap, check: sample", 2);
+      await moving(shared, { mode: "rewrap", check: "none" }, SHARED, 2);
+      await moving(texts, { mode: "re-encrypt" }, "re-encrypt", 2);
     }
     for (const count of [processRows / 10, processRows]) {
       await store.fill(all.slice(0, count));
@@ -148,20 +145,29 @@ async function bench(): Promise<void> {
     load: load(),
     versions: versions(),
     secretBytes: SECRET.length,
+    rounds,
     cells,
+    scans,
     processes,
   };
+  console.log(aimsText(result));
   const path = writeResult(result, values.out ?? join(import.meta.dirname, "results"));
   console.log(`written to ${path}`);
+}
+
+/** What a job does. */
+interface Work {
+  readonly options: Pick<RekeyJobOptions, "mode" | "check">;
+  readonly work: string;
+  readonly workers: number;
 }
 
 async function job(
   store: Store,
   where: string,
   keys: KeyService,
-  options: Pick<RekeyJobOptions, "mode" | "check">,
-  work: string,
-  workers: number,
+  { options, work, workers }: Work,
+  ready: () => Promise<void>,
 ): Promise<void> {
   const { service, calls } = counted(keys);
   const source = store.source();
@@ -176,7 +182,7 @@ async function job(
       const { counts } = await made.run({ workers });
       if (counts.moved !== rows) throw new Error(`only ${counts.moved} of ${rows} rows were moved`);
     },
-    calls,
+    { ready, calls },
   );
   await source.close();
 }
@@ -271,28 +277,41 @@ async function measure(
   workers: number,
   count: number,
   run: () => Promise<void>,
-  calls?: () => number,
+  { ready, calls }: { ready?: () => Promise<void>; calls?: () => number } = {},
 ): Promise<void> {
-  const [cpu, begun, callsBefore] = [process.cpuUsage(), performance.now(), calls?.() ?? 0];
-  await run();
-  const seconds = (performance.now() - begun) / 1_000;
-  const { user, system } = process.cpuUsage(cpu);
+  const [seconds, cpus]: [number[], number[]] = [[], []];
+  const callsBefore = calls?.() ?? 0;
+  for (let round = 0; round < rounds; round++) {
+    await ready?.();
+    const [cpu, begun] = [process.cpuUsage(), performance.now()];
+    await run();
+    seconds.push((performance.now() - begun) / 1_000);
+    const { user, system } = process.cpuUsage(cpu);
+    cpus.push((user + system) / count);
+  }
   const cell: RekeyCell = {
     database: store.name,
     vault,
     work,
     rows: count,
     workers,
-    rowsPerSecond: Math.round(count / seconds),
-    cpuPerRow: (user + system) / count,
+    rowsPerSecond: Math.round(count / quantile(seconds, 0.5)),
+    cpuPerRow: quantile(cpus, 0.5),
     callsPerMillion:
-      calls === undefined ? undefined : Math.round(((calls() - callsBefore) * 1_000_000) / count),
+      calls === undefined ? undefined : Math.round(((calls() - callsBefore) * 1_000_000) / (count * rounds)),
     rssMiB: Math.round(process.resourceUsage().maxRSS / 1024),
   };
   cells.push(cell);
   console.log(
     `${cell.database.padEnd(10)} ${vault.padEnd(9)} ${work.padEnd(31)} ${workers} worker(s) ${String(cell.rowsPerSecond).padStart(7)} rows/s ${cell.cpuPerRow.toFixed(1).padStart(7)} µs cpu/row ${String(cell.callsPerMillion ?? "-").padStart(8)} calls/M ${cell.rssMiB} MiB`,
   );
+}
+
+function toldScan(one: RekeyScan): RekeyScan {
+  console.log(
+    `${one.database.padEnd(10)} a census: ${one.rowsPerSecond} rows/s, a bare SELECT ${one.bareRowsPerSecond}: ${(100 * one.share).toFixed(0)} % of it by time, ${(100 * one.cpuShare).toFixed(0)} % by processor time`,
+  );
+  return one;
 }
 
 /** A key service that counts what it is asked. */
@@ -342,68 +361,4 @@ async function startServer(): Promise<Vault> {
   while (!/http:\/\/[^\s"]+/.test(said)) said += String((await once(started.stdout, "data"))[0]);
   const [baseUrl] = /http:\/\/[^\s"]+/.exec(said)!;
   return new Vault({ apiKey, baseUrl, extensions: true, cache: { maxAgeMs: 0 } });
-}
-
-function sqliteStore(): Store {
-  const path = join(directory, "app.db");
-  const database = new DatabaseSync(path, { timeout: 5_000 });
-  database.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT NOT NULL)");
-  const insert = database.prepare("INSERT INTO t VALUES (?, ?)");
-  const update = database.prepare("UPDATE t SET body = ? WHERE id = ?");
-  const get = database.prepare("SELECT body FROM t WHERE id = ?");
-  const inPages = (texts: readonly string[], write: (id: number, text: string) => void): void => {
-    for (let from = 0; from < texts.length; from += ROWS_AT_ONCE) {
-      database.exec("BEGIN");
-      for (const [i, text] of texts.slice(from, from + ROWS_AT_ONCE).entries()) write(from + i + 1, text);
-      database.exec("COMMIT");
-    }
-  };
-  return {
-    name: "SQLite",
-    target: path,
-    fill: async (texts) => {
-      database.exec("DELETE FROM t");
-      inPages(texts, (id, text) => insert.run(id, text));
-    },
-    get: async (id) => get.get(id)!.body as string,
-    set: async (id, text) => void update.run(text, id),
-    bareUpdate: async (texts) => inPages(texts, (id, text) => update.run(text, id)),
-    source: () => sqliteTable({ database: path, table: "t", columns: ["body"] }),
-    close: async () => database.close(),
-  };
-}
-
-async function postgresStore(url: string): Promise<Store> {
-  const { default: pg } = await import("pg");
-  const pool = new pg.Pool({ connectionString: url, max: 10 });
-  await pool.query("DROP TABLE IF EXISTS coffer_bench");
-  await pool.query("CREATE TABLE coffer_bench (id INTEGER PRIMARY KEY, body TEXT NOT NULL)");
-  const inPages = async (texts: readonly string[], statement: string): Promise<void> => {
-    for (let from = 0; from < texts.length; from += ROWS_AT_ONCE) {
-      const part = texts.slice(from, from + ROWS_AT_ONCE);
-      await pool.query(statement, [part.map((_, i) => from + i + 1), part]);
-    }
-  };
-  return {
-    name: "PostgreSQL",
-    target: url,
-    fill: async (texts) => {
-      await pool.query("TRUNCATE coffer_bench");
-      await inPages(texts, "INSERT INTO coffer_bench SELECT * FROM unnest($1::int[], $2::text[])");
-      await pool.query("ANALYZE coffer_bench");
-    },
-    get: async (id) => (await pool.query("SELECT body FROM coffer_bench WHERE id = $1", [id])).rows[0].body,
-    set: async (id, text) =>
-      void (await pool.query("UPDATE coffer_bench SET body = $1 WHERE id = $2", [text, id])),
-    bareUpdate: (texts) =>
-      inPages(
-        texts,
-        "UPDATE coffer_bench AS t SET body = v.b FROM unnest($1::int[], $2::text[]) AS v(i, b) WHERE t.id = v.i",
-      ),
-    source: () => postgresTable({ pool, table: "coffer_bench", columns: ["body"] }),
-    close: async () => {
-      await pool.query("DROP TABLE coffer_bench");
-      await pool.end();
-    },
-  };
 }
