@@ -44,8 +44,8 @@ function gated<Args extends readonly unknown[], R>(
 const gatedFetch = gated(fetch, (_, init) => init?.signal ?? undefined);
 
 vi.mock("../../src/http/built-in.ts", async (original) => {
-  const { HERE_SENDER } = await original<typeof BuiltIn>();
-  return { HERE_SENDER: gated(HERE_SENDER, (_, { signal }) => signal) };
+  const real = await original<typeof BuiltIn>();
+  return { ...real, HERE_SENDER: gated(real.HERE_SENDER, (_, { signal }) => signal) };
 });
 
 const stall = async (): Promise<() => Promise<void>> => {
