@@ -129,6 +129,20 @@ describe("Ed25519", () => {
   });
 });
 
+test("where node:crypto makes no public key of a private one of Ed25519, as on Bun 1.2", () => {
+  const crypto = runtime.crypto!;
+  const createPublicKey: typeof crypto.createPublicKey = (key) => {
+    if ((key as { type?: unknown }).type === "private") throw new TypeError("Invalid Ed25519 key material");
+    return crypto.createPublicKey(key);
+  };
+  const provider = nodeCurves({ ...crypto, createPublicKey });
+  // Also seeds whose public keys have each letter of base64url.
+  for (let i = 0; i < 16; i++) {
+    const seed = new Uint8Array(32).fill(i);
+    expect([...provider.signingPublicKey(seed)]).toEqual([...naclCurves.signingPublicKey(seed)]);
+  }
+});
+
 describe("the choice of curves", () => {
   const NODE = { crypto: runtime.crypto, webcrypto: runtime.webcrypto };
   const EDGE = { crypto: undefined, webcrypto: runtime.webcrypto };

@@ -21,19 +21,22 @@ const DATA_KEYS = ["test/crypto/data-key.test.ts", "test/crypto/wipes.test.ts"];
 const XAES_TESTS = ["test/crypto/xaes.test.ts", "test/crypto/wipes.test.ts"];
 const RING = "src/vault/keks/ring.ts";
 const KEYRING = "src/vault/keks/keyring.ts";
+const RING_CACHE = "src/vault/keks/ring-cache.ts";
 const KEY_SERVICE = "src/vault/keks/key-service.ts";
 const VALUES = "src/vault/kv/values.ts";
 const DATA_KEY = "src/crypto/keys/data-key.ts";
 const XAES = "src/crypto/primitives/xaes.ts";
+
+const RING_TESTS = ["test/vault/ring-cache.test.ts", ...VAULT_WIPES];
 
 /** Calls that only zero or let go of something, with what stands before them: without them, every answer is the same. */
 const WIPES: readonly [file: string, before: string, wipe: string, tests: readonly string[]][] = [
   [RING, "for (const secret of [input, ...kekBytes]) ", "secret.fill(0)", VAULT_WIPES],
   [RING, "  };\n  ", "wrappingKey.fill(0)", VAULT_WIPES],
   [RING, "", "random.fill(0)", VAULT_WIPES],
-  [KEYRING, "new Set(this.#rings.values())) ", "ring.wrappingKey.dispose()", VAULT_WIPES],
+  [RING_CACHE, "new Set(this.#entries.values())) ", "ring.wrappingKey.dispose()", RING_TESTS],
   [KEYRING, "else ", "ring.wrappingKey.dispose()", ["test/vault/keyring-looks.test.ts", ...VAULT_WIPES]],
-  [KEYRING, "", "this.#rings.get(key)?.wrappingKey.dispose()", VAULT_WIPES],
+  [RING_CACHE, "if (entry.names > 0) return;\n    ", "entry.ring.wrappingKey.dispose()", RING_TESTS],
   ["src/vault/root/root-keys.ts", "", "kek.fill(0)", VAULT_WIPES],
   [KEY_SERVICE, "for (const { key } of made) ", "key.fill(0)", VAULT_WIPES],
   [KEY_SERVICE, "finally {\n      ", "old.key.fill(0)", VAULT_WIPES],
@@ -111,11 +114,11 @@ export const NAMED: readonly NamedMutant[] = [
     replace: "/Bearer ",
     tests: ["test/server/request.test.ts"],
   },
-  ...["> CONTEXT_CACHE_MAX", "=== Number.NaN"].map((replace) => ({
-    file: KEYRING,
-    find: ">= CONTEXT_CACHE_MAX",
-    replace,
-    tests: VAULT_WIPES,
+  ...[">= this.#ringsMax", "=== Number.NaN"].map((replace) => ({
+    file: RING_CACHE,
+    find: "> this.#ringsMax)",
+    replace: `${replace})`,
+    tests: RING_TESTS,
   })),
   ...[">= this.#marksMax", "=== Number.NaN"].map((replace) => ({
     file: "src/keys/data-key-cache.ts",

@@ -6,6 +6,7 @@
  * @module
  */
 import type { KeyObject } from "node:crypto";
+import { decodeBase64Lenient } from "../../base/base64.ts";
 import { type Bytes, EMPTY } from "../../base/bytes.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import { type CurveRow, type SyncCurveProvider, unlessZero, X25519_BASE } from "./curve.ts";
@@ -62,7 +63,14 @@ export function nodeCurves(crypto: NodeCrypto): SyncCurveProvider {
       return crypto.verify(null, message, publicKey("ed25519", key), signature);
     },
     signingPublicKey(seed) {
-      return rawPublicKey(privateKey("ed25519", seed), "ed25519");
+      const held = privateKey("ed25519", seed);
+      try {
+        return rawPublicKey(held, "ed25519");
+      } catch {
+        // Bun 1.2 takes no private key of Ed25519 there.
+        const { x } = held.export({ format: "jwk" }) as { readonly x: string };
+        return decodeBase64Lenient(x.replaceAll("-", "+").replaceAll("_", "/")) as Bytes;
+      }
     },
     sign(seed, message) {
       return plain(crypto.sign(null, message, privateKey("ed25519", seed)));
