@@ -170,11 +170,19 @@ describe("KC-XAES-256-GCM", () => {
         held.seal(NONCE, NONE, NONE);
         return [...enciphered[0]!.subarray(0, 16)];
       };
+      /** What K1 adds to the last block of the commitment, besides the nonce's second half and the block before it. */
+      const addedToLast = (): number[] => {
+        const [first, last] = enciphered as [Uint8Array, Uint8Array];
+        const before = provider.blockCipher(KEY).encrypt(first.slice(32, 48));
+        return [...NONCE.subarray(12)].map((byte, j) => byte ^ last[j]! ^ before[j]!);
+      };
       const nonce = [...NONCE.subarray(0, 12)];
       expect(firstBlock().slice(4)).not.toEqual(nonce);
+      expect(addedToLast()).not.toEqual(Array(12).fill(0));
       held.dispose();
       // Nothing but the nonce is left, neither K1 nor what was made of it.
       expect(firstBlock()).toEqual([0, 0, 0, 0, ...nonce]);
+      expect(addedToLast()).toEqual(Array(12).fill(0));
     });
 
     test.each([0, 12, 23, 25, 32])("a nonce of %i bytes is refused", (length) => {

@@ -76,9 +76,22 @@ function keyDrawn(wiped: readonly string[]): string {
   return drawn[0]!.slice(0, KEK_DIGITS);
 }
 
-async function open(): Promise<{ host: VaultHost; session: Awaited<ReturnType<typeof sessionOf>> }> {
-  const host = await openTestHost({ path: freshPath(true) });
+async function open(
+  path = freshPath(true),
+): Promise<{ host: VaultHost; session: Awaited<ReturnType<typeof sessionOf>> }> {
+  const host = await openTestHost({ path });
   return { host, session: await sessionOf(host) };
+}
+
+/** A vault with a data key, opened anew: it keeps no ring yet. */
+async function openWithKey(): Promise<
+  Awaited<ReturnType<typeof open>> & { readonly encryptedKeys: string; readonly key: string }
+> {
+  const path = freshPath(true);
+  const maker = await open(path);
+  const { encryptedKeys, dataKey } = await maker.session.keys.createDataKey({ context: CONTEXT });
+  await maker.host.close();
+  return { ...(await open(path)), encryptedKeys, key: hex(fromBase64(dataKey)) };
 }
 
 test("KEKs, what they are joined to and what is derived of them are zeroed as soon as they are used", async () => {
@@ -104,10 +117,7 @@ test("a data key that was made is zeroed where it was drawn, and where its objec
 });
 
 test("a data key that was only to be wrapped anew is zeroed", async () => {
-  const { host, session } = await open();
-  const made = await session.keys.createDataKey({ context: CONTEXT });
-  const { encryptedKeys } = made;
-  const key = hex(fromBase64(made.dataKey));
+  const { host, session, encryptedKeys, key } = await openWithKey();
   // The first loads its ring, and the second finds it kept.
   for (let i = 0; i < 2; i++) {
     const { wiped } = await wipedBy(() => session.keys.rewrapMany!({ encryptedKeys: [encryptedKeys] }));
@@ -117,10 +127,7 @@ test("a data key that was only to be wrapped anew is zeroed", async () => {
 });
 
 test("a data key that was only looked at, or that a refused rekey has unwrapped, is zeroed", async () => {
-  const { host, session } = await open();
-  const made = await session.keys.createDataKey({ context: CONTEXT });
-  const { encryptedKeys } = made;
-  const key = hex(fromBase64(made.dataKey));
+  const { host, session, encryptedKeys, key } = await openWithKey();
   // The first loads its ring, and the second finds it kept.
   for (let i = 0; i < 2; i++) {
     const looking = await wipedBy(() => session.keys.checkMany!({ keys: [encryptedKeys] }));
