@@ -11,7 +11,7 @@ import type { Bytes } from "./bytes.ts";
 /** Bytes of a slab's pieces. Ours: some hundred envelopes of a short text. */
 const PIECE_BYTES = 64 * 1024;
 
-/** Arrays side by side in larger pieces of memory. A piece stays as long as any of its arrays: for what is let go of together. */
+/** Arrays side by side in larger pieces of memory. A piece stays as long as one of its arrays: for what is let go of together. */
 export class Slab {
   #piece: Bytes = new Uint8Array(0);
   #used = 0;

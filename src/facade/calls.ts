@@ -9,8 +9,8 @@
 import { type Settleable, settleable } from "../base/features.ts";
 import { checkOptions, type OptionNames } from "../base/options.ts";
 import { VaultError } from "../errors.ts";
-import { type CallTaker, runCall } from "../keys/calls.ts";
-import type { ChangeOptions } from "../keys/key-service.ts";
+import { type CallTaker, checkedCall, runCall } from "../keys/calls.ts";
+import { CALL_OPTIONS, type CallOptions, type ChangeOptions } from "../keys/key-service.ts";
 
 /** The calls of one vault. */
 export class VaultCalls {
@@ -90,6 +90,23 @@ export class PortCalls<Port extends CallTaker | undefined> {
     } finally {
       this.#calls.end();
     }
+  }
+
+  /**
+   * Fetches the pages of a list, each as a call of its own, which {@link run} runs.
+   *
+   * @param name - of the call, for the error of an unknown option
+   * @param options - read once, for all pages
+   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT
+   */
+  pages<Request, Page>(
+    name: string,
+    options: CallOptions,
+    fetch: (port: NonNullable<Port>, request: Request, call: CallOptions) => Promise<Page>,
+  ): (request: Request) => Promise<Page> {
+    checkOptions(options, CALL_OPTIONS, name);
+    const own = { ...checkedCall(options, this.taker) };
+    return (request) => this.run(name, CALL_OPTIONS, own, (port, call) => fetch(port, request, call));
   }
 
   #refuse(): never {

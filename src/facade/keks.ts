@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { checkOptions } from "../base/options.ts";
 import {
   type KekInfo,
   KekListing,
@@ -17,7 +16,6 @@ import {
   type ShredOptions,
   type ShredReport,
 } from "../keks/kek-service.ts";
-import { checkedCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { PortCalls, type VaultCalls } from "./calls.ts";
 
@@ -36,10 +34,9 @@ export class VaultKeks {
    * @throws RangeError ERR_INVALID_ARGUMENT for a bad limit; VaultError ERR_CURSOR_INVALID
    */
   list(request: KekListRequest = {}, options: CallOptions = {}): KekListing {
-    checkOptions(options, CALL_OPTIONS, "keks.list");
-    const own = { ...checkedCall(options, this.#calls.taker) };
-    const fetch = (page: KekListRequest) =>
-      this.#calls.run("keks.list", CALL_OPTIONS, own, (keks, call) => keks.list(page, call));
+    const fetch = this.#calls.pages("keks.list", options, (keks, page: KekListRequest, call) =>
+      keks.list(page, call),
+    );
     return new KekListing(fetch, { ...request });
   }
 

@@ -9,7 +9,7 @@
  */
 
 import { encodeBase64 } from "../base/base64.ts";
-import { type Bytes, copyBytes, equalBytes } from "../base/bytes.ts";
+import { type Bytes, copyBytes } from "../base/bytes.ts";
 import { lend } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
 import { withoutNullish } from "../base/nullish.ts";
@@ -22,7 +22,6 @@ import type { DecryptItem } from "../crypto/envelope/batch-items.ts";
 import { type ParsedEnvelope, parseEnvelope } from "../crypto/envelope/envelope.ts";
 import type { WritableLayout } from "../crypto/envelope/layouts.ts";
 import { checkPlaintext, plaintextBytes, roomFor } from "../crypto/envelope/plaintext.ts";
-import type { DataKey } from "../crypto/keys/data-key.ts";
 import {
   CheckedContexts,
   canonicalContext,
@@ -39,7 +38,7 @@ import {
   encryptEnvelope,
 } from "../crypto/local.ts";
 import type { FindDataKey } from "../crypto/native/stream.ts";
-import { decryptFailed, VaultError } from "../errors.ts";
+import { VaultError } from "../errors.ts";
 import { batchSize } from "../keys/batch-calls.ts";
 import { decryptBatch, encryptBatch, type UseLeasedKey, type VaultEncryptItem } from "../keys/batches.ts";
 import { checkedCall, runCall, withinTime } from "../keys/calls.ts";
@@ -58,6 +57,7 @@ import {
   takeLeasedKey,
 } from "../keys/leased-key.ts";
 import type { PortCalls, VaultCalls } from "./calls.ts";
+import { checkContext, expectedContext } from "./expected-context.ts";
 import {
   DECRYPT_MANY_OPTIONS,
   DECRYPT_OPTIONS,
@@ -186,10 +186,9 @@ export class VaultMessages {
     this.#calls.checkOpen();
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
-    return (
-      this.#openByCachedKey(ciphertext, aad, as, options) ??
-      runCall(options, this.#keys, (call) => this.#decrypt(ciphertext, aad, as, call))
-    );
+    const now = this.#openByCachedKey(ciphertext, aad, as, options);
+    if (now !== undefined) return now;
+    return (await runCall(options, this.#keys, (call) => this.#decrypt(ciphertext, aad, as, call))).data;
   }
 
   /** Decrypts one message, and tells who sealed its data key. */
@@ -202,12 +201,7 @@ export class VaultMessages {
     this.#calls.checkOpen();
     const as = checkResultType(options.as);
     const aad = associatedDataBytes(associatedData);
-    let key: DataKey | undefined;
-    const use = (used: DataKey): void => {
-      key = used;
-    };
-    const data = await runCall(options, this.#keys, (call) => this.#decrypt(ciphertext, aad, as, call, use));
-    return { data, dataKeyId: key!.id, sender: key!.sender };
+    return runCall(options, this.#keys, (call) => this.#decrypt(ciphertext, aad, as, call));
   }
 
   /** Decrypts many ciphertexts, with one data key per wrapped form. */
@@ -329,8 +323,7 @@ export class VaultMessages {
     associatedData: Uint8Array,
     as: "text" | "bytes",
     options: DecryptOptions,
-    onKey?: (key: DataKey) => void,
-  ): Promise<string | Bytes> {
+  ): Promise<SealedPlaintext<string | Bytes>> {
     this.#calls.begin();
     try {
       const aad = copyBytes(associatedData);
@@ -339,19 +332,19 @@ export class VaultMessages {
       const expected = expectedContext(options);
       const envelope: ParsedEnvelope = parseEnvelope(ciphertext, this.withPolicy(options));
       const encryptedKeys = encodeBase64(envelope.keyBlob);
-      const plaintext = await this.#cache.use(
+      const opened = await this.#cache.use(
         this.#keys,
         encryptedKeys,
-        (key) => {
+        async (key) => {
           checkContext(key, expected);
-          onKey?.(key);
-          return decryptEnvelope(envelope, key, aad, as, ciphers, provider);
+          const data = await decryptEnvelope(envelope, key, aad, as, ciphers, provider);
+          return { data, dataKeyId: key.id, sender: key.sender };
         },
         options,
       );
       if (envelope.layout === DEFAULT_LAYOUT)
         this.#cache.noteCiphertext(this.#keys, ciphertext, encryptedKeys);
-      return plaintext;
+      return opened;
     } finally {
       this.#calls.end();
     }
@@ -403,18 +396,4 @@ function checkReuse(reuse: EncryptOptions["reuse"]): CheckedLimits | undefined {
   if (reuse === true) return DEFAULT_LIMITS;
   checkOptions(reuse, LEASE_LIMITS, "reuse");
   return checkLimits(reuse);
-}
-
-/** The canonical form of the context that a call expects, if it does. */
-function expectedContext({ context }: Pick<DecryptOptions, "context">): Uint8Array | undefined {
-  return context === undefined ? undefined : canonicalContext(context).bytes;
-}
-
-/** @throws VaultError ERR_DECRYPT_FAILED if the key's context is another; ERR_UNSUPPORTED if it is not told */
-function checkContext(key: DataKey, expected: Uint8Array | undefined): void {
-  if (expected === undefined) return;
-  if (key.context === undefined) {
-    throw new VaultError("ERR_UNSUPPORTED", "this key service does not tell contexts: none can be expected");
-  }
-  if (!equalBytes(canonicalContext(key.context).bytes, expected)) throw decryptFailed();
 }

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { checkOptions } from "../base/options.ts";
 import type { RecipientDocument } from "../crypto/sealed/recipient-document.ts";
 import type { KekListRequest } from "../keks/kek-service.ts";
 import {
@@ -18,7 +17,6 @@ import {
   type RecipientService,
   type RequireSenderRequest,
 } from "../keks/recipient-service.ts";
-import { checkedCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { PortCalls, type VaultCalls } from "./calls.ts";
 import { VaultSenders } from "./senders.ts";
@@ -51,10 +49,9 @@ export class VaultRecipients {
    * @throws RangeError ERR_INVALID_ARGUMENT for a bad limit
    */
   list(request: KekListRequest = {}, options: CallOptions = {}): RecipientListing {
-    checkOptions(options, CALL_OPTIONS, "recipients.list");
-    const own = { ...checkedCall(options, this.#calls.taker) };
-    const fetch = (page: KekListRequest) =>
-      this.#calls.run("recipients.list", CALL_OPTIONS, own, (port, call) => port.list(page, call));
+    const fetch = this.#calls.pages("recipients.list", options, (port, page: KekListRequest, call) =>
+      port.list(page, call),
+    );
     return new RecipientListing(fetch, { ...request });
   }
 

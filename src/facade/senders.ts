@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { checkOptions } from "../base/options.ts";
 import type { RecipientService } from "../keks/recipient-service.ts";
 import {
   type AddSenderRequest,
@@ -15,8 +14,7 @@ import {
   type SenderListRequest,
   type SenderSelector,
 } from "../keks/sender-service.ts";
-import { checkedCall } from "../keys/calls.ts";
-import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
+import { type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import type { PortCalls } from "./calls.ts";
 
 /** Looks after the senders of recipients: Ed25519 keys whose signature a recipient knows, and may demand. */
@@ -41,10 +39,9 @@ export class VaultSenders {
    * @throws RangeError ERR_INVALID_ARGUMENT for a bad limit; VaultError ERR_KEY_NOT_FOUND
    */
   list(request: SenderListRequest, options: CallOptions = {}): SenderListing {
-    checkOptions(options, CALL_OPTIONS, "senders.list");
-    const own = { ...checkedCall(options, this.#calls.taker) };
-    const fetch = (page: SenderListRequest) =>
-      this.#calls.run("senders.list", CALL_OPTIONS, own, (port, call) => port.senders.list(page, call));
+    const fetch = this.#calls.pages("senders.list", options, (port, page: SenderListRequest, call) =>
+      port.senders.list(page, call),
+    );
     return new SenderListing(fetch, { ...request });
   }
 

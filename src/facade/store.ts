@@ -6,9 +6,7 @@
  * @module
  */
 
-import { checkOptions } from "../base/options.ts";
 import { VaultError } from "../errors.ts";
-import { checkedCall } from "../keys/calls.ts";
 import { CALL_OPTIONS, type CallOptions, CHANGE_OPTIONS, type ChangeOptions } from "../keys/key-service.ts";
 import { type PutKvRequest, type PutKvResult, putByName } from "../kv/by-name.ts";
 import {
@@ -99,10 +97,9 @@ export class VaultStore implements KvServiceFacade {
 
   /** Lists objects: `await` it for a page, or `for await` over all; `timeout` is for each page. @throws as `KvService.listKv` */
   listKv(request: KvListRequest = {}, options: CallOptions = {}): KvListing {
-    checkOptions(options, CALL_OPTIONS, "listKv");
-    const own = { ...checkedCall(options, this.kv) };
-    const fetch = (page: KvListRequest) =>
-      this.#store.run("listKv", CALL_OPTIONS, own, (kv, call) => kv.listKv(page, call));
+    const fetch = this.#store.pages("listKv", options, (kv, page: KvListRequest, call) =>
+      kv.listKv(page, call),
+    );
     return new KvListing(fetch, request);
   }
 

@@ -3,37 +3,20 @@
  *
  * Owns the composition of the ports into encrypt, decrypt, rekey and the store; portable, so that it runs in
  * browsers and on edge runtimes. Must not know which key service or store stands behind it.
- * Longer than 400 lines because of its docstrings: most methods only pass their call on.
  *
  * @module
  */
 
 import { bindMethods } from "../base/bound-methods.ts";
 import type { Bytes } from "../base/bytes.ts";
-import { DISPOSE, lend } from "../base/dispose.ts";
+import { DISPOSE } from "../base/dispose.ts";
 import type { ItemResult } from "../base/item-result.ts";
-import { checkOptions } from "../base/options.ts";
 import type { AssociatedData } from "../crypto/associated-data.ts";
 import type { DecryptItem } from "../crypto/envelope/batch-items.ts";
 import type { DataKey } from "../crypto/keys/data-key.ts";
 import { checkedContext, type KeyContext } from "../crypto/keys/key-context.ts";
-import {
-  decryptRange,
-  type NativeReader,
-  type NativeSourceOptions,
-  openNativeSource,
-} from "../crypto/native/range.ts";
-import type { RangeSource } from "../crypto/native/source.ts";
-import {
-  type ByteTransform,
-  decryptStream,
-  encryptStream,
-  type MakeDataKey,
-  type NativeStreamOptions,
-} from "../crypto/native/stream.ts";
 import { readyRandom } from "../crypto/primitives/random.ts";
 import type { VaultEncryptItem } from "../keys/batches.ts";
-import { checkedCall, withinTime } from "../keys/calls.ts";
 import {
   CALL_OPTIONS,
   type CallOptions,
@@ -55,7 +38,6 @@ import {
   rewrapMany,
 } from "../rekey/rekey.ts";
 import { PortCalls, VaultCalls } from "./calls.ts";
-import { VaultDocuments } from "./documents.ts";
 import { VaultKeks } from "./keks.ts";
 import { VaultMessages } from "./messages.ts";
 import {
@@ -65,18 +47,17 @@ import {
   type EncryptOptions,
   REWRAP_OPTIONS,
   type SealedPlaintext,
-  SOURCE_OPTIONS,
-  STREAM_OPTIONS,
   type VaultOptions,
 } from "./options.ts";
 import { portsOf } from "./ports.ts";
 import { VaultRecipients } from "./recipients.ts";
+import { VaultStreams } from "./streams.ts";
 
 /**
  * Encrypts, decrypts, rekeys and stores secrets with the data keys of one key service. Its methods work without it too:
  * `const { encrypt } = vault`.
  */
-export class Vault extends VaultDocuments {
+export class Vault extends VaultStreams {
   /** The KEKs of the vault's environment. */
   readonly keks: VaultKeks;
   /** Key pairs of contexts that others encrypt for without this vault (`coffer/sealed`). */
@@ -99,7 +80,7 @@ export class Vault extends VaultDocuments {
     const calls = new VaultCalls();
     const ofKeys = new PortCalls(keys, calls);
     const messages = new VaultMessages(ofKeys, calls, options);
-    super(new PortCalls(kv, calls), messages);
+    super(new PortCalls(kv, calls), ofKeys, calls, messages);
     this.keks = new VaultKeks(keks, calls);
     this.recipients = new VaultRecipients(recipients, calls);
     this.keys = keys;
@@ -253,98 +234,6 @@ export class Vault extends VaultDocuments {
     options?: Omit<DecryptOptions, "as">,
   ): Promise<string> {
     return this.#messages.upgrade(ciphertext, associatedData, options);
-  }
-
-  /**
-   * Encrypts a stream of bytes of any length into the native format, under a fresh data key.
-   *
-   * @param options.signal - an abort ends the stream whenever it comes: both sides fail with its reason
-   * @param options.timeout - milliseconds for the data key; the stream itself may take any time
-   * @returns a transform of `Uint8Array`s, to pipe through. It fails with what `encrypt` throws, and what fails or is
-   *   aborted leaves an envelope that is not accepted as a whole one
-   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED (all
-   *   before any request)
-   */
-  encryptStream(
-    keyContext: KeyContext,
-    associatedData?: AssociatedData,
-    options: CallOptions & NativeStreamOptions = {},
-  ): ByteTransform {
-    checkOptions(options, STREAM_OPTIONS, "encryptStream");
-    this.#calls.checkOpen();
-    const context = checkedContext(keyContext);
-    const { signal, timeout, headers } = checkedCall(options, this.keys);
-    const make: MakeDataKey = async (use) => {
-      const made = await withinTime({ signal, timeout, headers }, (call) =>
-        this.keys.createDataKey({ context }, call),
-      );
-      return await lend(made, use);
-    };
-    return encryptStream(make, associatedData, { ...options, sync: this.#messages.syncOf(options) });
-  }
-
-  /**
-   * Decrypts a native envelope as it streams by. Only authenticated plaintext comes out; an envelope that ends too
-   * early is an error, not an end.
-   *
-   * @param associatedData - exactly what was given to encrypt
-   * @param options.timeout - milliseconds for the data key; the stream itself may take any time
-   * @returns a transform of `Uint8Array`s, to pipe through. It fails with ERR_NOT_CIPHERTEXT, ERR_ENVELOPE_UNSUPPORTED,
-   *   ERR_ENVELOPE_MALFORMED (before any request, but where it is cut off), and as `decrypt`
-   * @throws TypeError or RangeError ERR_INVALID_ARGUMENT; VaultError ERR_KEY_CONTEXT_INVALID, ERR_TEXT_MALFORMED
-   */
-  decryptStream(
-    associatedData?: AssociatedData,
-    options: CallOptions & NativeStreamOptions & Pick<DecryptOptions, "context"> = {},
-  ): ByteTransform {
-    checkOptions(options, STREAM_OPTIONS, "decryptStream");
-    this.#calls.checkOpen();
-    const sync = this.#messages.syncOf(options);
-    return decryptStream(this.#messages.keyFinder(options), associatedData, { ...options, sync });
-  }
-
-  /**
-   * Opens a native envelope at rest, to read any range of it. Key and size are proved first.
-   *
-   * @param source - bytes, a Blob, a file handle, or `{ size, read(offset, length) }`
-   * @param associatedData - exactly what was given to encrypt
-   * @returns a reader; dispose of it
-   * @throws as {@link decryptStream}, and what the source throws
-   */
-  openNativeSource(
-    source: RangeSource,
-    associatedData?: AssociatedData,
-    options: CallOptions & NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
-  ): Promise<NativeReader> {
-    return this.#keys.run("openNativeSource", SOURCE_OPTIONS, options, (_, call) =>
-      openNativeSource(source, this.#messages.keyFinder(call), associatedData, {
-        ...call,
-        sync: this.#messages.syncOf(options),
-      }),
-    );
-  }
-
-  /**
-   * Decrypts one range of a native envelope at rest.
-   *
-   * @param start - first byte of plaintext, from 0
-   * @param end - byte behind the last; default the plaintext's size
-   * @throws RangeError ERR_INVALID_ARGUMENT for a range that is not within the plaintext; and as
-   *   {@link openNativeSource}
-   */
-  decryptRange(
-    source: RangeSource,
-    start: number,
-    end?: number,
-    associatedData?: AssociatedData,
-    options: CallOptions & NativeSourceOptions & Pick<DecryptOptions, "context"> = {},
-  ): Promise<Bytes> {
-    return this.#keys.run("decryptRange", SOURCE_OPTIONS, options, (_, call) =>
-      decryptRange(source, this.#messages.keyFinder(call), start, end, associatedData, {
-        ...call,
-        sync: this.#messages.syncOf(options),
-      }),
-    );
   }
 
   /**

@@ -70,7 +70,7 @@ export type SealedSenderOptions = SenderKeyOptions | SenderSigner;
 
 /** A new key of a sender. */
 export interface SenderKey {
-  /** Base64 of the seed of 32 bytes: as secret as any key. */
+  /** Base64 of the seed of 32 bytes: a secret like every key. */
   readonly privateKey: string;
   /** Base64 of 32 bytes: for the recipient's list of senders. */
   readonly publicKey: string;

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import type { VaultRecipients } from "../../facade/recipients.ts";
-import type { RecipientService } from "../../keks/index.ts";
+import { VaultCalls } from "../../facade/calls.ts";
+import { VaultRecipients } from "../../facade/recipients.ts";
 import type { CommandRun } from "../command-run.ts";
 import { environmentName, serverUrl } from "../open.ts";
 
@@ -14,10 +14,10 @@ import { environmentName, serverUrl } from "../open.ts";
 export const ID_ARGUMENT = ["<id>", "the recipient's id"] as const;
 
 /** Recipients of a server, or of the environment of a vault that is opened here. */
-export async function recipientsOf(run: CommandRun): Promise<RecipientService | VaultRecipients> {
+export async function recipientsOf(run: CommandRun): Promise<VaultRecipients> {
   if (serverUrl(run.flags) !== undefined) return (await run.open()).recipients;
   const host = await run.openHost();
   const environment = await host.environment(environmentName(run.flags));
-  return host.session(environment.id, { actor: { id: "cli", name: "coffer command", source: "api" } })
-    .recipients;
+  const actor = { id: "cli", name: "coffer command", source: "api" } as const;
+  return new VaultRecipients(host.session(environment.id, { actor }).recipients, new VaultCalls());
 }

@@ -99,12 +99,8 @@ const LIST: Verb = {
   run: async (run: CommandRun, _options: object, id) => {
     const { senders } = await recipientsOf(run);
     const all: SenderInfo[] = [];
-    for (let after: string | null | undefined; after !== null; ) {
-      const request = { recipientId: id!, limit: KEKS_PAGE_MAX, after };
-      const page = await senders.list(request, { signal: run.signal });
-      all.push(...page.data);
-      after = page.listMetadata.after;
-    }
+    const request = { recipientId: id!, limit: KEKS_PAGE_MAX };
+    for await (const one of senders.list(request, { signal: run.signal })) all.push(one);
     const rows = all.map((sender) => [sender.id, stateOf(sender), sender.expiresAt ?? "never", sender.name]);
     return { view: table(["ID", "STATE", "EXPIRES", "NAME"], rows), data: () => ({ data: all }) };
   },

@@ -102,11 +102,8 @@ const LIST: Verb = {
   run: async (run: CommandRun) => {
     const recipients = await recipientsOf(run);
     const all: RecipientInfo[] = [];
-    for (let after: string | null | undefined; after !== null; ) {
-      const page = await recipients.list({ limit: KEKS_PAGE_MAX, after }, { signal: run.signal });
-      all.push(...page.data);
-      after = page.listMetadata.after;
-    }
+    const { signal } = run;
+    for await (const one of recipients.list({ limit: KEKS_PAGE_MAX }, { signal })) all.push(one);
     const rows = all.map(({ id, suite, state, versions, context }) => [
       id,
       suite,

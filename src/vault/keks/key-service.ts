@@ -11,12 +11,7 @@ import type { Bytes } from "../../base/bytes.ts";
 import type { ItemResult } from "../../base/item-result.ts";
 import { DataKey, keyBlobFromText } from "../../crypto/keys/data-key.ts";
 import { decodeKeyBlob, keyBlobFormatAt } from "../../crypto/keys/key-blob.ts";
-import {
-  type CanonicalContext,
-  CheckedContexts,
-  canonicalContext,
-  type KeyContext,
-} from "../../crypto/keys/key-context.ts";
+import { type CanonicalContext, CheckedContexts, canonicalContext } from "../../crypto/keys/key-context.ts";
 import { uuidToText } from "../../crypto/primitives/uuid.ts";
 import { decryptFailed } from "../../errors.ts";
 import { eachItemInTurn } from "../../keys/batch-calls.ts";
@@ -38,6 +33,7 @@ import { REVISION_LIMITS_LOCAL } from "../../keys/limits.ts";
 import type { Revision, RevisionSource } from "../../keys/revisions.ts";
 import { checkAbsorb, checkMove, inScope, isInScope } from "../access/access.ts";
 import { revisionOf } from "../storage/changes.ts";
+import { KeyUses } from "./key-uses.ts";
 import type { KeptRings } from "./keyring.ts";
 import type { RingDataKey } from "./ring.ts";
 import { unknownKek } from "./ring-rows.ts";
@@ -97,7 +93,7 @@ export class EmbeddedKeyService implements KeyService {
       const { access, keyring } = this.#parts;
       const context = inScope(access, canonicalContext(request.context));
       const made = await keyring.createDataKey(context, "application", access.events, call);
-      this.#noteRead(made);
+      new KeyUses().read(made).note(access.events);
       return toDataKey(made);
     });
   }
@@ -105,7 +101,7 @@ export class EmbeddedKeyService implements KeyService {
   createDecrypt(request: DecryptRequest, options: CallOptions = {}): Promise<DataKey> {
     return this.#run(options, async (call) => {
       const made = await this.#unwrap(request.keys, call);
-      this.#noteDecrypted(made);
+      new KeyUses().decrypted(made).note(this.#parts.access.events);
       return toDataKey(made, request.keys);
     });
   }
@@ -121,8 +117,7 @@ export class EmbeddedKeyService implements KeyService {
         throw error;
       }
       const made = await this.#parts.keyring.rekey(old, context, this.#parts.access.events, call);
-      this.#noteDecrypted(old);
-      this.#noteRead(made);
+      new KeyUses().decrypted(old).read(made).note(this.#parts.access.events);
       return toDataKey({ ...made, sender: old.sender });
     });
   }
@@ -131,8 +126,7 @@ export class EmbeddedKeyService implements KeyService {
     return this.#run(options, async (call) => {
       const old = await this.#unwrap(request.encryptedKeys, call);
       const made = await this.#parts.keyring.rewrap(old, "application", this.#parts.access.events, call);
-      this.#noteDecrypted(old);
-      this.#noteRead(made);
+      new KeyUses().decrypted(old).read(made).note(this.#parts.access.events);
       return toDataKey({ ...made, sender: old.sender });
     });
   }
@@ -141,15 +135,15 @@ export class EmbeddedKeyService implements KeyService {
     return this.#together(
       options,
       request.keys,
-      (kept, keys, batch) => {
+      (kept, keys, uses) => {
         const made = this.#unwrapKept(kept, keys);
         if (made === undefined) return undefined;
-        addDecrypted(batch, made);
+        uses.decrypted(made);
         return toDataKey(made, keys);
       },
-      async (keys, call, batch) => {
+      async (keys, call, uses) => {
         const made = await this.#unwrap(keys, call);
-        addDecrypted(batch, made);
+        uses.decrypted(made);
         return toDataKey(made, keys);
       },
     );
@@ -162,16 +156,16 @@ export class EmbeddedKeyService implements KeyService {
     return this.#together(
       options,
       request.items,
-      (kept, { context, encryptedKeys }, batch) => {
+      (kept, { context, encryptedKeys }, uses) => {
         const to = inScope(access, canonicalContext(contexts.of(context)));
-        return this.#rewrappedKept(kept, encryptedKeys, batch, (old) => {
+        return this.#rewrappedKept(kept, encryptedKeys, uses, (old) => {
           checkMove(access, old.context, to);
           return kept.rings.rekey(old, to);
         });
       },
-      ({ context, encryptedKeys }, call, batch) => {
+      ({ context, encryptedKeys }, call, uses) => {
         const to = inScope(access, canonicalContext(contexts.of(context)));
-        return this.#rewrapped(encryptedKeys, call, batch, async (old) => {
+        return this.#rewrapped(encryptedKeys, call, uses, async (old) => {
           checkMove(access, old.context, to);
           return keyring.rekey(old, to, access.events, call);
         });
@@ -184,10 +178,10 @@ export class EmbeddedKeyService implements KeyService {
     return this.#together(
       options,
       request.encryptedKeys,
-      (kept, encryptedKeys, batch) =>
-        this.#rewrappedKept(kept, encryptedKeys, batch, (old) => kept.rings.rewrap(old, "application")),
-      (encryptedKeys, call, batch) =>
-        this.#rewrapped(encryptedKeys, call, batch, (old) =>
+      (kept, encryptedKeys, uses) =>
+        this.#rewrappedKept(kept, encryptedKeys, uses, (old) => kept.rings.rewrap(old, "application")),
+      (encryptedKeys, call, uses) =>
+        this.#rewrapped(encryptedKeys, call, uses, (old) =>
           keyring.rewrap(old, "application", access.events, call),
         ),
     );
@@ -213,9 +207,9 @@ export class EmbeddedKeyService implements KeyService {
         for (const { key } of made) key.fill(0);
         throw error;
       } finally {
-        const reads: Reads = new Map();
-        for (const one of made) addRead(reads, one);
-        this.#noteReads(reads);
+        const uses = new KeyUses();
+        for (const one of made) uses.read(one);
+        uses.note(access.events);
       }
       return made.map((one) => toDataKey(one));
     });
@@ -224,29 +218,28 @@ export class EmbeddedKeyService implements KeyService {
   /**
    * Handles the items of a batch: at once, under one look, those that need nothing but what is kept.
    *
-   * @param now - answers undefined for an item that needs more; adds to the batch what is to be noted of it
-   * @param later - handles such an item, and adds likewise
+   * @param now - answers undefined for an item that needs more; tells `uses` of the rest
+   * @param later - handles such an item, and tells likewise
    */
   #together<T, R>(
     options: CallOptions,
     items: readonly T[],
-    now: (kept: Kept, item: T, batch: Batch) => R | undefined,
-    later: (item: T, call: CallOptions, batch: Batch) => Promise<R>,
+    now: (kept: Kept, item: T, uses: KeyUses) => R | undefined,
+    later: (item: T, call: CallOptions, uses: KeyUses) => Promise<R>,
   ): Promise<ItemResult<R>[]> {
     return this.#run(options, async (call) => {
-      const batch: Batch = { decrypted: new Map(), reads: new Map() };
+      const uses = new KeyUses();
       try {
         let kept: Kept | undefined;
         return await eachItemInTurn(items, (item) => {
           kept ??= { rings: this.#parts.keyring.kept(), sealed: this.#sealed.kept() };
-          const done = now(kept, item, batch);
+          const done = now(kept, item, uses);
           if (done !== undefined) return done;
           kept = undefined;
-          return later(item, call, batch);
+          return later(item, call, uses);
         });
       } finally {
-        this.#noteAllDecrypted(batch.decrypted);
-        this.#noteReads(batch.reads);
+        uses.note(this.#parts.access.events);
       }
     });
   }
@@ -255,15 +248,14 @@ export class EmbeddedKeyService implements KeyService {
   async #rewrapped(
     encryptedKeys: string,
     options: CallOptions,
-    batch: Batch,
+    uses: KeyUses,
     wrapAnew: (old: RingDataKey) => Promise<RingDataKey>,
   ): Promise<WrappedDataKey> {
     if (this.#parts.access.absorbsOnly) checkAbsorb(keyBlobFromText(encryptedKeys));
     const old = await this.#unwrap(encryptedKeys, options);
     try {
       const made = await wrapAnew(old);
-      addDecrypted(batch, old);
-      addRead(batch.reads, made);
+      uses.decrypted(old).read(made);
       return toWrapped(made, old.sender);
     } finally {
       // Both forms are of the same bytes.
@@ -275,7 +267,7 @@ export class EmbeddedKeyService implements KeyService {
   #rewrappedKept(
     kept: Kept,
     encryptedKeys: string,
-    batch: Batch,
+    uses: KeyUses,
     wrapAnew: (old: RingDataKey) => RingDataKey | undefined,
   ): WrappedDataKey | undefined {
     if (this.#parts.access.absorbsOnly) checkAbsorb(keyBlobFromText(encryptedKeys));
@@ -284,8 +276,7 @@ export class EmbeddedKeyService implements KeyService {
     try {
       const made = wrapAnew(old);
       if (made === undefined) return undefined;
-      addDecrypted(batch, old);
-      addRead(batch.reads, made);
+      uses.decrypted(old).read(made);
       return toWrapped(made, old.sender);
     } finally {
       old.key.fill(0);
@@ -357,60 +348,10 @@ export class EmbeddedKeyService implements KeyService {
       return work(call);
     });
   }
-
-  #noteDecrypted({ id, sender }: RingDataKey): void {
-    this.#noteAllDecrypted(new Map([[sender, [id]]]));
-  }
-
-  /** One event for all keys that a batch has unwrapped; of sealed ones one for those of each sender. */
-  #noteAllDecrypted(decrypted: Decrypted): void {
-    for (const [sender, key_ids] of decrypted) {
-      const key_id = key_ids[0]!;
-      const ofBatch = key_ids.length === 1 ? { key_id } : { key_id, key_ids };
-      const data = sender === undefined ? ofBatch : { ...ofBatch, sender_id: sender };
-      this.#parts.access.events.note("vault.dek.decrypted", data);
-    }
-  }
-
-  #noteRead(made: RingDataKey): void {
-    this.#noteReads(addRead(new Map(), made));
-  }
-
-  /** One event for each context, with all keys that were handed out wrapped for it. */
-  #noteReads(reads: Reads): void {
-    for (const [key_context, key_ids] of reads) {
-      this.#parts.access.events.note("vault.dek.read", { key_ids, key_context });
-    }
-  }
 }
 
 function toWrapped({ id, blob, keyContext }: RingDataKey, sender: string | undefined): WrappedDataKey {
   return { id, keyBlob: blob as Bytes, context: keyContext, sender };
-}
-
-/** What is to be noted of a batch. */
-interface Batch {
-  readonly decrypted: Decrypted;
-  readonly reads: Reads;
-}
-
-/** Ids of data keys that were unwrapped, in their order, by whose signature they have as sealed ones. */
-type Decrypted = Map<string | undefined, string[]>;
-
-function addDecrypted({ decrypted }: Batch, { id, sender }: RingDataKey): void {
-  const ids = decrypted.get(sender);
-  if (ids === undefined) decrypted.set(sender, [id]);
-  else ids.push(id);
-}
-
-/** Ids of data keys by the object of their context, which is one for each ring. */
-type Reads = Map<KeyContext, string[]>;
-
-function addRead(reads: Reads, { id, keyContext }: RingDataKey): Reads {
-  const ids = reads.get(keyContext);
-  if (ids === undefined) reads.set(keyContext, [id]);
-  else ids.push(id);
-  return reads;
 }
 
 /** @param encryptedKeys - the base64 of its blob, where that is known: text that was decoded strictly has no other */
