@@ -23,7 +23,7 @@ export type Transcode = (source: Uint8Array, from: "utf16le", to: "utf8") => Buf
 const WIDE_CHARS_MIN = 1024;
 /** Characters of a longer text are left to the engine: it comes in pieces of at most so many. */
 const WIDE_CHARS_MAX = 64 * 1024;
-/** Characters that are looked at, spread over a text. Of one in which one character of 50 is not ASCII, one such look of 13 sees none. */
+/** Characters that are looked at, spread over a text. Where one of 50 is not ASCII, that is seen in 12 texts of 13. */
 const LOOKS = 128;
 /** The last character of ASCII. */
 const ASCII_MAX = 0x7f;

@@ -17,7 +17,10 @@ const NOT_TRUSTED =
 /** The same in the words of Deno. */
 const NOT_TRUSTED_WORDS = /invalid peer certificate/;
 
-/** What a sender's failure says: nothing of the request was sent, or that and whose certificate it was; undefined if it does not. */
+/**
+ * What a failure tells: that nothing was sent, or that nothing was sent because the service's certificate is not trusted. Undefined
+ * where it tells neither.
+ */
 export type FailureMeaning = "not sent" | "not trusted" | undefined;
 
 /** What of an error tells why it came. */

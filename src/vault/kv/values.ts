@@ -39,9 +39,9 @@ export class KvValues {
   }
 
   /**
-   * Runs `work` in a write transaction, which is prepared by authority, with a fresh data key whose KEK versions are active, and stay so to its end: under
-   * one that another process has rotated, a rewrap would no longer find the value; one that was destroyed would make it
-   * unreadable from the start.
+   * Runs `work` in a write transaction, which authority prepares, with a fresh data key. Its KEK versions are active, and stay so to
+   * the end of the transaction: under a version that another process has rotated, a rewrap would no longer find the value; under a
+   * destroyed one it would be unreadable from the start.
    */
   async withStoredKey<T>(
     context: CanonicalContext,
